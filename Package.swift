@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One list of settings for every Swift target: language mode 6, strict memory safety, and no warning survives a build.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableExperimentalFeature("Lifetimes"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// Kernels are optimised in debug builds too: an unoptimised kernel is 25 times slower and tells nothing about the product.
+let kernels: [CSetting] = [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]
+
+/// A library module and its tests.
+func module(_ name: String, _ dependencies: [Target.Dependency], testedWith extra: [Target.Dependency] = []) -> [Target] {
+    [
+        .target(name: name, dependencies: dependencies, swiftSettings: strict),
+        .testTarget(
+            name: name + "Tests", dependencies: [.target(name: name)] + dependencies + extra, swiftSettings: strict),
+    ]
+}
+
+let systemLibraries: [Target] = [
+    .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+]
+
+// Arrows point down only; `tools/tidy` checks them against docs/architecture.md.
+let modules: [Target] =
+    [
+        .target(name: "CHash", dependencies: ["CCrypto"], cSettings: kernels),
+        .target(name: "CPlanes", cSettings: kernels),
+        .target(name: "CEngine", cSettings: kernels),
+        .target(name: "StoreTestKit", dependencies: ["PrefixStore"], path: "Tests/StoreTestKit", swiftSettings: strict),
+        .executableTarget(
+            name: "store-worker", dependencies: ["StoreTestKit", "PrefixStore"], path: "Tests/store-worker",
+            swiftSettings: strict),
+    ]
+    + module("Threads", [])
+    + module("KVFormat", ["CHash"])
+    + module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash"])
+    + module("LMDB", ["CLMDB"])
+    + module("HotTier", ["KVFormat", "Threads", "CHash"])
+    + module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
+    + module("PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
+    + module("LlamaEngine", ["PrefixStore", "COpenBLAS", "CEngine", "Threads"])
+
+let program: [Target] = [
+    .executableTarget(
+        name: "pfx",
+        dependencies: [
+            "PrefixStore", "LlamaEngine", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        swiftSettings: strict),
+    .testTarget(name: "PfxTests", dependencies: ["pfx", "PrefixStore", "StoreTestKit"], swiftSettings: strict),
+]
+
+let package = Package(
+    name: "PrefixStore",
+    products: [
+        .library(name: "PrefixStore", targets: ["PrefixStore"]),
+        .library(name: "LlamaEngine", targets: ["LlamaEngine"]),
+        .executable(name: "pfx", targets: ["pfx"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: systemLibraries + modules + program
+)
