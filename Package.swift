@@ -49,7 +49,7 @@ let modules: [Target] =
     + module("HotTier", ["KVFormat", "Threads", "CHash"])
     + module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
     + module("PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
-    + module("LlamaEngine", ["PrefixStore", "COpenBLAS", "CEngine", "Threads"])
+    + module("LlamaEngine", ["PrefixStore", "COpenBLAS", "CEngine", "CHash", "Threads"])
 
 let program: [Target] = [
     .executableTarget(
