@@ -265,11 +265,17 @@ static void silu_product(const float *gate, const float *up, float *y, size_t n)
 static void rotate(float *head, const float *cosines, const float *sines, size_t n) {
     const size_t half = n / 2;
     for (size_t i = 0; i < half; i += CE_LANES) {
-        size_t lanes = half - i < CE_LANES ? half - i : CE_LANES;
-        v16 c = load_some(cosines + i, lanes), s = load_some(sines + i, lanes);
-        v16 a = load_some(head + i, lanes), b = load_some(head + half + i, lanes);
-        store_some(head + i, a * c - b * s, lanes);
-        store_some(head + half + i, b * c + a * s, lanes);
+        const size_t lanes = half - i < CE_LANES ? half - i : CE_LANES;
+        if (lanes == CE_LANES) {
+            v16 c = load(cosines + i), s = load(sines + i), a = load(head + i), b = load(head + half + i);
+            store(head + i, a * c - b * s);
+            store(head + half + i, b * c + a * s);
+        } else {
+            v16 c = load_some(cosines + i, lanes), s = load_some(sines + i, lanes);
+            v16 a = load_some(head + i, lanes), b = load_some(head + half + i, lanes);
+            store_some(head + i, a * c - b * s, lanes);
+            store_some(head + half + i, b * c + a * s, lanes);
+        }
     }
 }
 
