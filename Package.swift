@@ -64,7 +64,7 @@ let program: [Target] = [
         ],
         swiftSettings: strict),
     .executableTarget(
-        name: "engine-bench", dependencies: ["LlamaEngine", "CEngine", "COpenBLAS"], swiftSettings: strict),
+        name: "engine-bench", dependencies: ["LlamaEngine", "KVFormat", "COpenBLAS"], swiftSettings: strict),
     .testTarget(name: "PfxTests", dependencies: ["pfx", "PrefixStore", "StoreTestKit"], swiftSettings: strict),
 ]
 

@@ -135,8 +135,12 @@ struct Logits {
     }
 
     /// The logits of row `index`, one a token of the vocabulary.
-    subscript(index: Int) -> UnsafeBufferPointer<Float> {
-        precondition(index < count)
-        return unsafe UnsafeBufferPointer(start: values.row(index), count: vocabularySize)
+    subscript(index: Int) -> Span<Float> {
+        @_lifetime(borrow self)
+        get {
+            precondition(index < count)
+            let row = unsafe UnsafeBufferPointer(start: values.row(index), count: vocabularySize)
+            return unsafe _overrideLifetime(Span(_unsafeElements: row), borrowing: self)
+        }
     }
 }

@@ -38,7 +38,10 @@ final class TestModel {
     /// The logits of every token of the segments.
     func forward(_ segments: [Segment]) -> [[Float]] {
         let logits = transformer.forward(ForwardBatch(segments, pageSize: pages.layout.pageSize))
-        return (0..<logits.count).map { unsafe Array(logits[$0]) }
+        return (0..<logits.count).map { row in
+            let values = logits[row]
+            return values.indices.map { values[$0] }
+        }
     }
 }
 
