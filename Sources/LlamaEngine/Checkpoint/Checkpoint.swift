@@ -10,6 +10,7 @@ public final class Checkpoint: Sendable {
     /// The model's shape.
     public let config: ModelConfig
 
+    let configFile: MappedFile
     let weights: WeightFiles
 
     /// Opens the checkpoint in `folder`: `config.json`, and `model.safetensors` or an index with its shards.
@@ -18,7 +19,8 @@ public final class Checkpoint: Sendable {
     /// - Complexity: the headers are read, the weights are not.
     public init(folder: String) throws(EngineError) {
         self.folder = folder
-        config = try ModelConfig(folder: folder)
+        configFile = try MappedFile(path: folder + "/" + ModelConfig.fileName)
+        config = try ModelConfig(configFile, folder: folder)
         weights = try WeightFiles(folder: folder)
     }
 
@@ -41,5 +43,17 @@ public final class Checkpoint: Sendable {
         return TensorView(
             dtype: dtype, shape: shape, file: weights.files[place.file], offset: entry.offset,
             byteCount: entry.byteCount)
+    }
+
+    /// Reads the tokenizer beside the weights.
+    ///
+    /// - Throws: `.missingFile` without `tokenizer.json`, `.unsupportedTokenizer`, `.invalidField`, and
+    ///   `.vocabularyTooLarge` when an id has no row in the embedding.
+    public func tokenizer() throws(EngineError) -> Tokenizer {
+        let tokenizer = try Tokenizer(path: folder + "/" + Tokenizer.fileName)
+        guard tokenizer.vocabularySize <= config.vocabularySize else {
+            throw .vocabularyTooLarge(tokenizer: tokenizer.vocabularySize, model: config.vocabularySize)
+        }
+        return tokenizer
     }
 }

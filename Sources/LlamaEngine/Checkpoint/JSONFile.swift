@@ -37,10 +37,9 @@ struct JSONFields: Sendable {
     let prefix: String
     private let fields: [String: JSONValue]
 
-    /// Reads the file at `path`, which must hold one JSON object.
-    init(path: String, file: String) throws(EngineError) {
-        let json = try readJSON([String: JSONValue].self, path: path, file: file)
-        self.init(file: file, fields: json)
+    /// Reads `mapped`, which must hold one JSON object; errors call it `file`.
+    init(_ mapped: MappedFile, file: String) throws(EngineError) {
+        self.init(file: file, fields: try readJSON([String: JSONValue].self, from: mapped, file: file))
     }
 
     init(file: String, fields: [String: JSONValue], prefix: String = "") {
@@ -54,6 +53,9 @@ struct JSONFields: Sendable {
         guard let value = fields[field], value != .null else { return nil }
         return value
     }
+
+    /// Whether the field is there, be it null.
+    func mentions(_ field: String) -> Bool { fields[field] != nil }
 
     /// A whole number in `range`; `nil` when the field is missing or null.
     func integer(_ field: String, in range: ClosedRange<Int>) throws(EngineError) -> Int? {
@@ -120,13 +122,13 @@ struct JSONFields: Sendable {
     }
 }
 
-/// Reads the JSON file at `path`, which errors call `file`, as a `Value`.
+/// Reads `mapped`, which errors call `file`, as a `Value`.
 ///
-/// - Throws: `.missingFile`, `.system`, `.fileTooLarge`, `.notJSON` when it is no JSON or no `Value`.
-func readJSON<Value: Decodable>(_ type: Value.Type, path: String, file: String) throws(EngineError) -> Value {
-    let mapped = try MappedFile(path: path)
+/// - Throws: `.fileTooLarge`, `.notJSON` when it is no JSON or no `Value`.
+func readJSON<Value: Decodable>(_ type: Value.Type, from mapped: MappedFile, file: String) throws(EngineError) -> Value
+{
     guard mapped.byteCount <= CheckpointLimits.jsonBytes else {
-        throw .fileTooLarge(path: path, bytes: mapped.byteCount, limit: CheckpointLimits.jsonBytes)
+        throw .fileTooLarge(path: mapped.path, bytes: mapped.byteCount, limit: CheckpointLimits.jsonBytes)
     }
     let data = unsafe Data(mapped.buffer)
     do {

@@ -6,12 +6,21 @@ extension ModelConfig {
     ///
     /// - Throws: `.missingFile` without `config.json`, `.invalidField`, `.unknownArchitecture`, `.unsupportedFeature`.
     public init(folder: String) throws(EngineError) {
-        let config = try JSONFields(path: folder + "/config.json", file: "config.json")
+        try self.init(MappedFile(path: folder + "/" + Self.fileName), folder: folder)
+    }
+
+    static let fileName = "config.json"
+    private static let generationFileName = "generation_config.json"
+
+    /// Reads `mapped`, the `config.json` of `folder`, and the generation settings beside it if there are any.
+    init(_ mapped: MappedFile, folder: String) throws(EngineError) {
+        let config = try JSONFields(mapped, file: Self.fileName)
         let generation: JSONFields
         do {
-            generation = try JSONFields(path: folder + "/generation_config.json", file: "generation_config.json")
+            let file = try MappedFile(path: folder + "/" + Self.generationFileName)
+            generation = try JSONFields(file, file: Self.generationFileName)
         } catch .missingFile {
-            generation = JSONFields(file: "generation_config.json", fields: [:])
+            generation = JSONFields(file: Self.generationFileName, fields: [:])
         }
         try self.init(config, generation: generation)
     }
@@ -88,13 +97,13 @@ extension ModelConfig {
         }
     }
 
-    /// Mistral has no switch for its window: any that is narrower than the positions is in use.
+    /// Mistral has no switch for its window: any that is narrower than the positions is in use. A file without the field
+    /// means the family's first window; only an explicit null means none.
     private func refuseSlidingWindow(_ config: JSONFields) throws(EngineError) {
         guard architecture == .mistral else { return }
-        let window = try config.integer("sliding_window", in: 1...CheckpointLimits.maxPositions)
-        if let window, window < maxPositions {
-            throw .unsupportedFeature("a sliding window of \(window) tokens (sliding_window)")
-        }
+        let given = try config.integer("sliding_window", in: 1...CheckpointLimits.maxPositions)
+        guard let window = config.mentions("sliding_window") ? given : 4096, window < maxPositions else { return }
+        throw .unsupportedFeature("a sliding window of \(window) tokens (sliding_window)")
     }
 
     /// Only Llama may leave the KV heads out (no grouping then): the others' defaults differ between libraries.

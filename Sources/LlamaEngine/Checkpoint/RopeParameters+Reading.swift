@@ -19,7 +19,9 @@ extension RopeParameters {
         let newer = try fields.string("rope_type")
         let older = try fields.string("type")
         switch newer ?? older ?? "default" {
-        case "default": return .none
+        case "default":
+            guard fields["factor"] == nil else { throw fields.refusal("rope_type", "is missing beside a factor") }
+            return .none
         case "linear": return .linear(factor: try factor(fields, "factor"))
         case "llama3": return try llama3(fields)
         case let type: throw .unsupportedFeature("the rotary scaling \(type)")

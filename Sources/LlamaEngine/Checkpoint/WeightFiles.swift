@@ -52,7 +52,7 @@ struct WeightFiles: Sendable {
         } catch .missingFile {
             throw .missingFile(path: single)
         }
-        let index = try readJSON(ShardIndex.self, path: path, file: Self.index)
+        let index = try readJSON(ShardIndex.self, from: indexFile, file: Self.index)
         let names = Set(index.shards.values).sorted()
         var files: [MappedFile] = []
         var headers: [SafetensorsHeader] = []
