@@ -22,7 +22,7 @@ struct EngineErrorTests {
     func sentences(error: EngineError) {
         for sentence in [error.description, error.remedy] {
             #expect(sentence.hasSuffix("."))
-            #expect(sentence.first?.isUppercase == true || sentence.hasPrefix("open"))
+            #expect(sentence.first?.isUppercase == true)
         }
         #expect(error == .promptEmpty || error.description.contains("THING") || error.description.contains("4711"))
         #expect("\(error)" == error.description)
