@@ -52,7 +52,8 @@ let modules: [Target] =
     + module("LMDB", ["CLMDB"])
     + module("HotTier", ["KVFormat", "Threads", "CHash"])
     + module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
-    + module("PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
+    + module(
+        "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
     + module("LlamaEngine", ["PrefixStore", "COpenBLAS", "CEngine", "CHash", "Threads"], fixtures: ["Fixtures"])
 
 let program: [Target] = [
