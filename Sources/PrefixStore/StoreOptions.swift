@@ -10,14 +10,6 @@ public enum WritePolicy: Hashable, Sendable {
     case afterHits(Int)
 }
 
-/// What `insert` does when the spill queue is full.
-public enum WhenQueueFull: Hashable, Sendable {
-    /// Waits for room: the engine slows to the disk's speed and nothing is lost.
-    case wait
-    /// Leaves the page out of the cold tier and counts it: the engine is never slowed.
-    case drop
-}
-
 /// How a store is opened. The defaults suit an engine on a machine of its own.
 public struct StoreOptions: Hashable, Sendable {
     /// The largest number of bytes on disk, whoever writes: all processes share it. The file itself stays within 1.35 times.
