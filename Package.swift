@@ -16,7 +16,8 @@ let strict: [SwiftSetting] = [
 let kernels: [CSetting] = [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]
 
 /// A library module and its tests.
-func module(_ name: String, _ dependencies: [Target.Dependency], testedWith extra: [Target.Dependency] = []) -> [Target] {
+func module(_ name: String, _ dependencies: [Target.Dependency], testedWith extra: [Target.Dependency] = []) -> [Target]
+{
     [
         .target(name: name, dependencies: dependencies, swiftSettings: strict),
         .testTarget(
@@ -48,7 +49,8 @@ let modules: [Target] =
     + module("LMDB", ["CLMDB"])
     + module("HotTier", ["KVFormat", "Threads", "CHash"])
     + module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
-    + module("PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
+    + module(
+        "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
     + module("LlamaEngine", ["PrefixStore", "COpenBLAS", "CEngine", "Threads"])
 
 let program: [Target] = [

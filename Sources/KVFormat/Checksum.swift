@@ -1,0 +1,14 @@
+// The checksum over stored bytes.
+
+internal import CHash
+
+/// XXH3-64, seeded with what the bytes are stored under, so that sound bytes in a wrong place do not pass. A checksum against
+/// accidents, never an identity. Thread-safe.
+package enum Checksum {
+    /// The checksum of `bytes` stored under `key` as part number `part` (a frame's index, for instance).
+    package static func of(_ bytes: RawSpan, key: PrefixHash, part: UInt64) -> UInt64 {
+        // The odd constant (2^64 / golden ratio) keeps neighbouring parts from sharing a seed with a neighbouring key.
+        let seed = key.prefixWord ^ (part &* 0x9E37_79B9_7F4A_7C15)
+        return unsafe bytes.withUnsafeBytes { unsafe chash_xxh3($0.baseAddress, $0.count, seed) }
+    }
+}

@@ -1,0 +1,37 @@
+// Every bound on what a caller or a file can ask for, each with its reason.
+
+/// The bounds that the store checks at its doors. Anything beyond is refused by name, never allocated.
+public enum Limits {
+    /// Token ids in one sequence: four times the longest context window sold in 2026.
+    public static let tokens = 1 << 22
+
+    /// Tokens in one page. Below 1 there is no page; above 4,096 a page of a large model passes `pageBytes`.
+    public static let pageSize = 1...4096
+
+    /// Layers of a model: the deepest published are below 200.
+    public static let layers = 1...1024
+
+    /// KV heads of a layer.
+    public static let kvHeads = 1...4096
+
+    /// Elements of one head.
+    public static let headDimension = 1...8192
+
+    /// Bytes of one page of all layers. A record must fit LMDB's 32-bit value sizes with room for its header.
+    public static let pageBytes = 1 << 30
+
+    /// Bytes of one side state: recurrent states of large models are tens of MiB.
+    public static let sideStateBytes = 1 << 30
+
+    /// Bytes of a side state's name, so that it fits in an LMDB key beside a prefix hash.
+    public static let sideStateName = 64
+
+    /// Side states of one prefix.
+    public static let sideStates = 16
+
+    /// Bytes of a text field of an identity (engine name, position parameters, a label).
+    public static let identityText = 4096
+
+    /// Labels of one identity.
+    public static let labels = 32
+}

@@ -1,0 +1,96 @@
+// What must be equal for two engines to share pages.
+
+/// A model as the store sees it. Every field counts: two identities that differ in one field name two spaces, and no page of
+/// one is ever served in the other. When in doubt about a field, make it different: the cost is recomputing.
+public struct ModelIdentity: Hashable, Sendable {
+    /// Digest over the contents of all weight files and the configuration that changes them.
+    public var weights: PrefixHash
+    /// Shape, order and element type of a page, and its size in tokens.
+    public var layout: KVLayout
+    /// The position encoding's parameters as canonical text, such as `rope theta=10000 scaling=none`.
+    public var positions: String
+    /// Digest over the tokenizer's files.
+    public var tokenizer: PrefixHash
+    /// The engine's name; two engines never share pages, since their byte orders differ.
+    public var engine: String
+    /// The version of the engine's page bytes; an engine raises it when its kernels change what they write.
+    public var engineFormat: UInt32
+    /// Which part of a model that is split over several devices.
+    public var shard: Shard
+    /// Digest over the adapter's weights (LoRA), or nil for none.
+    public var adapter: PrefixHash?
+    /// The tenant's secret, or nil for none. Only a digest of it reaches the disk; without it nothing of the tenant is found.
+    public var salt: Salt?
+    /// Names for people (`model: Llama 3.1 8B`). They do not count.
+    public var labels: [String: String]
+
+    /// Makes an identity.
+    ///
+    /// - Throws: `StoreError.invalidIdentity` when a text or the number of labels passes `Limits`.
+    public init(
+        weights: PrefixHash, layout: KVLayout, positions: String, tokenizer: PrefixHash, engine: String,
+        engineFormat: UInt32,
+        shard: Shard = .whole, adapter: PrefixHash? = nil, salt: Salt? = nil, labels: [String: String] = [:]
+    ) throws(StoreError) {
+        for text in [positions, engine] where text.utf8.count > Limits.identityText {
+            throw .invalidIdentity("a text field passes \(Limits.identityText) bytes")
+        }
+        guard labels.count <= Limits.labels else { throw .invalidIdentity("more than \(Limits.labels) labels") }
+        for (name, value) in labels where name.utf8.count + value.utf8.count > Limits.identityText {
+            throw .invalidIdentity("a label passes \(Limits.identityText) bytes")
+        }
+        self.weights = weights
+        self.layout = layout
+        self.positions = positions
+        self.tokenizer = tokenizer
+        self.engine = engine
+        self.engineFormat = engineFormat
+        self.shard = shard
+        self.adapter = adapter
+        self.salt = salt
+        self.labels = labels
+    }
+
+    /// The space root: SHA-256 of the canonical encoding, the hash from which every prefix hash of the space is chained.
+    public var spaceRoot: PrefixHash { descriptor.root }
+
+    /// What the store keeps of this identity.
+    public var descriptor: SpaceDescriptor { SpaceDescriptor(self) }
+}
+
+/// One part of a model that is split over several devices.
+public struct Shard: Hashable, Sendable {
+    /// This part's number among the tensor-parallel parts, from 0.
+    public var tensorRank: UInt32
+    /// Tensor-parallel parts.
+    public var tensorSize: UInt32
+    /// This part's number among the pipeline stages, from 0.
+    public var pipelineRank: UInt32
+    /// Pipeline stages.
+    public var pipelineSize: UInt32
+
+    /// The whole model on one device.
+    public static let whole = Shard(tensorRank: 0, tensorSize: 1, pipelineRank: 0, pipelineSize: 1)
+
+    /// One part.
+    public init(tensorRank: UInt32, tensorSize: UInt32, pipelineRank: UInt32, pipelineSize: UInt32) {
+        self.tensorRank = tensorRank
+        self.tensorSize = tensorSize
+        self.pipelineRank = pipelineRank
+        self.pipelineSize = pipelineSize
+    }
+}
+
+/// A tenant's secret. It has no description, so that it cannot be printed by mistake.
+public struct Salt: Hashable, Sendable {
+    /// SHA-256 of a tag and the secret: all that is kept.
+    package let digest: PrefixHash
+
+    /// Makes a salt of `secret`, 16 bytes or more of which come from the server's side, never from a request.
+    ///
+    /// - Throws: `StoreError.invalidIdentity` when the secret is shorter than 16 bytes.
+    public init(_ secret: [UInt8]) throws(StoreError) {
+        guard secret.count >= 16 else { throw .invalidIdentity("a salt has 16 bytes or more") }
+        digest = .sha256(Array("PFX salt 1".utf8) + secret)
+    }
+}

@@ -1,0 +1,158 @@
+// The canonical encoding of an identity: what the `spaces` table keeps and what the space root is the hash of.
+
+/// An identity as it is stored: every field, the salt only as a digest.
+///
+/// Encoding: the 8 bytes `PFXspac1`, then one field after the other in the order of `Field`: 1 byte tag, 4 bytes length
+/// (little-endian), that many bytes. Absent fields have length 0. Labels follow the counted fields and are not hashed.
+public struct SpaceDescriptor: Hashable, Sendable {
+    /// One field of an identity, as `pfx explain` names it.
+    public enum Field: UInt8, CaseIterable, Sendable {
+        /// Digest of the weights.
+        case weights = 1
+        /// Layers, KV heads, key and value dimension, element type: 5 integers of 4 bytes.
+        case layout = 2
+        /// Tokens of a page: 4 bytes.
+        case pageSize = 3
+        /// Position encoding parameters.
+        case positions = 4
+        /// Digest of the tokenizer.
+        case tokenizer = 5
+        /// Name of the engine.
+        case engine = 6
+        /// Version of the engine's page bytes: 4 bytes.
+        case engineFormat = 7
+        /// Tensor rank and size, pipeline rank and size: 4 integers of 4 bytes.
+        case shard = 8
+        /// Digest of the adapter, or nothing.
+        case adapter = 9
+        /// Digest of the tenant's salt, or nothing.
+        case salt = 10
+    }
+
+    private static let magic = Array("PFXspac1".utf8)
+
+    /// The KV layout of the space's pages.
+    public let layout: KVLayout
+    /// Names for people.
+    public let labels: [String: String]
+    private let fields: [Field: [UInt8]]
+
+    init(_ identity: ModelIdentity) {
+        let shape = identity.layout
+        layout = shape
+        labels = identity.labels
+        fields = [
+            .weights: identity.weights.bytes,
+            .layout: Self.integers(
+                UInt32(shape.layers), UInt32(shape.kvHeads), UInt32(shape.keyDimension), UInt32(shape.valueDimension),
+                UInt32(shape.element.rawValue)),
+            .pageSize: Self.integers(UInt32(shape.pageSize)),
+            .positions: Array(identity.positions.utf8),
+            .tokenizer: identity.tokenizer.bytes,
+            .engine: Array(identity.engine.utf8),
+            .engineFormat: Self.integers(identity.engineFormat),
+            .shard: Self.integers(
+                identity.shard.tensorRank, identity.shard.tensorSize, identity.shard.pipelineRank,
+                identity.shard.pipelineSize),
+            .adapter: identity.adapter?.bytes ?? [],
+            .salt: identity.salt?.digest.bytes ?? [],
+        ]
+    }
+
+    /// Reads a stored descriptor; nil when the bytes are not exactly one valid descriptor.
+    package init?(_ bytes: [UInt8]) {
+        guard bytes.starts(with: Self.magic) else { return nil }
+        var reader = bytes.dropFirst(Self.magic.count)
+        var fields: [Field: [UInt8]] = [:]
+        for field in Field.allCases {
+            guard let value = Self.next(field.rawValue, &reader) else { return nil }
+            fields[field] = value
+        }
+        var labels: [String: String] = [:]
+        while !reader.isEmpty {
+            guard let name = Self.next(0, &reader), let value = Self.next(0, &reader), labels.count < Limits.labels
+            else {
+                return nil
+            }
+            labels[String(decoding: name, as: UTF8.self)] = String(decoding: value, as: UTF8.self)
+        }
+        guard let layout = Self.layout(fields[.layout] ?? [], fields[.pageSize] ?? []) else { return nil }
+        self.layout = layout
+        self.labels = labels
+        self.fields = fields
+    }
+
+    /// The space root: SHA-256 of the encoding without the labels.
+    public var root: PrefixHash { .sha256(counted) }
+
+    /// The bytes that the `spaces` table keeps.
+    package var encoded: [UInt8] {
+        labels.sorted { $0.key < $1.key }.reduce(into: counted) { bytes, label in
+            Self.append(0, Array(label.key.utf8), to: &bytes)
+            Self.append(0, Array(label.value.utf8), to: &bytes)
+        }
+    }
+
+    /// The fields in which two descriptors differ: why one does not find the other's pages.
+    public func differences(from other: SpaceDescriptor) -> [Field] {
+        Field.allCases.filter { fields[$0] != other.fields[$0] }
+    }
+
+    /// One field for people: text, numbers or the first digits of a digest; `none` when absent.
+    public func text(_ field: Field) -> String {
+        let value = fields[field] ?? []
+        switch field {
+        case .positions, .engine: return String(decoding: value, as: UTF8.self)
+        case .pageSize, .engineFormat: return "\(Self.integer(value, 0))"
+        case .shard: return (0..<4).map { "\(Self.integer(value, $0))" }.joined(separator: "/")
+        case .layout:
+            return "\(layout.layers) layers, \(layout.kvHeads) KV heads, "
+                + "\(layout.keyDimension)+\(layout.valueDimension), \(layout.element)"
+        case .weights, .tokenizer, .adapter, .salt: return PrefixHash(bytes: value)?.short ?? "none"
+        }
+    }
+
+    private var counted: [UInt8] {
+        Field.allCases.reduce(into: Self.magic) { bytes, field in
+            Self.append(field.rawValue, fields[field] ?? [], to: &bytes)
+        }
+    }
+
+    private static func integers(_ values: UInt32...) -> [UInt8] {
+        values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * UInt32($0))) } }
+    }
+
+    private static func integer(_ bytes: [UInt8], _ index: Int) -> UInt32 {
+        guard bytes.count >= 4 * index + 4 else { return 0 }
+        return (0..<4).reduce(0) { $0 | UInt32(bytes[4 * index + $1]) << (8 * UInt32($1)) }
+    }
+
+    private static func append(_ tag: UInt8, _ value: [UInt8], to bytes: inout [UInt8]) {
+        bytes.append(tag)
+        bytes.append(contentsOf: integers(UInt32(value.count)))
+        bytes.append(contentsOf: value)
+    }
+
+    private static func next(_ tag: UInt8, _ reader: inout ArraySlice<UInt8>) -> [UInt8]? {
+        guard reader.count >= 5, reader.first == tag else { return nil }
+        let length = Int(integer(Array(reader.dropFirst().prefix(4)), 0))
+        guard length <= Limits.identityText, reader.count >= 5 + length else { return nil }
+        defer { reader = reader.dropFirst(5 + length) }
+        return Array(reader.dropFirst(5).prefix(length))
+    }
+
+    private static func layout(_ shape: [UInt8], _ pageSize: [UInt8]) -> KVLayout? {
+        guard shape.count == 20, pageSize.count == 4,
+            let element = KVElement(rawValue: UInt8(clamping: integer(shape, 4)))
+        else { return nil }
+        let tokens = Int(integer(pageSize, 0))
+        let dimension = Int(integer(shape, 2))
+        if element == .opaque {
+            let (bytes, overflow) = dimension.multipliedReportingOverflow(by: tokens)
+            return overflow ? nil : try? KVLayout.opaque(bytesPerPage: bytes, pageSize: tokens)
+        }
+        return try? KVLayout(
+            layers: Int(integer(shape, 0)), kvHeads: Int(integer(shape, 1)), keyDimension: dimension,
+            valueDimension: Int(integer(shape, 3)), element: element, pageSize: tokens)
+    }
+}
