@@ -15,13 +15,16 @@ let strict: [SwiftSetting] = [
 /// Kernels are optimised in debug builds too: an unoptimised kernel is 25 times slower and tells nothing about the product.
 let kernels: [CSetting] = [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]
 
-/// A library module and its tests.
-func module(_ name: String, _ dependencies: [Target.Dependency], testedWith extra: [Target.Dependency] = []) -> [Target]
-{
+/// A library module and its tests; `fixtures` are folders of the tests that are data, found by path.
+func module(
+    _ name: String, _ dependencies: [Target.Dependency], testedWith extra: [Target.Dependency] = [],
+    fixtures: [String] = []
+) -> [Target] {
     [
         .target(name: name, dependencies: dependencies, swiftSettings: strict),
         .testTarget(
-            name: name + "Tests", dependencies: [.target(name: name)] + dependencies + extra, swiftSettings: strict),
+            name: name + "Tests", dependencies: [.target(name: name)] + dependencies + extra, exclude: fixtures,
+            swiftSettings: strict),
     ]
 }
 
@@ -49,9 +52,8 @@ let modules: [Target] =
     + module("LMDB", ["CLMDB"])
     + module("HotTier", ["KVFormat", "Threads", "CHash"])
     + module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
-    + module(
-        "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
-    + module("LlamaEngine", ["PrefixStore", "COpenBLAS", "CEngine", "Threads"])
+    + module("PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
+    + module("LlamaEngine", ["PrefixStore", "COpenBLAS", "CEngine", "CHash", "Threads"], fixtures: ["Fixtures"])
 
 let program: [Target] = [
     .executableTarget(
