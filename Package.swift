@@ -51,7 +51,11 @@ let modules: [Target] =
     + module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
     + module(
         "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
-    + module("LlamaEngine", ["PrefixStore", "COpenBLAS", "CEngine", "Threads"])
+
+/// `PFX_TEST_ONLY_STORE=1` leaves the engine and the program out: the Thread Sanitizer run of `tools/test` builds the store only.
+let storeOnly = Context.environment["PFX_TEST_ONLY_STORE"] == "1"
+
+let engine = module("LlamaEngine", ["PrefixStore", "COpenBLAS", "CEngine", "Threads"])
 
 let program: [Target] = [
     .executableTarget(
@@ -65,13 +69,16 @@ let program: [Target] = [
 
 let package = Package(
     name: "PrefixStore",
-    products: [
-        .library(name: "PrefixStore", targets: ["PrefixStore"]),
-        .library(name: "LlamaEngine", targets: ["LlamaEngine"]),
-        .executable(name: "pfx", targets: ["pfx"]),
-    ],
+    products: [.library(name: "PrefixStore", targets: ["PrefixStore"])]
+        + (storeOnly
+            ? []
+            : [
+                .library(name: "LlamaEngine", targets: ["LlamaEngine"]),
+                .executable(name: "pfx", targets: ["pfx"]),
+            ]),
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
     ],
-    targets: systemLibraries + modules + program
+    targets: systemLibraries + modules + (storeOnly ? [] : engine + program)
 )
