@@ -14,10 +14,12 @@ CLEAN = {
         "func text() -> String { \"fatalError( \\(name(\"x\")) try!\" }\n"
         "protocol Pool {\n    func evict()\n    func pin() -> Int\n}\n" + "\n" * 80 + "let mutex = Mutex()\n"),
     "Sources/LMDB/Environment.swift": (
-        "// LMDB.\ninternal import CLMDB\nprivate let handle: OpaquePointer = mdb_env_create()\n"),
+        "// LMDB.\ninternal import CLMDB\nprivate let handle: OpaquePointer = mdb_env_create()\n"
+        "    package var last: Int32 { MDB_LAST }\n"),
     "Sources/pfx/Info.swift": "// The command.\nimport Foundation\nfunc run() async { print(\"x\") }\n",
     "Sources/CHash/chash.c": "// Hashes.\nstatic int quote(char c) {\n    return c == '\"' || c == '{';\n}\n",
     "Sources/LlamaEngine/Long.swift": "// Longer than 400 lines because it is a table.\n" + "let a = 1\n" * 410,
+    "Tests/PfxTests/Scripts.swift": "// Not ASCII because it tests other scripts.\nlet a = \"\u00e4\"\n",
     "tools/script": "#!/usr/bin/env bash\n# A script.\ntrue\n",
 }
 
