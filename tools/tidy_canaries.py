@@ -21,6 +21,7 @@ CLEAN = {
     "Sources/CHash/chash.c": "// Hashes.\nstatic int quote(char c) {\n    return c == '\"' || c == '{';\n}\n",
     "Sources/LlamaEngine/Long.swift": "// Longer than 400 lines because it is a table.\n" + "let a = 1\n" * 410,
     "Tests/PfxTests/Scripts.swift": "// Not ASCII because it tests other scripts.\nlet a = \"\u00e4\"\n",
+    "docs/sound.md": "See [the script](../tools/script), [this](#here), [that](https://www.swift.org/a.md).\n",
     "tools/script": "#!/usr/bin/env bash\n# A script.\ntrue\n",
 }
 
@@ -58,6 +59,7 @@ FILE_CANARIES = [
      "'long' has"),
     ("function length", "Sources/CHash/a.c", "// C.\nstatic int long_one(int a) {\n" + "    a++;\n" * 70 + "}\n",
      "'long_one' has"),
+    ("dead link", "docs/a.md", "See [b](b.md).\n", "dead link 'b.md'"),
     ("import", "Sources/HotTier/A.swift", swift("package import ColdTier"), "must not import ColdTier"),
     ("import", "Sources/ColdTier/A.swift", swift("@testable import HotTier"), "must not import HotTier"),
     ("import", "Sources/pfx/A.swift", swift("import struct KVFormat.PrefixHash"), "must not import KVFormat"),
