@@ -52,8 +52,9 @@ let modules: [Target] =
     + module("LMDB", ["CLMDB"])
     + module("HotTier", ["KVFormat", "Threads", "CHash"])
     + module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
-    + module("PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
-    + module("LlamaEngine", ["PrefixStore", "COpenBLAS", "CEngine", "CHash", "Threads"], fixtures: ["Fixtures"])
+    + module(
+        "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
+    + module("LlamaEngine", ["PrefixStore", "KVFormat", "CEngine", "CHash", "Threads"], fixtures: ["Fixtures"])
 
 let program: [Target] = [
     .executableTarget(
@@ -62,6 +63,8 @@ let program: [Target] = [
             "PrefixStore", "LlamaEngine", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: strict),
+    .executableTarget(
+        name: "engine-bench", dependencies: ["LlamaEngine", "KVFormat", "COpenBLAS"], swiftSettings: strict),
     .testTarget(name: "PfxTests", dependencies: ["pfx", "PrefixStore", "StoreTestKit"], swiftSettings: strict),
 ]
 

@@ -1,7 +1,6 @@
 // Insert: new pages into the hot tier, and on their way to the cold one.
 
 internal import ColdTier
-internal import Glibc
 internal import HotTier
 internal import Threads
 
@@ -48,9 +47,11 @@ extension Space {
         _ tokens: ArraySlice<TokenID>, page: Int, _ hash: PrefixHash, _ parent: PrefixHash, _ source: PageSource,
         _ now: Int64
     ) -> Bool {
-        switch hot.insert(tokens, pageIndex: page, hash: hash, source: source, now: now, isStored: false) {
+        switch hot.insert(
+            tokens, pageIndex: page, hash: hash, parent: parent, source: source, now: now, isStored: false)
+        {
         case .inserted:
-            if store.options.writePolicy == .writeThrough { store.spill(pathTo: hash, in: state) }
+            if store.options.writePolicy == .writeThrough { store.spiller.spill(pathTo: hash) }
             return true
         case .alreadyThere:
             return false

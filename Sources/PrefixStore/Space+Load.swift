@@ -60,12 +60,15 @@ extension Space {
     /// Keeps pages that were loaded whole in RAM. One that was loaded in part cannot be kept under its hash.
     private func promote(_ match: borrowing Match, _ loads: ArraySlice<ColdLoad>) {
         let now = Clock.wallMilliseconds()
+        var parent = match.hotPages == 0 ? root : match.lease.hash(of: match.hotPages - 1)
         for (index, load) in loads.enumerated() where load.tokens == load.tokenCount {
             let page = match.hotPages + index
             let tokens = match.tokens[..<(page * layout.pageSize + load.tokens)]
             let outcome = hot.insert(
-                tokens, pageIndex: page, hash: load.hash, source: load.target.source, now: now, isStored: true)
+                tokens, pageIndex: page, hash: load.hash, parent: parent, source: load.target.source, now: now,
+                isStored: true)
             guard outcome == .inserted || outcome == .alreadyThere else { return }
+            parent = load.hash
         }
     }
 

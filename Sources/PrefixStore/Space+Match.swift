@@ -25,8 +25,8 @@ extension Space {
                 lease: lease, hotPages: lease.pageCount, hotTokens: found, cold: [], pageSize: layout.pageSize,
                 tokens: tokens)
         }
-        let whole = lease.wholePageCount
-        let parent = whole == 0 ? root : lease.hash(ofPage: whole - 1)
+        let whole = wholePages(lease)
+        let parent = whole == 0 ? root : lease.hash(of: whole - 1)
         let cold = try store.cold.match(
             tokens, from: whole * layout.pageSize, parent: parent, root: root, layout: layout, now: now)
         let coldTokens = cold.reduce(0) { $0 + $1.matchedTokens }
@@ -42,10 +42,13 @@ extension Space {
             tokens: tokens)
     }
 
+    /// Pages of a lease that are whole and wholly matched: where the cold tier can go on.
+    private func wholePages(_ lease: borrowing HotMatch) -> Int { lease.tokenCount / layout.pageSize }
+
     /// A use in RAM is a use on disk too: else the pages that are used most, which never leave RAM, would be the first to be
     /// evicted from the cold tier.
     private func touchStored(_ lease: borrowing HotMatch, _ now: Int64) {
         guard lease.pageCount > 0 else { return }
-        store.cold.touch((0..<lease.pageCount).map { lease.hash(ofPage: $0) }, now: now)
+        store.cold.touch((0..<lease.pageCount).map { lease.hash(of: $0) }, now: now)
     }
 }

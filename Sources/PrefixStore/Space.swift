@@ -55,15 +55,11 @@ public final class Space: Sendable {
 
 /// What a store keeps of an open space. It does not know its store, so that a store nobody uses any more can end.
 final class SpaceState: Sendable {
-    let root: PrefixHash
-    let layout: KVLayout
     let hot: HotSpace
+    var root: PrefixHash { hot.root }
+    var layout: KVLayout { hot.layout }
     /// Nanoseconds of prefill a token, a moving average; 0 until the engine has reported one.
     let prefillNanosecondsPerToken = Atomic<UInt64>(0)
 
-    init(root: PrefixHash, layout: KVLayout, hot: HotSpace) {
-        self.root = root
-        self.layout = layout
-        self.hot = hot
-    }
+    init(_ hot: HotSpace) { self.hot = hot }
 }

@@ -26,6 +26,7 @@ public final class Store: Sendable {
     let cold: ColdTier
     let hot: HotTier
     let writer: SpillWriter
+    let spiller: Spiller
     let counters = Counters()
     private let spaces = Guarded<[PrefixHash: SpaceState]>([:])
     private let life = Guarded<Life>(.open)
@@ -46,13 +47,15 @@ public final class Store: Sendable {
         writer = SpillWriter(
             into: cold,
             options: SpillOptions(queueCapacity: options.queueCapacity, whenFull: options.whenQueueFull))
+        let spiller = Spiller(writer, options.writePolicy)
+        self.spiller = spiller
         do throws(StoreError) {
-            hot = try HotTier(capacity: options.hotCapacity)
+            hot = try HotTier(capacity: options.hotCapacity, spillBeforeEvict: { spiller.takeOver($0) })
         } catch {
             cold.close()
             throw error
         }
-        adoptEvictions()
+        spiller.serve(hot)
     }
 
     /// The space of `identity`: all pages that engines of this identity share. The first call registers it in the folder.
@@ -62,23 +65,23 @@ public final class Store: Sendable {
         let root = descriptor.root
         if let known = spaceState(root) { return Space(known, of: self) }
         try cold.open(space: descriptor)
+        let hotSpace = try hot.space(root: root, layout: identity.layout)
         let state = spaces.withLock { spaces in
             if let known = spaces[root] { return known }
-            let layout = identity.layout
-            let state = SpaceState(root: root, layout: layout, hot: hot.space(root: root, layout: layout))
+            let state = SpaceState(hotSpace)
             spaces[root] = state
             return state
         }
         return Space(state, of: self)
     }
 
-    /// Waits until every page inserted so far is on disk and synced; in write-back mode it writes the pages that are only in
-    /// RAM first. What this call returned for survives a kill and a power cut.
+    /// Waits until every page inserted so far is on disk and synced, pages that could not be written before included; after
+    /// `afterHits` only those that were used often enough. What this call returned for survives a kill and a power cut.
     ///
     /// - Throws: the error that kept a page from being written since the last call. The pages stay usable in RAM.
     public func flush() throws(StoreError) {
         try checkOpen()
-        if options.writePolicy == .writeBack { spillDirtyPages() }
+        spiller.spillDirtyPages()
         try writer.flush()
         try cold.flushTouches()
     }
@@ -91,16 +94,13 @@ public final class Store: Sendable {
             return life == .open
         }
         guard wasOpen else { return }
-        if options.writePolicy == .writeBack { spillDirtyPages() }
+        spiller.spillDirtyPages()
         defer { cold.close() }
         try writer.close()
         try cold.flushTouches()
     }
 
     deinit { try? close() }
-
-    /// All spaces that this process has opened.
-    var openSpaces: [SpaceState] { spaces.withLock { Array($0.values) } }
 
     /// The space with this root, if this process has opened it.
     func spaceState(_ root: PrefixHash) -> SpaceState? { spaces.withLock { $0[root] } }

@@ -74,8 +74,8 @@ extension Store {
         all.storedBytes = spilled.storedBytes
         all.droppedPages = spilled.droppedPages + spilled.failedPages
         let ram = hot.statistics
-        all.hotEvictions = ram.evictedPages
-        all.hotBytes = ram.usedBytes
+        all.hotEvictions = UInt64(ram.evicted)
+        all.hotBytes = ram.usedBytes.value
         all.damagedPages = cold.damagedPages
         return all
     }
