@@ -2,7 +2,7 @@
 
 package import KVFormat
 
-/// A page as the index knows it.
+/// A page as the index knows it. Its children are what `edges` says: a count here would be a second truth.
 ///
 /// | bytes | field |
 /// | --- | --- |
@@ -10,7 +10,7 @@ package import KVFormat
 /// | 32..<64 | space root |
 /// | 64..<68 | position of the first token |
 /// | 68..<72 | tokens |
-/// | 72..<76 | children |
+/// | 72..<76 | 0 |
 /// | 76 | codec summary: the record's first codec number |
 /// | 77 | flags |
 /// | 78..<80 | 0 |
@@ -47,8 +47,6 @@ package struct NodeRecord: Equatable, Sendable {
     package var firstToken: UInt32
     /// Tokens of the page; as many as `tokens` unless the page is foreign.
     package var tokenCount: UInt32
-    /// Pages that have this one as their parent.
-    package var children: UInt32 = 0
     /// The record's codec number, for lists.
     package var codec: UInt8
     /// What is special about the page.
@@ -95,7 +93,6 @@ package struct NodeRecord: Equatable, Sendable {
         root = PrefixHash(bytes, at: 32)
         firstToken = bytes.integer(at: 64, as: UInt32.self)
         tokenCount = bytes.integer(at: 68, as: UInt32.self)
-        children = bytes.integer(at: 72, as: UInt32.self)
         codec = bytes.integer(at: 76, as: UInt8.self)
         flags = Flags(rawValue: bytes.integer(at: 77, as: UInt8.self))
         rawBytes = bytes.integer(at: 80, as: UInt64.self)
@@ -121,7 +118,7 @@ package struct NodeRecord: Equatable, Sendable {
         writer.append(root)
         writer.append(firstToken)
         writer.append(tokenCount)
-        writer.append(children)
+        writer.append(UInt32(0))
         writer.append(codec)
         writer.append(flags.rawValue)
         writer.append(UInt16(0))
