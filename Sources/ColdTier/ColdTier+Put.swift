@@ -2,6 +2,7 @@
 
 package import KVFormat
 internal import LMDB
+internal import PageCodec
 
 extension ColdTier {
     /// Stores pages; durable when this returns. Pages that are there already cost one look-up and count as used.

@@ -35,9 +35,15 @@ extension ColdTier {
         }
         guard let node = try transaction.node(hash, tables).record,
             let layout = try session.space(node.root, &transaction)?.descriptor.layout
-        else { return try transaction.has(tables.nodes, hash.bytes) || transaction.has(tables.pages, hash.bytes) }
-        guard case .sound = try transaction.read(
-            tables.pages, hash.bytes, { Self.isSound($0, hash, layout, tokens: Int(node.tokenCount)) ? true : nil })
+        else {
+            let hasNode = try transaction.has(tables.nodes, hash.bytes)
+            let hasRecord = try transaction.has(tables.pages, hash.bytes)
+            return hasNode || hasRecord
+        }
+        let record = try transaction.read(tables.pages, hash.bytes) { bytes -> Bool? in
+            Self.isSound(bytes, hash, layout, tokens: Int(node.tokenCount)) ? true : nil
+        }
+        guard case .sound = record
         else { return true }
         return false
     }

@@ -48,7 +48,9 @@ extension ColdTier {
     package func sideStateNames(of hash: PrefixHash) throws(StoreError) -> [String] {
         try reading { (transaction) throws(LMDBError) in
             let prefix = hash.bytes
-            let keys = try transaction.keys(tables.sides, from: prefix, limit: Limits.sideStates) { $0.starts(with: prefix) }
+            let keys = try transaction.keys(tables.sides, from: prefix, limit: Limits.sideStates) {
+                $0.starts(with: prefix)
+            }
             return keys.compactMap { key in unsafe SideKey(key.span.bytes)?.name }
         }
     }

@@ -13,7 +13,8 @@ extension StoreError {
         case .networkFileSystem: self = .networkFileSystem(path: path)
         case .forked: self = .forked
         case .closed: self = .closed
-        case .processIdTaken: self = .system(call: "opening with a process id that another namespace uses", errno: EAGAIN)
+        case .processIdTaken:
+            self = .system(call: "opening with a process id that another namespace uses", errno: EAGAIN)
         case .mapResized: self = .system(call: "following the enlarged map", errno: EBUSY)
         case .tableMissing: self = .notAStore(path: path)
         case .keySize(let bytes): self = .damaged(path: path, "a key of \(bytes) bytes")

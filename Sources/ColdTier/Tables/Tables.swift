@@ -11,7 +11,9 @@ package struct Tables: Sendable {
     package init(_ environment: Environment) throws(LMDBError) {
         var opened = try environment.openTables(TableName.allCases.map(\.rawValue)).makeIterator()
         func next(_ name: TableName) throws(LMDBError) -> Table {
-            guard let table = opened.next(), table.name == name.rawValue else { throw .tableMissing(name: name.rawValue) }
+            guard let table = opened.next(), table.name == name.rawValue else {
+                throw .tableMissing(name: name.rawValue)
+            }
             return table
         }
         meta = try next(.meta)

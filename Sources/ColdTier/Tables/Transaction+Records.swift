@@ -51,6 +51,13 @@ extension Transaction where Self: ~Copyable {
         try unsafe get(table, key: key.span.bytes)?.byteCount
     }
 
+    /// The prefix hashes of a page's children, in the order of their token ids.
+    package borrowing func children(of hash: PrefixHash, _ tables: Tables) throws(LMDBError) -> [PrefixHash] {
+        let prefix = hash.bytes
+        let keys = try keys(tables.edges, from: prefix, limit: .max) { $0.starts(with: prefix) }
+        return keys.compactMap { key in unsafe EdgeKey(key.span.bytes)?.child }
+    }
+
     /// Up to `limit` keys from `start` on, while `isWanted` says so.
     package borrowing func keys(
         _ table: Table, from start: [UInt8], limit: Int, while isWanted: (RawSpan) -> Bool

@@ -7,8 +7,8 @@
 // it is, the page moves behind one of its children in the order, and the walk does not meet it again and again. At equal
 // scores the deeper page goes first. Pinned pages are not in the order at all.
 
-package import KVFormat
-package import LMDB
+internal import KVFormat
+internal import LMDB
 
 extension WriteSession {
     /// Entries of the eviction order that are looked at together.
@@ -23,7 +23,9 @@ extension WriteSession {
     mutating func makeRoom(for bytes: Int, _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
         guard UInt64(bytes) <= counters.quota else { return false }
         while room < UInt64(bytes) {
-            let plan = try transaction.keys(tables.queue, from: planStart.isEmpty ? [0] : planStart, limit: Self.planLength) {
+            let plan = try transaction.keys(
+                tables.queue, from: planStart.isEmpty ? [0] : planStart, limit: Self.planLength
+            ) {
                 _ in true
             }
             guard let last = plan.last else { return false }

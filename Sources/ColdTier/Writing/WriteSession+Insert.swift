@@ -1,7 +1,8 @@
 // Storing one page: record, node, edge, recency, queue and counters together.
 
-package import KVFormat
-package import LMDB
+internal import KVFormat
+internal import LMDB
+internal import PageCodec
 
 extension WriteSession {
     /// Stores a page whose parent is there, and for which there is room.

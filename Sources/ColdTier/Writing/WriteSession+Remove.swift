@@ -1,7 +1,7 @@
 // Taking pages out: one, or one with all that follow it.
 
-package import KVFormat
-package import LMDB
+internal import KVFormat
+internal import LMDB
 
 extension WriteSession {
     /// Deletes everything a page has in the tables. Its children stay; whoever calls sees to them first.
@@ -69,9 +69,10 @@ extension WriteSession {
     mutating func firstChild(
         of hash: PrefixHash, _ transaction: inout WriteTransaction
     ) throws(LMDBError) -> PrefixHash? {
-        while let key = try transaction.keys(tables.edges, from: hash.bytes, limit: 1, while: { $0.starts(with: hash.bytes) })
-            .first
-        {
+        while let key = try transaction.keys(
+            tables.edges, from: hash.bytes, limit: 1, while: { $0.starts(with: hash.bytes) }
+        )
+        .first {
             if let child = unsafe EdgeKey(key.span.bytes)?.child, try transaction.has(tables.nodes, child.bytes) {
                 return child
             }
@@ -96,14 +97,5 @@ extension WriteSession {
         counters.sideStates.shift(by: -1)
         counters.physicalBytes.shift(by: -(bytes + SlotSize.header))
         try transaction.erase(tables.sides, key)
-    }
-}
-
-extension Transaction where Self: ~Copyable {
-    /// The prefix hashes of a page's children, in the order of their token ids.
-    package borrowing func children(of hash: PrefixHash, _ tables: Tables) throws(LMDBError) -> [PrefixHash] {
-        let prefix = hash.bytes
-        let keys = try keys(tables.edges, from: prefix, limit: .max) { $0.starts(with: prefix) }
-        return keys.compactMap { key in unsafe EdgeKey(key.span.bytes)?.child }
     }
 }

@@ -1,7 +1,7 @@
 // What every write transaction carries: the counters of the store and of its spaces, kept in step with each change.
 
-package import KVFormat
-package import LMDB
+internal import KVFormat
+internal import LMDB
 
 /// The counters during one write transaction. They are read at its begin and written at its end, so that counters and
 /// content always commit together.
