@@ -28,7 +28,9 @@ extension Environment {
         return tables
     }
 
-    private static func openTable(_ name: String, _ transaction: OpaquePointer, flags: UInt32) throws(LMDBError) -> Table {
+    private static func openTable(_ name: String, _ transaction: OpaquePointer, flags: UInt32) throws(LMDBError)
+        -> Table
+    {
         var handle: MDB_dbi = 0
         let status = unsafe mdb_dbi_open(transaction, name, flags, &handle)
         guard status != MDB_NOTFOUND else { throw .tableMissing(name: name) }

@@ -93,12 +93,10 @@ extension Environment {
         }
     }
 
-    /// A transaction's bounds: a snapshot's values lie in the bytes that the file really has; a writer's also in pages that
-    /// LMDB may have written since.
     private func core(_ transaction: OpaquePointer, isWriting: Bool) throws(LMDBError) -> TransactionCore {
-        let limit = isWriting ? map.byteCount : min(map.byteCount, try currentFileBytes())
-        return unsafe TransactionCore(
-            handle: transaction, map: map, limit: limit, pageSize: pageSize, isWriting: isWriting)
+        unsafe TransactionCore(
+            handle: transaction, map: map, limit: min(map.byteCount, try currentFileBytes()), descriptor: descriptor,
+            pageSize: pageSize, isWriting: isWriting)
     }
 
     /// The data file's size in bytes, asked of the system only when LMDB uses more than was seen before.
@@ -108,9 +106,8 @@ extension Environment {
         let known = fileBytes.load(ordering: .relaxed)
         let (used, overflow) = unsafe info.me_last_pgno.addingReportingOverflow(1)
         guard overflow || used > known / pageSize else { return known }
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else { throw .code(errno, call: "fstat") }
-        fileBytes.store(Int(status.st_size), ordering: .relaxed)
-        return Int(status.st_size)
+        guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
+        fileBytes.store(size, ordering: .relaxed)
+        return size
     }
 }

@@ -111,7 +111,8 @@ extension LMDBError: CustomStringConvertible {
 
     private var cause: String {
         switch self {
-        case .code(let status, let call): "\(call) failed with \(unsafe String(cString: mdb_strerror(status))) (\(status))."
+        case .code(let status, let call):
+            "\(call) failed with \(unsafe String(cString: mdb_strerror(status))) (\(status))."
         case .alreadyOpen(let path): "\(path) is already open in this process."
         case .notAFolder(let path): "\(path) is not a folder."
         case .networkFileSystem(let path): "\(path) is on a network file system."

@@ -18,9 +18,9 @@ struct MapRegion {
 
     /// Whether a run of bytes lies in the first `limit` bytes of the map.
     func contains(_ bytes: UnsafeRawBufferPointer, limit: Int) -> Bool {
-        guard let address = unsafe bytes.baseAddress else { return unsafe bytes.isEmpty }
+        guard let address = bytes.baseAddress else { return unsafe bytes.isEmpty }
         let offset = unsafe UInt(bitPattern: address) &- UInt(bitPattern: start)
-        return unsafe offset <= UInt(limit) && UInt(bytes.count) <= UInt(limit) - offset
+        return offset <= UInt(limit) && UInt(bytes.count) <= UInt(limit) - offset
     }
 }
 
@@ -49,7 +49,9 @@ extension MapRegion {
         let count = unsafe readlink("/proc/self/fd/\(descriptor)", &buffer, buffer.count)
         guard count > 0 else { throw .code(errno, call: "readlink") }
         // A line break is the one byte of a path that the list of mappings spells in another way.
-        return buffer[..<count].map { UInt8(bitPattern: $0) }.flatMap { $0 == UInt8(ascii: "\n") ? Array("\\012".utf8) : [$0] }
+        return buffer[..<count].map { UInt8(bitPattern: $0) }.flatMap {
+            $0 == UInt8(ascii: "\n") ? Array("\\012".utf8) : [$0]
+        }
     }
 
     private static func readMappings() throws(LMDBError) -> [UInt8] {

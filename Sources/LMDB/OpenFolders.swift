@@ -3,6 +3,7 @@
 // Closing the second of two environments of one folder drops the process's file locks, also those of the first; what
 // the first reads afterwards can be overwritten under its eyes. Hence a second open is an error, by device and inode.
 
+import CLMDB
 import Glibc
 
 /// What identifies a folder however it is spelled.

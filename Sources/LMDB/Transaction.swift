@@ -1,6 +1,7 @@
 // What both kinds of transaction can do: look up and count. Spans point into LMDB's map and can't outlive the transaction.
 
 import CLMDB
+import Glibc
 
 /// A table of an environment that is open.
 package struct Table: Sendable, Equatable {
@@ -83,6 +84,8 @@ package struct TransactionCore {
     let map: MapRegion
     /// Bytes of the map that values can lie in: those the file really has.
     let limit: Int
+    /// The data file, whose size is asked again when a writer meets a value beyond `limit`.
+    let descriptor: Int32
     let pageSize: Int
     /// Whether values can lie in memory that this transaction wrote, outside the map.
     let isWriting: Bool
@@ -112,21 +115,39 @@ package struct TransactionCore {
         guard count >= 0 else { throw .damaged("a value has an impossible size") }
         let bytes = unsafe UnsafeRawBufferPointer(start: value.mv_data, count: count)
         if unsafe map.contains(bytes, limit: limit) { return unsafe bytes }
-        guard isWriting, let start = unsafe bytes.baseAddress, unsafe !map.contains(start),
-            unsafe count <= pageSize || Self.isOverflowRun(before: start, holding: count, pageSize: pageSize)
-        else { throw .damaged("a value reaches outside the file") }
+        guard isWriting, let start = bytes.baseAddress, unsafe isWritten(start, count) else {
+            throw .damaged("a value reaches outside the file")
+        }
         return unsafe bytes
     }
 
-    /// Whether the 16 bytes before a large value are the header of a run of LMDB pages that can hold it:
-    /// page number (8), padding (2), flags (2, of which 4 means overflow), pages in the run (4).
-    ///
-    /// Asked only about pages that this transaction wrote, which have at least a header before every value.
-    private static func isOverflowRun(before start: UnsafeRawPointer, holding count: Int, pageSize: Int) -> Bool {
+    /// Whether a value lies in what this transaction wrote: in the part of the file that LMDB has added since, or in a page
+    /// that is still in memory. A value no larger than a page is taken to be where LMDB says.
+    private func isWritten(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
+        if unsafe map.contains(start) {
+            let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
+            let grown = min(map.byteCount, fileSize(descriptor) ?? limit)
+            return unsafe map.contains(bytes, limit: grown)
+        }
+        return unsafe count <= pageSize || isOverflowRun(before: start, holding: count)
+    }
+
+    /// Whether the 16 bytes before a large value are the header of a run of written LMDB pages that can hold it: page
+    /// number (8), padding (2), flags (2; overflow and dirty), pages in the run (4). A page in memory has at least a header
+    /// before every value, so that these bytes can always be read.
+    private func isOverflowRun(before start: UnsafeRawPointer, holding count: Int) -> Bool {
+        let number = unsafe start.loadUnaligned(fromByteOffset: -16, as: UInt64.self)
         let flags = unsafe start.loadUnaligned(fromByteOffset: -6, as: UInt16.self)
         let pages = unsafe start.loadUnaligned(fromByteOffset: -4, as: UInt32.self)
-        return flags & 4 != 0 && count + 16 <= Int(pages) * pageSize
+        let mapPages = map.byteCount / pageSize
+        return flags == 0x14 && number < UInt64(mapPages) && pages <= mapPages && count + 16 <= Int(pages) * pageSize
     }
+}
+
+/// The size of an open file in bytes; `nil` with `errno` when the system does not tell.
+func fileSize(_ descriptor: Int32) -> Int? {
+    var status = stat()
+    return unsafe fstat(descriptor, &status) == 0 ? Int(status.st_size) : nil
 }
 
 /// Throws `.keySize` for a key that LMDB can't have.

@@ -12,8 +12,10 @@ final class TransactionGate: @unchecked Sendable {  // every stored variable is 
     private var inside = 0
     private var isHeld = false
     private var isShut = false
+    private let waitMilliseconds: Int
 
-    init() {
+    init(waitMilliseconds: Int = Limits.remapWaitMilliseconds) {
+        self.waitMilliseconds = waitMilliseconds
         unsafe mutex = .allocate(capacity: 1)
         unsafe pthread_mutex_init(mutex, nil)
         unsafe changed = .allocate(capacity: 1)
@@ -43,7 +45,7 @@ final class TransactionGate: @unchecked Sendable {  // every stored variable is 
     func enter() throws(LMDBError) {
         lock()
         defer { unlock() }
-        let deadline = Deadline(milliseconds: Limits.remapWaitMilliseconds)
+        let deadline = Deadline(milliseconds: waitMilliseconds)
         while isHeld && !isShut {
             guard wait(until: deadline) else { throw .mapResized }
         }
@@ -64,7 +66,7 @@ final class TransactionGate: @unchecked Sendable {  // every stored variable is 
     func whileEmpty(_ body: () throws(LMDBError) -> Void) throws(LMDBError) {
         lock()
         defer { unlock() }
-        let deadline = Deadline(milliseconds: Limits.remapWaitMilliseconds)
+        let deadline = Deadline(milliseconds: waitMilliseconds)
         while isHeld && !isShut {
             guard wait(until: deadline) else { throw .mapResized }
         }

@@ -21,7 +21,7 @@ struct CursorTests {
             #expect(try !cursor.next())
             #expect(try !cursor.previous())
             #expect(try !cursor.seek(unsafe key(0).span.bytes))
-            #expect(!cursor.isOnEntry)
+            #expect((cursor.isOnEntry) == false)
         }
     }
 
@@ -58,7 +58,7 @@ struct CursorTests {
                 #expect(cursor.value.array == value(expected))
             }
             #expect(try !cursor.seek(unsafe key(51).span.bytes))
-            #expect(!cursor.isOnEntry)
+            #expect((cursor.isOnEntry) == false)
             #expect(try cursor.first())
             #expect(cursor.key.array == key(10))
         }

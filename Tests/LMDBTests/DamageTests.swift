@@ -33,14 +33,17 @@ struct DamageTests {
             try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
                 try transaction.put(table, key: unsafe key(1).span.bytes, value: unsafe value(1).span.bytes)
                 do throws(LMDBError) {
-                    try transaction.put(table, key: unsafe key(2).span.bytes, value: unsafe value(2, count: 2 << 20).span.bytes)
+                    try transaction.put(
+                        table, key: unsafe key(2).span.bytes, value: unsafe value(2, count: 2 << 20).span.bytes)
                 } catch { #expect(error.isFull) }
             }
         }
         #expect(try environment.count(table) == 0)
     }
 
-    @Test("holds garbage: damage, no crash, and the folder can be opened once it is gone", arguments: [100, 8_192, 100_000])
+    @Test(
+        "holds garbage: damage, no crash, and the folder can be opened once it is gone",
+        arguments: [100, 8_192, 100_000])
     func garbage(count: Int) throws {
         try Data(value(3, count: count)).write(to: folder.data)
         do throws(LMDBError) {
@@ -64,7 +67,9 @@ struct DamageTests {
         // The tree's node before the key: size of the value (low, high half), flags, size of the key.
         var bytes = [UInt8](try Data(contentsOf: folder.data))
         let node: [UInt8] = [0x88, 0x13, 0, 0, 1, 0, 4, 0, 1, 2, 3, 4]
-        let places = bytes.indices.dropLast(node.count).filter { bytes[$0] == 0x88 && Array(bytes[$0..<($0 + 12)]) == node }
+        let places = bytes.indices.dropLast(node.count).filter {
+            bytes[$0] == 0x88 && Array(bytes[$0..<($0 + 12)]) == node
+        }
         #expect(!places.isEmpty)
         for place in places { bytes[place + 2] = 0xFF }
         try Data(bytes).write(to: folder.data)
@@ -91,7 +96,9 @@ struct DamageTests {
         }
         var bytes = [UInt8](try Data(contentsOf: folder.data))
         let node: [UInt8] = [50, 0, 0, 0, 0, 0, 4, 0, 1, 2, 3, 4]
-        let places = bytes.indices.dropLast(node.count).filter { bytes[$0] == 50 && Array(bytes[$0..<($0 + 12)]) == node }
+        let places = bytes.indices.dropLast(node.count).filter {
+            bytes[$0] == 50 && Array(bytes[$0..<($0 + 12)]) == node
+        }
         #expect(!places.isEmpty)
         for place in places { bytes[place + 2] = 0x0F }
         try Data(bytes).write(to: folder.data)
@@ -107,7 +114,7 @@ struct DamageTests {
     @Test("on a full disk loses the whole batch, and works again once there is room")
     func fileSizeLimit() async throws {
         await #expect(processExitsWith: .success) { [path = folder.path as String] in
-            _ = unsafe signal(SIGXFSZ, SIG_IGN)
+            _ = signal(SIGXFSZ, SIG_IGN)
             let environment = try Environment(folder: path, options: EnvironmentOptions(mapSize: 64 << 20))
             let table = try environment.openTables(["table"])[0]
             try environment.put(table, 0..<10, count: 10_000)

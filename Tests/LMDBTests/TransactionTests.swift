@@ -29,7 +29,9 @@ struct TransactionTests {
         try environment.put(table, 0..<50, count: 3_000)
         try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
             for number in 0..<50 {
-                #expect(try transaction.get(table, key: unsafe key(number).span.bytes)?.array == value(number, count: 3_000))
+                #expect(
+                    try transaction.get(table, key: unsafe key(number).span.bytes)?.array == value(number, count: 3_000)
+                )
                 try transaction.put(table, key: unsafe key(number).span.bytes, value: unsafe value(1).span.bytes)
                 #expect(try transaction.get(table, key: unsafe key(number).span.bytes)?.array == value(1))
             }
@@ -105,7 +107,8 @@ struct TransactionTests {
         for round in 0..<3 {
             try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
                 try transaction.put(
-                    table, key: unsafe key(round).span.bytes, value: unsafe [UInt8](repeating: 0xFF, count: count).span.bytes)
+                    table, key: unsafe key(round).span.bytes,
+                    value: unsafe [UInt8](repeating: 0xFF, count: count).span.bytes)
                 _ = try transaction.delete(table, key: unsafe key(round).span.bytes)
             }
         }
@@ -114,7 +117,7 @@ struct TransactionTests {
                 (room: inout MutableRawSpan) throws(LMDBError) in
                 #expect(room.byteCount == count)
                 #expect(room.bytes.array.allSatisfy { $0 == 0 })
-                unsafe room.storeBytes(of: 0xAB, toByteOffset: count - 1, as: UInt8.self)
+                room.storeBytes(of: 0xAB, toByteOffset: count - 1, as: UInt8.self)
             }
         }
         #expect(try environment.get(table, key(9)) == [UInt8](repeating: 0, count: count - 1) + [0xAB])

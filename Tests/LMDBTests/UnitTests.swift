@@ -32,7 +32,8 @@ struct UnitTests {
         #expect(mapping?.byteCount == 0x2000)
         #expect(mapping?.offset == 0x1000)
         #expect(mapping.map { String(decoding: $0.path, as: UTF8.self) } == "/tmp/a b/data.mdb")
-        for bad in ["", "7f00 r--s 0 fe:01 1 /x", "2-1 r--s 0 fe:01 1 /x", "1-2 r--s 0 0:0 0", "x-y r--s 0 fe:01 1 /x"] {
+        for bad in ["", "7f00 r--s 0 fe:01 1 /x", "2-1 r--s 0 fe:01 1 /x", "1-2 r--s 0 0:0 0", "x-y r--s 0 fe:01 1 /x"]
+        {
             #expect(Mapping(line: Array(bad.utf8)) == nil)
         }
     }
@@ -46,7 +47,7 @@ struct UnitTests {
 
     @Test("keep runs of bytes inside the map, its last byte included")
     func mapRegion() throws {
-        let memory = unsafe UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 16)
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 16)
         defer { unsafe memory.deallocate() }
         let start = unsafe UnsafeRawPointer(memory.baseAddress.unsafelyUnwrapped)
         let region = unsafe MapRegion(start: start, byteCount: 100)
@@ -64,5 +65,34 @@ struct UnitTests {
         #expect(FileSystem.network.contains(0x6969) && FileSystem.network.contains(0xFF53_4D42))
         #expect(!FileSystem.network.contains(0xEF53) && !FileSystem.network.contains(0x6573_5546))
         #expect(throws: LMDBError.code(ENOENT, call: "statfs")) { try FileSystem.requireLocal("/absent/folder") }
+    }
+
+    @Test("never let the map move while a transaction is inside, and give up in the end")
+    func gateWaits() throws {
+        let gate = TransactionGate(waitMilliseconds: 5)
+        try gate.enter()
+        try gate.enter()
+        var moves = 0
+        for _ in 0..<2 {
+            #expect(throws: LMDBError.mapResized) { try gate.whileEmpty { () throws(LMDBError) in moves += 1 } }
+            gate.leave()
+        }
+        #expect(moves == 0 && gate.count == 0)
+        try gate.whileEmpty { () throws(LMDBError) in moves += 1 }
+        #expect(moves == 1)
+        try gate.enter()
+        gate.leave()
+    }
+
+    @Test("let nobody in after shutting, and shut once")
+    func gateShuts() throws {
+        let gate = TransactionGate(waitMilliseconds: 5)
+        var closings = 0
+        gate.shut { closings += 1 }
+        gate.shut { closings += 1 }
+        #expect(closings == 1)
+        #expect(throws: LMDBError.closed) { try gate.enter() }
+        #expect(throws: LMDBError.closed) { try gate.whileEmpty { () throws(LMDBError) in closings += 1 } }
+        #expect(closings == 1)
     }
 }
