@@ -1,6 +1,7 @@
 // What the spill writer's lock guards.
 
 internal import KVFormat
+internal import PageCodec
 internal import Threads
 
 extension SpillWriter {
@@ -24,6 +25,8 @@ extension SpillWriter {
         var failures = 0
         var pausedUntil: UInt64 = 0
         var isClosed = false
+        /// Callers of `enqueue` that wait for room.
+        var blockedCallers = 0
         var thread: Thread?
         var statistics = SpillStatistics()
 
@@ -66,10 +69,8 @@ extension SpillWriter {
         }
 
         /// Forgets a page that is done and returns those who want to hear of it.
-        mutating func remove(_ job: SpillJob) -> [@Sendable (SpillOutcome) -> Void] {
-            bytes -= UInt64(job.rawBytes)
-            finished += 1
-            return waiting.removeValue(forKey: job.hash) ?? []
+        mutating func forget(_ hash: PrefixHash) -> [@Sendable (SpillOutcome) -> Void] {
+            waiting.removeValue(forKey: hash) ?? []
         }
 
         mutating func count(_ page: SpillPage, _ outcome: SpillOutcome) {

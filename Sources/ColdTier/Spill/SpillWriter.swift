@@ -45,7 +45,10 @@ package final class SpillWriter: @unchecked Sendable {
                     state.statistics.droppedPages += 1
                     return .dropped
                 }
+                state.blockedCallers += 1
+                work.signal()
                 room.wait(mutex)
+                state.blockedCallers -= 1
             }
             guard !state.isClosed, startThread() else { return .closed }
             if state.joinWaiting(job) { return .queued }
@@ -121,37 +124,32 @@ package final class SpillWriter: @unchecked Sendable {
             var failure: StoreError?
             do throws(StoreError) { outcomes = try commit(pages) } catch { failure = error }
             let committed = Clock.monotonicNanoseconds()
-            let finished = mutex.withLock {
+            mutex.withLock {
                 state.statistics.encodeNanoseconds += encoded - start
                 state.statistics.commitNanoseconds += committed - encoded
                 note(failure)
-                return finish(zip(pages, outcomes))
             }
-            for (callback, outcome) in finished { callback(outcome) }
+            finish(Array(zip(pages, outcomes)))
         }
     }
 
     /// Waits for pages, then a moment for more of them; nil when the writer is closed and everything is written.
     private func nextBatch() -> [SpillJob]? {
         while true {
-            var refused: [(@Sendable (SpillOutcome) -> Void, SpillOutcome)] = []
-            let batch = mutex.withLock { () -> [SpillJob]? in
+            let (batch, isRefused) = mutex.withLock { () -> ([SpillJob], Bool) in
                 while state.queue.isEmpty && !state.isClosed { work.wait(mutex) }
-                if state.queue.isEmpty { return nil }
                 waitForMore()
-                let batch = state.take(options.batchBytes.value)
-                guard isPausing else { return batch }
-                // The disk refused a moment ago. Pages are refused at once, so that no engine waits for a full disk.
-                let none = EncodedRecord()
-                refused = finish(zip(batch.map { SpillPage(job: $0, record: none) }, batch.map { _ in .failed }))
-                return []
+                return (state.take(options.batchBytes.value), isPausing)
             }
-            for (callback, outcome) in refused { callback(outcome) }
-            guard let batch, batch.isEmpty else { return batch }
+            if batch.isEmpty { return nil }
+            guard isRefused else { return batch }
+            // The disk refused a moment ago. Pages are refused at once, so that no engine waits for a full disk.
+            let none = EncodedRecord()
+            finish(batch.map { (SpillPage(job: $0, record: none), .failed) })
         }
     }
 
-    /// Called under the lock: lets a batch fill up, unless somebody waits for it.
+    /// Called under the lock: lets a batch fill up, unless somebody waits for the disk or for room.
     private func waitForMore() {
         let deadline = Clock.monotonicNanoseconds() + UInt64(options.batchMilliseconds) * 1_000_000
         while state.queuedBytes < options.batchBytes.value, !state.isClosed, !isFlushing, room(for: options.batchBytes)
@@ -161,9 +159,6 @@ package final class SpillWriter: @unchecked Sendable {
             _ = work.wait(mutex, milliseconds: Int((deadline - now) / 1_000_000) + 1)
         }
     }
-
-    /// Whether the queue could take more at all; when it is full, waiting for more would wait for ever.
-    private func room(for batch: ByteCount) -> Bool { state.bytes < options.queueCapacity.value }
 
     private var isFlushing: Bool { state.finished < state.flushTarget }
 
@@ -186,17 +181,21 @@ package final class SpillWriter: @unchecked Sendable {
         state.pausedUntil = Clock.monotonicNanoseconds() + pause * 1_000_000
     }
 
-    /// Called under the lock: counts what became of the pages, makes room, and returns the callbacks to call outside.
-    private func finish(_ pages: some Sequence<(SpillPage, SpillOutcome)>) -> [(
-        @Sendable (SpillOutcome) -> Void, SpillOutcome
-    )] {
-        var callbacks: [(@Sendable (SpillOutcome) -> Void, SpillOutcome)] = []
-        for (page, outcome) in pages {
-            state.count(page, outcome)
-            callbacks += state.remove(page.job).map { ($0, outcome) }
+    /// Counts what became of the pages, tells those who want to hear of it, and only then makes room and wakes who waits:
+    /// when `flush` returns, every page knows its outcome.
+    private func finish(_ pages: [(SpillPage, SpillOutcome)]) {
+        let callbacks = mutex.withLock {
+            pages.map { page, outcome in
+                state.count(page, outcome)
+                return (state.forget(page.job.hash), outcome)
+            }
         }
-        room.broadcast()
-        done.broadcast()
-        return callbacks
+        for (page, outcome) in callbacks { for callback in page { callback(outcome) } }
+        mutex.withLock {
+            for (page, _) in pages { state.bytes -= UInt64(page.job.rawBytes) }
+            state.finished += UInt64(pages.count)
+            room.broadcast()
+            done.broadcast()
+        }
     }
 }
