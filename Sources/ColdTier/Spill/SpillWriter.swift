@@ -152,8 +152,7 @@ package final class SpillWriter: @unchecked Sendable {
     /// Called under the lock: lets a batch fill up, unless somebody waits for the disk or for room.
     private func waitForMore() {
         let deadline = Clock.monotonicNanoseconds() + UInt64(options.batchMilliseconds) * 1_000_000
-        while state.queuedBytes < options.batchBytes.value, !state.isClosed, !isFlushing, room(for: options.batchBytes)
-        {
+        while state.queuedBytes < options.batchBytes.value, !state.isClosed, !isFlushing, state.blockedCallers == 0 {
             let now = Clock.monotonicNanoseconds()
             guard now < deadline else { return }
             _ = work.wait(mutex, milliseconds: Int((deadline - now) / 1_000_000) + 1)
