@@ -36,4 +36,36 @@ struct PlaneKernels {
         default: preconditionFailure("elements have 1, 2 or 4 bytes")
         }
     }
+
+    /// Chooses the values that get codes; see `cplanes_kbit_plan`.
+    @unsafe
+    func plan(_ top: UnsafePointer<UInt8>, count: Int, values: UnsafeMutablePointer<UInt8>) -> Int {
+        unsafe Int(cplanes_kbit_plan(top, count, values))
+    }
+
+    /// Codes top bytes with `bits` bits each; see `cplanes_kbit_pack`.
+    @unsafe
+    func pack(
+        _ top: UnsafePointer<UInt8>, count: Int, bits: Int, values: UnsafePointer<UInt8>,
+        codes: UnsafeMutablePointer<UInt8>, escapes: UnsafeMutablePointer<UInt8>
+    ) -> Int {
+        unsafe cplanes_kbit_pack(level, top, count, Int32(bits), values, codes, escapes)
+    }
+
+    /// Decodes the top bytes of `chunk`, `count` of them; see `cplanes_kbit_unpack`.
+    @unsafe
+    func unpack(_ chunk: KbitChunk, count: Int, top: UnsafeMutablePointer<UInt8>) -> Bool {
+        unsafe cplanes_kbit_unpack(
+            level, chunk.codes, Int32(chunk.bits), chunk.values, chunk.escapes, chunk.escapeCount, count, top) == 1
+    }
+
+    /// Decodes `count` elements of 2 bytes straight to where they go; see `cplanes_kbit_merge16`.
+    @unsafe
+    func merge16(
+        _ chunk: KbitChunk, low: UnsafePointer<UInt8>, count: Int, to target: UnsafeMutableRawPointer, isCold: Bool
+    ) -> Bool {
+        unsafe cplanes_kbit_merge16(
+            level, chunk.codes, Int32(chunk.bits), chunk.values, chunk.escapes, chunk.escapeCount, low, count, target,
+            isCold ? 1 : 0) == 1
+    }
 }
