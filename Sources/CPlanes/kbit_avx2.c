@@ -64,7 +64,7 @@ AVX2_INLINE int merge16(const kbit_codes *in, const uint8_t *low, size_t count, 
     if (cold) _mm_sfence();
     if (i < count) {
         if (!next_group(&rest, count - i, group)) return 0;
-        cplanes_merge16(CPLANES_PORTABLE, group, low + i, count - i, target + 2 * i);
+        cplanes_merge16(CPLANES_PORTABLE, group, low + i, count - i, target + 2 * i, 0);
     }
     return rest.escape_count == 0;
 }

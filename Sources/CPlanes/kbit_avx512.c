@@ -1,14 +1,8 @@
 // The k-bit kernels for AVX-512 (F, BW, DQ, VL, VBMI, VBMI2): 64 elements a step.
+#include "avx512.h"
 #include "kbit.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define AVX512 __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2")))
-#define AVX512_INLINE AVX512 static inline __attribute__((always_inline))
-
-AVX512_INLINE __mmask64 first_lanes(size_t lanes) { return _bzhi_u64(~0ull, (unsigned)lanes); }
-
 // The 64 values of one group. Returns 0 when escapes are missing. No byte after the escapes is read.
 AVX512_INLINE int next_group(kbit_codes *in, const int k, __mmask64 valid, __m512i table, __m512i *values) {
     __m512i code = _mm512_setzero_si512();
@@ -43,17 +37,6 @@ AVX512_INLINE int unpack(const kbit_codes *in, const int k, size_t count, uint8_
         _mm512_mask_storeu_epi8(top + i, valid, values);
     }
     return rest.escape_count == 0;
-}
-
-// Low bytes and top bytes to elements, rotated back: the first 32 and the last 32 of 64.
-AVX512_INLINE void join(__m512i low, __m512i top, __m512i *first, __m512i *last) {
-    const __m512i lower = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
-    const __m512i upper = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-    __m512i even = _mm512_unpacklo_epi8(low, top), odd = _mm512_unpackhi_epi8(low, top);
-    even = _mm512_shrdi_epi16(even, even, 1);
-    odd = _mm512_shrdi_epi16(odd, odd, 1);
-    *first = _mm512_permutex2var_epi64(even, lower, odd);
-    *last = _mm512_permutex2var_epi64(even, upper, odd);
 }
 
 AVX512_INLINE int merge16(const kbit_codes *in, const int k, const uint8_t *low, size_t count, uint8_t *target,

@@ -11,7 +11,7 @@ struct FrameDecoder: ~Copyable {
     private let top: UnsafeMutablePointer<UInt8>
 
     /// Raw bytes of a frame from which on it is written past the caches: pages of so large a model are not read soon.
-    private static let coldBytes = 256 << 10
+    private static func isCold(_ region: FrameRegion) -> Bool { region.rawBytes >= 256 << 10 }
 
     init(_ kernels: PlaneKernels) {
         self.kernels = kernels
@@ -41,7 +41,8 @@ struct FrameDecoder: ~Copyable {
             let wanted = stored.extracting(position..<position + tokens * perToken)
             unsafe wanted.withUnsafeBytes { wanted in
                 guard let from = wanted.baseAddress else { return }
-                unsafe target.address(ofPlane: plane, region.layout).copyMemory(from: from, byteCount: wanted.count)
+                let address = unsafe target.address(ofPlane: plane, region.layout)
+                unsafe kernels.copy(from, wanted.count, to: address, isCold: Self.isCold(region))
             }
             position += region.tokens * perToken
         }
@@ -91,8 +92,7 @@ struct FrameDecoder: ~Copyable {
         {
             walk = ahead
             let elements = unsafe target.address(ofPlane: run.plane, region.layout) + run.first * 2
-            let isCold = region.rawBytes >= Self.coldBytes
-            return unsafe kernels.merge16(chunk, low: low, count: count, to: elements, isCold: isCold)
+            return unsafe kernels.merge16(chunk, low: low, count: count, to: elements, isCold: Self.isCold(region))
         }
         if chunk.bits > 0, unsafe !kernels.unpack(chunk, count: count, top: top) { return false }
         let source = unsafe chunk.bits > 0 ? UnsafePointer(top) : chunk.escapes
@@ -113,7 +113,8 @@ struct FrameDecoder: ~Copyable {
             if wanted > 0 {
                 let elements = unsafe target.address(ofPlane: run.plane, region.layout) + run.first * width
                 unsafe kernels.merge(
-                    top: top + at, low: low + at, stride: count, width: width, count: wanted, to: elements)
+                    top: top + at, low: low + at, stride: count, width: width, count: wanted, to: elements,
+                    isCold: Self.isCold(region))
             }
             at += run.count
         }

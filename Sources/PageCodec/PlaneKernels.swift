@@ -23,15 +23,21 @@ struct PlaneKernels {
         }
     }
 
+    /// Copies bytes; past the caches when the target `isCold`: larger than they are, and not read soon.
+    @unsafe
+    func copy(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer, isCold: Bool) {
+        unsafe cplanes_copy(level, source, count, target, isCold ? 1 : 0)
+    }
+
     /// The inverse of `split`.
     @unsafe
     func merge(
         top: UnsafePointer<UInt8>, low: UnsafePointer<UInt8>, stride: Int, width: Int, count: Int,
-        to target: UnsafeMutableRawPointer
+        to target: UnsafeMutableRawPointer, isCold: Bool
     ) {
         switch width {
-        case 1: unsafe target.copyMemory(from: top, byteCount: count)
-        case 2: unsafe cplanes_merge16(level, top, low, count, target)
+        case 1: unsafe copy(top, count, to: target, isCold: isCold)
+        case 2: unsafe cplanes_merge16(level, top, low, count, target, isCold ? 1 : 0)
         case 4: unsafe cplanes_merge32(level, top, low, stride, count, target)
         default: preconditionFailure("elements have 1, 2 or 4 bytes")
         }

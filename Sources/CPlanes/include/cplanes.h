@@ -21,8 +21,12 @@ cplanes_level cplanes_chosen_level(void);
 /// Splits `count` 16-bit elements at `source` into `count` top bytes and `count` low bytes.
 void cplanes_split16(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low);
 
-/// The inverse of `cplanes_split16`.
-void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target);
+/// The inverse of `cplanes_split16`. A target that is `cold` (larger than the caches, not read soon) is written past the
+/// caches where level and alignment allow.
+void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target, int cold);
+
+/// Copies `size` bytes; `cold` as for `cplanes_merge16`.
+void cplanes_copy(cplanes_level level, const void *source, size_t size, void *target, int cold);
 
 /// Splits `count` 32-bit elements at `source` into `count` top bytes and three planes of `count` bytes, the lowest first,
 /// `stride` bytes apart; `stride` is at least `count`.
@@ -50,7 +54,6 @@ size_t cplanes_kbit_pack(cplanes_level level, const uint8_t *top, size_t count, 
 int cplanes_kbit_unpack(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
                         size_t escape_count, size_t count, uint8_t *top);
 
-/// `cplanes_kbit_unpack` and `cplanes_merge16` in one pass. A target that is `cold` (larger than the caches, not read soon)
-/// is written past the caches where its alignment allows.
+/// `cplanes_kbit_unpack` and `cplanes_merge16` in one pass.
 int cplanes_kbit_merge16(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
                          size_t escape_count, const uint8_t *low, size_t count, void *target, int cold);
