@@ -38,6 +38,9 @@ extension EngineError: CustomStringConvertible {
         case .tokenOutOfVocabulary(let index, let vocabulary):
             "The token at index \(index) is not below the vocabulary size of \(vocabulary)."
         case .invalidSampling(let parameter, let reason): "The sampling parameter \(parameter) \(reason)."
+        case .invalidOption(let name, let reason): "The engine's option \(name) is out of bounds: \(reason)."
+        case .kvMemoryTooSmall(let needed, let available):
+            "The KV needs \(needed) bytes, but the engine has \(available)."
         }
     }
 
@@ -63,6 +66,8 @@ extension EngineError: CustomStringConvertible {
         case .promptTooLong: "Shorten the prompt or ask for fewer new tokens."
         case .tokenOutOfVocabulary: "Use the tokenizer that belongs to the checkpoint."
         case .invalidSampling: "Correct the parameter; temperature 0 means greedy."
+        case .invalidOption: "Choose a value within the bounds."
+        case .kvMemoryTooSmall: "Raise `kvMemory`, or ask for fewer new tokens."
         }
     }
 }
