@@ -16,7 +16,9 @@ struct FrameRegion {
 
     /// Bytes of the frame before encoding.
     var rawBytes: Int {
-        tokens * (layout.bytesPerToken(beforePlane: planes.upperBound) - layout.bytesPerToken(beforePlane: planes.lowerBound))
+        tokens
+            * (layout.bytesPerToken(beforePlane: planes.upperBound)
+                - layout.bytesPerToken(beforePlane: planes.lowerBound))
     }
 }
 

@@ -43,7 +43,8 @@ package final class RecordDecoder {
     ///   - record: a side state's record.
     ///   - target: `record.rawByteCount` bytes, exactly.
     /// - Throws: the damage of the first frame that fails. `target` may have been written in part by then.
-    package func decode(sideState record: borrowing RecordView, into target: inout MutableRawSpan) throws(RecordDamage) {
+    package func decode(sideState record: borrowing RecordView, into target: inout MutableRawSpan) throws(RecordDamage)
+    {
         precondition(record.layout == nil, "a page is no side state")
         precondition(target.byteCount == record.rawByteCount, "a target of \(target.byteCount) bytes")
         var damage: RecordDamage?

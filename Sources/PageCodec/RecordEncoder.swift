@@ -81,7 +81,8 @@ package final class RecordEncoder {
         let start = FrameEntry.offset(header.frameCount)
         // Every frame ends up no longer than its raw bytes, so the room of one more than all frames is enough.
         let raw = Int(header.rawBytes)
-        let room = start + raw + FrameEncoder.room(bytes: 0, width: 1) + 4 * ChunkWalk.maximumChunks(bytes: raw, width: 1)
+        let room =
+            start + raw + FrameEncoder.room(bytes: 0, width: 1) + 4 * ChunkWalk.maximumChunks(bytes: raw, width: 1)
         let target = unsafe record.reserve(room)
         var bytes = unsafe MutableRawSpan(_unsafeStart: target, byteCount: room)
         var position = start

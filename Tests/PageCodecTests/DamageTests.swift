@@ -7,7 +7,7 @@ import Testing
 
 @Suite("A damaged record")
 struct DamageTests {
-    /// A small record with a coded frame: 4 layers of 4 KiB in one frame.
+    /// The key of a small record: 2 layers, 4 KiB, one coded frame.
     static let key = PageCodecTests.key("damage")
     let layout: KVLayout
     let page: [UInt8]

@@ -11,7 +11,8 @@ struct KernelTests {
         .filter { $0.rawValue <= cplanes_supported_level().rawValue }.map { PlaneKernels(level: $0) }
 
     /// Splits and merges `elements`; returns the planes and the merged bytes.
-    private func roundTrip(_ elements: [UInt8], width: Int, _ kernels: PlaneKernels) -> (planes: [UInt8], back: [UInt8]) {
+    private func roundTrip(_ elements: [UInt8], width: Int, _ kernels: PlaneKernels) -> (planes: [UInt8], back: [UInt8])
+    {
         let count = elements.count / width
         var planes = [UInt8](repeating: 0, count: width * count)
         var back = [UInt8](repeating: 0, count: elements.count)
@@ -39,7 +40,9 @@ struct KernelTests {
         #expect(Array(planes.prefix(65_536)) == exponents)
     }
 
-    @Test("keep random values of 32 bits, NaN payloads among them, and put the exponent on top", arguments: 0..<levels.count)
+    @Test(
+        "keep random values of 32 bits, NaN payloads among them, and put the exponent on top",
+        arguments: 0..<levels.count)
     func thirtyTwoBitValues(level: Int) {
         var random = SeededRandom(testSeed("32-bit kernel"))
         var values = (0..<200_000).map { _ in UInt32(truncatingIfNeeded: random.next()) }

@@ -24,13 +24,17 @@ struct RoundTripTests {
     }()
 
     @Test(
-        "comes back bit for bit, whole or as a tail, whatever is in it", arguments: 0..<layouts.count, CodecChoice.allCases)
+        "comes back bit for bit, whole or as a tail, whatever is in it", arguments: 0..<layouts.count,
+        CodecChoice.allCases)
     func comesBack(index: Int, codec: CodecChoice) {
         #expect(Self.layouts.count == 10)
         let layout = Self.layouts[index]
         let (encoder, decoder) = (RecordEncoder(), RecordDecoder())
         for content in PageContent.allCases {
-            for tokens in Set([layout.isDivisible ? 1 : layout.pageSize, layout.isDivisible ? (layout.pageSize + 1) / 2 : layout.pageSize, layout.pageSize]) {
+            for tokens in Set([
+                layout.isDivisible ? 1 : layout.pageSize,
+                layout.isDivisible ? (layout.pageSize + 1) / 2 : layout.pageSize, layout.pageSize,
+            ]) {
                 let key = key("\(index) \(content) \(tokens)")
                 let page = pageBytes(layout, tokens: tokens, key: key, content)
                 let record = encode(page, layout, tokens: tokens, key: key, codec, with: encoder)

@@ -78,7 +78,10 @@ struct SideStateTests {
         #expect(throws: RecordDamage.wrongShape) { try decode(forged { $0[6] = 0 }, name: "x", key: prefix) }
         #expect(throws: RecordDamage.wrongShape) { try decode(forged { $0[63] = 0xFF }, name: "x", key: prefix) }
         #expect(throws: RecordDamage.truncated) {
-            try decode(forged { $0[72 + 12] = 4; $0.removeLast() }, name: "x", key: prefix)
+            try decode(
+                forged {
+                    $0[72 + 12] = 4; $0.removeLast()
+                }, name: "x", key: prefix)
         }
     }
 }

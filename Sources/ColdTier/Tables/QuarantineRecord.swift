@@ -16,6 +16,8 @@ package enum QuarantineReason: UInt8, Sendable, CaseIterable, CustomStringConver
     case orphaned = 5
     /// A side state failed its checksum.
     case damagedSideState = 6
+    /// The record has its checksums and yet cannot be decoded.
+    case undecodable = 7
 
     /// The reason for people.
     package var description: String {
@@ -26,6 +28,7 @@ package enum QuarantineReason: UInt8, Sendable, CaseIterable, CustomStringConver
         case .wrongTokens: "wrong token ids"
         case .orphaned: "parent was quarantined"
         case .damagedSideState: "damaged side state"
+        case .undecodable: "undecodable record"
         }
     }
 }
