@@ -1,0 +1,3 @@
+// `import PrefixStore` brings the vocabulary (layouts, identities, prefix hashes, errors) with it.
+
+@_exported public import KVFormat
