@@ -40,7 +40,7 @@ static void soften(const workspace *w, size_t row, float *scores, size_t visible
             s = select((i16)(index < splat_int((int32_t)visible)), s, nothing);
             store(scores + i, s);
         }
-        most = select((i16)(s > most), s, most);
+        most = greater(s, most);
     }
     float top = largest(most);
     if (!(top > w->top[row])) top = w->top[row];
@@ -49,6 +49,11 @@ static void soften(const workspace *w, size_t row, float *scores, size_t visible
         v16 p = exp16(load(scores + i) - splat(top));
         store(scores + i, p);
         total += p;
+    }
+    // Most pages hold no new largest score: the factor is 1, and multiplying by 1 changes nothing.
+    if (top == w->top[row]) {
+        w->total[row] += sum(total);
+        return;
     }
     const v16 factor = exp16(splat(w->top[row] - top));
     w->total[row] = w->total[row] * factor[0] + sum(total);

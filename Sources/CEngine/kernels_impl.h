@@ -38,22 +38,18 @@ INLINE void store_some(float *p, v16 x, size_t n) {
     memcpy(p, buffer, n * sizeof(float));
 }
 
-// Both reductions have one fixed tree.
-INLINE float sum(v16 x) {
-    float a[CE_LANES];
-    store(a, x);
-    for (int step = 8; step > 0; step /= 2)
-        for (int i = 0; i < step; i++) a[i] = a[i] + a[i + step];
-    return a[0];
-}
+// Both reductions have one fixed tree: halves, quarters, pairs, neighbours.
+#define FOLD(OPERATION)                                                                                              \
+    x = OPERATION(x, __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));           \
+    x = OPERATION(x, __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));           \
+    x = OPERATION(x, __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));           \
+    x = OPERATION(x, __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));           \
+    return x[0]
 
-INLINE float largest(v16 x) {
-    float a[CE_LANES];
-    store(a, x);
-    for (int step = 8; step > 0; step /= 2)
-        for (int i = 0; i < step; i++) a[i] = a[i] > a[i + step] ? a[i] : a[i + step];
-    return a[0];
-}
+INLINE v16 plus(v16 a, v16 b) { return a + b; }
+INLINE v16 greater(v16 a, v16 b) { return select((i16)(a > b), a, b); }
+INLINE float sum(v16 x) { FOLD(plus); }
+INLINE float largest(v16 x) { FOLD(greater); }
 
 // e^x to about 1 ulp for x <= 88; exactly 1 at 0 and exactly 0 below -87.3, so that a masked key adds nothing at all.
 INLINE v16 exp16(v16 x) {

@@ -1,6 +1,8 @@
 // Plane split and merge: one plain loop each, compiled once for every instruction set and picked at run time.
 #include "cplanes.h"
 
+#include "cold.h"
+
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
@@ -77,8 +79,26 @@ void cplanes_split16(cplanes_level level, const void *source, size_t count, uint
     PICK(level, split16)(source, count, top, low);
 }
 
-void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target) {
-    PICK(level, merge16)(top, low, count, target);
+void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target, int cold) {
+    size_t done = 0;
+#if defined(__x86_64__)
+    if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0)
+        done = cold_merge16_avx512(top, low, count, target);
+#endif
+    (void)cold;
+    PICK(level, merge16)(top + done, low + done, count - done, (uint8_t *)target + 2 * done);
+}
+
+void cplanes_copy(cplanes_level level, const void *source, size_t size, void *target, int cold) {
+#if defined(__x86_64__)
+    if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0) {
+        cold_copy_avx512(source, size, target);
+        return;
+    }
+#endif
+    (void)level;
+    (void)cold;
+    memcpy(target, source, size);
 }
 
 void cplanes_split32(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low, size_t stride) {

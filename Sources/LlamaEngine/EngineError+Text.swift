@@ -1,11 +1,14 @@
 // What an `EngineError` says to a person: one sentence for what is wrong, one for what to do.
 
+import Glibc
+
 extension EngineError: CustomStringConvertible {
     /// What is wrong, in one sentence.
     public var description: String {
         switch self {
         case .missingFile(let path): "The file \(path) does not exist."
-        case .system(let call, let path, let errno): "\(call) failed on \(path) with error \(errno)."
+        case .system(let call, let path, let errno):
+            "The call \(call) failed on \(path): \(Self.text(of: errno)) (error \(errno))."
         case .fileTooLarge(let path, let bytes, let limit):
             "The file \(path) has \(bytes) bytes, more than the limit of \(limit)."
         case .notJSON(let file): "The file \(file) is not a JSON object."
@@ -38,6 +41,9 @@ extension EngineError: CustomStringConvertible {
         case .tokenOutOfVocabulary(let index, let vocabulary):
             "The token at index \(index) is not below the vocabulary size of \(vocabulary)."
         case .invalidSampling(let parameter, let reason): "The sampling parameter \(parameter) \(reason)."
+        case .invalidOption(let name, let reason): "The engine's option \(name) is out of bounds: \(reason)."
+        case .kvMemoryTooSmall(let needed, let available):
+            "The KV needs \(needed) bytes, but the engine has \(available)."
         }
     }
 
@@ -63,6 +69,14 @@ extension EngineError: CustomStringConvertible {
         case .promptTooLong: "Shorten the prompt or ask for fewer new tokens."
         case .tokenOutOfVocabulary: "Use the tokenizer that belongs to the checkpoint."
         case .invalidSampling: "Correct the parameter; temperature 0 means greedy."
+        case .invalidOption: "Choose a value within the bounds."
+        case .kvMemoryTooSmall: "Raise `kvMemory`, or ask for fewer new tokens."
         }
+    }
+
+    /// The system's words for an error number.
+    private static func text(of number: Int32) -> String {
+        guard let text = unsafe strerror(number) else { return "unknown error" }
+        return unsafe String(cString: text)
     }
 }

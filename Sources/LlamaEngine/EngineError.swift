@@ -64,4 +64,11 @@ public enum EngineError: Error, Equatable, Sendable {
     case tokenOutOfVocabulary(index: Int, vocabulary: Int)
     /// A sampling parameter is out of bounds.
     case invalidSampling(parameter: String, reason: String)
+
+    // The engine.
+
+    /// An option of the engine is out of bounds.
+    case invalidOption(name: String, reason: String)
+    /// The engine's KV memory has no room for the pages that are needed; both in bytes.
+    case kvMemoryTooSmall(needed: Int, available: Int)
 }

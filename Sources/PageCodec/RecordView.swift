@@ -128,7 +128,7 @@ package struct RecordView: ~Escapable {
     }
 
     private static func check(_ entry: FrameEntry, _ index: Int, _ region: FrameRegion) throws(RecordDamage) {
-        guard let codec = FrameCodec(rawValue: entry.codec), codec != .kbit else {
+        guard let codec = FrameCodec(rawValue: entry.codec) else {
             throw .unknownCodec(frame: index, codec: entry.codec)
         }
         guard entry.rawBytes == region.rawBytes, Int(entry.elementWidth) == region.layout.element.byteCount,

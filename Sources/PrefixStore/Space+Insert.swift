@@ -39,7 +39,7 @@ extension Space {
             if insertPage(tokens[..<end], page: fromPage + index, hash, parent, source, now) { fresh += 1 }
             parent = hash
         }
-        store.counters.insertedPages.add(UInt64(fresh), ordering: .relaxed)
+        store.counters.insertedPages.add(UInt64(fresh))
         return fresh
     }
 

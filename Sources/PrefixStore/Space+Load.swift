@@ -6,12 +6,18 @@ internal import Threads
 
 /// What a load delivered: the first `tokens` tokens of the sequence lie in the caller's memory, byte for byte as inserted.
 public struct Loaded: Hashable, Sendable {
+    /// Tokens that came from RAM.
+    public var hotTokens = 0
+    /// Tokens that came from disk, after those.
+    public var coldTokens = 0
     /// Tokens delivered.
-    public var tokens: Int
-    /// Tokens of them that came from RAM.
-    public var hotTokens: Int
-    /// Tokens of them that came from disk.
-    public var coldTokens: Int
+    public var tokens: Int { hotTokens + coldTokens }
+
+    /// Nothing, or what is said.
+    public init(hotTokens: Int = 0, coldTokens: Int = 0) {
+        self.hotTokens = hotTokens
+        self.coldTokens = coldTokens
+    }
 }
 
 extension Space {
@@ -27,7 +33,7 @@ extension Space {
     public func load(_ match: borrowing Match, into targets: [PageTarget], limit: Int? = nil) -> Loaded {
         let start = Clock.monotonicNanoseconds()
         let wanted = min(match.tokenCount, limit ?? match.tokenCount, targets.count * layout.pageSize)
-        var loaded = Loaded(tokens: 0, hotTokens: 0, coldTokens: 0)
+        var loaded = Loaded()
         guard wanted > 0 else { return loaded }
         let pages = (wanted + layout.pageSize - 1) / layout.pageSize
         for page in 0..<min(pages, match.hotPages) {
@@ -38,7 +44,6 @@ extension Space {
         if pages > match.hotPages {
             loaded.coldTokens = loadCold(match, pages: pages, wanted: wanted, targets)
         }
-        loaded.tokens = loaded.hotTokens + loaded.coldTokens
         count(loaded, nanoseconds: Clock.monotonicNanoseconds() - start)
         return loaded
     }
@@ -74,11 +79,11 @@ extension Space {
 
     private func count(_ loaded: Loaded, nanoseconds: UInt64) {
         let counters = store.counters
-        counters.hotTokens.add(UInt64(loaded.hotTokens), ordering: .relaxed)
-        counters.coldTokens.add(UInt64(loaded.coldTokens), ordering: .relaxed)
-        counters.loadedBytes.add(UInt64(layout.pageBytes(tokens: loaded.tokens)), ordering: .relaxed)
-        counters.loadNanoseconds.add(nanoseconds, ordering: .relaxed)
+        counters.hotTokens.add(UInt64(loaded.hotTokens))
+        counters.coldTokens.add(UInt64(loaded.coldTokens))
+        counters.loadedBytes.add(UInt64(layout.pageBytes(tokens: loaded.tokens)))
+        counters.loadNanoseconds.add(nanoseconds)
         let saved = UInt64(loaded.tokens) * (prefillTimePerToken ?? 0)
-        if saved > nanoseconds { counters.savedNanoseconds.add(saved - nanoseconds, ordering: .relaxed) }
+        if saved > nanoseconds { counters.savedNanoseconds.add(saved - nanoseconds) }
     }
 }

@@ -15,14 +15,15 @@ extension Space {
         try check(tokens)
         let now = Clock.wallMilliseconds()
         let lease = hot.match(tokens, now: now)
-        store.counters.matches.add(1, ordering: .relaxed)
-        store.counters.requestedTokens.add(UInt64(tokens.count), ordering: .relaxed)
+        store.counters.matches.add(1)
+        store.counters.requestedTokens.add(UInt64(tokens.count))
         spillAfterHits(lease)
         let found = lease.tokenCount
+        let pages = lease.pageCount
         if found == tokens.count {
             touchStored(lease, now)
             return Match(
-                lease: lease, hotPages: lease.pageCount, hotTokens: found, cold: [], pageSize: layout.pageSize,
+                lease: lease, hotPages: pages, hotTokens: found, cold: [], pageSize: layout.pageSize,
                 tokens: tokens)
         }
         let whole = wholePages(lease)
@@ -33,7 +34,7 @@ extension Space {
         touchStored(lease, now)
         if whole * layout.pageSize + coldTokens <= found {
             return Match(
-                lease: lease, hotPages: lease.pageCount, hotTokens: found, cold: [], pageSize: layout.pageSize,
+                lease: lease, hotPages: pages, hotTokens: found, cold: [], pageSize: layout.pageSize,
                 tokens: tokens)
         }
         store.cold.touch(cold.map(\.hash), now: now)

@@ -1,7 +1,6 @@
 // A space: the pages of one model identity.
 
 internal import HotTier
-internal import Synchronization
 
 /// All pages that engines of one identity share. Made by `Store.space(_:)`; thread-safe. It keeps its store open.
 public final class Space: Sendable {
@@ -35,14 +34,14 @@ public final class Space: Sendable {
         guard tokens > 0, nanoseconds > 0 else { return }
         let sample = max(1, nanoseconds / UInt64(tokens))
         let rate = state.prefillNanosecondsPerToken
-        let old = rate.load(ordering: .relaxed)
+        let old = rate.value
         // A race between two reports loses one of them, which an average bears.
-        rate.store(old == 0 ? sample : (3 * old + sample) / 4, ordering: .relaxed)
+        rate.set(old == 0 ? sample : (3 * old + sample) / 4)
     }
 
     /// The engine's measured prefill time of one token in nanoseconds; nil until `recordPrefill` was called.
     public var prefillTimePerToken: UInt64? {
-        let time = state.prefillNanosecondsPerToken.load(ordering: .relaxed)
+        let time = state.prefillNanosecondsPerToken.value
         return time == 0 ? nil : time
     }
 
@@ -59,7 +58,7 @@ final class SpaceState: Sendable {
     var root: PrefixHash { hot.root }
     var layout: KVLayout { hot.layout }
     /// Nanoseconds of prefill a token, a moving average; 0 until the engine has reported one.
-    let prefillNanosecondsPerToken = Atomic<UInt64>(0)
+    let prefillNanosecondsPerToken = Counter()
 
     init(_ hot: HotSpace) { self.hot = hot }
 }

@@ -42,10 +42,10 @@ public final class Store: Sendable {
         self.path = path
         let cold = try ColdTier(
             path: path,
-            options: ColdOptions(quota: options.quota, opening: .createIfMissing, codec: options.codec))
+            options: ColdOptions(quota: options.quota, opening: .createIfMissing))
         self.cold = cold
         writer = SpillWriter(
-            into: cold,
+            into: cold, codec: options.codec,
             options: SpillOptions(queueCapacity: options.queueCapacity, whenFull: options.whenQueueFull))
         let spiller = Spiller(writer, options.writePolicy)
         self.spiller = spiller

@@ -54,5 +54,5 @@ public struct StoreOptions: Hashable, Sendable {
     }
 
     /// LMDB's own tables and the pages waiting for reuse need room beside the first page.
-    public static let smallestQuota = ByteCount.mebibytes(1)
+    public static let smallestQuota = ByteCount.mebibytes(4)
 }

@@ -2,7 +2,6 @@
 
 internal import ColdTier
 internal import HotTier
-internal import Synchronization
 
 /// What a store has done since this process opened it, for metrics and for the summary of a batch.
 public struct StoreStatistics: Hashable, Sendable {
@@ -44,30 +43,18 @@ public struct StoreStatistics: Hashable, Sendable {
     }
 }
 
-/// The counters that PrefixStore keeps itself; the tiers keep theirs.
-final class Counters: Sendable {
-    let matches = Atomic<UInt64>(0)
-    let requestedTokens = Atomic<UInt64>(0)
-    let hotTokens = Atomic<UInt64>(0)
-    let coldTokens = Atomic<UInt64>(0)
-    let loadedBytes = Atomic<UInt64>(0)
-    let loadNanoseconds = Atomic<UInt64>(0)
-    let savedNanoseconds = Atomic<UInt64>(0)
-    let insertedPages = Atomic<UInt64>(0)
-}
-
 extension Store {
     /// What this process has done with the store so far. Each number is exact; together they are no snapshot.
     public var statistics: StoreStatistics {
         var all = StoreStatistics()
-        all.matches = counters.matches.load(ordering: .relaxed)
-        all.requestedTokens = counters.requestedTokens.load(ordering: .relaxed)
-        all.hotTokens = counters.hotTokens.load(ordering: .relaxed)
-        all.coldTokens = counters.coldTokens.load(ordering: .relaxed)
-        all.loadedBytes = counters.loadedBytes.load(ordering: .relaxed)
-        all.loadNanoseconds = counters.loadNanoseconds.load(ordering: .relaxed)
-        all.savedNanoseconds = counters.savedNanoseconds.load(ordering: .relaxed)
-        all.insertedPages = counters.insertedPages.load(ordering: .relaxed)
+        all.matches = counters.matches.value
+        all.requestedTokens = counters.requestedTokens.value
+        all.hotTokens = counters.hotTokens.value
+        all.coldTokens = counters.coldTokens.value
+        all.loadedBytes = counters.loadedBytes.value
+        all.loadNanoseconds = counters.loadNanoseconds.value
+        all.savedNanoseconds = counters.savedNanoseconds.value
+        all.insertedPages = counters.insertedPages.value
         let spilled = writer.statistics
         all.spilledPages = spilled.spilledPages
         all.spilledBytes = spilled.rawBytes
@@ -76,7 +63,7 @@ extension Store {
         let ram = hot.statistics
         all.hotEvictions = UInt64(ram.evicted)
         all.hotBytes = ram.usedBytes.value
-        all.damagedPages = cold.damagedPages
+        all.damagedPages = UInt64(cold.damagedPages)
         return all
     }
 }

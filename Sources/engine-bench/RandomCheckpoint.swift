@@ -54,7 +54,7 @@ enum RandomCheckpoint {
         }
         let json = try JSONSerialization.data(withJSONObject: header, options: [.sortedKeys])
         var file = Data()
-        withUnsafeBytes(of: UInt64(json.count).littleEndian) { unsafe file.append(contentsOf: $0) }
+        unsafe withUnsafeBytes(of: UInt64(json.count).littleEndian) { unsafe file.append(contentsOf: $0) }
         return file + json + data
     }
 }

@@ -5,6 +5,7 @@
 // Without a model it makes one with random weights (hidden 256, 6 layers). Prints one JSON object.
 
 import Foundation
+import KVFormat
 import LlamaEngine
 
 OpenBLAS.reopenWithKernelsForThisCPU()

@@ -1,6 +1,6 @@
 // KV that any process can recompute: the bytes of a token depend on the tokens up to it, as attention's do, and on nothing else.
 
-import PrefixStore
+public import PrefixStore
 
 /// A model whose KV is generated from token ids. Every byte read anywhere can be checked without storing what was expected.
 public struct GeneratedModel: Sendable {
@@ -95,7 +95,7 @@ final class GeneratedMemory {
         }
     }
 
-    func free() { for unsafepage in unsafe pages { unsafe page.deallocate() } }
+    func free() { for index in unsafe pages.indices { unsafe pages[index].deallocate() } }
 
     func source(_ page: Int, bytesPerToken: Int) -> PageSource {
         let buffer = unsafe pages[page]

@@ -1,6 +1,6 @@
 // Prompts as a server sees them: a few long beginnings, shared by many, with endings of their own.
 
-import PrefixStore
+public import PrefixStore
 
 /// Prompts that share beginnings, from a seed.
 public struct RandomPrompts: Sendable {

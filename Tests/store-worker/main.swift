@@ -7,7 +7,8 @@ import Foundation
 import PrefixStore
 import StoreTestKit
 
-setvbuf(stdout, nil, _IOLBF, 0)
+/// Writes a line at once: a killed worker has said all it had to say.
+func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 
 func open(_ path: String, quota: ByteCount = .gibibytes(1), hot: ByteCount = .mebibytes(4)) throws -> Store {
     try Store(at: path, options: StoreOptions(quota: quota, hotCapacity: hot))
@@ -34,7 +35,7 @@ func hammer(_ path: String, seconds: Double, seed: UInt64, quota: ByteCount) thr
     }
     let all = store.statistics
     try store.close()
-    print(
+    say(
         "rounds \(rounds) wrong \(wrong) cold \(all.coldTokens) hot \(all.hotTokens) slowest \(Int(slowestMatch * 1000))"
     )
 }
@@ -49,7 +50,7 @@ func fill(_ path: String, seed: UInt64) throws {
         for _ in 0..<3 { try space.insertGenerated(prompts.next(), by: model) }
         count += 3
         try store.flush()
-        print("flushed \(count)")
+        say("flushed \(count)")
     }
 }
 
@@ -67,7 +68,7 @@ func check(_ path: String, seed: UInt64, count: Int) throws {
         lost += prompt.count - read.loaded.tokens
     }
     try store.close()
-    print("lost \(lost) wrong \(wrong)")
+    say("lost \(lost) wrong \(wrong)")
 }
 
 let arguments = CommandLine.arguments
@@ -82,10 +83,10 @@ do {
     case "check" where arguments.count == 5:
         try check(arguments[2], seed: UInt64(arguments[3]) ?? 0, count: Int(arguments[4]) ?? 0)
     default:
-        print("usage: see the top of main.swift")
+        say("usage: see the top of main.swift")
         exit(64)
     }
 } catch {
-    print("error \(error)")
+    say("error \(error)")
     exit(1)
 }

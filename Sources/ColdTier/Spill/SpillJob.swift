@@ -1,7 +1,7 @@
 // One page on its way down, and what became of it.
 
 package import KVFormat
-package import PageCodec
+internal import PageCodec
 
 /// A page that waits to be encoded and written. Its bytes must not change until `onDone` has been called.
 package struct SpillJob: Sendable {
@@ -65,16 +65,24 @@ package enum SpillOutcome: Hashable, Sendable {
     case dropped
 }
 
-/// An encoded page, ready for a write transaction.
-package struct SpillPage: Sendable {
-    /// What it was made of.
-    package let job: SpillJob
-    /// Its bytes as the `pages` table keeps them, without the padding.
-    package let record: EncodedRecord
+extension SpillOutcome {
+    /// What a put says of a page.
+    init(_ outcome: PutReport.Outcome) {
+        switch outcome {
+        case .stored: self = .stored
+        case .present: self = .alreadyThere
+        case .orphan: self = .orphan
+        case .noRoom: self = .dropped
+        case .invalid: self = .failed
+        }
+    }
+}
 
-    /// Makes an encoded page.
-    package init(job: SpillJob, record: EncodedRecord) {
-        self.job = job
-        self.record = record
+extension SpillPage {
+    /// An encoded job.
+    init(_ job: SpillJob, _ record: EncodedRecord) {
+        self.init(
+            hash: job.hash, parent: job.parent, root: job.root, firstToken: job.firstToken, tokens: job.tokens,
+            record: record, now: job.now, uses: job.uses)
     }
 }

@@ -1,7 +1,6 @@
 // What the spill writer's lock guards.
 
 internal import KVFormat
-internal import PageCodec
 internal import Threads
 
 extension SpillWriter {
@@ -73,17 +72,25 @@ extension SpillWriter {
             waiting.removeValue(forKey: hash) ?? []
         }
 
-        mutating func count(_ page: SpillPage, _ outcome: SpillOutcome) {
-            switch outcome {
+        mutating func count(_ page: Finished) {
+            switch page.outcome {
             case .stored:
                 statistics.spilledPages += 1
                 statistics.rawBytes += UInt64(page.job.rawBytes)
-                statistics.storedBytes += UInt64(page.record.byteCount)
+                statistics.storedBytes += UInt64(page.bytes)
             case .alreadyThere: statistics.knownPages += 1
             case .orphan: statistics.orphanPages += 1
             case .dropped: statistics.droppedPages += 1
             case .failed: statistics.failedPages += 1
             }
         }
+    }
+
+    /// A job that is done.
+    struct Finished {
+        let job: SpillJob
+        let outcome: SpillOutcome
+        /// Bytes of its record.
+        let bytes: Int
     }
 }

@@ -118,7 +118,7 @@ package final class SpillWriter: @unchecked Sendable {
     private func drain() {
         while let batch = nextBatch() {
             let start = Clock.monotonicNanoseconds()
-            let pages = batch.map { SpillPage(job: $0, record: encode($0)) }
+            let pages = batch.map { SpillPage($0, encode($0)) }
             let encoded = Clock.monotonicNanoseconds()
             var outcomes = [SpillOutcome](repeating: .failed, count: pages.count)
             var failure: StoreError?
@@ -129,7 +129,9 @@ package final class SpillWriter: @unchecked Sendable {
                 state.statistics.commitNanoseconds += committed - encoded
                 note(failure)
             }
-            finish(Array(zip(pages, outcomes)))
+            finish(
+                batch.indices.map { Finished(job: batch[$0], outcome: outcomes[$0], bytes: pages[$0].record.byteCount) }
+            )
         }
     }
 
@@ -144,8 +146,7 @@ package final class SpillWriter: @unchecked Sendable {
             if batch.isEmpty { return nil }
             guard isRefused else { return batch }
             // The disk refused a moment ago. Pages are refused at once, so that no engine waits for a full disk.
-            let none = EncodedRecord()
-            finish(batch.map { (SpillPage(job: $0, record: none), .failed) })
+            finish(batch.map { Finished(job: $0, outcome: .failed, bytes: 0) })
         }
     }
 
@@ -182,16 +183,16 @@ package final class SpillWriter: @unchecked Sendable {
 
     /// Counts what became of the pages, tells those who want to hear of it, and only then makes room and wakes who waits:
     /// when `flush` returns, every page knows its outcome.
-    private func finish(_ pages: [(SpillPage, SpillOutcome)]) {
+    private func finish(_ pages: [Finished]) {
         let callbacks = mutex.withLock {
-            pages.map { page, outcome in
-                state.count(page, outcome)
-                return (state.forget(page.job.hash), outcome)
+            pages.map { page in
+                state.count(page)
+                return (state.forget(page.job.hash), page.outcome)
             }
         }
         for (page, outcome) in callbacks { for callback in page { callback(outcome) } }
         mutex.withLock {
-            for (page, _) in pages { state.bytes -= UInt64(page.job.rawBytes) }
+            for page in pages { state.bytes -= UInt64(page.job.rawBytes) }
             state.finished += UInt64(pages.count)
             room.broadcast()
             done.broadcast()

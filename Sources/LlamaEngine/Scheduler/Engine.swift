@@ -24,10 +24,17 @@ public final class Engine {
     var running: [Sequence] = []
     var finished: [GenerationResult] = []
 
-    init(checkpoint: Checkpoint, options: EngineOptions, layout: KVLayout, cache: (any PrefixCache)?)
-        throws(EngineError)
-    {
+    /// An engine for the model in `checkpoint`, without a store: pages are shared between running requests only.
+    ///
+    /// - Throws: `EngineError` for a checkpoint, or an option, that the engine cannot work with.
+    /// - Complexity: reads and packs all weights.
+    public convenience init(checkpoint: Checkpoint, options: EngineOptions = EngineOptions()) throws(EngineError) {
+        try self.init(checkpoint: checkpoint, options: options, cache: nil)
+    }
+
+    init(checkpoint: Checkpoint, options: EngineOptions, cache: (any PrefixCache)?) throws(EngineError) {
         try options.check()
+        let layout = try Self.layout(checkpoint, options)
         config = checkpoint.config
         self.layout = layout
         self.options = options
@@ -100,6 +107,18 @@ public final class Engine {
         while !isIdle { step(onToken: { _, _ in }, onFinish: { result = $0 }) }
         guard let result else { preconditionFailure("a request ends with a result") }
         return result
+    }
+
+    /// The layout of the KV of `checkpoint` under `options`.
+    static func layout(_ checkpoint: Checkpoint, _ options: EngineOptions) throws(EngineError) -> KVLayout {
+        let config = checkpoint.config
+        do throws(StoreError) {
+            return try KVLayout(
+                layers: config.layerCount, kvHeads: config.kvHeadCount, headDimension: config.headDimension,
+                element: options.kvElement ?? checkpoint.kvElement, pageSize: options.pageSize)
+        } catch {
+            throw .unsupportedFeature("a KV layout that does not fit a store: \(error)")
+        }
     }
 
     private func check(_ request: GenerationRequest) throws(EngineError) {

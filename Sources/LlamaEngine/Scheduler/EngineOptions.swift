@@ -47,3 +47,16 @@ public struct EngineOptions: Sendable {
         }
     }
 }
+
+extension Checkpoint {
+    /// The element type that KV has unless an option says otherwise: that of the weights.
+    var kvElement: KVElement {
+        let shape = [config.vocabularySize, config.hiddenSize]
+        guard let embedding = try? tensor("model.embed_tokens.weight", shape: shape) else { return .fp32 }
+        return switch embedding.dtype {
+        case .bf16: .bf16
+        case .fp16: .fp16
+        case .fp32: .fp32
+        }
+    }
+}

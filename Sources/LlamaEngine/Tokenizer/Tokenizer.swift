@@ -1,7 +1,5 @@
 // Text to token ids and back, as the checkpoint's `tokenizer.json` says.
 
-import Foundation
-
 /// A byte-level BPE tokenizer read from a Hugging Face `tokenizer.json`.
 ///
 /// It gives the ids that the `tokenizers` library gives, or it refuses the file by name. Immutable; safe to use from any
@@ -120,7 +118,7 @@ public final class Tokenizer: Sendable {
     private static func normalize(_ text: String, by normalizer: TokenizerParts.Normalizer) -> String {
         switch normalizer {
         case .none: text
-        case .nfc: text.utf8.allSatisfy { $0 < 0x80 } ? text : text.precomposedStringWithCanonicalMapping
+        case .nfc: NormalForm.composed(text)
         }
     }
 }

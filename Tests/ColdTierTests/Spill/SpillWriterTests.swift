@@ -31,7 +31,7 @@ final class FakeDisk: @unchecked Sendable {
     func commit(_ pages: [SpillPage]) throws(StoreError) -> [SpillOutcome] {
         let failure = mutex.withLock { () -> StoreError? in
             while isHeld { condition.wait(mutex) }
-            if error == nil { batches.append(pages.map(\.job.hash)) }
+            if error == nil { batches.append(pages.map(\.hash)) }
             return error
         }
         if let failure { throw failure }
