@@ -7,7 +7,9 @@ internal import PrefixStore
 struct Info: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show how full a store is, and who uses it.",
-        discussion: "Reads only. Used bytes are what counts against the quota; free bytes lie inside the file and are used again.")
+        discussion:
+            "Reads only. Used bytes are what counts against the quota; free bytes lie inside the file and are used again."
+    )
 
     @OptionGroup var store: StoreArguments
 
@@ -29,7 +31,8 @@ struct Info: ParsableCommand {
         table.add("tokens", Render.count(info.tokens))
         table.add(
             "encoded",
-            "\(info.encodedBytes) for \(info.rawBytes), \(Render.ratio(info.rawBytes, info.encodedBytes)) times smaller")
+            "\(info.encodedBytes) for \(info.rawBytes), \(Render.ratio(info.rawBytes, info.encodedBytes)) times smaller"
+        )
         table.add("spaces", Render.count(info.spaces))
         table.add("side states", Render.count(info.sideStates))
         table.add("pinned", Render.count(info.pinnedPages, "page"))

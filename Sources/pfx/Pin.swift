@@ -15,13 +15,13 @@ struct Pin: ParsableCommand {
     var hash: String
 
     func run() throws {
-        let (hash, pages) = try store.withStore { store in
-            let hash = try store.pageHash(hash)
-            return (hash, try store.pin(hash))
+        let (page, pages) = try store.withStore { store in
+            let page = try store.pageHash(hash)
+            return (page, try store.pin(page))
         }
         try store.print(
-            PinJSON(hash: hash.description, pages: pages),
-            or: "Pinned \(Render.count(pages, "page")), up to \(hash.short).\n")
+            PinJSON(hash: page.description, pages: pages),
+            or: "Pinned \(Render.count(pages, "page")), up to \(page.short).\n")
     }
 }
 

@@ -23,7 +23,7 @@ struct Reveal {
     /// The tokenizer's file when a checkpoint's folder is named.
     private static func file(_ path: String) -> String {
         var isFolder: ObjCBool = false
-        let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+        let exists = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
         return exists && isFolder.boolValue ? path + "/tokenizer.json" : path
     }
 

@@ -55,14 +55,17 @@ struct ShownPage {
         table.add("used", "\(Render.time(page.lastUse)), \(Render.count(page.hits, "hit"))")
         table.add("pins", "\(page.pins)")
         if let expiry = page.expiry { table.add("expires", Render.time(expiry)) }
-        table.add("side states", page.sideStates.isEmpty ? "none" : page.sideStates.map(Reveal.escaped).joined(separator: ", "))
+        table.add(
+            "side states",
+            page.sideStates.isEmpty ? "none" : page.sideStates.map(Reveal.escaped).joined(separator: ", "))
         if let tokens, let reveal { table.add("says", reveal.line(tokens)) }
         return table.text + framesText
     }
 
     private var framesText: String {
         var table = TextTable(
-            ("FRAME", .right), ("LAYERS", .left), ("CODEC", .left), ("RAW", .right), ("STORED", .right), ("CHECKSUM", .left))
+            ("FRAME", .right), ("LAYERS", .left), ("CODEC", .left), ("RAW", .right), ("STORED", .right),
+            ("CHECKSUM", .left))
         for (index, frame) in frames.enumerated() {
             table.add(
                 "\(index)", "\(frame.layers.lowerBound)..<\(frame.layers.upperBound)", frame.codec, "\(frame.rawBytes)",

@@ -32,7 +32,8 @@ struct Spaces: ParsableCommand {
                 "\(Render.count(space.pages)), \(Render.count(space.tails)) of them tails, "
                     + "\(Render.count(space.tokens, "token"))")
             table.add("", "on disk", "\(space.slotBytes) for \(space.rawBytes)")
-            table.add("", "hits", "\(Render.count(space.hitTokens, "token")), last use \(Render.age(space.lastUse)) ago")
+            table.add(
+                "", "hits", "\(Render.count(space.hitTokens, "token")), last use \(Render.age(space.lastUse)) ago")
             if let nanoseconds = space.prefillNanoseconds {
                 table.add("", "prefill", "\(Render.count(nanoseconds / 1000)) us a token")
             }
@@ -58,7 +59,9 @@ struct SpaceDifference {
     /// One for each pair of neighbours in the list that have the same model label.
     static func all(in spaces: [SpaceInfo]) -> [SpaceDifference] {
         var groups: [String: [SpaceInfo]] = [:]
-        for space in spaces { if let model = space.descriptor.labels["model"] { groups[model, default: []].append(space) } }
+        for space in spaces {
+            if let model = space.descriptor.labels["model"] { groups[model, default: []].append(space) }
+        }
         return groups.sorted { $0.key < $1.key }.flatMap { model, spaces in
             zip(spaces, spaces.dropFirst()).map { first, second in
                 let fields = first.descriptor.differences(from: second.descriptor)

@@ -62,16 +62,10 @@ extension StoreInspector {
                 remedy: "List what there is with `pfx \(list)`; it may have been evicted.")
         case .ambiguous(let hashes):
             throw CommandFailure(
-                status: .failure, sentence: "Several \(noun)s begin with \(digits), such as \(hashes[0].short) and "
+                status: .failure,
+                sentence: "Several \(noun)s begin with \(digits), such as \(hashes[0].short) and "
                     + "\(hashes[1].short).",
                 remedy: "Give more digits.")
         }
     }
 }
-
-extension ByteCount: @retroactive ExpressibleByArgument {
-    /// Reads `20GiB`, `512 MiB`, `1.5G` or a number of bytes.
-    public init?(argument: String) { self.init(parsing: argument) }
-}
-
-extension PageOrder: @retroactive ExpressibleByArgument {}

@@ -206,7 +206,9 @@ private struct TreeJSON: Encodable {
 
     init(_ trees: [SpaceTree]) {
         spaces = trees.map {
-            Space(root: $0.space.root.description, model: $0.space.descriptor.labels["model"], runs: $0.runs.map(Run.init))
+            Space(
+                root: $0.space.root.description, model: $0.space.descriptor.labels["model"], runs: $0.runs.map(Run.init)
+            )
         }
     }
 }

@@ -15,12 +15,12 @@ struct Unpin: ParsableCommand {
     var hash: String
 
     func run() throws {
-        let (hash, pages) = try store.withStore { store in
-            let hash = try store.pageHash(hash)
-            return (hash, try store.unpin(hash))
+        let (page, pages) = try store.withStore { store in
+            let page = try store.pageHash(hash)
+            return (page, try store.unpin(page))
         }
         try store.print(
-            PinJSON(hash: hash.description, pages: pages),
-            or: "Took a pin off \(Render.count(pages, "page")), up to \(hash.short).\n")
+            PinJSON(hash: page.description, pages: pages),
+            or: "Took a pin off \(Render.count(pages, "page")), up to \(page.short).\n")
     }
 }
