@@ -49,6 +49,9 @@ let modules: [Target] =
     + module("Threads", [])
     + module("KVFormat", ["CHash"])
     + module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash"])
+    + [
+        .executableTarget(name: "codec-bench", dependencies: ["PageCodec", "KVFormat"], swiftSettings: strict)
+    ]
     + module("LMDB", ["CLMDB"])
     + module("HotTier", ["KVFormat", "Threads", "CHash"])
     + module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
@@ -68,15 +71,23 @@ let program: [Target] = [
     .testTarget(name: "PfxTests", dependencies: ["pfx", "PrefixStore", "StoreTestKit"], swiftSettings: strict),
 ]
 
+/// `PFX_TEST_ONLY_STORE=1` leaves the engine and the program out, so that the Thread Sanitizer run of `tools/test` builds the
+/// store only.
+let storeOnly = Context.environment["PFX_TEST_ONLY_STORE"] == "1"
+let aboveTheStore: Set = ["LlamaEngine", "LlamaEngineTests", "CEngine", "COpenBLAS", "engine-bench", "pfx", "PfxTests"]
+
+func isWanted(_ name: String) -> Bool { !storeOnly || !aboveTheStore.contains(name) }
+
 let package = Package(
     name: "PrefixStore",
     products: [
         .library(name: "PrefixStore", targets: ["PrefixStore"]),
         .library(name: "LlamaEngine", targets: ["LlamaEngine"]),
         .executable(name: "pfx", targets: ["pfx"]),
-    ],
+    ].filter { isWanted($0.name) },
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
     ],
-    targets: systemLibraries + modules + program
+    targets: (systemLibraries + modules + program).filter { isWanted($0.name) }
 )

@@ -1,8 +1,6 @@
 #include "chash.h"
 
 #include <openssl/evp.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 // One digest context a thread: making one a call costs twice the hashing of a page of token ids. It is freed with the thread
 // by libcrypto's own thread-exit handling only for its own state, so the context is kept in thread-local storage and reused.
@@ -42,5 +40,3 @@ int chash_sha256_finish(chash_sha256_stream *stream, uint8_t digest[32]) {
     EVP_MD_CTX_free((EVP_MD_CTX *)stream);
     return done;
 }
-
-uint64_t chash_xxh3(const void *bytes, size_t size, uint64_t seed) { return XXH3_64bits_withSeed(bytes, size, seed); }

@@ -1,1 +1,111 @@
+// Plane split and merge: one plain loop each, compiled once for every instruction set and picked at run time.
 #include "cplanes.h"
+
+#include "cold.h"
+
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void split16(const uint8_t *restrict source, size_t count, uint8_t *restrict top, uint8_t *restrict low) {
+    for (size_t i = 0; i < count; i++) {
+        uint16_t x;
+        memcpy(&x, source + 2 * i, 2);
+        x = (uint16_t)(x << 1 | x >> 15);
+        top[i] = (uint8_t)(x >> 8);
+        low[i] = (uint8_t)x;
+    }
+}
+
+INLINE void merge16(const uint8_t *restrict top, const uint8_t *restrict low, size_t count, uint8_t *restrict target) {
+    for (size_t i = 0; i < count; i++) {
+        uint16_t x = (uint16_t)((uint16_t)top[i] << 8 | low[i]);
+        x = (uint16_t)(x >> 1 | x << 15);
+        memcpy(target + 2 * i, &x, 2);
+    }
+}
+
+INLINE void split32(const uint8_t *restrict source, size_t count, uint8_t *restrict top, uint8_t *restrict low0,
+                    uint8_t *restrict low1, uint8_t *restrict low2) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t x;
+        memcpy(&x, source + 4 * i, 4);
+        x = x << 1 | x >> 31;
+        top[i] = (uint8_t)(x >> 24);
+        low0[i] = (uint8_t)x;
+        low1[i] = (uint8_t)(x >> 8);
+        low2[i] = (uint8_t)(x >> 16);
+    }
+}
+
+INLINE void merge32(const uint8_t *restrict top, const uint8_t *restrict low0, const uint8_t *restrict low1,
+                    const uint8_t *restrict low2, size_t count, uint8_t *restrict target) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t x = (uint32_t)top[i] << 24 | (uint32_t)low2[i] << 16 | (uint32_t)low1[i] << 8 | low0[i];
+        x = x >> 1 | x << 31;
+        memcpy(target + 4 * i, &x, 4);
+    }
+}
+
+// The four kernels for one instruction set.
+#define KERNELS(name, attribute)                                                                                         \
+    attribute static void split16_##name(const uint8_t *source, size_t count, uint8_t *top, uint8_t *low) {              \
+        split16(source, count, top, low);                                                                                \
+    }                                                                                                                    \
+    attribute static void merge16_##name(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target) {        \
+        merge16(top, low, count, target);                                                                                \
+    }                                                                                                                    \
+    attribute static void split32_##name(const uint8_t *source, size_t count, uint8_t *top, uint8_t *low,                \
+                                         size_t stride) {                                                                \
+        split32(source, count, top, low, low + stride, low + 2 * stride);                                                             \
+    }                                                                                                                    \
+    attribute static void merge32_##name(const uint8_t *top, const uint8_t *low, size_t stride, size_t count,            \
+                                         uint8_t *target) {                                                              \
+        merge32(top, low, low + stride, low + 2 * stride, count, target);                                                             \
+    }
+
+KERNELS(portable, )
+
+#if defined(__x86_64__)
+KERNELS(avx2, __attribute__((target("avx2,bmi,bmi2"))))
+KERNELS(avx512, __attribute__((target("avx2,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"))))
+#define PICK(level, kernel)                                                                                              \
+    ((level) == CPLANES_AVX512 ? kernel##_avx512 : (level) == CPLANES_AVX2 ? kernel##_avx2 : kernel##_portable)
+#else
+#define PICK(level, kernel) ((void)(level), kernel##_portable)
+#endif
+
+void cplanes_split16(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low) {
+    PICK(level, split16)(source, count, top, low);
+}
+
+void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target, int cold) {
+    size_t done = 0;
+#if defined(__x86_64__)
+    if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0)
+        done = cold_merge16_avx512(top, low, count, target);
+#endif
+    (void)cold;
+    PICK(level, merge16)(top + done, low + done, count - done, (uint8_t *)target + 2 * done);
+}
+
+void cplanes_copy(cplanes_level level, const void *source, size_t size, void *target, int cold) {
+#if defined(__x86_64__)
+    if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0) {
+        cold_copy_avx512(source, size, target);
+        return;
+    }
+#endif
+    (void)level;
+    (void)cold;
+    memcpy(target, source, size);
+}
+
+void cplanes_split32(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low, size_t stride) {
+    PICK(level, split32)(source, count, top, low, stride);
+}
+
+void cplanes_merge32(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t stride, size_t count,
+                     void *target) {
+    PICK(level, merge32)(top, low, stride, count, target);
+}

@@ -1,1 +1,135 @@
-// ColdTier
+// The cold tier: pages on disk, in one LMDB environment a store.
+
+package import KVFormat
+package import LMDB
+internal import Threads
+
+/// The disk tier of a store: a folder that any number of processes share.
+///
+/// Pages are found by token ids (`match`), read straight into the caller's memory (`load`) and stored in batches, one
+/// transaction each (`put`). Readers never wait for writers. Whatever cannot be trusted is a miss, and is taken out by the
+/// next writer. Thread-safe; every call may be made from any thread, none inside another.
+package final class ColdTier: Sendable {
+    /// The store's folder, as given.
+    package let path: String
+    /// How it was opened.
+    package let options: ColdOptions
+
+    let environment: Environment
+    let tables: Tables
+    let pending = PendingWork()
+    let decoders = DecoderPool()
+
+    /// Opens the store in the folder `path`; makes it when there is none and `options.opening` allows it.
+    ///
+    /// A new store is made aside, synced and then linked into place, so that a half-made one is never seen; two processes
+    /// that make one at once both succeed and share it. Folder 0700, files 0600.
+    ///
+    /// - Throws: `.invalidOption` for a quota below `ColdOptions.smallestQuota`; `.notAFolder`, `.notAStore`, `.readOnly`,
+    ///   `.permissions`, `.networkFileSystem`, `.alreadyOpen`, `.formatMismatch`, `.damaged`, `.diskFull`, `.system`.
+    package init(path: String, options: ColdOptions) throws(StoreError) {
+        guard options.quota >= ColdOptions.smallestQuota, options.quota.value <= UInt64(1) << 44 else {
+            throw .invalidOption("the quota must be \(ColdOptions.smallestQuota) to \(ByteCount(1 << 44))")
+        }
+        guard (1...65_536).contains(options.maxReaders) else { throw .invalidOption("1 to 65536 readers are possible") }
+        let folder = StoreFolder(path: path, options: options)
+        try folder.prepare()
+        self.path = path
+        self.options = options
+        do throws(LMDBError) {
+            environment = try folder.openEnvironment()
+            tables = try Tables(environment)
+        } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+        try writeQuota()
+    }
+
+    /// Writes what is pending and closes the store, once the calls that are running have ended. A second call does nothing.
+    package func close() {
+        // What cannot be written now is uses and damage: the next process finds both again.
+        try? flushTouches()
+        environment.close()
+    }
+
+    /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration stay.
+    ///
+    /// - Throws: `.damaged` when another descriptor has the same root, or the stored one cannot be read.
+    package func open(space descriptor: SpaceDescriptor) throws(StoreError) {
+        let root = descriptor.root
+        let known = try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables) }
+        switch known {
+        case .damaged: throw .damaged(path: path, "the descriptor of a space")
+        case .sound(let space):
+            guard space.descriptor.differences(from: descriptor).isEmpty else {
+                throw .damaged(path: path, "two spaces with one root")
+            }
+        case .missing:
+            try writing { (transaction, session) throws(LMDBError) in
+                guard case .missing = try transaction.space(root, tables) else { return }
+                var space = SpaceRecord(descriptor)
+                space.lastUse = session.now
+                session.add(space)
+            }
+        }
+    }
+
+    /// Whether a page is stored. Costs one look-up.
+    package func contains(_ hash: PrefixHash) throws(StoreError) -> Bool {
+        guard pending.suspects[hash] == nil else { return false }
+        return try reading { (transaction) throws(LMDBError) in try transaction.has(tables.pages, hash.bytes) }
+    }
+
+    /// Damaged pages that this process has found since it opened the store.
+    package var damagedPages: Int { pending.damagedPages }
+
+    private func writeQuota() throws(StoreError) {
+        // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is.
+        guard options.opening == .createIfMissing else { return }
+        let quota = options.quota.value
+        let stored = try reading { (transaction) throws(LMDBError) in
+            try transaction.read(tables.meta, MetaKey.counters) { CountersRecord($0) }.record?.quota
+        }
+        guard stored != quota else { return }
+        try writing { (_, session) throws(LMDBError) in session.counters.quota = quota }
+    }
+}
+
+extension ColdTier {
+    /// Lends a snapshot to `body`.
+    package func reading<R>(
+        _ body: (borrowing ReadTransaction) throws(LMDBError) -> R
+    ) throws(StoreError) -> R {
+        do throws(LMDBError) {
+            return try environment.read(body)
+        } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+    }
+
+    /// Runs `body` in one write transaction with the counters at hand; they are written with it.
+    package func writing<R>(
+        _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> R
+    ) throws(StoreError) -> R {
+        do throws(LMDBError) {
+            return try transact(body)
+        } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+    }
+
+    /// As `writing`, in LMDB's own words.
+    func transact<R>(
+        _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> R
+    ) throws(LMDBError) -> R {
+        // A dead reader keeps every page that was freed since from being used again.
+        _ = try environment.freeDeadReaders()
+        let now = Clock.wallMilliseconds()
+        return try environment.write { (transaction) throws(LMDBError) in
+            var session = try WriteSession(&transaction, tables, now: now)
+            let result = try body(&transaction, &session)
+            try session.finish(&transaction)
+            return result
+        }
+    }
+}

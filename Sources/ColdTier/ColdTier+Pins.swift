@@ -1,0 +1,79 @@
+// Pins, expiry and removal by name.
+
+package import KVFormat
+internal import LMDB
+
+extension ColdTier {
+    /// Pins every page of a path once more: none of them is evicted until it was unpinned as often. Pins are stored.
+    ///
+    /// - Parameter hashes: the whole path, the first page first.
+    /// - Throws: `.noSuchPage` when one of them is not stored; nothing was pinned then.
+    package func pin(path hashes: [PrefixHash]) throws(StoreError) {
+        try change(hashes) { $0.pins = $0.pins == .max ? .max : $0.pins + 1 }
+    }
+
+    /// Takes one pin off every page of a path; pages without pins stay without.
+    ///
+    /// - Throws: `.noSuchPage` when one of them is not stored; nothing was unpinned then.
+    package func unpin(path hashes: [PrefixHash]) throws(StoreError) {
+        try change(hashes) { $0.pins = $0.pins == 0 ? 0 : $0.pins - 1 }
+    }
+
+    /// Lets a page expire at `milliseconds` since the Unix epoch, with all that follow it; 0 takes the date off. An expired
+    /// page is a miss, and goes first when room is needed.
+    ///
+    /// - Throws: `.noSuchPage` when it is not stored.
+    package func setExpiry(of hash: PrefixHash, at milliseconds: Int64) throws(StoreError) {
+        guard milliseconds >= 0 else { throw .invalidOption("an expiry before 1970") }
+        try change([hash]) { $0.expiry = milliseconds }
+    }
+
+    /// Removes a page and all that follow it, pinned or not: it was asked for by name.
+    ///
+    /// - Returns: how many pages were removed.
+    /// - Throws: `.noSuchPage` when it is not stored.
+    package func remove(_ hash: PrefixHash) throws(StoreError) -> Int {
+        let removed = try writing { (transaction, session) throws(LMDBError) -> Int in
+            guard try transaction.has(tables.nodes, hash.bytes) else { return 0 }
+            return try session.removeSubtree(of: hash, &transaction).count
+        }
+        guard removed > 0 else { throw .noSuchPage(hash.short) }
+        return removed
+    }
+
+    /// The pages from the first of the sequence to `hash`.
+    ///
+    /// - Throws: `.noSuchPage` when one of them is not stored, or cannot be read.
+    package func path(to hash: PrefixHash) throws(StoreError) -> [PrefixHash] {
+        let path = try reading { (transaction) throws(LMDBError) -> [PrefixHash]? in
+            var path: [PrefixHash] = []
+            var next = hash
+            while let node = try transaction.node(next, tables).record {
+                path.append(next)
+                if node.parent == node.root { return path.reversed() }
+                // Positions fall from child to parent, so a path has an end even when damage has closed a circle.
+                guard let parent = try transaction.node(node.parent, tables).record, parent.firstToken < node.firstToken
+                else { return nil }
+                next = node.parent
+            }
+            return nil
+        }
+        guard let path else { throw .noSuchPage(hash.short) }
+        return path
+    }
+
+    private func change(_ hashes: [PrefixHash], _ change: (inout RecencyRecord) -> Void) throws(StoreError) {
+        let missing = try writing { (transaction, session) throws(LMDBError) -> PrefixHash? in
+            for hash in hashes where try transaction.node(hash, tables).record == nil { return hash }
+            for hash in hashes {
+                guard let node = try transaction.node(hash, tables).record else { return hash }
+                let old = try transaction.recency(hash, tables).record
+                var new = old ?? RecencyRecord(score: UseScore(firstUse: session.now), lastUse: session.now)
+                change(&new)
+                try session.write(new, of: hash, firstToken: node.firstToken, replacing: old, &transaction)
+            }
+            return nil
+        }
+        if let missing { throw .noSuchPage(missing.short) }
+    }
+}

@@ -1,0 +1,129 @@
+// Storing pages: a batch is one transaction, or a few when it is large.
+
+package import KVFormat
+internal import LMDB
+internal import PageCodec
+
+extension ColdTier {
+    /// Stores pages; durable when this returns. Pages that are there already cost one look-up and count as used.
+    ///
+    /// A page's parent must come before it: in the store or earlier in the batch. Room is made first, so that the store never
+    /// passes its quota. The batch is cut so that one transaction writes at most a sixteenth of the quota, or one page: LMDB
+    /// uses what a transaction frees only two transactions later, and the file would grow by as much. Uses and damage that
+    /// readers left are written along.
+    ///
+    /// - Returns: what became of each page. `.noRoom` and `.orphan` are no errors: the page is recomputed some day.
+    /// - Throws: `.diskFull`, `.mapFull`: the transaction that met it stored nothing, those before did, and nothing that was
+    ///   stored is lost. `.damaged`, `.closed`, `.forked`, `.system`.
+    /// - Complexity: waits for the writers of other processes; a transaction is synced twice.
+    package func put(_ batch: [SpillPage]) throws(StoreError) -> PutReport {
+        var report = PutReport()
+        for slice in slices(of: batch) {
+            do throws(LMDBError) {
+                try put(slice, &report)
+            } catch {
+                guard error.isFull else { throw StoreError(error, path: path, options: options) }
+                try putAfterMakingRoom(slice, &report)
+            }
+        }
+        return report
+    }
+
+    /// Cuts a batch by what its pages cost.
+    private func slices(of batch: [SpillPage]) -> [ArraySlice<SpillPage>] {
+        let limit = Int(options.quota.value / 16)
+        var slices: [ArraySlice<SpillPage>] = []
+        var start = 0
+        var cost = 0
+        for (index, page) in batch.enumerated() {
+            if index > start, cost + page.cost > limit || index - start >= Self.pagesPerTransaction {
+                slices.append(batch[start..<index])
+                start = index
+                cost = 0
+            }
+            cost += page.cost
+        }
+        if start < batch.count { slices.append(batch[start...]) }
+        return slices
+    }
+
+    /// LMDB keeps a list of what a transaction has changed; its length is bounded.
+    private static let pagesPerTransaction = 1000
+
+    private func put(_ slice: ArraySlice<SpillPage>, _ report: inout PutReport) throws(LMDBError) {
+        var changed = report
+        try writePending(touchLimit: Self.pagesPerTransaction) { (transaction, session) throws(LMDBError) in
+            changed = report
+            // A parent that gives way to its own child's sibling would make the child an orphan.
+            session.spared = Set(slice.map(\.parent))
+            for page in slice {
+                let outcome = try store(page, &transaction, &session, &changed)
+                changed.outcomes.append(outcome)
+            }
+            changed.evicted += session.evicted
+        }
+        report = changed
+    }
+
+    private func store(
+        _ page: SpillPage, _ transaction: inout WriteTransaction, _ session: inout WriteSession,
+        _ report: inout PutReport
+    ) throws(LMDBError) -> PutReport.Outcome {
+        if try transaction.has(tables.pages, page.hash.bytes), try transaction.node(page.hash, tables).record != nil {
+            try session.touch(page.hash, Touch(uses: 1, lastUse: page.now), &transaction)
+            session.spared.insert(page.hash)
+            return .present
+        }
+        guard let layout = try session.space(page.root, &transaction)?.descriptor.layout else { return .orphan }
+        guard page.isSound(layout) else { return .invalid }
+        guard try hasParent(page, &transaction) else { return .orphan }
+        // What a damaged or half-removed page of this hash may have left.
+        try session.remove(page.hash, &transaction)
+        guard try session.makeRoom(for: page.cost, &transaction) else { return .noRoom }
+        report.replacedTails += try session.replaceTails(of: page, &transaction)
+        try session.insert(page, isTail: page.tokens.count < layout.pageSize, &transaction)
+        report.rawBytes += page.record.rawByteCount
+        report.encodedBytes += page.record.byteCount
+        report.storedBytes += SlotSize.physicalBytes(holding: page.record.byteCount)
+        return .stored
+    }
+
+    /// Whether the page that `page` follows is there, whole, and ends where it begins.
+    private func hasParent(_ page: SpillPage, _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
+        guard page.parent != page.root else { return page.firstToken == 0 }
+        guard let parent = try transaction.node(page.parent, tables).record, parent.root == page.root,
+            !parent.flags.contains(.tail)
+        else { return false }
+        return Int(parent.firstToken) + Int(parent.tokenCount) == page.firstToken
+    }
+
+    /// A full disk cannot hold more than it does: pages go so that others can come. What they free can be used two
+    /// transactions later, hence the two small ones between.
+    private func putAfterMakingRoom(_ slice: ArraySlice<SpillPage>, _ report: inout PutReport) throws(StoreError) {
+        let bytes = 2 * slice.reduce(0) { $0 + $1.cost }
+        try writing { (transaction, session) throws(LMDBError) in
+            session.spared = Set(slice.map(\.parent))
+            let quota = session.counters.quota
+            session.counters.quota = session.counters.usedBytes
+            _ = try session.makeRoom(for: bytes, &transaction)
+            session.counters.quota = quota
+        }
+        for _ in 0..<2 { try writing { (_, _) throws(LMDBError) in } }
+        do throws(LMDBError) {
+            try put(slice, &report)
+        } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+    }
+}
+
+extension SpillPage {
+    /// Whether hash, tokens, position and record belong together.
+    fileprivate func isSound(_ layout: KVLayout) -> Bool {
+        let isWhole = tokens.count == layout.pageSize
+        return (1...layout.pageSize).contains(tokens.count) && (isWhole || layout.isDivisible)
+            && firstToken >= 0 && firstToken + tokens.count <= Limits.tokens && firstToken % layout.pageSize == 0
+            && record.rawByteCount == layout.pageBytes(tokens: tokens.count)
+            && PrefixHash.page(after: parent, tokens: tokens[...]) == hash
+    }
+}

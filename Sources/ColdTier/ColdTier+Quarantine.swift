@@ -1,0 +1,61 @@
+// Taking out what cannot be trusted.
+
+internal import KVFormat
+internal import LMDB
+internal import PageCodec
+
+extension ColdTier {
+    /// Takes the suspects out, each with all that follow it, and says so in the table `quarantine`.
+    ///
+    /// A suspect is looked at once more: another process may have stored it anew since a reader of ours met the damage.
+    func quarantine(
+        _ suspects: [PrefixHash: QuarantineReason], _ transaction: inout WriteTransaction, _ session: inout WriteSession
+    ) throws(LMDBError) {
+        for (hash, reason) in suspects {
+            guard try isDamaged(hash, reason, &transaction, &session) else { continue }
+            for member in try session.subtree(of: hash, &transaction).reversed() {
+                let node = try transaction.node(member, tables).record
+                guard try session.remove(member, &transaction) > 0 || member == hash else { continue }
+                let record = QuarantineRecord(
+                    time: session.now, reason: member == hash ? reason : .orphaned,
+                    physicalBytes: UInt64(node?.physicalBytes ?? 0), root: node?.root ?? .zero)
+                try transaction.write(tables.quarantine, member.bytes, record.encoded)
+                session.counters.quarantined.shift(by: 1)
+            }
+        }
+    }
+
+    private func isDamaged(
+        _ hash: PrefixHash, _ reason: QuarantineReason, _ transaction: inout WriteTransaction,
+        _ session: inout WriteSession
+    ) throws(LMDBError) -> Bool {
+        switch reason {
+        case .undecodable, .wrongTokens, .orphaned, .damagedSideState: return true
+        case .damagedNode, .damagedRecord, .missingRecord: break
+        }
+        guard let node = try transaction.node(hash, tables).record,
+            let layout = try session.space(node.root, &transaction)?.descriptor.layout
+        else {
+            let hasNode = try transaction.has(tables.nodes, hash.bytes)
+            let hasRecord = try transaction.has(tables.pages, hash.bytes)
+            return hasNode || hasRecord
+        }
+        let record = try transaction.read(tables.pages, hash.bytes) { bytes -> Bool? in
+            Self.isSound(bytes, hash, layout, tokens: Int(node.tokenCount)) ? true : nil
+        }
+        guard case .sound = record
+        else { return true }
+        return false
+    }
+
+    /// Whether the value of a page has the length of a slot, and its record the right key, shape and checksums.
+    static func isSound(_ bytes: RawSpan, _ hash: PrefixHash, _ layout: KVLayout, tokens: Int) -> Bool {
+        guard SlotSize.isSlot(bytes.byteCount) else { return false }
+        do throws(RecordDamage) {
+            try RecordView(bytes, key: hash, layout: layout, tokens: tokens).verify()
+            return true
+        } catch {
+            return false
+        }
+    }
+}

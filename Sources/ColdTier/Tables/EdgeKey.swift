@@ -1,0 +1,66 @@
+// The table `edges`: the children of a page, sorted by their token ids.
+
+package import KVFormat
+
+/// A child of a page. Keys of one parent are sorted by their first token ids, so that the child with the longest common run
+/// is a neighbour of the place where the wanted token ids would stand.
+///
+/// | bytes of the key | field |
+/// | --- | --- |
+/// | 0..<32 | parent |
+/// | 32..<32+4n | the child's first token ids, at most 32, 4 bytes each, big-endian |
+/// | last 32 | child |
+///
+/// The value is the child's token count, 4 bytes.
+package struct EdgeKey: Equatable, Sendable {
+    /// Token ids in a key: enough to tell children apart, few enough for LMDB's keys.
+    package static let tokens = 32
+    /// Children with the same first 32 token ids that a match looks at, before it takes the best of them.
+    package static let candidates = 128
+
+    /// The prefix hash of the page before, or the space root.
+    package let parent: PrefixHash
+    /// The child's first token ids, at most `EdgeKey.tokens`.
+    package let first: [TokenID]
+    /// The child's prefix hash.
+    package let child: PrefixHash
+
+    /// The key of a child with these token ids.
+    package init(parent: PrefixHash, tokens: some Sequence<TokenID>, child: PrefixHash) {
+        self.parent = parent
+        self.first = Array(tokens.prefix(Self.tokens))
+        self.child = child
+    }
+
+    /// Reads a key; nil when its length is impossible.
+    package init?(_ key: RawSpan) {
+        let tokenBytes = key.byteCount - 2 * PrefixHash.byteCount
+        guard tokenBytes >= 0, tokenBytes % 4 == 0, tokenBytes <= 4 * Self.tokens else { return nil }
+        parent = PrefixHash(key, at: 0)
+        first = (0..<tokenBytes / 4).map { key.bigEndian(at: PrefixHash.byteCount + 4 * $0, as: TokenID.self) }
+        child = PrefixHash(key, at: key.byteCount - PrefixHash.byteCount)
+    }
+
+    /// The stored key.
+    package var encoded: [UInt8] { Self.start(parent: parent, tokens: first) + child.bytes }
+
+    /// Where the children of `parent` that begin with `tokens` would stand.
+    package static func start(parent: PrefixHash, tokens: some Sequence<TokenID>) -> [UInt8] {
+        var writer = ByteWriter(capacity: 2 * PrefixHash.byteCount + 4 * Self.tokens)
+        writer.append(parent)
+        for token in tokens.prefix(Self.tokens) { writer.appendBigEndian(token) }
+        return writer.bytes
+    }
+
+    /// The stored value.
+    package static func value(tokenCount: Int) -> [UInt8] {
+        var writer = ByteWriter(capacity: 4)
+        writer.append(UInt32(clamping: tokenCount))
+        return writer.bytes
+    }
+
+    /// The token count in a stored value; nil when it is damaged.
+    package static func tokenCount(_ value: RawSpan) -> Int? {
+        value.byteCount == 4 ? Int(value.integer(at: 0, as: UInt32.self)) : nil
+    }
+}

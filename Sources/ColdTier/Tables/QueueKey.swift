@@ -1,0 +1,71 @@
+// The table `queue`: pages in the order in which they are evicted. A walk from the front is the eviction plan.
+
+package import KVFormat
+
+/// A place in the eviction order. The value is empty.
+///
+/// An unpinned page has one entry of class `use`, and one of class `expiry` besides when it expires; a pinned page has none.
+///
+/// | bytes of the key | field |
+/// | --- | --- |
+/// | 0 | class |
+/// | 1..<9 | milliseconds, big-endian with the sign bit flipped: use score or expiry |
+/// | 9..<13 | `0xFFFFFFFF` less the first token's position, big-endian: of two equal pages the deeper goes first |
+/// | 13..<45 | prefix hash |
+package struct QueueKey: Equatable, Sendable {
+    /// Which order an entry belongs to.
+    package enum Class: UInt8, Sendable {
+        /// By expiry: entries of the past go before all others.
+        case expiry = 0
+        /// By use score.
+        case use = 1
+    }
+
+    static let byteCount = 45
+
+    /// Which order the entry belongs to.
+    package let order: Class
+    /// Use score or expiry, milliseconds.
+    package let milliseconds: Int64
+    /// Position of the page's first token.
+    package let firstToken: UInt32
+    /// The page.
+    package let hash: PrefixHash
+
+    /// An entry from its fields.
+    package init(_ order: Class, milliseconds: Int64, firstToken: UInt32, hash: PrefixHash) {
+        self.order = order
+        self.milliseconds = milliseconds
+        self.firstToken = firstToken
+        self.hash = hash
+    }
+
+    /// The entries that a page with this recency has.
+    package static func entries(of hash: PrefixHash, _ recency: RecencyRecord, firstToken: UInt32) -> [QueueKey] {
+        guard recency.pins == 0 else { return [] }
+        let use = QueueKey(.use, milliseconds: recency.score.milliseconds, firstToken: firstToken, hash: hash)
+        guard recency.expiry != 0 else { return [use] }
+        return [use, QueueKey(.expiry, milliseconds: recency.expiry, firstToken: firstToken, hash: hash)]
+    }
+
+    /// Reads a key; nil when its length or class is impossible.
+    package init?(_ key: RawSpan) {
+        guard key.byteCount == Self.byteCount, let order = Class(rawValue: key.integer(at: 0, as: UInt8.self)) else {
+            return nil
+        }
+        self.order = order
+        milliseconds = Int64(bitPattern: key.bigEndian(at: 1, as: UInt64.self) ^ (1 << 63))
+        firstToken = ~key.bigEndian(at: 9, as: UInt32.self)
+        hash = PrefixHash(key, at: 13)
+    }
+
+    /// The stored key.
+    package var encoded: [UInt8] {
+        var writer = ByteWriter(capacity: Self.byteCount)
+        writer.append(order.rawValue)
+        writer.appendBigEndian(UInt64(bitPattern: milliseconds) ^ (1 << 63))
+        writer.appendBigEndian(~firstToken)
+        writer.append(hash)
+        return writer.bytes
+    }
+}

@@ -1,0 +1,31 @@
+// How many bytes a page occupies: few sizes, so that what is freed fits what comes next.
+//
+// LMDB needs one contiguous run of its pages for a large value. With sizes of every kind the file fills with holes that fit
+// nothing, and each put searches them all. With classes, holes are reused and the file stays at its size.
+
+/// The size classes of stored pages and side states.
+package enum SlotSize {
+    /// The header that LMDB puts before a large value.
+    package static let header = 16
+    /// The smallest run: one LMDB page.
+    private static let smallest = 4096
+    /// From here on, runs are multiples of this.
+    package static let unit = 65_536
+
+    /// Bytes of the run of LMDB pages that holds a value of `byteCount` bytes: what it costs on disk.
+    package static func physicalBytes(holding byteCount: Int) -> Int {
+        let needed = byteCount + header
+        guard needed < unit else { return (needed + unit - 1) / unit * unit }
+        var run = smallest
+        while run < needed { run *= 2 }
+        return run
+    }
+
+    /// Bytes of the value, padding included, that a record of `byteCount` bytes is stored as.
+    package static func slotBytes(holding byteCount: Int) -> Int { physicalBytes(holding: byteCount) - header }
+
+    /// Whether a value of `slotBytes` bytes can have been written by `slotBytes(holding:)`.
+    package static func isSlot(_ slotBytes: Int) -> Bool {
+        slotBytes > 0 && Self.slotBytes(holding: slotBytes) == slotBytes
+    }
+}

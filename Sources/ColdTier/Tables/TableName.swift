@@ -1,0 +1,23 @@
+// The tables of a store: names of LMDB databases, in the order in which they are opened.
+
+/// A table of the store. `docs/format-tables.md` shows keys and values of each.
+package enum TableName: String, CaseIterable, Sendable {
+    /// Format version and counters of the whole store.
+    case meta
+    /// Space root -> descriptor and counters.
+    case spaces
+    /// Prefix hash -> what a page is: parent, tokens, sizes.
+    case nodes
+    /// Parent, first token ids, child -> nothing but order: finds the longest common run among the children of a page.
+    case edges
+    /// Prefix hash -> the encoded page, padded to its slot.
+    case pages
+    /// Prefix hash -> use score, pins, expiry.
+    case recency
+    /// Eviction order.
+    case queue
+    /// Prefix hash and name -> a side state, padded to its slot.
+    case sides
+    /// Prefix hash -> why a page was taken out.
+    case quarantine
+}

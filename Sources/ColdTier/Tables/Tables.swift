@@ -1,0 +1,29 @@
+// The tables of an open store.
+
+package import LMDB
+
+/// Handles of all tables, valid as long as their environment is open.
+package struct Tables: Sendable {
+    /// See `TableName`.
+    package let meta, spaces, nodes, edges, pages, recency, queue, sides, quarantine: Table
+
+    /// Opens all tables; creates those that are missing when the environment may write.
+    package init(_ environment: Environment) throws(LMDBError) {
+        var opened = try environment.openTables(TableName.allCases.map(\.rawValue)).makeIterator()
+        func next(_ name: TableName) throws(LMDBError) -> Table {
+            guard let table = opened.next(), table.name == name.rawValue else {
+                throw .tableMissing(name: name.rawValue)
+            }
+            return table
+        }
+        meta = try next(.meta)
+        spaces = try next(.spaces)
+        nodes = try next(.nodes)
+        edges = try next(.edges)
+        pages = try next(.pages)
+        recency = try next(.recency)
+        queue = try next(.queue)
+        sides = try next(.sides)
+        quarantine = try next(.quarantine)
+    }
+}

@@ -1,0 +1,108 @@
+// Reading and writing whole records in a transaction.
+
+package import KVFormat
+package import LMDB
+
+/// What a look-up found.
+package enum Stored<Record> {
+    /// Nothing has this key.
+    case missing
+    /// Something has, but it cannot be trusted.
+    case damaged
+    /// A record whose checksum and fields are right.
+    case sound(Record)
+
+    /// The record, or nil.
+    package var record: Record? { if case .sound(let record) = self { record } else { nil } }
+}
+
+extension Transaction where Self: ~Copyable {
+    /// Lends the value under `key` to `decode`, which answers nil for damage.
+    package borrowing func read<Record>(
+        _ table: Table, _ key: [UInt8], _ decode: (RawSpan) -> Record?
+    ) throws(LMDBError) -> Stored<Record> {
+        guard let bytes = try unsafe get(table, key: key.span.bytes) else { return .missing }
+        guard let record = decode(bytes) else { return .damaged }
+        return .sound(record)
+    }
+
+    /// The node of a page.
+    package borrowing func node(_ hash: PrefixHash, _ tables: Tables) throws(LMDBError) -> Stored<NodeRecord> {
+        try read(tables.nodes, hash.bytes) { NodeRecord($0, key: hash) }
+    }
+
+    /// How much a page is used.
+    package borrowing func recency(_ hash: PrefixHash, _ tables: Tables) throws(LMDBError) -> Stored<RecencyRecord> {
+        try read(tables.recency, hash.bytes) { RecencyRecord($0, key: hash) }
+    }
+
+    /// A space.
+    package borrowing func space(_ root: PrefixHash, _ tables: Tables) throws(LMDBError) -> Stored<SpaceRecord> {
+        try read(tables.spaces, root.bytes) { SpaceRecord($0, root: root) }
+    }
+
+    /// Whether something has the key.
+    package borrowing func has(_ table: Table, _ key: [UInt8]) throws(LMDBError) -> Bool {
+        try unsafe contains(table, key: key.span.bytes)
+    }
+
+    /// Bytes of the value under `key`; nil when there is none.
+    package borrowing func valueBytes(_ table: Table, _ key: [UInt8]) throws(LMDBError) -> Int? {
+        try unsafe get(table, key: key.span.bytes)?.byteCount
+    }
+
+    /// The prefix hashes of a page's children, in the order of their token ids.
+    package borrowing func children(of hash: PrefixHash, _ tables: Tables) throws(LMDBError) -> [PrefixHash] {
+        let prefix = hash.bytes
+        let keys = try keys(tables.edges, from: prefix, limit: .max) { $0.starts(with: prefix) }
+        return keys.compactMap { key in unsafe EdgeKey(key.span.bytes)?.child }
+    }
+
+    /// Up to `limit` keys from `start` on, while `isWanted` says so.
+    package borrowing func keys(
+        _ table: Table, from start: [UInt8], limit: Int, while isWanted: (RawSpan) -> Bool
+    ) throws(LMDBError) -> [[UInt8]] {
+        var found: [[UInt8]] = []
+        var cursor = try cursor(table)
+        var isThere = try unsafe cursor.seek(start.span.bytes)
+        while isThere, found.count < limit, isWanted(cursor.key) {
+            found.append(cursor.key.copy(from: 0))
+            isThere = try cursor.next()
+        }
+        return found
+    }
+}
+
+extension WriteTransaction {
+    /// Stores a record.
+    package mutating func write(_ table: Table, _ key: [UInt8], _ value: [UInt8]) throws(LMDBError) {
+        try unsafe put(table, key: key.span.bytes, value: value.span.bytes)
+    }
+
+    /// Deletes a record; whether it was there.
+    @discardableResult
+    package mutating func erase(_ table: Table, _ key: [UInt8]) throws(LMDBError) -> Bool {
+        try unsafe delete(table, key: key.span.bytes)
+    }
+
+    /// Stores `record`, padded with zeros to its slot.
+    package mutating func writeSlot(_ table: Table, _ key: [UInt8], _ record: RawSpan) throws(LMDBError) {
+        let count = record.byteCount
+        try unsafe reserve(table, key: key.span.bytes, byteCount: SlotSize.slotBytes(holding: count)) {
+            (room: inout MutableRawSpan) throws(LMDBError) in
+            // The rest is zeroed by `reserve`.
+            unsafe record.withUnsafeBytes { source in
+                unsafe room.withUnsafeMutableBytes { unsafe $0.copyMemory(from: source) }
+            }
+        }
+    }
+}
+
+extension RawSpan {
+    /// Whether the bytes begin with `prefix`.
+    func starts(with prefix: [UInt8]) -> Bool {
+        guard byteCount >= prefix.count else { return false }
+        for index in prefix.indices where integer(at: index, as: UInt8.self) != prefix[index] { return false }
+        return true
+    }
+}

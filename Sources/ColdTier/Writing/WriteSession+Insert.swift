@@ -1,0 +1,116 @@
+// Storing one page: record, node, edge, recency, queue and counters together.
+
+internal import KVFormat
+internal import LMDB
+internal import PageCodec
+
+extension WriteSession {
+    /// Stores a page whose parent is there, and for which there is room.
+    mutating func insert(_ page: SpillPage, isTail: Bool, _ transaction: inout WriteTransaction) throws(LMDBError) {
+        let node = NodeRecord(
+            parent: page.parent, root: page.root, firstToken: UInt32(page.firstToken), tokens: page.tokens,
+            codec: page.record.byteCount < page.record.rawByteCount ? 1 : 0, flags: isTail ? .tail : [],
+            rawBytes: UInt64(page.record.rawByteCount), encodedBytes: UInt64(page.record.byteCount),
+            createdAt: page.now)
+        let key = page.hash.bytes
+        try transaction.writeSlot(tables.pages, key, page.record.bytes)
+        try transaction.write(tables.nodes, key, node.encoded(key: page.hash))
+        let edge = EdgeKey(parent: page.parent, tokens: page.tokens, child: page.hash)
+        try transaction.write(tables.edges, edge.encoded, EdgeKey.value(tokenCount: page.tokens.count))
+        let first = RecencyRecord(score: UseScore(firstUse: page.now), lastUse: page.now, uses: 1)
+        let recency = first.used(max(0, page.uses - 1), at: page.now)
+        try write(recency, of: page.hash, firstToken: node.firstToken, replacing: nil, &transaction)
+        try transaction.erase(tables.quarantine, key)
+        counters.count(node, by: 1)
+        try update(page.root, &transaction) { space in
+            space.pages.shift(by: 1)
+            space.physicalBytes.shift(by: node.physicalBytes)
+            space.lastUse = page.now
+        }
+        spared.insert(page.hash)
+    }
+
+    /// Counts uses of a page that is stored; nothing when it is not.
+    mutating func touch(_ hash: PrefixHash, _ touch: Touch, _ transaction: inout WriteTransaction) throws(LMDBError) {
+        guard let node = try transaction.node(hash, tables).record else { return }
+        let stored = try transaction.recency(hash, tables).record
+        let old = stored ?? RecencyRecord(score: UseScore(firstUse: touch.lastUse), lastUse: touch.lastUse, uses: 0)
+        let new = old.used(Int(touch.uses), at: touch.lastUse)
+        try write(new, of: hash, firstToken: node.firstToken, replacing: stored, &transaction)
+        try update(node.root, &transaction) { space in
+            space.hitTokens.shift(by: Int(node.tokenCount) * Int(touch.uses))
+            space.lastUse = touch.lastUse
+        }
+    }
+
+    /// Writes a page's recency, and its places in the eviction order in step with it.
+    mutating func write(
+        _ recency: RecencyRecord, of hash: PrefixHash, firstToken: UInt32, replacing old: RecencyRecord?,
+        _ transaction: inout WriteTransaction
+    ) throws(LMDBError) {
+        let before = old.map { QueueKey.entries(of: hash, $0, firstToken: firstToken) } ?? []
+        let after = QueueKey.entries(of: hash, recency, firstToken: firstToken)
+        for entry in before where !after.contains(entry) { try transaction.erase(tables.queue, entry.encoded) }
+        for entry in after where !before.contains(entry) { try transaction.write(tables.queue, entry.encoded, []) }
+        try transaction.write(tables.recency, hash.bytes, recency.encoded(key: hash))
+    }
+
+    /// Deletes tails of the same parent that `page` begins with: whoever wants them finds them in it, token-exact. Tails that
+    /// are pinned or have side states stay. At most `EdgeKey.candidates` children are looked at.
+    ///
+    /// - Returns: how many were deleted.
+    mutating func replaceTails(of page: SpillPage, _ transaction: inout WriteTransaction) throws(LMDBError) -> Int {
+        var replaced = 0
+        for hash in try tails(of: page, &transaction) {
+            guard let node = try transaction.node(hash, tables).record, node.flags.contains(.tail),
+                node.tokens.count < page.tokens.count, page.tokens.starts(with: node.tokens),
+                try transaction.recency(hash, tables).record?.pins == 0,
+                try firstSide(of: hash, &transaction) == nil
+            else { continue }
+            try remove(hash, &transaction)
+            replaced += 1
+        }
+        return replaced
+    }
+
+    /// Children of the same parent whose first token ids are a beginning of the page's.
+    private func tails(of page: SpillPage, _ transaction: inout WriteTransaction) throws(LMDBError) -> [PrefixHash] {
+        var found: [PrefixHash] = []
+        let wanted = page.tokens.prefix(EdgeKey.tokens)
+        let start = EdgeKey.start(parent: page.parent, tokens: wanted)
+        // Children that share no token with the page end the walk in either direction.
+        let family = EdgeKey.start(parent: page.parent, tokens: wanted.prefix(1))
+        func consider(_ key: RawSpan) -> Bool {
+            guard key.starts(with: family), let edge = EdgeKey(key) else { return false }
+            if edge.child != page.hash, wanted.starts(with: edge.first) { found.append(edge.child) }
+            return true
+        }
+        var cursor = try transaction.cursor(tables.edges)
+        var seen = 0
+        var isThere = try unsafe cursor.seek(start.span.bytes)
+        while isThere, seen < EdgeKey.candidates / 2, consider(cursor.key) {
+            seen += 1
+            isThere = try cursor.next()
+        }
+        // From nowhere `previous` moves to the last key, which is where a seek beyond it stands.
+        isThere = try unsafe cursor.seek(start.span.bytes)
+        isThere = try cursor.previous()
+        while isThere, seen < EdgeKey.candidates, consider(cursor.key) {
+            seen += 1
+            isThere = try cursor.previous()
+        }
+        return found
+    }
+}
+
+extension RecencyRecord {
+    /// The record after `count` more uses at `now`. A stored time far in the future is a clock that jumped, and is dropped.
+    func used(_ count: Int, at now: Int64) -> RecencyRecord {
+        var new = self
+        // The score gains next to nothing from more uses at one moment than these.
+        for _ in 0..<min(count, 64) { new.score = new.score.used(at: now) }
+        new.uses = UInt32(clamping: Int(uses) + count)
+        new.lastUse = lastUse > now + UseScore.ceiling ? now : max(lastUse, now)
+        return new
+    }
+}

@@ -1,0 +1,113 @@
+// Beginning and ending transactions: the one place that knows what a begin can meet.
+
+import CLMDB
+import Glibc
+import Synchronization
+
+extension Environment {
+    /// Lends a snapshot to `body` for the length of the call. Readers never wait for a writer, nor a writer for them.
+    ///
+    /// - Throws: what `body` throws; `.closed`, `.forked`, `.processIdTaken`, `.mapResized`; a `.code`, of which
+    ///   `isReadersFull` says that no reader slot was left although those of dead processes were given free.
+    /// - Complexity: begin and end are a fraction of a microsecond.
+    package func read<R: ~Copyable, E: LMDBErrorConvertible>(
+        _ body: (borrowing ReadTransaction) throws(E) -> R
+    ) throws(E) -> R {
+        let core: TransactionCore
+        do throws(LMDBError) { core = try begin(flags: UInt32(MDB_RDONLY)) } catch { throw E(error) }
+        defer { gate.leave() }
+        return try Self.lend(ReadTransaction(core), to: body)
+    }
+
+    /// Runs `body` in one write transaction: durable when this returns, as if it had never been when it throws.
+    ///
+    /// Waits for the writer before, in whatever process; one that died while it wrote is no obstacle.
+    ///
+    /// - Throws: what `body` throws; `.closed`, `.forked`, `.mapResized`; a `.code`: `EACCES` when access is `.readOnly`, and
+    ///   one with `isFull` when there was no room. Nothing of the transaction is stored then.
+    package func write<R: ~Copyable, E: LMDBErrorConvertible>(
+        _ body: (inout WriteTransaction) throws(E) -> R
+    ) throws(E) -> R {
+        let core: TransactionCore
+        do throws(LMDBError) { core = try begin(flags: 0) } catch { throw E(error) }
+        defer { gate.leave() }
+        return try Self.lend(WriteTransaction(core), to: body)
+    }
+
+    /// Ends the snapshot before it returns, which is before the gate counts it out.
+    private static func lend<R: ~Copyable, E: Error>(
+        _ transaction: consuming ReadTransaction, to body: (borrowing ReadTransaction) throws(E) -> R
+    ) throws(E) -> R {
+        try body(transaction)
+    }
+
+    private static func lend<R: ~Copyable, E: LMDBErrorConvertible>(
+        _ transaction: consuming WriteTransaction, to body: (inout WriteTransaction) throws(E) -> R
+    ) throws(E) -> R {
+        let result = try body(&transaction)
+        do throws(LMDBError) { try transaction.commit() } catch { throw E(error) }
+        return result
+    }
+}
+
+extension Environment {
+    /// Begins a transaction inside the gate; whoever called leaves the gate after the transaction has ended.
+    func begin(flags: UInt32) throws(LMDBError) -> TransactionCore {
+        try requireOwnProcess()
+        var triedDeadReaders = false
+        for _ in 0..<LMDBLimits.remapAttempts {
+            try gate.enter()
+            var begun: OpaquePointer?
+            let status = unsafe mdb_txn_begin(handle, nil, flags, &begun)
+            if let transaction = unsafe begun, status == MDB_SUCCESS {
+                do throws(LMDBError) {
+                    return try unsafe core(transaction, isWriting: flags == 0)
+                } catch {
+                    unsafe mdb_txn_abort(transaction)
+                    gate.leave()
+                    throw error
+                }
+            }
+            gate.leave()
+            switch status {
+            case MDB_MAP_RESIZED:
+                try followMap()
+            case MDB_READERS_FULL where !triedDeadReaders:
+                triedDeadReaders = true
+                _ = try freeDeadReaders()
+            case EAGAIN:
+                throw .processIdTaken
+            default:
+                throw .code(status, call: "mdb_txn_begin")
+            }
+        }
+        throw .mapResized
+    }
+
+    /// Adopts the map size that another process set, while no transaction of this process is open: LMDB would move the map
+    /// under its feet.
+    private func followMap() throws(LMDBError) {
+        try gate.whileEmpty { () throws(LMDBError) in
+            try check(unsafe mdb_env_set_mapsize(handle, 0), call: "mdb_env_set_mapsize")
+            map = try unsafe MapRegion(of: handle)
+        }
+    }
+
+    private func core(_ transaction: OpaquePointer, isWriting: Bool) throws(LMDBError) -> TransactionCore {
+        unsafe TransactionCore(
+            handle: transaction, map: map, limit: min(map.byteCount, try currentFileBytes()), descriptor: descriptor,
+            pageSize: pageSize, isWriting: isWriting)
+    }
+
+    /// The data file's size in bytes, asked of the system only when LMDB uses more than was seen before.
+    private func currentFileBytes() throws(LMDBError) -> Int {
+        var info = unsafe MDB_envinfo()
+        try check(unsafe mdb_env_info(handle, &info), call: "mdb_env_info")
+        let known = fileBytes.load(ordering: .relaxed)
+        let (used, overflow) = unsafe info.me_last_pgno.addingReportingOverflow(1)
+        guard overflow || used > known / pageSize else { return known }
+        guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
+        fileBytes.store(size, ordering: .relaxed)
+        return size
+    }
+}

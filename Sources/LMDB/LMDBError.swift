@@ -1,0 +1,133 @@
+// What can go wrong in LMDB, as one concrete error type: throwing it allocates nothing on the paths that matter.
+
+import CLMDB
+import Glibc
+
+/// An error type that every failure of LMDB can be turned into, so that a caller's closures throw the caller's own error.
+package protocol LMDBErrorConvertible: Error {
+    /// Wraps a failure of LMDB.
+    init(_ error: LMDBError)
+}
+
+/// A failed call into LMDB. An absent key is never an error: reads answer `nil`, deletes answer `false`.
+///
+/// No case holds a key or a value.
+package enum LMDBError: Error, Equatable, Sendable {
+    /// A status of LMDB's own (negative) or of the operating system (`errno`), and the call that returned it.
+    case code(Int32, call: String)
+    /// The folder is open in this process already; a second open would break LMDB's file locks without a word.
+    case alreadyOpen(path: String)
+    /// The path names no folder.
+    case notAFolder(path: String)
+    /// The folder is on a network file system, whose locks and maps LMDB can't rely on.
+    case networkFileSystem(path: String)
+    /// The environment was opened by the parent of this process; it must not be used here.
+    case forked
+    /// The environment was closed.
+    case closed
+    /// Another process with the same process id (in another PID namespace) is using the folder.
+    case processIdTaken
+    /// Another process enlarged the map, and transactions of this process did not end in time to follow it.
+    case mapResized
+    /// The table does not exist in an environment that was opened for reading.
+    case tableMissing(name: String)
+    /// The key's size in bytes is not in `LMDBLimits.keyBytes`.
+    case keySize(Int)
+    /// The file says something that can't be; the text names what.
+    case damaged(String)
+}
+
+extension LMDBError: LMDBErrorConvertible {
+    /// The error itself.
+    package init(_ error: LMDBError) { self = error }
+}
+
+extension LMDBError {
+    /// The status behind a `.code`, or `nil` for the other cases.
+    package var status: Int32? {
+        if case .code(let status, _) = self { status } else { nil }
+    }
+
+    /// No room: the map is full, the disk is full, or a write came back short, which LMDB reports as `EIO`.
+    ///
+    /// The transaction is lost as a whole; what was committed before is intact. After a full disk one more commit is
+    /// needed, once room was made, before puts work again.
+    package var isFull: Bool {
+        switch status {
+        case MDB_MAP_FULL, MDB_TXN_FULL, ENOSPC, EDQUOT, EFBIG, EIO: true
+        default: false
+        }
+    }
+
+    /// The file's structure is damaged, or the file is none of LMDB's: set it aside and begin a new one.
+    ///
+    /// `MDB_BAD_TXN` is not among them: it follows any error in a write transaction whose caller went on regardless.
+    package var isDamage: Bool {
+        if case .damaged = self { return true }
+        switch status {
+        case MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_PAGE_FULL, MDB_CURSOR_FULL,
+            MDB_INCOMPATIBLE:
+            return true
+        default:
+            return false
+        }
+    }
+
+    /// Every reader slot is taken by a living process.
+    package var isReadersFull: Bool { status == MDB_READERS_FULL }
+
+    /// LMDB gave this environment up (a failed write of a meta page); close it and open it again.
+    package var needsReopening: Bool { status == MDB_PANIC }
+
+    /// What the caller can do about it, in one sentence.
+    package var remedy: String {
+        switch self {
+        case .alreadyOpen: "Share the environment that is open."
+        case .notAFolder: "Name an existing folder."
+        case .networkFileSystem: "Use a folder on a local disk of this host."
+        case .forked: "Open the environment in the child itself, or start children before it is opened."
+        case .closed: "Open the environment again."
+        case .processIdTaken: "Run the processes in one PID namespace, or give them different process ids."
+        case .mapResized: "Retry; end transactions soon and never begin one inside another."
+        case .tableMissing: "Open the folder for writing once, or check that it is the right one."
+        case .keySize: "Use keys of \(LMDBLimits.keyBytes.lowerBound) to \(LMDBLimits.keyBytes.upperBound) bytes."
+        case .damaged: "Set the folder aside and begin a new one."
+        case .code: codeRemedy
+        }
+    }
+
+    private var codeRemedy: String {
+        if isFull { return "Make room on the disk, or delete records, or open with a larger map; then retry." }
+        if isDamage { return "Set the folder aside and begin a new one." }
+        if isReadersFull { return "Raise `maxReaders` when no process has the folder open, or run fewer readers." }
+        if needsReopening { return "Close the environment and open it again." }
+        return "Check the folder, its permissions and the disk, then retry."
+    }
+}
+
+extension LMDBError: CustomStringConvertible {
+    /// What happened, and the remedy.
+    package var description: String { "\(cause) \(remedy)" }
+
+    private var cause: String {
+        switch self {
+        case .code(let status, let call):
+            "\(call) failed with \(unsafe String(cString: mdb_strerror(status))) (\(status))."
+        case .alreadyOpen(let path): "\(path) is already open in this process."
+        case .notAFolder(let path): "\(path) is not a folder."
+        case .networkFileSystem(let path): "\(path) is on a network file system."
+        case .forked: "The environment was opened before this process was forked."
+        case .closed: "The environment is closed."
+        case .processIdTaken: "Another process with this process id uses the folder."
+        case .mapResized: "Another process enlarged the map."
+        case .tableMissing(let name): "There is no table \(name)."
+        case .keySize(let bytes): "A key of \(bytes) bytes is not possible."
+        case .damaged(let what): "The file is damaged: \(what)."
+        }
+    }
+}
+
+/// Throws unless a call into LMDB succeeded.
+func check(_ status: Int32, call: String) throws(LMDBError) {
+    guard status == MDB_SUCCESS else { throw .code(status, call: call) }
+}

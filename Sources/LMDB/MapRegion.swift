@@ -1,0 +1,97 @@
+// Where LMDB's map lies in memory, so that a damaged size or pointer is found before anything is read through it.
+
+import CLMDB
+import Glibc
+
+/// The memory that LMDB mapped the data file to.
+///
+/// LMDB tells a map's size but not its address, so the address is looked up in the kernel's list of mappings.
+@safe
+struct MapRegion {
+    let start: UnsafeRawPointer
+    let byteCount: Int
+
+    /// Whether a byte lies in the map.
+    func contains(_ address: UnsafeRawPointer) -> Bool {
+        unsafe UInt(bitPattern: address) &- UInt(bitPattern: start) < UInt(byteCount)
+    }
+
+    /// Whether a run of bytes lies in the first `limit` bytes of the map.
+    func contains(_ bytes: UnsafeRawBufferPointer, limit: Int) -> Bool {
+        guard let address = bytes.baseAddress else { return unsafe bytes.isEmpty }
+        let offset = unsafe UInt(bitPattern: address) &- UInt(bitPattern: start)
+        return offset <= UInt(limit) && UInt(bytes.count) <= UInt(limit) - offset
+    }
+}
+
+extension MapRegion {
+    /// Finds the map of an open environment's data file. Costs one read of the process's list of mappings.
+    init(of environment: OpaquePointer) throws(LMDBError) {
+        var descriptor: Int32 = -1
+        try check(unsafe mdb_env_get_fd(environment, &descriptor), call: "mdb_env_get_fd")
+        var info = unsafe MDB_envinfo()
+        try check(unsafe mdb_env_info(environment, &info), call: "mdb_env_info")
+        let size = unsafe info.me_mapsize
+        let path = try Self.path(of: descriptor)
+        let found = try Self.readMappings().split(separator: UInt8(ascii: "\n")).lazy
+            .compactMap { Mapping(line: Array($0)) }
+            .first { $0.path == path && $0.offset == 0 && $0.byteCount >= size }
+        guard let found, let address = unsafe UnsafeRawPointer(bitPattern: found.start) else {
+            throw .code(ENOENT, call: "looking up the map in /proc/self/maps")
+        }
+        unsafe start = address
+        byteCount = size
+    }
+
+    /// The path that the kernel has for an open file, spelled as in the list of mappings.
+    private static func path(of descriptor: Int32) throws(LMDBError) -> [UInt8] {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = unsafe readlink("/proc/self/fd/\(descriptor)", &buffer, buffer.count)
+        guard count > 0 else { throw .code(errno, call: "readlink") }
+        // A line break is the one byte of a path that the list of mappings spells in another way.
+        return buffer[..<count].map { UInt8(bitPattern: $0) }.flatMap {
+            $0 == UInt8(ascii: "\n") ? Array("\\012".utf8) : [$0]
+        }
+    }
+
+    private static func readMappings() throws(LMDBError) -> [UInt8] {
+        let descriptor = unsafe open("/proc/self/maps", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .code(errno, call: "open /proc/self/maps") }
+        defer { close(descriptor) }
+        var text: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = unsafe read(descriptor, &chunk, chunk.count)
+            guard count >= 0 else { throw .code(errno, call: "read /proc/self/maps") }
+            guard count > 0 else { return text }
+            text += chunk[..<count]
+        }
+    }
+}
+
+/// One line of the kernel's list: `start-end permissions offset device inode path`.
+struct Mapping: Equatable {
+    let start: UInt
+    let byteCount: UInt
+    let offset: UInt
+    let path: [UInt8]
+
+    /// Reads a line; `nil` when it maps no file or is no such line.
+    init?(line: [UInt8]) {
+        let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
+        guard fields.count == 6 else { return nil }
+        let ends = fields[0].split(separator: UInt8(ascii: "-"))
+        guard ends.count == 2,
+            let start = Self.number(ends[0]), let end = Self.number(ends[1]), end > start,
+            let offset = Self.number(fields[2])
+        else { return nil }
+        self.start = start
+        self.byteCount = end - start
+        self.offset = offset
+        self.path = Array(fields[5].drop { $0 == UInt8(ascii: " ") })
+    }
+
+    private static func number(_ digits: ArraySlice<UInt8>) -> UInt? {
+        UInt(String(decoding: digits, as: UTF8.self), radix: 16)
+    }
+}

@@ -1,0 +1,84 @@
+// The process-wide register of open folders, and the check of a folder before LMDB sees it.
+//
+// Closing the second of two environments of one folder drops the process's file locks, also those of the first; what
+// the first reads afterwards can be overwritten under its eyes. Hence a second open is an error, by device and inode.
+
+import CLMDB
+import Glibc
+
+/// What identifies a folder however it is spelled.
+struct FolderIdentity: Hashable {
+    let device: UInt
+    let inode: UInt
+
+    /// Looks at the folder; throws `.notAFolder`, or `.code` when it can't be looked at.
+    init(path: String) throws(LMDBError) {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else {
+            if errno == ENOENT || errno == ENOTDIR { throw .notAFolder(path: path) }
+            throw .code(errno, call: "stat")
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else { throw .notAFolder(path: path) }
+        device = UInt(status.st_dev)
+        inode = UInt(status.st_ino)
+    }
+}
+
+/// The folders this process has open.
+@safe
+final class OpenFolders: @unchecked Sendable {  // `holders` is read and written under `mutex`
+    /// The one register of the process.
+    static let shared = OpenFolders()
+
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    /// The process that opened each folder: entries inherited through a fork don't count, as file locks aren't inherited.
+    private var holders: [FolderIdentity: pid_t] = [:]
+
+    private init() {
+        unsafe mutex = .allocate(capacity: 1)
+        unsafe pthread_mutex_init(mutex, nil)
+    }
+
+    /// Enters a folder; throws `.alreadyOpen` when this process has it open.
+    func insert(_ folder: FolderIdentity, path: String) throws(LMDBError) {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        guard holders[folder] != getpid() else { throw .alreadyOpen(path: path) }
+        holders[folder] = getpid()
+    }
+
+    /// Strikes a folder out.
+    func remove(_ folder: FolderIdentity) {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        holders[folder] = nil
+    }
+}
+
+/// File systems by the number that `statfs` reports.
+enum FileSystem {
+    /// Those whose files live on another host. FUSE is not among them: most of its file systems are local.
+    static let network: Set<UInt32> = [
+        0x6969,  // NFS
+        0x517B,  // SMB
+        0xFF53_4D42,  // CIFS
+        0xFE53_4D42,  // SMB2
+        0x5346_414F,  // OpenAFS
+        0x6B41_4653,  // AFS of the kernel
+        0x7375_7245,  // Coda
+        0x0102_1997,  // 9P
+        0x00C3_6400,  // Ceph
+        0x0BD0_0BD0,  // Lustre
+        0x4750_4653,  // GPFS
+        0x564C,  // NCP
+    ]
+
+    /// Throws `.networkFileSystem` when the folder is on one.
+    static func requireLocal(_ path: String) throws(LMDBError) {
+        var status = statfs()
+        guard unsafe statfs(path, &status) == 0 else { throw .code(errno, call: "statfs") }
+        guard !network.contains(UInt32(truncatingIfNeeded: status.f_type)) else {
+            throw .networkFileSystem(path: path)
+        }
+    }
+}

@@ -1,0 +1,163 @@
+// What both kinds of transaction can do: look up and count. Spans point into LMDB's map and can't outlive the transaction.
+
+import CLMDB
+import Glibc
+
+/// A table of an environment that is open.
+package struct Table: Sendable, Equatable {
+    /// Its name.
+    package let name: String
+    let handle: MDB_dbi
+
+    /// LMDB's own list of free pages: readable in read transactions only.
+    static let freeList = Table(name: "free list", handle: 0)
+}
+
+/// How large a table is.
+package struct TableStatistics: Sendable, Equatable {
+    /// Keys.
+    package let entries: Int
+    /// Levels of the tree.
+    package let depth: Int
+    /// LMDB pages of the tree, and those that hold values too large for it.
+    package let branchPages, leafPages, overflowPages: Int
+}
+
+/// A read or write transaction.
+package protocol Transaction: ~Copyable {
+    /// What LMDB is told; opaque outside this module.
+    var core: TransactionCore { get }
+}
+
+extension Transaction where Self: ~Copyable {
+    /// The value under a key, or `nil`. The bytes are not copied: they lie in the map, or in a page this transaction wrote.
+    ///
+    /// - Throws: `.keySize`, `.damaged` when the file gives the value a place or size that can't be, or a `.code`.
+    /// - Complexity: one descent of the tree.
+    @_lifetime(borrow self)
+    package borrowing func get(_ table: Table, key: RawSpan) throws(LMDBError) -> RawSpan? {
+        guard let bytes = try unsafe core.find(table, key) else { return nil }
+        let span = unsafe RawSpan(_unsafeBytes: bytes)
+        return unsafe _overrideLifetime(span, borrowing: self)
+    }
+
+    /// Lends the value under a key to `body`, and answers what that answers; `nil` when the key is absent.
+    package borrowing func withValue<R, E: LMDBErrorConvertible>(
+        _ table: Table, key: RawSpan, _ body: (RawSpan) throws(E) -> R
+    ) throws(E) -> R? {
+        let found: UnsafeRawBufferPointer?
+        do throws(LMDBError) { unsafe found = try unsafe core.find(table, key) } catch { throw E(error) }
+        guard let bytes = unsafe found else { return nil }
+        return try body(unsafe RawSpan(_unsafeBytes: bytes))
+    }
+
+    /// Whether a key is there.
+    package borrowing func contains(_ table: Table, key: RawSpan) throws(LMDBError) -> Bool {
+        try unsafe core.find(table, key) != nil
+    }
+
+    /// How many keys a table has.
+    package borrowing func entryCount(_ table: Table) throws(LMDBError) -> Int { try statistics(table).entries }
+
+    /// How large a table is.
+    package borrowing func statistics(_ table: Table) throws(LMDBError) -> TableStatistics {
+        var stat = MDB_stat()
+        try check(unsafe mdb_stat(core.handle, table.handle, &stat), call: "mdb_stat")
+        return TableStatistics(
+            entries: stat.ms_entries, depth: Int(stat.ms_depth), branchPages: stat.ms_branch_pages,
+            leafPages: stat.ms_leaf_pages, overflowPages: stat.ms_overflow_pages)
+    }
+
+    /// A cursor that reads a table in key order, not yet on any key. The transaction can't be changed while it lives.
+    @_lifetime(borrow self)
+    package borrowing func cursor(_ table: Table) throws(LMDBError) -> Cursor<Reading> {
+        let handle = try unsafe core.openCursor(table)
+        let cursor = unsafe Cursor<Reading>(handle: handle, core: core)
+        return unsafe _overrideLifetime(cursor, borrowing: self)
+    }
+}
+
+/// A transaction's C handle, and the bounds its values must keep.
+@safe
+package struct TransactionCore {
+    let handle: OpaquePointer
+    let map: MapRegion
+    /// Bytes of the map that values can lie in: those the file really has.
+    let limit: Int
+    /// The data file, whose size is asked again when a writer meets a value beyond `limit`.
+    let descriptor: Int32
+    let pageSize: Int
+    /// Whether values can lie in memory that this transaction wrote, outside the map.
+    let isWriting: Bool
+
+    func find(_ table: Table, _ key: RawSpan) throws(LMDBError) -> UnsafeRawBufferPointer? {
+        try requireKeySize(key)
+        var value = unsafe MDB_val()
+        let status = unsafe key.withUnsafeBytes { bytes in
+            var key = unsafe MDB_val(reading: bytes)
+            return unsafe mdb_get(handle, table.handle, &key, &value)
+        }
+        guard status != MDB_NOTFOUND else { return nil }
+        try check(status, call: "mdb_get")
+        return try unsafe bounded(value)
+    }
+
+    func openCursor(_ table: Table) throws(LMDBError) -> OpaquePointer {
+        var cursor: OpaquePointer?
+        try check(unsafe mdb_cursor_open(handle, table.handle, &cursor), call: "mdb_cursor_open")
+        guard let cursor = unsafe cursor else { throw .code(MDB_PANIC, call: "mdb_cursor_open") }
+        return unsafe cursor
+    }
+
+    /// The bytes of a value that LMDB answered with, once they lie where values can lie.
+    func bounded(_ value: MDB_val) throws(LMDBError) -> UnsafeRawBufferPointer {
+        let count = unsafe value.mv_size
+        guard count >= 0 else { throw .damaged("a value has an impossible size") }
+        let bytes = unsafe UnsafeRawBufferPointer(start: value.mv_data, count: count)
+        if unsafe map.contains(bytes, limit: limit) { return unsafe bytes }
+        guard isWriting, let start = bytes.baseAddress, unsafe isWritten(start, count) else {
+            throw .damaged("a value reaches outside the file")
+        }
+        return unsafe bytes
+    }
+
+    /// Whether a value lies in what this transaction wrote: in the part of the file that LMDB has added since, or in a page
+    /// that is still in memory. A value no larger than a page is taken to be where LMDB says.
+    private func isWritten(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
+        if unsafe map.contains(start) {
+            let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
+            let grown = min(map.byteCount, fileSize(descriptor) ?? limit)
+            return unsafe map.contains(bytes, limit: grown)
+        }
+        return unsafe count <= pageSize || isOverflowRun(before: start, holding: count)
+    }
+
+    /// Whether the 16 bytes before a large value are the header of a run of written LMDB pages that can hold it: page
+    /// number (8), padding (2), flags (2; overflow and dirty), pages in the run (4). A page in memory has at least a header
+    /// before every value, so that these bytes can always be read.
+    private func isOverflowRun(before start: UnsafeRawPointer, holding count: Int) -> Bool {
+        let number = unsafe start.loadUnaligned(fromByteOffset: -16, as: UInt64.self)
+        let flags = unsafe start.loadUnaligned(fromByteOffset: -6, as: UInt16.self)
+        let pages = unsafe start.loadUnaligned(fromByteOffset: -4, as: UInt32.self)
+        let mapPages = map.byteCount / pageSize
+        return flags == 0x14 && number < UInt64(mapPages) && pages <= mapPages && count + 16 <= Int(pages) * pageSize
+    }
+}
+
+/// The size of an open file in bytes; `nil` with `errno` when the system does not tell.
+func fileSize(_ descriptor: Int32) -> Int? {
+    var status = stat()
+    return unsafe fstat(descriptor, &status) == 0 ? Int(status.st_size) : nil
+}
+
+/// Throws `.keySize` for a key that LMDB can't have.
+func requireKeySize(_ key: RawSpan) throws(LMDBError) {
+    guard LMDBLimits.keyBytes.contains(key.byteCount) else { throw .keySize(key.byteCount) }
+}
+
+extension MDB_val {
+    /// Bytes for LMDB to read; it never writes through them.
+    init(reading bytes: UnsafeRawBufferPointer) {
+        unsafe self.init(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+    }
+}

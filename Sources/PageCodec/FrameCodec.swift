@@ -1,0 +1,32 @@
+// The codecs of frames, by number.
+
+/// How the bytes of one frame are stored. The numbers are part of the format and never change.
+package enum FrameCodec: UInt8, Sendable, CaseIterable {
+    /// The planes one after the other, as they are.
+    case raw = 0
+    /// Byte planes; the top bytes coded by zstd, the others as they are. For elements of 2 and 4 bytes.
+    case zstd = 1
+    /// Byte planes; the exponents as codes of fixed length with escapes. For elements of 2 and 4 bytes.
+    case kbit = 2
+    /// The bytes in chunks coded by zstd. For elements of 1 byte, and for bytes of unknown meaning.
+    case zstdPlain = 3
+}
+
+/// What an encoder is asked to use. A frame that gains less than 1/64 is stored raw whatever was asked.
+package enum CodecChoice: Sendable, CaseIterable {
+    /// Nothing is compressed: the fastest to write and to read.
+    case raw
+    /// The fastest that saves: `kbit` for elements of 2 and 4 bytes, raw for others.
+    case kbit
+    /// The smallest: `zstd` for elements of 2 and 4 bytes, `zstdPlain` for others.
+    case zstd
+
+    /// The codec to try on elements of `elementWidth` bytes.
+    func codec(elementWidth: Int) -> FrameCodec {
+        switch self {
+        case .raw: .raw
+        case .kbit: elementWidth > 1 ? .kbit : .raw
+        case .zstd: elementWidth > 1 ? .zstd : .zstdPlain
+        }
+    }
+}

@@ -1,0 +1,113 @@
+// One frame, from planes to stored bytes.
+
+internal import KVFormat
+
+/// Encodes frames. Holds contexts and scratch; one thread at a time.
+@safe
+struct FrameEncoder: ~Copyable {
+    private let kernels: PlaneKernels
+    private let zstd = ZstdCompressor()
+    private let top: UnsafeMutablePointer<UInt8>
+
+    init(_ kernels: PlaneKernels) {
+        self.kernels = kernels
+        unsafe top = .allocate(capacity: ChunkWalk.maximum)
+    }
+
+    deinit { unsafe top.deallocate() }
+
+    /// Room that `encode` needs for a frame of `bytes` raw bytes of elements of `width` bytes.
+    static func room(bytes: Int, width: Int) -> Int {
+        bytes + 4 * ChunkWalk.maximumChunks(bytes: bytes, width: width)
+            + max(ZstdCompressor.bound(ChunkWalk.maximum), KbitChunk.bound(ChunkWalk.maximum))
+    }
+
+    /// Encodes the planes of `region` at `source` into `target`, which has the room that `room` says.
+    ///
+    /// - Returns: the codec that was used and the bytes written.
+    @unsafe
+    borrowing func encode(
+        _ region: FrameRegion, _ source: PageSource, _ choice: CodecChoice, into target: UnsafeMutableRawPointer
+    ) -> (codec: FrameCodec, byteCount: Int) {
+        let raw = region.rawBytes
+        let codec = choice.codec(elementWidth: region.layout.element.byteCount)
+        if codec != .raw,
+            let size = unsafe encodeChunks(region, source, codec, into: target, budget: raw - raw / 64)
+        {
+            return (codec, size)
+        }
+        unsafe copyPlanes(region, source, into: target)
+        return (.raw, raw)
+    }
+
+    @unsafe
+    private borrowing func copyPlanes(
+        _ region: FrameRegion, _ source: PageSource, into target: UnsafeMutableRawPointer
+    ) {
+        var position = 0
+        for plane in region.planes {
+            let size = region.tokens * region.layout.bytesPerToken(inPlane: plane)
+            unsafe (target + position).copyMemory(from: source.address(ofPlane: plane, region.layout), byteCount: size)
+            position += size
+        }
+    }
+
+    /// Writes chunk after chunk: head (4 bytes), low planes, coded top bytes.
+    ///
+    /// - Returns: the bytes written; nil as soon as they reach `budget`, since the frame is then stored raw.
+    @unsafe
+    private borrowing func encodeChunks(
+        _ region: FrameRegion, _ source: PageSource, _ codec: FrameCodec, into target: UnsafeMutableRawPointer,
+        budget: Int
+    ) -> Int? {
+        let width = region.layout.element.byteCount
+        var walk = ChunkWalk(region)
+        var position = 0
+        while let count = walk.nextChunk() {
+            let low = unsafe (target + position + 4).assumingMemoryBound(to: UInt8.self)
+            var at = 0
+            while let run = walk.nextRun() {
+                let elements = unsafe source.address(ofPlane: run.plane, region.layout) + run.first * width
+                unsafe kernels.split(
+                    elements, width: width, count: run.count, top: top + at, low: low + at, stride: count)
+                at += run.count
+            }
+            let coded = unsafe low + (width - 1) * count
+            let (head, size) = unsafe codec == .kbit ? codeByTable(count, to: coded) : codeByZstd(count, to: coded)
+            unsafe (target + position).storeBytes(of: head.littleEndian, as: UInt32.self)
+            position += 4 + (width - 1) * count + size
+            if position > budget { return nil }
+        }
+        return position
+    }
+
+    /// Codes the first `count` bytes of `top` with zstd; as they are when that is no longer. The head is the coded size.
+    @unsafe
+    private borrowing func codeByZstd(_ count: Int, to coded: UnsafeMutablePointer<UInt8>) -> (UInt32, Int) {
+        if let size = unsafe zstd.compress(top, count, to: coded) { return (UInt32(size), size) }
+        unsafe UnsafeMutableRawPointer(coded).copyMemory(from: top, byteCount: count)
+        return (UInt32(count), count)
+    }
+
+    /// Codes the first `count` bytes of `top` with codes of fixed length.
+    @unsafe
+    private borrowing func codeByTable(_ count: Int, to coded: UnsafeMutablePointer<UInt8>) -> (UInt32, Int) {
+        var values = InlineArray<64, UInt8>(repeating: 0)
+        var span = values.mutableSpan
+        return unsafe span.withUnsafeMutableBufferPointer { values in
+            guard let values = values.baseAddress else { preconditionFailure("an array of 64 has an address") }
+            let bits = unsafe kernels.plan(top, count: count, values: values)
+            guard bits > 0 else {
+                unsafe UnsafeMutableRawPointer(coded).copyMemory(from: top, byteCount: count)
+                return (KbitChunk.head(bits: 0, escapeCount: count), count)
+            }
+            let valueBytes = (1 << bits) - 1
+            unsafe UnsafeMutableRawPointer(coded).copyMemory(from: values, byteCount: valueBytes)
+            let codes = unsafe coded + valueBytes
+            let codeBytes = KbitChunk.codeBytes(bits: bits, count: count)
+            let escaped = unsafe kernels.pack(
+                top, count: count, bits: bits, values: values, codes: codes, escapes: codes + codeBytes)
+            return (KbitChunk.head(bits: bits, escapeCount: escaped), valueBytes + codeBytes + escaped)
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// Records to pages and side states.
+
+package import KVFormat
+
+/// Decodes records. Holds a context and scratch that every record reuses; make one a thread. Not thread-safe, but several
+/// decoders may decode different frames of one record at the same time.
+package final class RecordDecoder {
+    private let frames: FrameDecoder
+
+    /// A decoder with the fastest kernels of this CPU.
+    package convenience init() { self.init(.chosen) }
+
+    init(_ kernels: PlaneKernels) { frames = FrameDecoder(kernels) }
+
+    /// Decodes the first `tokens` tokens of all layers, the first layers first.
+    ///
+    /// - Parameters:
+    ///   - record: a page's record.
+    ///   - tokens: 1 to `record.tokens`; fewer than that only when the layout can be cut.
+    ///   - target: has room for `tokens` tokens of each plane; nothing outside it is written.
+    /// - Throws: the damage of the first frame that fails. `target` may have been written in part by then.
+    /// - Complexity: one pass over the stored bytes and one over the page; nothing is allocated.
+    package func decode(_ record: borrowing RecordView, tokens: Int, into target: PageTarget) throws(RecordDamage) {
+        for frame in 0..<record.frameCount { try decode(frame: frame, of: record, tokens: tokens, into: target) }
+    }
+
+    /// Decodes the first `tokens` tokens of the layers in frame `frame`, which `record.layers(ofFrame:)` names.
+    ///
+    /// The parameters and errors are those of `decode(_:tokens:into:)`; only this frame's planes of `target` are written.
+    package func decode(
+        frame: Int, of record: borrowing RecordView, tokens: Int, into target: PageTarget
+    ) throws(RecordDamage) {
+        guard let layout = record.layout else { preconditionFailure("a side state is no page") }
+        precondition(frame >= 0 && frame < record.frameCount, "no such frame")
+        precondition(tokens >= 1 && tokens <= record.tokens, "\(tokens) tokens of a page of \(record.tokens)")
+        precondition(layout.isDivisible || tokens == record.tokens, "an opaque page is read whole")
+        try decode(frame, record, tokens: tokens, into: target)
+    }
+
+    /// Decodes a side state.
+    ///
+    /// - Parameters:
+    ///   - record: a side state's record.
+    ///   - target: `record.rawByteCount` bytes, exactly.
+    /// - Throws: the damage of the first frame that fails. `target` may have been written in part by then.
+    package func decode(sideState record: borrowing RecordView, into target: inout MutableRawSpan) throws(RecordDamage)
+    {
+        precondition(record.layout == nil, "a page is no side state")
+        precondition(target.byteCount == record.rawByteCount, "a target of \(target.byteCount) bytes")
+        var damage: RecordDamage?
+        unsafe target.withUnsafeMutableBytes { target in
+            do throws(RecordDamage) {
+                for frame in 0..<record.frameCount {
+                    // There is a frame only when there are bytes, so the base address is there.
+                    guard let base = target.baseAddress else { return }
+                    let place = unsafe PageTarget(base + frame * SideStateFrames.frameBytes, capacity: 1)
+                    try decode(frame, record, tokens: 1, into: place)
+                }
+            } catch {
+                damage = error
+            }
+        }
+        if let damage { throw damage }
+    }
+
+    private func decode(
+        _ frame: Int, _ record: borrowing RecordView, tokens: Int, into target: PageTarget
+    ) throws(RecordDamage) {
+        let entry = FrameEntry(record.bytes, index: frame)
+        let stored = try record.storedBytes(ofFrame: frame)
+        guard let codec = FrameCodec(rawValue: entry.codec),
+            frames.decode(stored, codec, record.region(entry), tokens: tokens, into: target)
+        else { throw .undecodable(frame: frame) }
+    }
+}

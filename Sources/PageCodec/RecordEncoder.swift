@@ -1,0 +1,106 @@
+// Pages and side states to records.
+
+package import KVFormat
+
+/// Encodes records. Holds contexts and scratch that every record reuses; make one a thread. Not thread-safe.
+package final class RecordEncoder {
+    private let frames: FrameEncoder
+
+    /// An encoder with the fastest kernels of this CPU.
+    package convenience init() { self.init(.chosen) }
+
+    init(_ kernels: PlaneKernels) { frames = FrameEncoder(kernels) }
+
+    /// Encodes the first `tokens` tokens of a page into memory of its own. See `encode(page:tokens:layout:key:codec:into:)`.
+    package func encode(
+        page: PageSource, tokens: Int, layout: KVLayout, key: PrefixHash, codec: CodecChoice
+    ) -> EncodedRecord {
+        let record = EncodedRecord()
+        encode(page: page, tokens: tokens, layout: layout, key: key, codec: codec, into: record)
+        return record
+    }
+
+    /// Encodes the first `tokens` tokens of a page.
+    ///
+    /// - Parameters:
+    ///   - page: where the planes lie; unchanged until the call returns.
+    ///   - tokens: 1 to `layout.pageSize`; exactly `pageSize` when the layout is opaque.
+    ///   - key: the prefix hash that the record will be stored under.
+    ///   - codec: what to try; frames that gain less than 1/64 are stored raw.
+    ///   - record: takes the bytes; what it held is gone.
+    /// - Complexity: one pass over the page; nothing is allocated once `record` has held as large a page.
+    package func encode(
+        page: PageSource, tokens: Int, layout: KVLayout, key: PrefixHash, codec: CodecChoice, into record: EncodedRecord
+    ) {
+        precondition(tokens >= 1 && tokens <= layout.pageSize, "a page of \(tokens) tokens")
+        precondition(layout.isDivisible || tokens == layout.pageSize, "an opaque page is stored whole")
+        let plan = FramePlan(layout, tokens: tokens)
+        let header = RecordHeader(
+            key: key, frameCount: plan.frameCount, tokens: tokens, kind: .page,
+            flags: tokens < layout.pageSize ? RecordHeader.tailFlag : 0, element: layout.element,
+            rawBytes: UInt64(layout.pageBytes(tokens: tokens)), storedBytes: 0)
+        write(header, codec, into: record) { frame in
+            let layers = plan.layers(ofFrame: frame)
+            let planes = layers.lowerBound * layout.planesPerLayer..<layers.upperBound * layout.planesPerLayer
+            return (FrameRegion(layout: layout, planes: planes, tokens: tokens), page, planes.lowerBound)
+        }
+    }
+
+    /// Encodes a side state.
+    ///
+    /// - Parameters:
+    ///   - sideState: at most `Limits.sideStateBytes`.
+    ///   - key: the prefix hash it belongs to.
+    ///   - name: its name; part of the record's own key.
+    ///   - codec: what to try; frames that gain less than 1/64 are stored raw.
+    ///   - record: takes the bytes; what it held is gone.
+    package func encode(
+        sideState: RawSpan, key: PrefixHash, name: String, codec: CodecChoice, into record: EncodedRecord
+    ) {
+        let size = sideState.byteCount
+        precondition(size <= Limits.sideStateBytes, "a side state of \(size) bytes")
+        let header = RecordHeader(
+            key: .sideState(of: key, name: name), frameCount: SideStateFrames.count(size), tokens: 0, kind: .sideState,
+            flags: 0, element: .opaque, rawBytes: UInt64(size), storedBytes: 0)
+        unsafe sideState.withUnsafeBytes { bytes in
+            write(header, codec, into: record) { frame in
+                // There is a frame only when there are bytes, so the base address is there.
+                guard let base = bytes.baseAddress else { preconditionFailure("a frame without bytes") }
+                let range = SideStateFrames.bytes(ofFrame: frame, size)
+                let source = unsafe PageSource(base + range.lowerBound, capacity: 1)
+                return (SideStateFrames.region(range.count), source, frame)
+            }
+        }
+    }
+
+    private func write(
+        _ header: RecordHeader, _ codec: CodecChoice, into record: EncodedRecord,
+        frame region: (Int) -> (FrameRegion, PageSource, firstPlane: Int)
+    ) {
+        let key = header.key
+        let start = FrameEntry.offset(header.frameCount)
+        // Every frame ends up no longer than its raw bytes, so the room of one more than all frames is enough.
+        let raw = Int(header.rawBytes)
+        let room =
+            start + raw + FrameEncoder.room(bytes: 0, width: 1) + 4 * ChunkWalk.maximumChunks(bytes: raw, width: 1)
+        let target = unsafe record.reserve(room)
+        var bytes = unsafe MutableRawSpan(_unsafeStart: target, byteCount: room)
+        var position = start
+        for index in 0..<header.frameCount {
+            let (region, source, firstPlane) = region(index)
+            let (used, size) = unsafe frames.encode(region, source, codec, into: target + position)
+            let stored = unsafe RawSpan(_unsafeStart: target + position, byteCount: size)
+            let entry = FrameEntry(
+                codec: used.rawValue, elementWidth: UInt8(region.layout.element.byteCount),
+                planeCount: region.planes.count, firstPlane: firstPlane, rawBytes: region.rawBytes, storedBytes: size,
+                checksum: Checksum.of(stored, key: key, part: UInt64(index) + 1))
+            entry.write(to: &bytes, index: index)
+            position += size
+        }
+        var complete = header
+        complete.storedBytes = UInt64(position - start)
+        complete.write(to: &bytes)
+        RecordHeader.seal(&bytes, key: key, frameCount: header.frameCount)
+        record.finish(byteCount: position, rawByteCount: raw)
+    }
+}

@@ -1,0 +1,146 @@
+// Stored bytes, checked and ready to decode.
+
+package import KVFormat
+
+/// A record whose header and frame table were checked against key, layout and length; its frames are checked as they are
+/// decoded. It points into the bytes it was made from and allocates nothing.
+///
+/// Bytes after the record are ignored: the cold tier pads values to its size classes.
+package struct RecordView: ~Escapable {
+    let bytes: RawSpan
+    let header: RecordHeader
+    /// The page's layout; nil for a side state.
+    let layout: KVLayout?
+
+    /// Frames of the record.
+    package var frameCount: Int { header.frameCount }
+    /// Tokens of the page; 0 for a side state.
+    package var tokens: Int { header.tokens }
+    /// Bytes of the page or side state.
+    package var rawByteCount: Int { Int(header.rawBytes) }
+    /// Bytes of the record itself, without what follows it.
+    package var byteCount: Int { FrameEntry.offset(frameCount) + Int(header.storedBytes) }
+
+    /// Checks the record of a page.
+    ///
+    /// - Parameters:
+    ///   - bytes: the stored bytes, perhaps longer than the record.
+    ///   - key: the prefix hash they were found under.
+    ///   - layout: the layout of the space they belong to.
+    ///   - tokens: the tokens that the page must have, if that is known.
+    /// - Throws: what is wrong; every such record is a miss.
+    /// - Complexity: the header and 24 bytes a frame are read; the frames are not.
+    @_lifetime(copy bytes)
+    package init(_ bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil) throws(RecordDamage) {
+        header = try Self.soundHeader(bytes, key)
+        guard header.kind == RecordHeader.Kind.page.rawValue, header.element == layout.element.rawValue,
+            header.tokens >= 1, header.tokens <= layout.pageSize, tokens == nil || tokens == header.tokens,
+            layout.isDivisible || header.tokens == layout.pageSize,
+            header.flags == (header.tokens < layout.pageSize ? RecordHeader.tailFlag : 0),
+            header.rawBytes == UInt64(layout.pageBytes(tokens: header.tokens)), header.frameCount <= layout.layers
+        else { throw .wrongShape }
+        self.bytes = bytes
+        self.layout = layout
+        var plane = 0
+        for index in 0..<header.frameCount {
+            let entry = FrameEntry(bytes, index: index)
+            guard entry.firstPlane == plane, entry.planeCount > 0, entry.planeCount <= layout.planeCount - plane,
+                entry.planeCount % layout.planesPerLayer == 0
+            else { throw .badFrame(index) }
+            plane += entry.planeCount
+            try Self.check(entry, index, Self.region(entry, layout, header.tokens))
+        }
+        guard plane == layout.planeCount else { throw .wrongShape }
+        try Self.checkLength(bytes, header)
+    }
+
+    /// Checks the record of a side state. The parameters and errors are those of `init(_:key:layout:tokens:)`.
+    @_lifetime(copy bytes)
+    package init(sideState bytes: RawSpan, key: PrefixHash, name: String) throws(RecordDamage) {
+        header = try Self.soundHeader(bytes, .sideState(of: key, name: name))
+        guard header.kind == RecordHeader.Kind.sideState.rawValue, header.element == KVElement.opaque.rawValue,
+            header.tokens == 0, header.flags == 0, header.rawBytes <= UInt64(Limits.sideStateBytes),
+            header.frameCount == SideStateFrames.count(Int(header.rawBytes))
+        else { throw .wrongShape }
+        self.bytes = bytes
+        layout = nil
+        for index in 0..<header.frameCount {
+            let entry = FrameEntry(bytes, index: index)
+            guard entry.firstPlane == index, entry.planeCount == 1 else { throw .badFrame(index) }
+            let size = SideStateFrames.bytes(ofFrame: index, Int(header.rawBytes)).count
+            try Self.check(entry, index, SideStateFrames.region(size))
+        }
+        try Self.checkLength(bytes, header)
+    }
+
+    /// The layers that frame `frame` of a page holds.
+    package func layers(ofFrame frame: Int) -> Range<Int> {
+        precondition(frame >= 0 && frame < frameCount, "no such frame")
+        guard let layout else { preconditionFailure("a side state has no layers") }
+        let entry = FrameEntry(bytes, index: frame)
+        let first = entry.firstPlane / layout.planesPerLayer
+        return first..<first + entry.planeCount / layout.planesPerLayer
+    }
+
+    /// Reads every frame and compares its checksum; decodes nothing.
+    ///
+    /// - Throws: `.badChecksum` for the first frame that fails.
+    package func verify() throws(RecordDamage) {
+        for frame in 0..<frameCount { _ = try storedBytes(ofFrame: frame) }
+    }
+
+    /// The stored bytes of frame `frame`, once they have their checksum.
+    @_lifetime(copy self)
+    func storedBytes(ofFrame frame: Int) throws(RecordDamage) -> RawSpan {
+        var start = FrameEntry.offset(frameCount)
+        for index in 0..<frame { start += FrameEntry(bytes, index: index).storedBytes }
+        let entry = FrameEntry(bytes, index: frame)
+        let stored = bytes.extracting(start..<start + entry.storedBytes)
+        guard Checksum.of(stored, key: header.key, part: UInt64(frame) + 1) == entry.checksum else {
+            throw .badChecksum(frame: frame)
+        }
+        return stored
+    }
+
+    /// The region of the page, or of the side state, that entry `entry` stands for.
+    func region(_ entry: FrameEntry) -> FrameRegion {
+        if let layout { return Self.region(entry, layout, header.tokens) }
+        return SideStateFrames.region(entry.rawBytes)
+    }
+
+    private static func region(_ entry: FrameEntry, _ layout: KVLayout, _ tokens: Int) -> FrameRegion {
+        FrameRegion(layout: layout, planes: entry.firstPlane..<entry.firstPlane + entry.planeCount, tokens: tokens)
+    }
+
+    /// A header with the right key and checksum; the frame table lies within `bytes`.
+    private static func soundHeader(_ bytes: RawSpan, _ key: PrefixHash) throws(RecordDamage) -> RecordHeader {
+        guard bytes.byteCount >= RecordHeader.byteCount else { throw .truncated }
+        guard bytes.little(0, as: UInt32.self) == RecordHeader.magic else { throw .notARecord }
+        let version = bytes.little(4, as: UInt16.self)
+        guard version == RecordHeader.version else { throw .unknownVersion(version) }
+        let header = RecordHeader(bytes)
+        guard header.key == key else { throw .wrongKey }
+        guard header.frameCount <= RecordHeader.maximumFrames else { throw .badHeader }
+        guard bytes.byteCount >= FrameEntry.offset(header.frameCount) else { throw .truncated }
+        let sum = RecordHeader.checksum(bytes, key: key, frameCount: header.frameCount)
+        guard sum == bytes.little(8, as: UInt64.self), header.reserved == 0 else { throw .badHeader }
+        return header
+    }
+
+    private static func check(_ entry: FrameEntry, _ index: Int, _ region: FrameRegion) throws(RecordDamage) {
+        guard let codec = FrameCodec(rawValue: entry.codec) else {
+            throw .unknownCodec(frame: index, codec: entry.codec)
+        }
+        guard entry.rawBytes == region.rawBytes, Int(entry.elementWidth) == region.layout.element.byteCount,
+            codec == .raw ? entry.storedBytes == entry.rawBytes : entry.storedBytes < entry.rawBytes
+        else { throw .badFrame(index) }
+    }
+
+    /// The frames' sizes must add up to what the header says, and lie within `bytes`.
+    private static func checkLength(_ bytes: RawSpan, _ header: RecordHeader) throws(RecordDamage) {
+        var sum = 0
+        for index in 0..<header.frameCount { sum += FrameEntry(bytes, index: index).storedBytes }
+        guard UInt64(sum) == header.storedBytes else { throw .wrongShape }
+        guard bytes.byteCount - FrameEntry.offset(header.frameCount) >= sum else { throw .truncated }
+    }
+}

@@ -1,0 +1,63 @@
+// zstd's two contexts, with every size exact and its stable interface only.
+
+internal import CZstd
+
+/// Compresses chunks of top bytes. One thread at a time.
+@safe
+struct ZstdCompressor: ~Copyable {
+    private let context: OpaquePointer
+
+    /// Makes a context for entropy coding only: exponents repeat in no order, so every match that zstd's levels search for
+    /// costs time and, in the sequences it makes, even size.
+    init() {
+        guard let made = unsafe ZSTD_createCCtx() else { preconditionFailure("no memory for a zstd context") }
+        unsafe context = unsafe made
+        let settings = [
+            (ZSTD_c_strategy, Int32(ZSTD_fast.rawValue)), (ZSTD_c_minMatch, 7), (ZSTD_c_hashLog, 6),
+            (ZSTD_c_windowLog, 17), (ZSTD_c_targetLength, 0),
+        ]
+        for (parameter, value) in settings {
+            let code = unsafe ZSTD_CCtx_setParameter(context, parameter, value)
+            precondition(ZSTD_isError(code) == 0, "zstd refuses a setting of its documentation")
+        }
+    }
+
+    deinit { unsafe _ = ZSTD_freeCCtx(context) }
+
+    /// Bytes that `compress` may write for `count` bytes, whatever they are.
+    static func bound(_ count: Int) -> Int { ZSTD_compressBound(count) }
+
+    /// Compresses `count` bytes at `source` to `target`, which has room for `bound(count)`.
+    ///
+    /// - Returns: the bytes written, or nil when zstd gains nothing.
+    @unsafe
+    borrowing func compress(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer) -> Int? {
+        let size = unsafe ZSTD_compress2(context, target, ZSTD_compressBound(count), source, count)
+        return ZSTD_isError(size) == 0 && size < count ? size : nil
+    }
+}
+
+/// Decompresses chunks of top bytes. One thread at a time.
+@safe
+struct ZstdDecompressor: ~Copyable {
+    private let context: OpaquePointer
+
+    init() {
+        guard let made = unsafe ZSTD_createDCtx() else { preconditionFailure("no memory for a zstd context") }
+        unsafe context = unsafe made
+    }
+
+    deinit { unsafe _ = ZSTD_freeDCtx(context) }
+
+    /// Decompresses exactly `count` bytes from exactly `size`: one zstd frame that names its content size, and nothing else.
+    ///
+    /// - Returns: false when the bytes are anything else; `target` then holds rubbish, but nothing outside was written.
+    @unsafe
+    borrowing func decompress(
+        _ source: UnsafeRawPointer, _ size: Int, to target: UnsafeMutableRawPointer, _ count: Int
+    ) -> Bool {
+        unsafe ZSTD_getFrameContentSize(source, size) == UInt64(count)
+            && ZSTD_findFrameCompressedSize(source, size) == size
+            && ZSTD_decompressDCtx(context, target, count, source, size) == count
+    }
+}

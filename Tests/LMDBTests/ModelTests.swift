@@ -1,0 +1,98 @@
+import Foundation
+import LMDB
+import Testing
+
+/// Random transactions against a dictionary: whatever is done, a table holds what the dictionary holds.
+@Suite("A table under random transactions")
+struct ModelTests {
+    /// A small generator whose seed says everything about a run (SplitMix64).
+    struct Generator: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var mixed = state
+            mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+            mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+            return mixed ^ mixed >> 31
+        }
+    }
+
+    static let seeds: [UInt64] =
+        ProcessInfo.processInfo.environment["PFX_SEED"].flatMap(UInt64.init).map { [$0] } ?? Array(1...8)
+
+    @Test("equals its model after every transaction, aborted ones and openings included", arguments: seeds)
+    func equalsModel(seed: UInt64) throws {
+        var random = Generator(state: seed)
+        let folder = try TemporaryFolder()
+        var (environment, table) = try folder.open()
+        var model: [Int: [UInt8]] = [:]
+        for _ in 0..<40 {
+            let aborts = Int.random(in: 0..<4, using: &random) == 0
+            let before = model
+            do throws(LMDBError) {
+                try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
+                    for _ in 0..<Int.random(in: 0..<30, using: &random) {
+                        try Self.change(&transaction, table, &model, &random)
+                    }
+                    if aborts { throw .keySize(-1) }
+                }
+            } catch {
+                #expect(error == .keySize(-1))
+                model = before
+            }
+            try Self.expectEqual(environment, table, model)
+            if Int.random(in: 0..<8, using: &random) == 0 {
+                environment.close()
+                (environment, table) = try folder.open()
+                try Self.expectEqual(environment, table, model)
+            }
+        }
+        #expect(environment.openTransactions == 0)
+    }
+
+    private static func change(
+        _ transaction: inout WriteTransaction, _ table: Table, _ model: inout [Int: [UInt8]], _ random: inout Generator
+    ) throws(LMDBError) {
+        let number = Int.random(in: 0..<60, using: &random)
+        let bytes = value(number, count: [0, 10, 1_500, 5_000, 40_000].randomElement(using: &random) ?? 0)
+        let name = key(number)
+        switch Int.random(in: 0..<20, using: &random) {
+        case 0..<8:
+            try transaction.put(table, key: unsafe name.span.bytes, value: unsafe bytes.span.bytes)
+            model[number] = bytes
+        case 8..<12:
+            let isNew = try transaction.putIfAbsent(table, key: unsafe name.span.bytes, value: unsafe bytes.span.bytes)
+            #expect(isNew == (model[number] == nil))
+            if isNew { model[number] = bytes }
+        case 12..<18:
+            #expect(
+                try transaction.delete(table, key: unsafe name.span.bytes) == (model.removeValue(forKey: number) != nil)
+            )
+        case 18:
+            #expect(try transaction.get(table, key: unsafe name.span.bytes)?.array == model[number])
+        default:
+            var cursor = try transaction.deletingCursor(table)
+            let next = model.keys.filter { $0 >= number }.min()
+            #expect(try cursor.seek(unsafe name.span.bytes) == (next != nil))
+            if let next {
+                #expect(cursor.key.array == key(next))
+                try cursor.deleteEntry()
+                model[next] = nil
+            }
+        }
+    }
+
+    private static func expectEqual(_ environment: Environment, _ table: Table, _ model: [Int: [UInt8]]) throws {
+        try environment.read { (transaction) throws(LMDBError) in
+            var cursor = try transaction.cursor(table)
+            for number in model.keys.sorted() {
+                #expect(try cursor.next())
+                #expect(cursor.key.array == key(number))
+                #expect(cursor.value.array == model[number])
+            }
+            #expect(try cursor.next() == false)
+            #expect(try transaction.entryCount(table) == model.count)
+        }
+    }
+}

@@ -1,0 +1,169 @@
+// Pages, keys and seeds for the tests of the codec.
+
+import Glibc
+import KVFormat
+
+@testable import PageCodec
+
+/// SplitMix64: small, good enough, and the same everywhere.
+struct SeededRandom: RandomNumberGenerator {
+    var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    /// A number of a normal distribution, near enough: the sum of 12 uniform ones.
+    mutating func gaussian() -> Float {
+        var sum: Float = -6
+        for _ in 0..<3 {
+            let bits = next()
+            for part in 0..<4 { sum += Float((bits >> (16 * UInt64(part))) & 0xFFFF) / 65_536 }
+        }
+        return sum
+    }
+}
+
+/// The seed of a random test: `PFX_SEED` or a fresh one, printed so that a failure can be repeated.
+func testSeed(_ name: String) -> UInt64 {
+    let given = unsafe getenv("PFX_SEED").map { unsafe String(cString: $0) }
+    let seed = given.flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64.max)
+    print("\(name): PFX_SEED=\(seed)")
+    return seed
+}
+
+extension [UInt8] {
+    /// The bytes, to read.
+    var raw: RawSpan {
+        @_lifetime(borrow self)
+        get { unsafe span.bytes }
+    }
+
+    /// Lends the bytes to `body` for writing.
+    mutating func withRaw<R>(_ body: (inout MutableRawSpan) throws -> R) rethrows -> R {
+        var span = mutableSpan
+        var bytes = unsafe span.mutableBytes
+        return try body(&bytes)
+    }
+}
+
+/// The prefix hash named `name`.
+func key(_ name: String) -> PrefixHash { .sha256(Array(name.utf8)) }
+
+/// What the elements of a generated page look like.
+enum PageContent: CaseIterable {
+    /// Numbers of a normal distribution, scaled by plane: compresses.
+    case gaussian
+    /// Any bits at all: does not compress.
+    case noise
+    /// Nothing but zeros.
+    case zeros
+}
+
+/// The bytes of a page, generated from its key, so that any byte read anywhere can be computed again.
+func pageBytes(_ layout: KVLayout, tokens: Int, key: PrefixHash, _ content: PageContent) -> [UInt8] {
+    var random = SeededRandom(key.prefixWord)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(layout.pageBytes(tokens: tokens))
+    for plane in 0..<layout.planeCount {
+        let scale = Float(plane % 5 + 1) * 0.3
+        for _ in 0..<tokens * layout.bytesPerToken(inPlane: plane) / layout.element.byteCount {
+            switch (content, layout.element) {
+            case (.zeros, _): for _ in 0..<layout.element.byteCount { bytes.append(0) }
+            case (.noise, _):
+                let bits = random.next()
+                for byte in 0..<layout.element.byteCount { bytes.append(UInt8(truncatingIfNeeded: bits >> (8 * byte))) }
+            case (.gaussian, .bf16):
+                let bits = (random.gaussian() * scale).bitPattern >> 16
+                bytes.append(UInt8(truncatingIfNeeded: bits))
+                bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
+            case (.gaussian, .fp16):
+                let bits = Float16(random.gaussian() * scale).bitPattern
+                bytes.append(UInt8(truncatingIfNeeded: bits))
+                bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
+            case (.gaussian, .fp32):
+                let bits = (random.gaussian() * scale).bitPattern
+                for byte in 0..<4 { bytes.append(UInt8(truncatingIfNeeded: bits >> (8 * UInt32(byte)))) }
+            case (.gaussian, _): bytes.append(UInt8(bitPattern: Int8(max(-127, min(127, random.gaussian() * 20)))))
+            }
+        }
+    }
+    return bytes
+}
+
+/// Encodes `bytes`, a page in one piece, and returns the record.
+func encode(
+    _ bytes: [UInt8], _ layout: KVLayout, tokens: Int, key: PrefixHash, _ codec: CodecChoice,
+    with encoder: RecordEncoder = RecordEncoder()
+) -> [UInt8] {
+    let record = EncodedRecord()
+    unsafe bytes.withUnsafeBytes { bytes in
+        guard let base = bytes.baseAddress else { return }
+        let page = unsafe PageSource(base, capacity: tokens)
+        encoder.encode(page: page, tokens: tokens, layout: layout, key: key, codec: codec, into: record)
+    }
+    return unsafe record.bytes.withUnsafeBytes { unsafe [UInt8]($0) }
+}
+
+/// Decodes the first `wanted` tokens of a record into a page in one piece.
+///
+/// - Returns: the bytes, or the damage; nil when a byte before or after the target changed.
+func decode(
+    _ record: [UInt8], _ layout: KVLayout, wanted: Int? = nil, key: PrefixHash,
+    with decoder: RecordDecoder = RecordDecoder()
+) -> Result<[UInt8], RecordDamage>? {
+    let guardBytes = 128
+    var page: [UInt8] = []
+    do throws(RecordDamage) {
+        let view = try RecordView(record.raw, key: key, layout: layout)
+        let tokens = min(wanted ?? view.tokens, view.tokens)
+        let size = layout.pageBytes(tokens: tokens)
+        page = [UInt8](repeating: 0xA5, count: size + 2 * guardBytes)
+        var damage: RecordDamage?
+        unsafe page.withUnsafeMutableBytes { page in
+            guard let base = page.baseAddress else { return }
+            do throws(RecordDamage) {
+                try decoder.decode(view, tokens: tokens, into: unsafe PageTarget(base + guardBytes, capacity: tokens))
+            } catch {
+                damage = error
+            }
+        }
+        guard page.prefix(guardBytes).allSatisfy({ $0 == 0xA5 }), page.suffix(guardBytes).allSatisfy({ $0 == 0xA5 })
+        else { return nil }
+        if let damage { return .failure(damage) }
+        return .success(Array(page[guardBytes..<guardBytes + size]))
+    } catch {
+        return .failure(error)
+    }
+}
+
+/// The first `tokens` tokens of each plane of `bytes`, a page of `stored` tokens.
+func cut(_ bytes: [UInt8], _ layout: KVLayout, stored: Int, tokens: Int) -> [UInt8] {
+    (0..<layout.planeCount).flatMap { plane in
+        let start = stored * layout.bytesPerToken(beforePlane: plane)
+        return bytes[start..<start + tokens * layout.bytesPerToken(inPlane: plane)]
+    }
+}
+
+/// Recomputes every checksum of `record` as far as its table can be read, as an attacker would.
+func reseal(_ record: inout [UInt8], key: PrefixHash) {
+    let header = RecordHeader(record.raw)
+    guard header.frameCount <= 1024, record.count >= FrameEntry.offset(header.frameCount) else { return }
+    var start = FrameEntry.offset(header.frameCount)
+    for index in 0..<header.frameCount {
+        var entry = FrameEntry(record.raw, index: index)
+        guard record.count - start >= entry.storedBytes else { break }
+        entry.checksum = Checksum.of(
+            record.raw.extracting(start..<start + entry.storedBytes), key: key, part: UInt64(index) + 1)
+        start += entry.storedBytes
+        let complete = entry
+        record.withRaw { complete.write(to: &$0, index: index) }
+    }
+    record.withRaw { RecordHeader.seal(&$0, key: key, frameCount: header.frameCount) }
+}
