@@ -39,8 +39,8 @@ extension HotTier {
         }
     }
 
-    /// Pins what the cold tier lacks of the path to `hash`: the page itself and the pages before it, the first page first. Empty when
-    /// the cold tier has them all, or the page is not here.
+    /// Pins what the cold tier lacks of the path to `hash`: the page itself and the pages before it, the first page
+    /// first. Empty when the cold tier has them all, or the page is not here.
     package func dirtyPath(to hash: PrefixHash) -> [HotPin] {
         mutex.withLock {
             var path: [HotPin] = []
