@@ -70,6 +70,15 @@ public struct PageTarget: @unchecked Sendable {
         return unsafe planes[plane] + tokens * layout.bytesPerToken(inPlane: plane)
     }
 
+    /// The same memory, to read what was written.
+    package var source: PageSource {
+        if let base = unsafe base { return unsafe PageSource(base, capacity: tokens) }
+        guard let planes = unsafe planes else { preconditionFailure("a page target has a base or planes") }
+        // A mutable address has the layout of a read-only one; only the right to write is given up.
+        let readable = unsafe UnsafeRawPointer(planes).assumingMemoryBound(to: UnsafeRawPointer.self)
+        return unsafe PageSource(planes: readable, tokenOffset: tokens)
+    }
+
     /// Copies the first `tokens` tokens of each plane from `source`. Both must have room for them; they must not overlap.
     package func copy(tokens: Int, from source: PageSource, _ layout: KVLayout) {
         for plane in 0..<layout.planeCount {

@@ -1,0 +1,184 @@
+// KV layouts, page memory, units and scores.
+
+import Testing
+
+@testable import KVFormat
+
+@Suite("A KV layout")
+struct LayoutTests {
+    @Test("counts the bytes of a page")
+    func bytes() throws {
+        let layout = try KVLayout(layers: 32, kvHeads: 8, headDimension: 128, element: .bf16)
+        #expect(layout.bytesPerToken == 128 << 10)
+        #expect(layout.bytesPerPage == 8 << 20)
+        #expect(layout.planeCount == 64)
+        #expect(layout.bytesPerToken(inPlane: 3) == 2048)
+        #expect(layout.bytesPerToken(beforePlane: 3) == 3 * 2048)
+    }
+
+    @Test("places planes of different widths one after the other")
+    func unequalPlanes() throws {
+        let layout = try KVLayout(
+            layers: 2, kvHeads: 1, keyDimension: 6, valueDimension: 4, element: .fp16, pageSize: 4)
+        #expect((0..<4).map { layout.bytesPerToken(inPlane: $0) } == [12, 8, 12, 8])
+        #expect((0...4).map { layout.bytesPerToken(beforePlane: $0) } == [0, 12, 20, 32, 40])
+    }
+
+    @Test("has one plane a layer for a latent cache")
+    func latent() throws {
+        let layout = try KVLayout(
+            layers: 3, kvHeads: 1, keyDimension: 576, valueDimension: 0, element: .bf16, pageSize: 64)
+        #expect(layout.planeCount == 3)
+        #expect(layout.bytesPerToken == 3 * 1152)
+        #expect(layout.bytesPerToken(beforePlane: 2) == 2 * 1152)
+    }
+
+    @Test("of opaque pages keeps their size and cannot be cut")
+    func opaque() throws {
+        let layout = try KVLayout.opaque(bytesPerPage: 8192, pageSize: 16)
+        #expect(layout.bytesPerPage == 8192)
+        #expect(!layout.isDivisible)
+        #expect(throws: StoreError.self) { try KVLayout.opaque(bytesPerPage: 100, pageSize: 16) }
+    }
+
+    @Test("refuses numbers outside the limits")
+    func limits() {
+        for (layers, heads, dimension, page) in [
+            (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0), (1, 1, 1, 5000),
+        ] {
+            #expect(throws: StoreError.self) {
+                try KVLayout(layers: layers, kvHeads: heads, headDimension: dimension, element: .bf16, pageSize: page)
+            }
+        }
+        #expect(throws: StoreError.self) {
+            try KVLayout(layers: 1024, kvHeads: 4096, headDimension: 8192, element: .fp32, pageSize: 4096)
+        }
+        #expect(throws: StoreError.self) { try KVLayout(layers: 1, kvHeads: 1, headDimension: 1, element: .opaque) }
+    }
+
+    @Test("elements know their width and name", arguments: KVElement.allCases)
+    func elements(element: KVElement) {
+        #expect([1, 2, 4].contains(element.byteCount))
+        #expect(!element.description.isEmpty)
+    }
+}
+
+@Suite("Page memory")
+struct PageMemoryTests {
+    @Test("copies the first tokens of each plane between both arrangements")
+    func copies() throws {
+        let layout = try KVLayout(layers: 2, kvHeads: 1, headDimension: 2, element: .int8, pageSize: 4)
+        let whole = (0..<UInt8(layout.bytesPerPage)).map { $0 }
+        var planes = [[UInt8]](repeating: [UInt8](repeating: 255, count: 20), count: 4)
+        unsafe whole.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            var addresses: [UnsafeMutableRawPointer] = unsafe []
+            for plane in 0..<4 {
+                unsafe planes[plane].withUnsafeMutableBytes {
+                    if let address = $0.baseAddress { unsafe addresses.append(address) }
+                }
+            }
+            unsafe addresses.withUnsafeBufferPointer { addresses in
+                guard let list = addresses.baseAddress else { return }
+                let target = unsafe PageTarget(planes: list, tokenOffset: 5)
+                target.copy(tokens: 3, from: unsafe PageSource(base, capacity: 4), layout)
+                var back = [UInt8](repeating: 0, count: layout.pageBytes(tokens: 3))
+                unsafe back.withUnsafeMutableBytes { back in
+                    guard let base = back.baseAddress else { return }
+                    unsafe PageTarget(base, capacity: 3).copy(tokens: 3, from: target.source, layout)
+                }
+                #expect(
+                    back == [0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, 16, 17, 18, 19, 20, 21, 24, 25, 26, 27, 28, 29])
+            }
+        }
+    }
+}
+
+@Suite("A byte count")
+struct ByteCountTests {
+    @Test(
+        "is read from what people write",
+        arguments: [
+            ("1536", 1536), ("64MiB", 64 << 20), ("1.5 GiB", 3 << 29), ("2G", 2 << 30), ("7kb", 7168), ("0", 0),
+            ("1 T", 1 << 40),
+        ])
+    func parses(text: String, value: UInt64) {
+        #expect(ByteCount(parsing: text)?.value == value)
+    }
+
+    @Test("is not read from anything else", arguments: ["", "x", "-1", "1 PiB", "9999999T", "1i", "1.2.3"])
+    func refuses(text: String) {
+        #expect(ByteCount(parsing: text) == nil)
+    }
+
+    @Test("is shown with at most one decimal place")
+    func describes() {
+        #expect(ByteCount(640).description == "640 B")
+        #expect(ByteCount.kibibytes(1).description == "1 KiB")
+        #expect(ByteCount(3 << 29).description == "1.5 GiB")
+        #expect(ByteCount((1 << 20) - 1).description == "1 MiB")
+        #expect(ByteCount.zero < ByteCount.mebibytes(1))
+    }
+}
+
+@Suite("A use score")
+struct UseScoreTests {
+    static let now: Int64 = 1_800_000_000_000
+
+    @Test("grows with every use and fades with time")
+    func frequencyAndRecency() {
+        let once = UseScore(firstUse: Self.now)
+        let twice = once.used(at: Self.now)
+        #expect(twice.milliseconds - once.milliseconds == UseScore.halfLife)
+        #expect(once < twice)
+        // After more than one half-life a single fresh use outweighs the two old ones.
+        #expect(twice < UseScore(firstUse: Self.now + UseScore.halfLife + 1))
+    }
+
+    @Test("does not fall when the clock goes back")
+    func clockBack() {
+        let score = UseScore(firstUse: Self.now)
+        #expect(score.used(at: Self.now - 86_400_000) >= score)
+    }
+
+    @Test("forgets a use from an impossible future")
+    func clockJump() {
+        let score = UseScore(firstUse: Self.now + 400 * 86_400_000)
+        #expect(score.used(at: Self.now) == UseScore(firstUse: Self.now))
+    }
+}
+
+@Suite("A checksum")
+struct ChecksumTests {
+    @Test("depends on the bytes, on the key and on the part")
+    func sensitive() {
+        let bytes = [UInt8](repeating: 3, count: 100)
+        let shorter = Array(bytes.dropLast())
+        let key = PrefixHash.sha256([1])
+        let sum = unsafe Checksum.of(bytes.span.bytes, key: key, part: 0)
+        #expect(unsafe sum == Checksum.of(bytes.span.bytes, key: key, part: 0))
+        #expect(unsafe sum != Checksum.of(bytes.span.bytes, key: key, part: 1))
+        #expect(unsafe sum != Checksum.of(bytes.span.bytes, key: .sha256([2]), part: 0))
+        #expect(unsafe sum != Checksum.of(shorter.span.bytes, key: key, part: 0))
+    }
+}
+
+@Suite("A store error")
+struct StoreErrorTests {
+    static let all: [StoreError] = [
+        .invalidLayout("x"), .invalidIdentity("x"), .invalidOption("x"), .invalidTokens(count: 0), .invalidPages("x"),
+        .invalidSideState("x"), .notAFolder(path: "p"), .notAStore(path: "p"), .readOnly(path: "p"),
+        .permissions(path: "p", "x"),
+        .networkFileSystem(path: "p"), .alreadyOpen(path: "p"), .formatMismatch(path: "p", found: 2, supported: 1),
+        .formatMismatch(path: "p", found: 0, supported: 1), .forked, .closed, .diskFull(path: "p"),
+        .quotaFull(quota: .zero),
+        .mapFull(mapSize: .zero), .readersFull(slots: 1), .damaged(path: "p", "x"), .noSuchPage("h"), .noSuchSpace("r"),
+        .system(call: "c", errno: 5),
+    ]
+
+    @Test("says what happened and what to do, each in one sentence", arguments: all)
+    func sentences(error: StoreError) {
+        #expect(error.description.hasSuffix(".") && error.remedy.hasSuffix("."))
+        #expect(error.description != error.remedy)
+    }
+}
