@@ -28,8 +28,8 @@ package final class ColdTier: Sendable {
     /// - Throws: `.invalidOption` for a quota below `ColdOptions.smallestQuota`; `.notAFolder`, `.notAStore`, `.readOnly`,
     ///   `.permissions`, `.networkFileSystem`, `.alreadyOpen`, `.formatMismatch`, `.damaged`, `.diskFull`, `.system`.
     package init(path: String, options: ColdOptions) throws(StoreError) {
-        guard options.quota >= ColdOptions.smallestQuota, options.quota.value <= UInt64(1) << 44 else {
-            throw .invalidOption("the quota must be \(ColdOptions.smallestQuota) to \(ByteCount(1 << 44))")
+        guard options.quota >= ColdOptions.smallestQuota, options.quota <= ColdOptions.largestQuota else {
+            throw .invalidOption("a quota is \(ColdOptions.smallestQuota) to \(ColdOptions.largestQuota)")
         }
         guard (1...65_536).contains(options.maxReaders) else { throw .invalidOption("1 to 65536 readers are possible") }
         let folder = StoreFolder(path: path, options: options)
