@@ -52,28 +52,6 @@ package final class ColdTier: Sendable {
         environment.close()
     }
 
-    /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration stay.
-    ///
-    /// - Throws: `.damaged` when another descriptor has the same root, or the stored one cannot be read.
-    package func open(space descriptor: SpaceDescriptor) throws(StoreError) {
-        let root = descriptor.root
-        let known = try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables) }
-        switch known {
-        case .damaged: throw .damaged(path: path, "the descriptor of a space")
-        case .sound(let space):
-            guard space.descriptor.differences(from: descriptor).isEmpty else {
-                throw .damaged(path: path, "two spaces with one root")
-            }
-        case .missing:
-            try writing { (transaction, session) throws(LMDBError) in
-                guard case .missing = try transaction.space(root, tables) else { return }
-                var space = SpaceRecord(descriptor)
-                space.lastUse = session.now
-                session.add(space)
-            }
-        }
-    }
-
     /// Whether a page is stored. Costs one look-up.
     package func contains(_ hash: PrefixHash) throws(StoreError) -> Bool {
         guard pending.suspects[hash] == nil else { return false }

@@ -48,6 +48,22 @@ struct UseTests {
         }
     }
 
+    @Test("are worth what the engine would need instead, which the space remembers")
+    func prefillTime() throws {
+        let tier = try ColdTier(folder.store)
+        try tier.open(space: model.descriptor)
+        #expect(try tier.space(model.root)?.prefillNanoseconds == 0)
+        try tier.setPrefillTime(nanosecondsPerToken: 70_000, of: model.root)
+        tier.close()
+        let again = try ColdTier(folder.store)
+        #expect(try again.space(model.root)?.prefillNanoseconds == 70_000)
+        let missing = PrefixHash.sha256([5])
+        #expect(try again.space(missing) == nil)
+        #expect(throws: StoreError.noSuchSpace(missing.short)) {
+            try again.setPrefillTime(nanosecondsPerToken: 1, of: missing)
+        }
+    }
+
     @Test("of more pages than are kept are dropped and counted")
     func dropped() throws {
         let tier = try ColdTier(folder.store)
