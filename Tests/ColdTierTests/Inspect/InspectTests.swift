@@ -189,6 +189,22 @@ struct InspectTests {
         #expect(try tier.info().pages == 0)
     }
 
+    @Test("trims to nothing, whatever the order in which parents and children were used")
+    func trimAll() throws {
+        for start in 0..<150 {
+            let sequence = tokens(8) + tokens(6, from: TokenID(1000 + 10 * start))
+            // Of every two sequences the one whose parents are older than its leaves, and the other way round.
+            let pages = model.pages(sequence, now: Int64(start % 2 == 0 ? start : 5000 - start))
+            _ = try tier.put(Array(pages.dropLast()))
+            _ = try tier.put(model.pages(sequence, from: 3, now: Int64(start % 2 == 0 ? 9000 - start : 500)))
+        }
+        let before = try tier.info()
+        #expect(before.pages == 306)
+        let report = try tier.trim(to: .zero)
+        #expect(report == TrimReport(pages: 306, freedBytes: before.usedBytes, usedBytes: .zero, isComplete: true))
+        #expect(try tier.verify().findings.isEmpty)
+    }
+
     @Test("is opened as it is: its quota stays, and nothing is made")
     func existing() throws {
         tier.close()
