@@ -24,7 +24,8 @@ struct ProcessTests {
         let inspector = try StoreInspector(at: path)
         let report = try inspector.verify()
         #expect(report.findings.isEmpty, "\(report.findings)")
-        #expect(try inspector.info().fileBytes <= 8 << 20 * 135 / 100)
+        let info = try inspector.info()
+        #expect(info.usedBytes <= info.quota, "\(info)")
         inspector.close()
     }
 
