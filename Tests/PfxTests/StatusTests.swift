@@ -72,16 +72,31 @@ struct StatusTests {
         }
         let run = try Run("verify", sample.path)
         #expect(run.status == 2)
-        #expect(run.output.hasPrefix("DAMAGED: 8 findings."))
+        #expect(run.output.hasPrefix("DAMAGED: 10 findings."))
         #expect(run.output.contains("damaged record"))
         #expect(run.output.contains("frame 0 fails its checksum"))
         #expect(run.errors.isEmpty)
         let json = try Run("verify", sample.path, "--json")
         #expect(json.status == 2)
-        #expect(try json.json()["damage_count"] as? Int == 8)
+        #expect(try json.json()["damage_count"] as? Int == 10)
         let shown = try Run("show", sample.path, sample.hashes(Sample.first)[0].short)
         #expect(shown.status == 2)
         #expect(shown.output.contains("WRONG"))
+    }
+
+    @Test("shows a page whose record cannot be trusted at all, and says why")
+    func damagedHeader() throws {
+        let sample = try Sample()
+        try sample.damage { data in
+            for offset in data.offsets(of: Array("PFXR".utf8)) { data[offset + 49] ^= 1 }
+        }
+        let hash = sample.hashes(Sample.first)[0]
+        let run = try Run("show", sample.path, hash.short)
+        #expect(run.status == 2)
+        #expect(run.output.contains("DAMAGED: page \(hash.short): the record's header fails its checksum"))
+        let json = try Run("show", sample.path, hash.short, "--json")
+        #expect(json.status == 2)
+        #expect((try json.json()["damage"] as? String)?.contains("header") == true)
     }
 
     @Test("says so when another version wrote the store")
@@ -131,7 +146,7 @@ struct StatusTests {
 struct ErrorReportTests {
     @Test("has a status that says whose turn it is")
     func statuses() {
-        let store: [(StoreError, ExitStatus)] = [
+        let store: [(StoreError, pfx.ExitStatus)] = [
             (.invalidOption(""), .usage), (.invalidTokens(count: 0), .badInput), (.notAFolder(path: ""), .missingInput),
             (.noSuchPage(""), .failure), (.noSuchSpace(""), .failure), (.notAStore(path: ""), .unusableStore),
             (.readOnly(path: ""), .unusableStore), (.permissions(path: "", ""), .unusableStore),
@@ -144,7 +159,7 @@ struct ErrorReportTests {
             (.system(call: "", errno: 5), .inputOutput),
         ]
         for (error, status) in store { #expect(ErrorReport.described(error)?.status == status) }
-        let engine: [(EngineError, ExitStatus)] = [
+        let engine: [(EngineError, pfx.ExitStatus)] = [
             (.missingFile(path: ""), .missingInput), (.notJSON(file: ""), .badInput),
             (.system(call: "", path: "", errno: ENOENT), .missingInput),
             (.system(call: "", path: "", errno: EIO), .inputOutput), (.unknownArchitecture(""), .badInput),

@@ -115,7 +115,7 @@ enum Snapshot {
         let rules = [
             (sample.path, "FOLDER"), (#"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\dZ"#, "TIME"),
             (#"\b\d+ (s|min|h|d)\b"#, "AGE"), (#"LMDB [0-9.]+, zstd [0-9.]+"#, "LMDB VERSION, zstd VERSION"),
-            (#"writes +\d+"#, "writes  N"), (#"file  .*"#, "file  SIZE"), (#"   +"#, "  "),
+            (#"writes +\d+"#, "writes  N"), (#"file  .*"#, "file  SIZE"), (#"(?<=[^\s|])   +"#, "  "),
         ]
         return rules.reduce(text) { text, rule in
             text.replacingOccurrences(of: rule.0, with: rule.1, options: .regularExpression)
