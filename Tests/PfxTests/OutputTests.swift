@@ -1,6 +1,7 @@
 // What the commands print about a store, for people and for programs.
 
 import Foundation
+import LlamaEngine
 import PrefixStore
 import StoreTestKit
 import Testing
@@ -85,6 +86,26 @@ struct OutputTests {
         let ids = try Run("show", sample.path, page, "--reveal", "--json").json()
         #expect(ids["tokens"] as? [Int] == Array(0..<16))
         #expect(ids["text"] == nil)
+    }
+
+    @Test("shows the text of a page by the tokenizer that is named, as a file or as a checkpoint's folder")
+    func texts() throws {
+        let sample = try Sample()
+        let page = sample.hashes(Sample.first)[4].description
+        let folder =
+            URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
+            + "/LlamaEngineTests/Fixtures/tokenizers/gpt2"
+        let tokenizer = try Tokenizer(path: folder + "/tokenizer.json")
+        let text = tokenizer.decode(Array(Sample.first[64...]))
+        #expect(!text.isEmpty)
+        for path in [folder, folder + "/tokenizer.json"] {
+            let json = try Run("show", sample.path, page, "--reveal", "--tokenizer", path, "--json").json()
+            #expect(json["text"] as? String == text)
+        }
+        let shown = try Run("tree", sample.path, "--reveal", "--tokenizer", folder)
+        #expect(shown.status == 0)
+        #expect(shown.output.contains("\""))
+        #expect(shown.output.utf8.allSatisfy { $0 == 10 || $0 >= 32 })
     }
 
     @Test("pins and unpins the whole path, and trims all but it")

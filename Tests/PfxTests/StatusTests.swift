@@ -99,6 +99,26 @@ struct StatusTests {
         #expect((try json.json()["damage"] as? String)?.contains("header") == true)
     }
 
+    @Test("says so when LMDB itself cannot follow its own pointers, and checks the rest")
+    func damagedTree() throws {
+        let sample = try Sample()
+        let hash = sample.hashes(Sample.first)[0]
+        try sample.damage { data in
+            // A large value is named by its page number behind the key; before the key stand flags (1, large) and its length.
+            for offset in data.offsets(of: hash.bytes) where data[offset - 4] == 1 && data[offset - 2] == 32 {
+                for byte in 32..<40 { data[offset + byte] = 0x7F }
+            }
+        }
+        let run = try Run("verify", sample.path)
+        #expect(run.status == 2)
+        #expect(run.output.contains("unreadable table  \(hash.short)  What belongs to it cannot be read."))
+        #expect(run.output.contains("The table pages cannot be read to its end"))
+        #expect(run.output.contains("Also 10 edges"))
+        let shown = try Run("show", sample.path, hash.short)
+        #expect(shown.status == 2)
+        #expect(shown.output.contains("DAMAGED: "))
+    }
+
     @Test("says so when another version wrote the store")
     func otherVersion() throws {
         let sample = try Sample()
