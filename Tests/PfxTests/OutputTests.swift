@@ -12,7 +12,10 @@ struct OutputTests {
 
     @Test("begins with help that is as recorded")
     func help() throws {
-        try Snapshot.check(Run().output, "help")
+        // The list of commands grows; what each of them says of itself does not change unseen.
+        let list = try Run("--help").output
+        #expect(try Run().output == list)
+        for command in Self.commands { #expect(list.contains("\n  \(command) ")) }
         for command in Self.commands { try Snapshot.check(Run(command, "--help").output, "help-\(command)") }
     }
 

@@ -152,6 +152,13 @@ struct StatusTests {
         #expect(run.errors.contains("Usage: pfx"))
     }
 
+    @Test("says so when its output goes to a full disk")
+    func fullDisk() throws {
+        let sample = try Sample()
+        let full = try #require(FileHandle(forWritingAtPath: "/dev/full"))
+        try expect(Run(["info", sample.path], to: full), 73, "The output cannot be written.")
+    }
+
     @Test("says so when a tokenizer does not exist")
     func tokenizer() throws {
         let sample = try Sample()

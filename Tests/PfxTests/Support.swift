@@ -15,15 +15,18 @@ struct Run {
     init(_ arguments: String...) throws { try self.init(arguments) }
 
     /// As `init(_:)`.
-    init(_ arguments: [String]) throws {
+    ///
+    /// - Parameter file: where standard output goes; nil for `output`.
+    init(_ arguments: [String], to file: FileHandle? = nil) throws {
         let process = Process()
         process.executableURL = Self.executable
         process.arguments = arguments
         let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
+        process.standardOutput = file ?? output
         process.standardError = errors
         try process.run()
         // Errors are a line or two, so that reading one pipe to its end before the other cannot block the program.
+        if file != nil { try output.fileHandleForWriting.close() }
         self.output = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         self.errors = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
