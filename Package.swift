@@ -46,6 +46,9 @@ let modules: [Target] =
     + module("Threads", [])
     + module("KVFormat", ["CHash"])
     + module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash"])
+    + [
+        .executableTarget(name: "codec-bench", dependencies: ["PageCodec", "KVFormat"], swiftSettings: strict)
+    ]
     + module("LMDB", ["CLMDB"])
     + module("HotTier", ["KVFormat", "Threads", "CHash"])
     + module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])

@@ -1,11 +1,10 @@
 #include "chash.h"
 
 #include <openssl/evp.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
-// One digest context a thread: making one a call costs twice the hashing of a page of token ids. It is freed with the thread
-// by libcrypto's own thread-exit handling only for its own state, so the context is kept in thread-local storage and reused.
+// One digest context a thread: making one a call costs twice the hashing of a page of token ids. It is freed with the
+// thread by libcrypto's own thread-exit handling only for its own state, so the context is kept in thread-local storage
+// and reused.
 static _Thread_local EVP_MD_CTX *context;
 
 int chash_sha256(const void *const *parts, const size_t *sizes, size_t count, uint8_t digest[32]) {
@@ -42,5 +41,3 @@ int chash_sha256_finish(chash_sha256_stream *stream, uint8_t digest[32]) {
     EVP_MD_CTX_free((EVP_MD_CTX *)stream);
     return done;
 }
-
-uint64_t chash_xxh3(const void *bytes, size_t size, uint64_t seed) { return XXH3_64bits_withSeed(bytes, size, seed); }

@@ -87,7 +87,7 @@ package struct Cursor<Use>: ~Copyable, ~Escapable {
         guard status != MDB_NOTFOUND else { return false }
         try check(status, call: "mdb_cursor_get")
         let keyBytes = try unsafe core.bounded(key)
-        guard Limits.keyBytes.contains(keyBytes.count) else { throw .damaged("a key has an impossible size") }
+        guard LMDBLimits.keyBytes.contains(keyBytes.count) else { throw .damaged("a key has an impossible size") }
         unsafe entry = (keyBytes, try unsafe core.bounded(value))
         return true
     }

@@ -55,7 +55,7 @@ extension Environment {
     func begin(flags: UInt32) throws(LMDBError) -> TransactionCore {
         try requireOwnProcess()
         var triedDeadReaders = false
-        for _ in 0..<Limits.remapAttempts {
+        for _ in 0..<LMDBLimits.remapAttempts {
             try gate.enter()
             var begun: OpaquePointer?
             let status = unsafe mdb_txn_begin(handle, nil, flags, &begun)

@@ -31,7 +31,7 @@ package enum LMDBError: Error, Equatable, Sendable {
     case mapResized
     /// The table does not exist in an environment that was opened for reading.
     case tableMissing(name: String)
-    /// The key's size in bytes is not in `Limits.keyBytes`.
+    /// The key's size in bytes is not in `LMDBLimits.keyBytes`.
     case keySize(Int)
     /// The file says something that can't be; the text names what.
     case damaged(String)
@@ -90,7 +90,7 @@ extension LMDBError {
         case .processIdTaken: "Run the processes in one PID namespace, or give them different process ids."
         case .mapResized: "Retry; end transactions soon and never begin one inside another."
         case .tableMissing: "Open the folder for writing once, or check that it is the right one."
-        case .keySize: "Use keys of \(Limits.keyBytes.lowerBound) to \(Limits.keyBytes.upperBound) bytes."
+        case .keySize: "Use keys of \(LMDBLimits.keyBytes.lowerBound) to \(LMDBLimits.keyBytes.upperBound) bytes."
         case .damaged: "Set the folder aside and begin a new one."
         case .code: codeRemedy
         }

@@ -152,7 +152,7 @@ func fileSize(_ descriptor: Int32) -> Int? {
 
 /// Throws `.keySize` for a key that LMDB can't have.
 func requireKeySize(_ key: RawSpan) throws(LMDBError) {
-    guard Limits.keyBytes.contains(key.byteCount) else { throw .keySize(key.byteCount) }
+    guard LMDBLimits.keyBytes.contains(key.byteCount) else { throw .keySize(key.byteCount) }
 }
 
 extension MDB_val {

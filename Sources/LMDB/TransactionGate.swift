@@ -14,7 +14,7 @@ final class TransactionGate: @unchecked Sendable {  // every stored variable is 
     private var isShut = false
     private let waitMilliseconds: Int
 
-    init(waitMilliseconds: Int = Limits.remapWaitMilliseconds) {
+    init(waitMilliseconds: Int = LMDBLimits.remapWaitMilliseconds) {
         self.waitMilliseconds = waitMilliseconds
         unsafe mutex = .allocate(capacity: 1)
         unsafe pthread_mutex_init(mutex, nil)

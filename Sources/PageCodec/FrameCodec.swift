@@ -16,6 +16,17 @@ package enum FrameCodec: UInt8, Sendable, CaseIterable {
 package enum CodecChoice: Sendable, CaseIterable {
     /// Nothing is compressed: the fastest to write and to read.
     case raw
+    /// The fastest that saves: `kbit` for elements of 2 and 4 bytes, raw for others.
+    case kbit
     /// The smallest: `zstd` for elements of 2 and 4 bytes, `zstdPlain` for others.
     case zstd
+
+    /// The codec to try on elements of `elementWidth` bytes.
+    func codec(elementWidth: Int) -> FrameCodec {
+        switch self {
+        case .raw: .raw
+        case .kbit: elementWidth > 1 ? .kbit : .raw
+        case .zstd: elementWidth > 1 ? .zstd : .zstdPlain
+        }
+    }
 }

@@ -18,7 +18,8 @@ struct FrameEncoder: ~Copyable {
 
     /// Room that `encode` needs for a frame of `bytes` raw bytes of elements of `width` bytes.
     static func room(bytes: Int, width: Int) -> Int {
-        bytes + 4 * ChunkWalk.maximumChunks(bytes: bytes, width: width) + ZstdCompressor.bound(ChunkWalk.maximum)
+        bytes + 4 * ChunkWalk.maximumChunks(bytes: bytes, width: width)
+            + max(ZstdCompressor.bound(ChunkWalk.maximum), KbitChunk.bound(ChunkWalk.maximum))
     }
 
     /// Encodes the planes of `region` at `source` into `target`, which has the room that `room` says.
@@ -29,8 +30,11 @@ struct FrameEncoder: ~Copyable {
         _ region: FrameRegion, _ source: PageSource, _ choice: CodecChoice, into target: UnsafeMutableRawPointer
     ) -> (codec: FrameCodec, byteCount: Int) {
         let raw = region.rawBytes
-        if choice == .zstd, let size = unsafe encodeChunks(region, source, into: target, budget: raw - raw / 64) {
-            return (region.layout.element.byteCount == 1 ? .zstdPlain : .zstd, size)
+        let codec = choice.codec(elementWidth: region.layout.element.byteCount)
+        if codec != .raw,
+            let size = unsafe encodeChunks(region, source, codec, into: target, budget: raw - raw / 64)
+        {
+            return (codec, size)
         }
         unsafe copyPlanes(region, source, into: target)
         return (.raw, raw)
@@ -48,12 +52,13 @@ struct FrameEncoder: ~Copyable {
         }
     }
 
-    /// Writes chunk after chunk: coded size (4 bytes), low planes, top bytes (coded, or as they are when that is no longer).
+    /// Writes chunk after chunk: head (4 bytes), low planes, coded top bytes.
     ///
     /// - Returns: the bytes written; nil as soon as they reach `budget`, since the frame is then stored raw.
     @unsafe
     private borrowing func encodeChunks(
-        _ region: FrameRegion, _ source: PageSource, into target: UnsafeMutableRawPointer, budget: Int
+        _ region: FrameRegion, _ source: PageSource, _ codec: FrameCodec, into target: UnsafeMutableRawPointer,
+        budget: Int
     ) -> Int? {
         let width = region.layout.element.byteCount
         var walk = ChunkWalk(region)
@@ -67,13 +72,43 @@ struct FrameEncoder: ~Copyable {
                     elements, width: width, count: run.count, top: top + at, low: low + at, stride: count)
                 at += run.count
             }
-            let coded = unsafe UnsafeMutableRawPointer(low + (width - 1) * count)
-            let size = unsafe zstd.compress(top, count, to: coded)
-            if size == nil { unsafe coded.copyMemory(from: top, byteCount: count) }
-            unsafe (target + position).storeBytes(of: UInt32(size ?? count).littleEndian, as: UInt32.self)
-            position += 4 + (width - 1) * count + (size ?? count)
+            let coded = unsafe low + (width - 1) * count
+            let (head, size) = unsafe codec == .kbit ? codeByTable(count, to: coded) : codeByZstd(count, to: coded)
+            unsafe (target + position).storeBytes(of: head.littleEndian, as: UInt32.self)
+            position += 4 + (width - 1) * count + size
             if position > budget { return nil }
         }
         return position
+    }
+
+    /// Codes the first `count` bytes of `top` with zstd; as they are when that is no longer. The head is the coded
+    /// size.
+    @unsafe
+    private borrowing func codeByZstd(_ count: Int, to coded: UnsafeMutablePointer<UInt8>) -> (UInt32, Int) {
+        if let size = unsafe zstd.compress(top, count, to: coded) { return (UInt32(size), size) }
+        unsafe UnsafeMutableRawPointer(coded).copyMemory(from: top, byteCount: count)
+        return (UInt32(count), count)
+    }
+
+    /// Codes the first `count` bytes of `top` with codes of fixed length.
+    @unsafe
+    private borrowing func codeByTable(_ count: Int, to coded: UnsafeMutablePointer<UInt8>) -> (UInt32, Int) {
+        var values = InlineArray<64, UInt8>(repeating: 0)
+        var span = values.mutableSpan
+        return unsafe span.withUnsafeMutableBufferPointer { values in
+            guard let values = values.baseAddress else { preconditionFailure("an array of 64 has an address") }
+            let bits = unsafe kernels.plan(top, count: count, values: values)
+            guard bits > 0 else {
+                unsafe UnsafeMutableRawPointer(coded).copyMemory(from: top, byteCount: count)
+                return (KbitChunk.head(bits: 0, escapeCount: count), count)
+            }
+            let valueBytes = (1 << bits) - 1
+            unsafe UnsafeMutableRawPointer(coded).copyMemory(from: values, byteCount: valueBytes)
+            let codes = unsafe coded + valueBytes
+            let codeBytes = KbitChunk.codeBytes(bits: bits, count: count)
+            let escaped = unsafe kernels.pack(
+                top, count: count, bits: bits, values: values, codes: codes, escapes: codes + codeBytes)
+            return (KbitChunk.head(bits: bits, escapeCount: escaped), valueBytes + codeBytes + escaped)
+        }
     }
 }

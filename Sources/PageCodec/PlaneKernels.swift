@@ -23,17 +23,55 @@ struct PlaneKernels {
         }
     }
 
+    /// Copies bytes; past the caches when the target `isCold`: larger than they are, and not read soon.
+    @unsafe
+    func copy(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer, isCold: Bool) {
+        unsafe cplanes_copy(level, source, count, target, isCold ? 1 : 0)
+    }
+
     /// The inverse of `split`.
     @unsafe
     func merge(
         top: UnsafePointer<UInt8>, low: UnsafePointer<UInt8>, stride: Int, width: Int, count: Int,
-        to target: UnsafeMutableRawPointer
+        to target: UnsafeMutableRawPointer, isCold: Bool
     ) {
         switch width {
-        case 1: unsafe target.copyMemory(from: top, byteCount: count)
-        case 2: unsafe cplanes_merge16(level, top, low, count, target)
-        case 4: unsafe cplanes_merge32(level, top, low, stride, count, target)
+        case 1: unsafe copy(top, count, to: target, isCold: isCold)
+        case 2: unsafe cplanes_merge16(level, top, low, count, target, isCold ? 1 : 0)
+        case 4: unsafe cplanes_merge32(level, top, low, stride, count, target, isCold ? 1 : 0)
         default: preconditionFailure("elements have 1, 2 or 4 bytes")
         }
+    }
+
+    /// Chooses the values that get codes; see `cplanes_kbit_plan`.
+    @unsafe
+    func plan(_ top: UnsafePointer<UInt8>, count: Int, values: UnsafeMutablePointer<UInt8>) -> Int {
+        unsafe Int(cplanes_kbit_plan(top, count, values))
+    }
+
+    /// Codes top bytes with `bits` bits each; see `cplanes_kbit_pack`.
+    @unsafe
+    func pack(
+        _ top: UnsafePointer<UInt8>, count: Int, bits: Int, values: UnsafePointer<UInt8>,
+        codes: UnsafeMutablePointer<UInt8>, escapes: UnsafeMutablePointer<UInt8>
+    ) -> Int {
+        unsafe cplanes_kbit_pack(level, top, count, Int32(bits), values, codes, escapes)
+    }
+
+    /// Decodes the top bytes of `chunk`, `count` of them; see `cplanes_kbit_unpack`.
+    @unsafe
+    func unpack(_ chunk: KbitChunk, count: Int, top: UnsafeMutablePointer<UInt8>) -> Bool {
+        unsafe cplanes_kbit_unpack(
+            level, chunk.codes, Int32(chunk.bits), chunk.values, chunk.escapes, chunk.escapeCount, count, top) == 1
+    }
+
+    /// Decodes `count` elements of 2 bytes straight to where they go; see `cplanes_kbit_merge16`.
+    @unsafe
+    func merge16(
+        _ chunk: KbitChunk, low: UnsafePointer<UInt8>, count: Int, to target: UnsafeMutableRawPointer, isCold: Bool
+    ) -> Bool {
+        unsafe cplanes_kbit_merge16(
+            level, chunk.codes, Int32(chunk.bits), chunk.values, chunk.escapes, chunk.escapeCount, low, count, target,
+            isCold ? 1 : 0) == 1
     }
 }

@@ -2,8 +2,8 @@
 
 package import KVFormat
 
-/// A record whose header and frame table were checked against key, layout and length; its frames are checked as they are
-/// decoded. It points into the bytes it was made from and allocates nothing.
+/// A record whose header and frame table were checked against key, layout and length; its frames are checked as they
+/// are decoded. It points into the bytes it was made from and allocates nothing.
 ///
 /// Bytes after the record are ignored: the cold tier pads values to its size classes.
 package struct RecordView: ~Escapable {
@@ -128,7 +128,7 @@ package struct RecordView: ~Escapable {
     }
 
     private static func check(_ entry: FrameEntry, _ index: Int, _ region: FrameRegion) throws(RecordDamage) {
-        guard let codec = FrameCodec(rawValue: entry.codec), codec != .kbit else {
+        guard let codec = FrameCodec(rawValue: entry.codec) else {
             throw .unknownCodec(frame: index, codec: entry.codec)
         }
         guard entry.rawBytes == region.rawBytes, Int(entry.elementWidth) == region.layout.element.byteCount,

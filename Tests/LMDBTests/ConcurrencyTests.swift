@@ -87,7 +87,8 @@ struct ConcurrencyTests {
                         }
                     }
                 } catch {
-                    Issue.record(error)
+                    // A writer in the old, small map may find it full as long as a snapshot keeps its freed pages.
+                    if index > 0 || !error.isFull { Issue.record(error) }
                 }
             }
         }

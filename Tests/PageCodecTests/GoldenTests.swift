@@ -39,6 +39,17 @@ struct GoldenTests {
         b3c404
         """
 
+    /// The same page with the kbit codec; low plane, values and codes are computed by the test.
+    static let kbit = """
+        50465852 0100 0100 811867b5f69bace5
+        dd56de4137951d9c92681b03416ec15f886b4482a27e3a517d32f085244cbe5d
+        04000000 00 00 01 00 0004000000000000 cb02000000000000
+        02 02 0200 00000000 00040000 cb020000 167f06800dfe3abc
+        03000000
+        """
+    /// The values of the codes: ordered by frequency, then by value, filled up with 0.
+    static let kbitValues: [UInt8] = [126, 125, 124, 127, 123, 0, 0]
+
     /// Element `i` has the sign `i % 2`, one of five exponents, and the mantissa `11 i % 128`.
     static let page: [UInt8] = (0..<512).flatMap { index -> [UInt8] in
         let exponent = UInt16([126, 125, 126, 124, 127, 126, 125, 123][index * 7 % 61 % 8])
@@ -67,6 +78,31 @@ struct GoldenTests {
         let low = (0..<512).map { UInt8(truncatingIfNeeded: ($0 * 11 % 128) << 1 | $0 % 2) }
         let record = bytes(Self.coded) + low + bytes(Self.codedTop)
         #expect(record.count == 72 + 24 + 0x283)
+        #expect(decode(record, layout, key: Self.key) == .success(Self.page))
+    }
+
+    @Test("writes and reads the golden kbit record")
+    func kbitRecord() throws {
+        let layout = try KVLayout(layers: 1, kvHeads: 1, headDimension: 64, element: .bf16, pageSize: 4)
+        let elements = stride(from: 0, to: 1024, by: 2).map { UInt16(Self.page[$0]) | UInt16(Self.page[$0 + 1]) << 8 }
+        let rotated = elements.map { $0 << 1 | $0 >> 15 }
+        // Codes of 3 bits for 5 values; nothing escapes. Group by group, bit by bit, as the document says.
+        var codes: [UInt8] = []
+        for group in stride(from: 0, to: 512, by: 64) {
+            for bit in 0..<3 {
+                for byte in 0..<8 {
+                    let eight = (0..<8).map { lane -> UInt8 in
+                        let top = UInt8(rotated[group + 8 * byte + lane] >> 8)
+                        let code = Self.kbitValues.firstIndex(of: top) ?? 7
+                        return UInt8(code >> bit & 1) << UInt8(lane)
+                    }
+                    codes.append(eight.reduce(0, |))
+                }
+            }
+        }
+        let low = rotated.map { UInt8(truncatingIfNeeded: $0) }
+        let record = bytes(Self.kbit) + low + Self.kbitValues + codes
+        #expect(encode(Self.page, layout, tokens: 4, key: Self.key, .kbit) == record)
         #expect(decode(record, layout, key: Self.key) == .success(Self.page))
     }
 

@@ -1,7 +1,7 @@
 // Every bound of LMDB that this module enforces before C sees a value.
 
 /// The bounds of LMDB 0.9.
-package enum Limits {
+package enum LMDBLimits {
     /// How many bytes a key may have; LMDB is built with 511 as its maximum, and an empty key is refused.
     package static let keyBytes = 1...511
 

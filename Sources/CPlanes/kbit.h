@@ -1,0 +1,78 @@
+// What the k-bit kernels of all instruction sets share.
+#pragma once
+#include "cplanes.h"
+
+#include <string.h>
+
+/// Codes on their way to bytes: what is left of the codes and of the escapes.
+typedef struct {
+    const uint8_t *codes;
+    const uint8_t *escapes;
+    size_t escape_count;
+    int k;
+    /// The value of every code; the escape's and those beyond are 0.
+    uint8_t table[64];
+} kbit_codes;
+
+static inline kbit_codes kbit_codes_of(const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
+                                       size_t escape_count) {
+    kbit_codes in = {codes, escapes, escape_count, k, {0}};
+    memcpy(in.table, values, ((size_t)1 << k) - 1);
+    return in;
+}
+
+/// The code of every value; the escape for values that have none.
+static inline void kbit_code_table(int k, const uint8_t *values, uint8_t code_of[256]) {
+    int escape = (1 << k) - 1;
+    memset(code_of, escape, 256);
+    // Backwards: values that fill the table up repeat 0, and the first code of a value is the one that counts.
+    for (int code = escape - 1; code >= 0; code--) code_of[values[code]] = (uint8_t)code;
+}
+
+/// Turns 64 codes of k bits into values; escapes become table[escape].
+typedef void kbit_unpack64(const uint8_t *codes, int k, const uint8_t table[64], uint8_t top[64]);
+
+kbit_unpack64 kbit_unpack64_portable;
+
+/// Unpacks the next group, of which `lanes` elements count, and puts its escapes in. Returns 0 when escapes are
+/// missing.
+static inline __attribute__((always_inline)) int kbit_next_group(kbit_codes *in, size_t lanes, uint8_t top[64],
+                                                                 kbit_unpack64 *unpack64) {
+    unpack64(in->codes, in->k, in->table, top);
+    uint64_t escaped = lanes == 64 ? ~(uint64_t)0 : ((uint64_t)1 << lanes) - 1;
+    for (int j = 0; j < in->k; j++) {
+        uint64_t bits;
+        memcpy(&bits, in->codes + 8 * j, 8);
+        escaped &= bits;
+    }
+    size_t used = (size_t)__builtin_popcountll(escaped);
+    if (used > in->escape_count) return 0;
+    for (size_t i = 0; i < used; i++, escaped &= escaped - 1) top[__builtin_ctzll(escaped)] = in->escapes[i];
+    in->codes += 8 * in->k;
+    in->escapes += used;
+    in->escape_count -= used;
+    return 1;
+}
+
+/// Unpacks `count` elements. Returns 1 when exactly all escapes were used.
+static inline __attribute__((always_inline)) int kbit_unpack_groups(const kbit_codes *in, size_t count, uint8_t *top,
+                                                                    kbit_unpack64 *unpack64) {
+    kbit_codes rest = *in;
+    uint8_t group[64];
+    for (size_t start = 0; start < count; start += 64) {
+        size_t lanes = count - start < 64 ? count - start : 64;
+        if (!kbit_next_group(&rest, lanes, group, unpack64)) return 0;
+        memcpy(top + start, group, lanes);
+    }
+    return rest.escape_count == 0;
+}
+
+#if defined(__x86_64__)
+size_t kbit_pack_avx2(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes, uint8_t *escapes);
+int kbit_unpack_avx2(const kbit_codes *in, size_t count, uint8_t *top);
+int kbit_merge16_avx2(const kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold);
+size_t kbit_pack_avx512(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
+                        uint8_t *escapes);
+int kbit_unpack_avx512(const kbit_codes *in, size_t count, uint8_t *top);
+int kbit_merge16_avx512(const kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold);
+#endif

@@ -1,0 +1,178 @@
+// Measures the codec on one core: GB of raw bytes a CPU second and ratio, beside memcpy in the same run. Prints one JSON
+// object.
+//
+//     swift run -c release codec-bench [--element bf16|fp16|fp32] [--pages N] [--rounds N] [--file PATH]
+//         [--layers N] [--heads N] [--dimension N] [--page-size N]
+//
+// Pages have Llama-3.1-8B's shape unless said: 32 layers of 8 heads of 128, 64 tokens. With --file the bytes come from a file of raw
+// elements (real KV), repeated as often as needed; without it they are normally distributed with a scale a plane.
+
+import Glibc
+import KVFormat
+import PageCodec
+
+@main
+struct Bench {
+    var element = KVElement.bf16
+    var pages = 16
+    var rounds = 7
+    var file: String?
+    var layers = 32
+    var heads = 8
+    var dimension = 128
+    var pageSize = 64
+
+    static func main() throws {
+        var bench = Bench()
+        var arguments = CommandLine.arguments.dropFirst()
+        while let name = arguments.popFirst(), let value = arguments.popFirst() {
+            switch name {
+            case "--element": bench.element = KVElement.allCases.first { $0.description == value } ?? .bf16
+            case "--pages": bench.pages = Int(value) ?? bench.pages
+            case "--rounds": bench.rounds = Int(value) ?? bench.rounds
+            case "--file": bench.file = value
+            case "--layers": bench.layers = Int(value) ?? bench.layers
+            case "--heads": bench.heads = Int(value) ?? bench.heads
+            case "--dimension": bench.dimension = Int(value) ?? bench.dimension
+            case "--page-size": bench.pageSize = Int(value) ?? bench.pageSize
+            default: print("unknown option \(name)")
+            }
+        }
+        try bench.run()
+    }
+
+    func run() throws {
+        let layout = try KVLayout(
+            layers: layers, kvHeads: heads, headDimension: dimension, element: element, pageSize: pageSize)
+        let size = layout.bytesPerPage * pages
+        let source = Buffer(size)
+        let target = Buffer(size)
+        source.fill(layout, pages: pages, file: file)
+        let copy = median {
+            unsafe target.base.copyMemory(from: source.base, byteCount: size)
+        }
+        var results = ["\"memcpy_gbps\": \(rate(size, copy))"]
+        for codec in CodecChoice.allCases {
+            results.append(try measure(codec, layout, source, target))
+        }
+        print(
+            "{\"element\": \"\(element)\", \"bytes\": \(size), \"file\": \(file != nil), \(results.joined(separator: ", "))}"
+        )
+    }
+
+    private func measure(
+        _ codec: CodecChoice, _ layout: KVLayout, _ source: Buffer, _ target: Buffer
+    ) throws -> String {
+        let keys = (0..<pages).map { PrefixHash.sha256([UInt8($0 & 255), UInt8($0 >> 8)]) }
+        let records = keys.map { _ in EncodedRecord() }
+        let encoder = RecordEncoder()
+        let decoder = RecordDecoder()
+        let encoding = median {
+            for page in 0..<pages {
+                unsafe encoder.encode(
+                    page: PageSource(source.base + page * layout.bytesPerPage, capacity: layout.pageSize),
+                    tokens: layout.pageSize, layout: layout, key: keys[page], codec: codec, into: records[page])
+            }
+        }
+        let decoding = try median {
+            for page in 0..<pages {
+                let record = records[page]
+                let view = try RecordView(record.bytes, key: keys[page], layout: layout)
+                try unsafe decoder.decode(
+                    view, tokens: layout.pageSize,
+                    into: PageTarget(target.base + page * layout.bytesPerPage, capacity: layout.pageSize))
+            }
+        }
+        let size = layout.bytesPerPage * pages
+        guard unsafe memcmp(source.base, target.base, size) == 0 else { return "\"\(codec)\": \"WRONG BYTES\"" }
+        let stored = records.map(\.byteCount).reduce(0, +)
+        return "\"\(codec)\": {\"ratio\": \(rounded(Double(size) / Double(stored))), "
+            + "\"encode_gbps\": \(rate(size, encoding)), \"decode_gbps\": \(rate(size, decoding))}"
+    }
+
+    /// The median CPU seconds (so that a busy machine matters less) of `rounds` calls after one that warms up.
+    private func median(_ body: () throws -> Void) rethrows -> Double {
+        try body()
+        var seconds: [Double] = []
+        for _ in 0..<rounds {
+            let start = now()
+            try body()
+            seconds.append(now() - start)
+        }
+        return seconds.sorted()[rounds / 2]
+    }
+
+    private func now() -> Double {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    private func rate(_ bytes: Int, _ seconds: Double) -> Double { rounded(Double(bytes) / seconds / 1e9) }
+
+    private func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
+}
+
+/// Page-aligned memory, freed with the process.
+@safe
+struct Buffer {
+    let base: UnsafeMutableRawPointer
+    let size: Int
+
+    init(_ size: Int) {
+        unsafe base = .allocate(byteCount: size, alignment: 4096)
+        self.size = size
+        unsafe memset(base, 0, size)
+    }
+
+    /// Fills the buffer from `file`, or with numbers of a normal distribution whose scale depends on the plane.
+    func fill(_ layout: KVLayout, pages: Int, file: String?) {
+        if let file { return read(file) }
+        var state: UInt64 = 1
+        for page in 0..<pages {
+            for plane in 0..<layout.planeCount {
+                let scale = Float(0.05) * Float(1 + (plane * 7) % 13)
+                let start = page * layout.bytesPerPage + layout.pageSize * layout.bytesPerToken(beforePlane: plane)
+                let end = start + layout.pageSize * layout.bytesPerToken(inPlane: plane)
+                for offset in stride(from: start, to: end, by: layout.element.byteCount) {
+                    store(gaussian(&state) * scale, layout.element, at: offset)
+                }
+            }
+        }
+    }
+
+    private func store(_ value: Float, _ element: KVElement, at offset: Int) {
+        switch element {
+        case .fp32: unsafe base.storeBytes(of: value, toByteOffset: offset, as: Float.self)
+        case .fp16: unsafe base.storeBytes(of: Float16(value), toByteOffset: offset, as: Float16.self)
+        case .bf16:
+            let bits = UInt16(truncatingIfNeeded: value.bitPattern >> 16)
+            unsafe base.storeBytes(of: bits, toByteOffset: offset, as: UInt16.self)
+        default:
+            unsafe base.storeBytes(of: Int8(max(-127, min(127, value * 30))), toByteOffset: offset, as: Int8.self)
+        }
+    }
+
+    private func gaussian(_ state: inout UInt64) -> Float {
+        var sum: Float = -6
+        for _ in 0..<3 {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            for part in 0..<4 { sum += Float((state >> (16 * UInt64(part))) & 0xFFFF) / 65_536 }
+        }
+        return sum
+    }
+
+    private func read(_ path: String) {
+        guard let stream = unsafe fopen(path, "rb") else { return print("cannot read \(path)") }
+        let got = unsafe fread(base, 1, size, stream) & ~3
+        unsafe fclose(stream)
+        var filled = got
+        while filled < size && got > 0 {
+            let part = min(got, size - filled)
+            unsafe (base + filled).copyMemory(from: base, byteCount: part)
+            filled += part
+        }
+    }
+}
