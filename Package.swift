@@ -15,13 +15,16 @@ let strict: [SwiftSetting] = [
 /// Kernels are optimised in debug builds too: an unoptimised kernel is 25 times slower and tells nothing about the product.
 let kernels: [CSetting] = [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]
 
-/// A library module and its tests.
-func module(_ name: String, _ dependencies: [Target.Dependency], testedWith extra: [Target.Dependency] = []) -> [Target]
-{
+/// A library module and its tests; `fixtures` are folders of the tests that are data, found by path.
+func module(
+    _ name: String, _ dependencies: [Target.Dependency], testedWith extra: [Target.Dependency] = [],
+    fixtures: [String] = []
+) -> [Target] {
     [
         .target(name: name, dependencies: dependencies, swiftSettings: strict),
         .testTarget(
-            name: name + "Tests", dependencies: [.target(name: name)] + dependencies + extra, swiftSettings: strict),
+            name: name + "Tests", dependencies: [.target(name: name)] + dependencies + extra, exclude: fixtures,
+            swiftSettings: strict),
     ]
 }
 
@@ -54,7 +57,7 @@ let modules: [Target] =
     + module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
     + module(
         "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
-    + module("LlamaEngine", ["PrefixStore", "COpenBLAS", "CEngine", "Threads"])
+    + module("LlamaEngine", ["PrefixStore", "KVFormat", "CEngine", "CHash", "Threads"], fixtures: ["Fixtures"])
 
 let program: [Target] = [
     .executableTarget(
@@ -63,8 +66,17 @@ let program: [Target] = [
             "PrefixStore", "LlamaEngine", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: strict),
+    .executableTarget(
+        name: "engine-bench", dependencies: ["LlamaEngine", "KVFormat", "COpenBLAS"], swiftSettings: strict),
     .testTarget(name: "PfxTests", dependencies: ["pfx", "PrefixStore", "StoreTestKit"], swiftSettings: strict),
 ]
+
+/// `PFX_TEST_ONLY_STORE=1` leaves the engine and the program out, so that the Thread Sanitizer run of `tools/test` builds the
+/// store only.
+let storeOnly = Context.environment["PFX_TEST_ONLY_STORE"] == "1"
+let aboveTheStore: Set = ["LlamaEngine", "LlamaEngineTests", "CEngine", "COpenBLAS", "engine-bench", "pfx", "PfxTests"]
+
+func isWanted(_ name: String) -> Bool { !storeOnly || !aboveTheStore.contains(name) }
 
 let package = Package(
     name: "PrefixStore",
@@ -72,9 +84,10 @@ let package = Package(
         .library(name: "PrefixStore", targets: ["PrefixStore"]),
         .library(name: "LlamaEngine", targets: ["LlamaEngine"]),
         .executable(name: "pfx", targets: ["pfx"]),
-    ],
+    ].filter { isWanted($0.name) },
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
     ],
-    targets: systemLibraries + modules + program
+    targets: (systemLibraries + modules + program).filter { isWanted($0.name) }
 )

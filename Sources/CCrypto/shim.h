@@ -1,2 +1,3 @@
+// libcrypto's digests, for module CHash.
 #pragma once
 #include <openssl/evp.h>

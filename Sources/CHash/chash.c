@@ -1,3 +1,4 @@
+// SHA-256 by libcrypto, XXH3 by libxxhash's header.
 #include "chash.h"
 
 #include <openssl/evp.h>

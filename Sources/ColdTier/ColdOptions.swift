@@ -9,7 +9,7 @@ package struct ColdOptions: Sendable {
     package enum Opening: Sendable {
         /// Make one, in a new or an empty folder.
         case createIfMissing
-        /// Refuse.
+        /// Refuse. A store that is there keeps its quota.
         case existing
     }
 

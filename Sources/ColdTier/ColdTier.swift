@@ -62,6 +62,8 @@ package final class ColdTier: Sendable {
     package var damagedPages: Int { pending.damagedPages }
 
     private func writeQuota() throws(StoreError) {
+        // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is.
+        guard options.opening == .createIfMissing else { return }
         let quota = options.quota.value
         let stored = try reading { (transaction) throws(LMDBError) in
             try transaction.read(tables.meta, MetaKey.counters) { CountersRecord($0) }.record?.quota

@@ -1,1 +1,72 @@
-// HotTier
+// The RAM tier of a store.
+
+package import KVFormat
+internal import Threads
+
+/// Pages in RAM, found by token ids: one budget in bytes shared by all spaces of a store.
+///
+/// Thread-safe. One mutex guards tree, eviction order and slots; it is held for microseconds, never while page bytes
+/// are copied and never while the spill closure runs. Leases (`HotMatch`) and pins (`HotPin`) keep the tier alive.
+@safe
+package final class HotTier: @unchecked Sendable {
+    // Unchecked because `state` and `handles` are only touched under `mutex`.
+    let mutex = Mutex()
+    var state: TierState
+    private var handles: [PrefixHash: WeakSpace] = [:]
+    let spillBeforeEvict: (@Sendable (HotPin) -> Bool)?
+
+    /// Capacities of 64 TiB and more are mistakes: twice that is a process's whole address space.
+    package static let largestCapacity = ByteCount(1 << 46)
+
+    /// Makes an empty tier. Address space is reserved by `space`, memory appears as pages are inserted.
+    ///
+    /// - Parameters:
+    ///   - capacity: bytes for pages. A tier with fewer bytes than a page takes none, and every match misses.
+    ///   - spillBeforeEvict: called without the mutex, on the inserting thread, with each page that must be evicted and
+    ///     that the cold tier does not have. True: the page was taken over; it stays until its pin is let go, and
+    ///     another one is evicted now, unless the closure has marked it as stored and let go already. False: the page
+    ///     may be dropped. It may call the tier. Without a closure such pages are dropped.
+    /// - Throws: `StoreError.invalidOption` when the capacity is above `largestCapacity`.
+    package init(
+        capacity: ByteCount, spillBeforeEvict: (@Sendable (HotPin) -> Bool)? = nil
+    ) throws(StoreError) {
+        guard capacity < Self.largestCapacity else {
+            throw .invalidOption("the hot tier's capacity is \(capacity), \(Self.largestCapacity) or more")
+        }
+        state = TierState(capacity: Int(capacity.value))
+        self.spillBeforeEvict = spillBeforeEvict
+    }
+
+    /// The space with `root`: the same object for the same root, for as long as somebody has it. Its pages outlive it.
+    ///
+    /// - Throws: `StoreError.system` when the system has no address space left for the pages, and
+    ///   `StoreError.invalidLayout` when the space is there with another layout.
+    package func space(root: PrefixHash, layout: KVLayout) throws(StoreError) -> HotSpace {
+        try mutex.withLock { () throws(StoreError) -> HotSpace in
+            if let space = handles[root]?.space { return try space.checked(layout) }
+            let record: SpaceRecord
+            if let known = state.tree.spaces.first(where: { $0.root == root }) {
+                record = known
+            } else {
+                let pool = try state.arena.pool(for: layout)
+                record = state.tree.addSpace(root: root, layout: layout, pool: pool, state.arena.pools[pool])
+            }
+            let space = HotSpace(tier: self, record: record)
+            handles[root] = WeakSpace(space: space)
+            return try space.checked(layout)
+        }
+    }
+
+    /// What the tier holds and what has happened to it.
+    package var statistics: HotStatistics { mutex.withLock { state.statistics } }
+
+    /// What is wrong with the tier's structures; empty unless there is a bug. Slow: for tests.
+    package func checkInvariants() -> [String] { mutex.withLock { state.checkInvariants() } }
+
+    func unpin(_ node: Int32) { mutex.withLock { state.unpin(node) } }
+}
+
+/// A space that must not keep its tier alive through the tier itself.
+private struct WeakSpace {
+    weak var space: HotSpace?
+}

@@ -1,1 +1,92 @@
-print("worker")
+// The child process of the tests. Usage:
+//   store-worker hammer FOLDER SECONDS SEED QUOTA   match, load, check and insert random prompts; one line at the end
+//   store-worker fill FOLDER SEED                   insert and flush prompts for ever; a line after each flush
+//   store-worker check FOLDER SEED COUNT            load the first COUNT prompts of `fill`; one line at the end
+
+import Foundation
+import PrefixStore
+import StoreTestKit
+
+/// Writes a line at once: a killed worker has said all it had to say.
+func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+
+func open(_ path: String, quota: ByteCount = .gibibytes(1), hot: ByteCount = .mebibytes(4)) throws -> Store {
+    try Store(at: path, options: StoreOptions(quota: quota, hotCapacity: hot))
+}
+
+/// Reads and writes as two workers of a batch do. Every page read is compared with what the model generates.
+func hammer(_ path: String, seconds: Double, seed: UInt64, quota: ByteCount) throws {
+    let store = try open(path, quota: quota, hot: .kibibytes(256))
+    let model = try GeneratedModel("hammer")
+    let space = try store.space(model.identity)
+    var prompts = RandomPrompts(seed: seed)
+    let end = Date().addingTimeInterval(seconds)
+    var rounds = 0
+    var wrong = 0
+    var slowestMatch = 0.0
+    while Date() < end {
+        let prompt = prompts.next()
+        let start = Date()
+        let read = try space.loadGenerated(prompt, by: model)
+        slowestMatch = max(slowestMatch, Date().timeIntervalSince(start))
+        wrong += read.wrongBytes
+        try space.insertGenerated(prompt, by: model, fromPage: read.loaded.tokens / model.layout.pageSize)
+        rounds += 1
+    }
+    let all = store.statistics
+    try store.close()
+    say(
+        "rounds \(rounds) wrong \(wrong) cold \(all.coldTokens) hot \(all.hotTokens) slowest \(Int(slowestMatch * 1000))"
+    )
+}
+
+func fill(_ path: String, seed: UInt64) throws {
+    let store = try open(path)
+    let model = try GeneratedModel("fill")
+    let space = try store.space(model.identity)
+    var prompts = RandomPrompts(seed: seed, documents: 20)
+    var count = 0
+    while true {
+        for _ in 0..<3 { try space.insertGenerated(prompts.next(), by: model) }
+        count += 3
+        try store.flush()
+        say("flushed \(count)")
+    }
+}
+
+func check(_ path: String, seed: UInt64, count: Int) throws {
+    let store = try open(path)
+    let model = try GeneratedModel("fill")
+    let space = try store.space(model.identity)
+    var prompts = RandomPrompts(seed: seed, documents: 20)
+    var lost = 0
+    var wrong = 0
+    for _ in 0..<count {
+        let prompt = prompts.next()
+        let read = try space.loadGenerated(prompt, by: model)
+        wrong += read.wrongBytes
+        lost += prompt.count - read.loaded.tokens
+    }
+    try store.close()
+    say("lost \(lost) wrong \(wrong)")
+}
+
+let arguments = CommandLine.arguments
+do {
+    switch arguments.dropFirst().first {
+    case "hammer" where arguments.count == 6:
+        try hammer(
+            arguments[2], seconds: Double(arguments[3]) ?? 1, seed: UInt64(arguments[4]) ?? 0,
+            quota: ByteCount(parsing: arguments[5]) ?? .gibibytes(1))
+    case "fill" where arguments.count == 4:
+        try fill(arguments[2], seed: UInt64(arguments[3]) ?? 0)
+    case "check" where arguments.count == 5:
+        try check(arguments[2], seed: UInt64(arguments[3]) ?? 0, count: Int(arguments[4]) ?? 0)
+    default:
+        say("usage: see the top of main.swift")
+        exit(64)
+    }
+} catch {
+    say("error \(error)")
+    exit(1)
+}

@@ -1,0 +1,101 @@
+// Answers about the whole store and its spaces.
+
+package import KVFormat
+internal import LMDB
+internal import PageCodec
+
+extension ColdTier {
+    /// The whole store at this moment. Walks all nodes and recency records, in bounded read transactions: about a second for
+    /// a million pages.
+    package func info() throws(StoreError) -> StoreInfo {
+        let census = try inspecting { () throws(LMDBError) in try self.census() }
+        let pinned = try inspecting { () throws(LMDBError) in try countPinned() }
+        let file = try inspecting { () throws(LMDBError) in try environment.info() }
+        let path = path
+        let tables = tables
+        return try reading { (transaction) throws(LMDBError) in
+            let format = try transaction.read(tables.meta, MetaKey.format) { FormatRecord($0) }.record
+            let stored = try transaction.read(tables.meta, MetaKey.counters) { CountersRecord($0) }.record
+            let counters = stored ?? CountersRecord()
+            return StoreInfo(
+                path: path, formatVersion: Int(format?.version ?? 0), createdAt: format?.createdAt ?? 0,
+                quota: ByteCount(counters.quota), slotBytes: ByteCount(counters.physicalBytes),
+                indexBytes: ByteCount(counters.indexBytes), encodedBytes: ByteCount(counters.encodedBytes),
+                rawBytes: ByteCount(counters.rawBytes), fileBytes: ByteCount(UInt64(file.fileBytes)),
+                freeBytes: ByteCount(UInt64(file.freePages * file.pageSize)),
+                mapBytes: ByteCount(UInt64(file.mapSize)), pages: Int(clamping: counters.pages),
+                tails: census.values.reduce(0) { $0 + $1.tails },
+                tokens: census.values.reduce(0) { $0 + $1.tokens },
+                spaces: try transaction.entryCount(tables.spaces), sideStates: Int(clamping: counters.sideStates),
+                pinnedPages: pinned, quarantinedPages: try transaction.entryCount(tables.quarantine),
+                evictedPages: Int(clamping: counters.evicted), generation: Int(clamping: counters.generation),
+                readers: file.readers, readerSlots: file.maxReaders, oldestReaderLag: file.oldestReaderLag,
+                lmdbVersion: Environment.libraryVersion, zstdVersion: FrameCodec.zstdVersion)
+        }
+    }
+
+    /// All spaces, used last first. Walks all nodes, as `info()`. A space whose descriptor is damaged is left out; `verify`
+    /// names it.
+    package func spaces() throws(StoreError) -> [SpaceInfo] {
+        let census = try inspecting { () throws(LMDBError) in try self.census() }
+        var spaces: [SpaceInfo] = []
+        try inspecting { () throws(LMDBError) in
+            try walk(tables.spaces) { (_, key, value) throws(LMDBError) in
+                guard let root = PrefixHash(key: key), let record = SpaceRecord(value, root: root) else { return .next }
+                let count = census[root] ?? SpaceCensus()
+                spaces.append(
+                    SpaceInfo(
+                        root: root, descriptor: record.descriptor, pages: count.pages, tails: count.tails,
+                        tokens: count.tokens, rawBytes: ByteCount(count.rawBytes),
+                        encodedBytes: ByteCount(count.encodedBytes), slotBytes: ByteCount(count.slotBytes),
+                        hitTokens: Int(clamping: record.hitTokens), lastUse: record.lastUse,
+                        prefillNanoseconds: record.prefillNanoseconds == 0
+                            ? nil : Int(clamping: record.prefillNanoseconds)))
+                return .next
+            }
+        }
+        return spaces.sorted { ($0.lastUse, $0.root) > ($1.lastUse, $1.root) }
+    }
+
+    /// What the nodes of each space add up to.
+    private func census() throws(LMDBError) -> [PrefixHash: SpaceCensus] {
+        var census: [PrefixHash: SpaceCensus] = [:]
+        try walk(tables.nodes) { (_, key, value) throws(LMDBError) in
+            if let hash = PrefixHash(key: key), let node = NodeRecord(value, key: hash) {
+                census[node.root, default: SpaceCensus()].count(node)
+            }
+            return .next
+        }
+        return census
+    }
+
+    private func countPinned() throws(LMDBError) -> Int {
+        var pinned = 0
+        try walk(tables.recency) { (_, key, value) throws(LMDBError) in
+            if let hash = PrefixHash(key: key), let recency = RecencyRecord(value, key: hash), recency.pins > 0 {
+                pinned += 1
+            }
+            return .next
+        }
+        return pinned
+    }
+}
+
+/// Sums over the nodes of one space.
+struct SpaceCensus: Equatable {
+    var pages = 0
+    var tails = 0
+    var tokens = 0
+    var rawBytes: UInt64 = 0
+    var encodedBytes: UInt64 = 0
+    var slotBytes: UInt64 = 0
+
+    mutating func count(_ node: NodeRecord) {
+        pages += 1
+        if node.flags.contains(.tail) { tails += 1 }
+        tokens += Int(node.tokenCount)
+        rawBytes &+= node.rawBytes
+        encodedBytes &+= node.encodedBytes
+        slotBytes &+= UInt64(node.physicalBytes)
+    }
+}

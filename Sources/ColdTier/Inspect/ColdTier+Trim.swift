@@ -1,0 +1,51 @@
+// Making a store smaller by hand.
+
+package import KVFormat
+internal import LMDB
+
+extension ColdTier {
+    /// Pages that one transaction of a trim evicts, about: some ten milliseconds, for which other writers wait.
+    private static let pagesPerTrim: UInt64 = 500
+
+    /// Evicts in the order of the queue until at most `target` bytes are in use, as the quota counts them. Pinned pages stay.
+    /// The quota is not changed: engines fill the store again.
+    ///
+    /// In bounded transactions, each of them durable: a trim that is interrupted has done what it has done.
+    ///
+    /// - Throws: `.diskFull`, `.mapFull`, `.damaged`, `.closed`, `.forked`, `.system`.
+    package func trim(to target: ByteCount) throws(StoreError) -> TrimReport {
+        var report = TrimReport(pages: 0, freedBytes: .zero, usedBytes: .zero, isComplete: false)
+        var isStuck = false
+        while !report.isComplete && !isStuck {
+            let (used, before, pages, isDone) = try writing { (transaction, session) throws(LMDBError) in
+                let before = session.counters.usedBytes
+                let average = before / max(1, session.counters.pages)
+                let step = max(target.value, before &- min(before, max(4 << 20, average &* Self.pagesPerTrim)))
+                let isDone = try session.shrink(to: step, &transaction)
+                return (session.counters.usedBytes, before, session.evicted, isDone)
+            }
+            report.pages += pages
+            report.freedBytes = ByteCount(report.freedBytes.value + (before - min(before, used)))
+            report.usedBytes = ByteCount(used)
+            report.isComplete = used <= target.value
+            isStuck = !isDone
+        }
+        return report
+    }
+}
+
+extension WriteSession {
+    /// Evicts until at most `bytes` are in use.
+    ///
+    /// - Returns: false when they are still in use, since all that is left is pinned.
+    fileprivate mutating func shrink(
+        to bytes: UInt64, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) -> Bool {
+        guard counters.usedBytes > bytes else { return true }
+        // A quota that leaves room for one byte more than `bytes`, for the length of this transaction.
+        let quota = counters.quota
+        counters.quota = bytes &+ 1
+        defer { counters.quota = quota }
+        return try makeRoom(for: 1, &transaction)
+    }
+}

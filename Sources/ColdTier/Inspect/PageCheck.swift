@@ -1,0 +1,145 @@
+// What must hold for one page: node, hash, parent, edge, recency, eviction order, record.
+
+internal import KVFormat
+internal import LMDB
+internal import PageCodec
+
+/// Checks a page with all that belongs to it, in one snapshot.
+struct PageCheck {
+    let tables: Tables
+    let decoder: RecordDecoder
+    let scratch: PageScratch
+
+    /// What is wrong with the page under `key`.
+    func findings(
+        _ transaction: borrowing ReadTransaction, _ key: RawSpan, _ value: RawSpan, _ report: inout VerifyReport
+    ) throws(LMDBError) -> [VerifyFinding] {
+        report.pages += 1
+        guard let hash = PrefixHash(key: key) else {
+            return [VerifyFinding(.damagedEntry, nil, "A key of the table nodes has \(key.byteCount) bytes.")]
+        }
+        guard let node = NodeRecord(value, key: hash) else {
+            return [
+                VerifyFinding(.damagedNode, hash, "Its node fails its checksum, or belongs to another page.")
+            ]
+        }
+        if node.flags.contains(.tail) { report.tails += 1 }
+        var findings: [VerifyFinding] = []
+        findings += try parentFindings(hash, node, transaction)
+        findings += try indexFindings(hash, node, transaction)
+        guard let layout = try transaction.space(node.root, tables).record?.descriptor.layout else {
+            findings.append(
+                VerifyFinding(.unknownSpace, hash, "Its space \(node.root.short) is not registered, or is damaged."))
+            return findings
+        }
+        findings += Self.shapeFindings(hash, node, layout)
+        findings += try recordFindings(hash, node, layout, transaction, &report)
+        return findings
+    }
+
+    /// Hash and parent: the chain from the space root.
+    private func parentFindings(
+        _ hash: PrefixHash, _ node: NodeRecord, _ transaction: borrowing ReadTransaction
+    ) throws(LMDBError) -> [VerifyFinding] {
+        var findings: [VerifyFinding] = []
+        if !node.flags.contains(.foreign), PrefixHash.page(after: node.parent, tokens: node.tokens[...]) != hash {
+            findings.append(
+                VerifyFinding(.wrongHash, hash, "Its prefix hash is not that of its parent and its token ids."))
+        }
+        func wrong(_ what: String) { findings.append(VerifyFinding(.wrongParent, hash, what)) }
+        guard node.parent != node.root else {
+            if node.firstToken != 0 { wrong("It follows the space root but begins at token \(node.firstToken).") }
+            return findings
+        }
+        switch try transaction.node(node.parent, tables) {
+        case .missing: wrong("Its parent \(node.parent.short) is not stored.")
+        case .damaged: wrong("Its parent \(node.parent.short) cannot be read.")
+        case .sound(let parent):
+            if parent.root != node.root { wrong("Its parent \(node.parent.short) belongs to another space.") }
+            if parent.flags.contains(.tail) { wrong("Its parent \(node.parent.short) is a tail.") }
+            if parent.firstToken + parent.tokenCount != node.firstToken {
+                wrong("It begins at token \(node.firstToken), its parent ends elsewhere.")
+            }
+        }
+        return findings
+    }
+
+    /// Edge, recency and eviction order.
+    private func indexFindings(
+        _ hash: PrefixHash, _ node: NodeRecord, _ transaction: borrowing ReadTransaction
+    ) throws(LMDBError) -> [VerifyFinding] {
+        var findings: [VerifyFinding] = []
+        let edge = EdgeKey(parent: node.parent, tokens: node.tokens, child: hash)
+        switch try transaction.read(tables.edges, edge.encoded, { EdgeKey.tokenCount($0) }) {
+        case .missing:
+            findings.append(VerifyFinding(.missingEdge, hash, "No edge leads from its parent to it."))
+        case .damaged:
+            findings.append(VerifyFinding(.wrongEdge, hash, "The edge to it cannot be read."))
+        case .sound(let count) where count != Int(node.tokenCount):
+            findings.append(
+                VerifyFinding(.wrongEdge, hash, "The edge to it says \(count) tokens, it has \(node.tokenCount)."))
+        case .sound: break
+        }
+        guard let recency = try transaction.recency(hash, tables).record else {
+            findings.append(VerifyFinding(.damagedRecency, hash, "Its recency is missing, or fails its checksum."))
+            return findings
+        }
+        for entry in QueueKey.entries(of: hash, recency, firstToken: node.firstToken) {
+            guard try transaction.has(tables.queue, entry.encoded) else {
+                findings.append(
+                    VerifyFinding(.missingQueueEntry, hash, "It is not pinned, and not in the eviction order."))
+                break
+            }
+        }
+        return findings
+    }
+
+    private static func shapeFindings(
+        _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout
+    ) -> [VerifyFinding] {
+        let tokens = Int(node.tokenCount)
+        let isTail = node.flags.contains(.tail)
+        guard tokens <= layout.pageSize, isTail == (tokens < layout.pageSize), layout.isDivisible || !isTail,
+            Int(node.firstToken) % layout.pageSize == 0, node.rawBytes == UInt64(layout.pageBytes(tokens: tokens))
+        else {
+            return [
+                VerifyFinding(
+                    .wrongShape, hash,
+                    "Its \(tokens) tokens and \(node.rawBytes) raw bytes do not fit its space's layout.")
+            ]
+        }
+        return []
+    }
+
+    private func recordFindings(
+        _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout, _ transaction: borrowing ReadTransaction,
+        _ report: inout VerifyReport
+    ) throws(LMDBError) -> [VerifyFinding] {
+        guard let bytes = try unsafe transaction.get(tables.pages, key: hash.bytes.span.bytes) else {
+            return [VerifyFinding(.missingRecord, hash, "Its record is not stored.")]
+        }
+        do throws(RecordDamage) {
+            let record = try RecordView(bytes, key: hash, layout: layout, tokens: Int(node.tokenCount))
+            guard let base = unsafe scratch.room(record.rawByteCount).baseAddress else { return [] }
+            try decoder.decode(
+                record, tokens: record.tokens, into: unsafe PageTarget(base, capacity: record.tokens))
+            report.records += 1
+            report.frames += record.frameCount
+            report.encodedBytes = ByteCount(report.encodedBytes.value + UInt64(record.byteCount))
+            report.rawBytes = ByteCount(report.rawBytes.value + UInt64(record.rawByteCount))
+            guard record.byteCount == Int(node.encodedBytes),
+                bytes.byteCount == SlotSize.slotBytes(holding: record.byteCount)
+            else {
+                return [
+                    VerifyFinding(
+                        .damagedRecord, hash,
+                        "Its record has \(record.byteCount) bytes in \(bytes.byteCount), its node says \(node.encodedBytes)."
+                    )
+                ]
+            }
+            return []
+        } catch {
+            return [VerifyFinding(.damagedRecord, hash, "Its record is damaged: \(error).")]
+        }
+    }
+}

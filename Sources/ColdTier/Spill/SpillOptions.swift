@@ -1,0 +1,69 @@
+// How the spill writer behaves, and what it has done.
+
+package import KVFormat
+
+/// How the spill writer behaves.
+package struct SpillOptions: Hashable, Sendable {
+    /// Raw bytes of pages that may wait; one page more than none is always taken.
+    package var queueCapacity: ByteCount
+    /// What happens when that many wait.
+    package var whenFull: WhenQueueFull
+    /// Raw bytes of one batch, which is one synced transaction. From 4 MiB a commit on, the disk and not the sync is the limit.
+    package var batchBytes: ByteCount
+    /// How long a batch waits for more pages before it is written, in milliseconds.
+    package var batchMilliseconds: Int
+    /// How long the writer leaves the disk alone after a failure, in milliseconds; doubled at each further failure, up to
+    /// 64 times.
+    package var pauseMilliseconds: Int
+
+    /// Options with the given values.
+    package init(
+        queueCapacity: ByteCount = .mebibytes(256), whenFull: WhenQueueFull = .wait,
+        batchBytes: ByteCount = .mebibytes(16),
+        batchMilliseconds: Int = 20, pauseMilliseconds: Int = 100
+    ) {
+        self.queueCapacity = queueCapacity
+        self.whenFull = whenFull
+        self.batchBytes = batchBytes
+        self.batchMilliseconds = batchMilliseconds
+        self.pauseMilliseconds = pauseMilliseconds
+    }
+}
+
+/// What happened to a page that was offered to the queue.
+package enum EnqueueOutcome: Hashable, Sendable {
+    /// It waits, or waited already.
+    case queued
+    /// There was no room, and the policy is to drop.
+    case dropped
+    /// The writer is closed.
+    case closed
+}
+
+/// What the spill writer has done since it was made. Bytes and nanoseconds add up over all pages.
+package struct SpillStatistics: Hashable, Sendable {
+    /// Pages that wait or are being written.
+    package var waitingPages: UInt64 = 0
+    /// Raw bytes of those pages.
+    package var waitingBytes: UInt64 = 0
+    /// Pages written and synced.
+    package var spilledPages: UInt64 = 0
+    /// Raw bytes of those pages.
+    package var rawBytes: UInt64 = 0
+    /// Bytes of those pages as encoded.
+    package var storedBytes: UInt64 = 0
+    /// Pages that were on disk already.
+    package var knownPages: UInt64 = 0
+    /// Pages whose parent was not on disk.
+    package var orphanPages: UInt64 = 0
+    /// Pages refused by a full queue or a full quota.
+    package var droppedPages: UInt64 = 0
+    /// Pages lost to an error of the disk.
+    package var failedPages: UInt64 = 0
+    /// Transactions committed.
+    package var batches: UInt64 = 0
+    /// Time spent in encoding.
+    package var encodeNanoseconds: UInt64 = 0
+    /// Time spent in write transactions.
+    package var commitNanoseconds: UInt64 = 0
+}

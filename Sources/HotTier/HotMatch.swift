@@ -1,0 +1,68 @@
+// The lease on what a match found.
+
+package import KVFormat
+internal import Threads
+
+/// The right to read the pages of one prefix. None of them is evicted or overwritten while the lease lives.
+///
+/// The lease pins the last page only: inner pages are never evicted before those that follow them. It can be read from
+/// several threads at once; letting it go takes the tier's mutex for a moment.
+package struct HotMatch: ~Copyable, Sendable {
+    private let space: HotSpace
+    // The last page first, as the walk found them.
+    private let pages: [MatchedPage]
+    private let deepest: Int32
+
+    /// Tokens of the prefix; 0 when nothing was found.
+    package let tokenCount: Int
+
+    init(space: HotSpace, _ path: MatchedPath) {
+        self.space = space
+        pages = path.pages
+        deepest = path.deepest
+        tokenCount = path.tokenCount
+    }
+
+    deinit {
+        if deepest != RadixNode.none { space.tier.unpin(deepest) }
+    }
+
+    /// Pages that the prefix touches; the last may be a tail, or be matched in part.
+    package var pageCount: Int { pages.count }
+
+    /// Whether nothing was found.
+    package var isEmpty: Bool { pages.isEmpty }
+
+    /// The prefix hash of page `page`, from 0. When the last page was matched in part, its hash is that of all its
+    /// tokens.
+    package func hash(of page: Int) -> PrefixHash { self[page].hash }
+
+    /// Tokens of page `page` that belong to the prefix.
+    package func matchedTokens(of page: Int) -> Int {
+        min(storedTokens(of: page), tokenCount - page * space.layout.pageSize)
+    }
+
+    /// Tokens that page `page` has; for the last page perhaps more than were matched.
+    package func storedTokens(of page: Int) -> Int { Int(self[page].tokenCount) }
+
+    /// Matches that page `page` had been part of when this one was made, this one included.
+    package func hits(of page: Int) -> Int { Int(self[page].hits) }
+
+    /// The bytes of page `page`: in one piece, planes of `pageSize` tokens. Valid while the lease lives.
+    package func source(_ page: Int) -> PageSource { space.record.source(self[page].slot) }
+
+    /// Copies the first `tokens` tokens of page `page` to `target`, which must have room for them.
+    package func copy(page: Int, tokens: Int, to target: PageTarget) {
+        precondition(tokens >= 0 && tokens <= storedTokens(of: page), "page \(page) has fewer tokens")
+        precondition(tokens == space.layout.pageSize || space.layout.isDivisible, "an opaque page can't be cut")
+        target.copy(tokens: tokens, from: source(page), space.layout)
+    }
+
+    /// Ends the lease now; the compiler rejects any later use.
+    package consuming func release() {}
+
+    private subscript(page: Int) -> MatchedPage {
+        precondition(page >= 0 && page < pages.count, "page \(page) is not in this lease")
+        return pages[pages.count - 1 - page]
+    }
+}

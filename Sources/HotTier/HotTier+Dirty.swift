@@ -1,0 +1,61 @@
+// What the cold tier must still get.
+
+package import KVFormat
+internal import Threads
+
+extension HotTier {
+    /// Whether the page with `hash` is here.
+    package func holds(_ hash: PrefixHash) -> Bool {
+        mutex.withLock { state.tree.page(hash) != RadixNode.none }
+    }
+
+    /// Pins the page with `hash`, so that another thread can read it later; nil when it is not here.
+    package func retain(_ hash: PrefixHash) -> HotPin? {
+        mutex.withLock {
+            let node = state.tree.page(hash)
+            return node == RadixNode.none ? nil : pinned(node)
+        }
+    }
+
+    /// Records that the cold tier has committed the page with `hash`; nothing happens when it is not here.
+    package func markStored(_ hash: PrefixHash) {
+        mutex.withLock {
+            let node = state.tree.page(hash)
+            guard node != RadixNode.none else { return }
+            state.tree.nodes[Int(node)].isStored = true
+            state.refresh(node)
+        }
+    }
+
+    /// Pins the pages that the cold tier does not have, each before those that follow it.
+    ///
+    /// - Parameter limit: pages at most; those nearest to the roots come first.
+    /// - Complexity: one look at each page, under the mutex.
+    package func dirtyPages(limit: Int = .max) -> [HotPin] {
+        mutex.withLock {
+            state.tree.dirtyNodes().prefix(limit).map { pinned($0) }
+        }
+    }
+
+    /// Pins what the cold tier lacks of the path to `hash`: the page itself and the pages before it, the first page
+    /// first. Empty when the cold tier has them all, or the page is not here.
+    package func dirtyPath(to hash: PrefixHash) -> [HotPin] {
+        mutex.withLock {
+            var path: [HotPin] = []
+            var node = state.tree.page(hash)
+            while node != RadixNode.none && state.tree.nodes[Int(node)].isPage {
+                if !state.tree.nodes[Int(node)].isStored { path.append(pinned(node)) }
+                node = state.tree.nodes[Int(node)].parent
+            }
+            return path.reversed()
+        }
+    }
+}
+
+extension RadixTree {
+    /// The pages that the cold tier needs and does not have, by depth. Superseded tails are not worth a write.
+    fileprivate func dirtyNodes() -> [Int32] {
+        let dirty = nodes.indices.filter { nodes[$0].isPage && !nodes[$0].isStored && !nodes[$0].isSuperseded }
+        return dirty.sorted { nodes[$0].depth < nodes[$1].depth }.map(Int32.init)
+    }
+}

@@ -1,0 +1,57 @@
+// Making room: the loop round the mutex.
+
+internal import KVFormat
+internal import Threads
+
+extension HotTier {
+    /// Pages offered to the spill closure for one insert. A closure that only queues frees nothing at once; without a
+    /// bound, one insert would push the whole tier into its queue.
+    static let offersPerInsert = 16
+
+    /// A slot for a page of `space`; nil when nothing more can be evicted.
+    func makeRoom(in space: SpaceRecord) -> Int32? {
+        for offers in 0... {
+            let step = mutex.withLock {
+                state.makeRoom(in: space.pool, offersUnstored: spillBeforeEvict != nil)
+            }
+            switch step {
+            case .slot(let slot): return slot
+            case .none: return nil
+            case .offer(let node):
+                // Adopted first, so that the pin is given back in either case.
+                let pin = mutex.withLock { adopt(node) }
+                guard offers < Self.offersPerInsert else { return nil }
+                offer(pin, node)
+            }
+        }
+        return nil
+    }
+
+    // The pin must outlast the mark: without one, another thread could evict the page and give its node to another.
+    private func offer(_ pin: HotPin, _ node: Int32) {
+        guard let spillBeforeEvict else { return }
+        let isTakenOver = spillBeforeEvict(pin)
+        withExtendedLifetime(pin) {
+            mutex.withLock {
+                if isTakenOver {
+                    state.counters.handedOver += 1
+                } else {
+                    state.tree.nodes[Int(node)].isDroppable = true
+                }
+            }
+        }
+    }
+
+    /// A pin object for `node`, which has been pinned for it. Called under the mutex.
+    func adopt(_ node: Int32) -> HotPin {
+        let page = state.tree.nodes[Int(node)]
+        let parent = state.tree.nodes[Int(page.parent)]
+        return HotPin(tier: self, record: state.tree.spaces[Int(page.space)], node: node, page, parentHash: parent.hash)
+    }
+
+    /// A new pin on `node`. Called under the mutex.
+    func pinned(_ node: Int32) -> HotPin {
+        state.pin(node)
+        return adopt(node)
+    }
+}

@@ -1,0 +1,50 @@
+// Address space from the system, in which memory appears when it is touched and goes when it is discarded.
+
+internal import Glibc
+internal import KVFormat
+
+/// A range of zeroed, private, anonymous memory that no file and no other process sees.
+///
+/// Reserving costs no memory: the system gives pages at the first touch, huge ones where it can. The addresses stay the
+/// same for life, so that readers need no lock to find them. Thread-safe as far as its users agree on who writes where.
+@safe
+final class Reservation: @unchecked Sendable {
+    // Unchecked: two constants; who may write which bytes is the page arena's business.
+    private let mapping: UnsafeMutableRawPointer
+    private let mappedBytes: Int
+
+    /// The first byte, aligned to `hugePage`.
+    let base: UnsafeMutableRawPointer
+
+    /// The size of a huge page on the platforms that have them; a multiple of every base page size.
+    static let hugePage = 2 << 20
+
+    /// Reserves `byteCount` bytes, or one huge page when that is more.
+    ///
+    /// - Throws: `StoreError.system` when the system has no address space left, or the user's limit on it is passed.
+    init(byteCount: Int) throws(StoreError) {
+        // One huge page more than asked for, so that the base can be moved to a boundary.
+        let size = max(byteCount, Self.hugePage) + Self.hugePage
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        let address = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, flags, -1, 0)
+        guard let address = unsafe address, Int(bitPattern: address) != -1 else {
+            throw .system(call: "mmap", errno: errno)
+        }
+        unsafe mapping = address
+        mappedBytes = size
+        unsafe base = address.alignedUp(toMultipleOf: Self.hugePage)
+        // Advice only: without huge pages everything works, at the price of more TLB misses.
+        unsafe _ = madvise(base, max(byteCount, Self.hugePage), MADV_HUGEPAGE)
+    }
+
+    deinit {
+        unsafe _ = munmap(mapping, mappedBytes)
+    }
+
+    /// Gives the memory behind `byteCount` bytes at `offset` back to the system; they read as zero afterwards. Both are
+    /// multiples of the system's page size.
+    func discard(offset: Int, byteCount: Int) {
+        let status = unsafe madvise(base + offset, byteCount, MADV_DONTNEED)
+        precondition(status == 0, "madvise refused to discard a slot: error number \(errno)")
+    }
+}

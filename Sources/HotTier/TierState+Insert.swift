@@ -1,0 +1,77 @@
+// Adding a page: the two steps of an insert that need the mutex. Between them the bytes are copied without it.
+
+internal import KVFormat
+
+/// What an insert may do next.
+enum InsertStep {
+    /// The page is not there; this node, the one before it, is pinned now.
+    case copy(parent: Int32)
+    /// The insert is over.
+    case done(InsertOutcome)
+}
+
+extension TierState {
+    /// Looks for the page that is to be inserted, and pins its parent when it is missing.
+    mutating func beginInsert(_ page: NewPage, in space: SpaceRecord) -> InsertStep {
+        let parent = tree.node(page.parent, in: space)
+        guard parent != RadixNode.none, tree.nodes[Int(parent)].depth == page.pageIndex - 1,
+            parent == space.rootNode || Int(tree.nodes[Int(parent)].tokenCount) == space.layout.pageSize
+        else {
+            counters.orphans += 1
+            return .done(.orphan)
+        }
+        if useExisting(page, after: parent, in: space) { return .done(.alreadyThere) }
+        pin(parent)
+        return .copy(parent: parent)
+    }
+
+    /// Publishes the page whose bytes and token ids lie in `slot`, and takes the pin on `parent` back.
+    mutating func finishInsert(_ page: NewPage, slot: Int32, parent: Int32, in space: SpaceRecord) -> InsertOutcome {
+        slotsInFlight -= 1
+        defer { unpin(parent) }
+        // Another thread may have published the same page meanwhile.
+        if useExisting(page, after: parent, in: space) {
+            arena.give(slot, to: space.pool)
+            return .alreadyThere
+        }
+        let covered = tree.search(after: parent, page.run.span, space.runs).covered
+        var node = RadixNode(
+            hash: page.hash, score: UseScore(firstUse: page.now), parent: parent, depth: page.pageIndex,
+            space: space.index, slot: slot, tokenCount: Int32(page.run.count))
+        node.isStored = page.isStored
+        let added = tree.add(node)
+        refresh(added)
+        counters.inserted += 1
+        if covered != RadixNode.none { supersede(covered) }
+        return .inserted
+    }
+
+    /// Gives up an insert that found no room.
+    mutating func abandonInsert(parent: Int32) {
+        unpin(parent)
+        counters.refused += 1
+    }
+
+    /// Whether a page after `parent` has all token ids of `page` already; if so it counts as used.
+    private mutating func useExisting(_ page: NewPage, after parent: Int32, in space: SpaceRecord) -> Bool {
+        let found = tree.search(after: parent, page.run.span, space.runs)
+        guard found.common == page.run.count else { return false }
+        let node = Int(found.best)
+        tree.nodes[node].score = tree.nodes[node].score.used(at: page.now)
+        if page.isStored && tree.nodes[node].hash == page.hash { tree.nodes[node].isStored = true }
+        refresh(found.best)
+        counters.alreadyThere += 1
+        return true
+    }
+
+    /// A longer page has everything that `tail` has: it goes now, or with its last pin.
+    private mutating func supersede(_ tail: Int32) {
+        guard !tree.nodes[Int(tail)].isSuperseded else { return }
+        counters.superseded += 1
+        if tree.nodes[Int(tail)].isEvictable {
+            drop(tail)
+        } else {
+            tree.nodes[Int(tail)].isSuperseded = true
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// What must hold between any two calls. Tests ask after every change; nothing else does.
+
+internal import KVFormat
+
+extension TierState {
+    /// What is wrong; empty unless there is a bug. Looks at every node, token id and slot, and hashes every page anew.
+    func checkInvariants() -> [String] {
+        var faults = order.checkInvariants()
+        let pages = tree.nodes.indices.map(Int32.init).filter { tree.nodes[Int($0)].isPage }
+        for node in pages {
+            faults += faultsOfPage(node)
+            faults += faultsOfNeighbours(node)
+        }
+        faults += faultsOfEvictionOrder(pages)
+        faults += faultsOfSlots(pages)
+        if pages.count != tree.pageCount { faults.append("\(pages.count) pages, but \(tree.pageCount) are counted") }
+        if tree.index.count != pages.count + tree.spaces.count { faults.append("the hash index has another count") }
+        let reached = tree.spaces.reduce(0) { $0 + tree.subtree(of: $1.rootNode).count - 1 }
+        if reached != pages.count {
+            faults.append("\(reached) of \(pages.count) pages can be reached from their roots")
+        }
+        let pinned = pages.count { tree.nodes[Int($0)].pins > 0 }
+        if pinned != pinnedPages { faults.append("\(pinned) pages are pinned, but \(pinnedPages) are counted") }
+        return faults
+    }
+
+    private func faultsOfPage(_ node: Int32) -> [String] {
+        var faults: [String] = []
+        let page = tree.nodes[Int(node)]
+        let parent = tree.nodes[Int(page.parent)]
+        let space = tree.spaces[Int(page.space)]
+        let run = space.runs.read(page.slot, count: Int(page.tokenCount))
+        if parent.space != page.space { faults.append("page \(node) follows a page of another space") }
+        if parent.depth != page.depth - 1 { faults.append("page \(node) has a wrong depth") }
+        if parent.isPage && Int(parent.tokenCount) != space.layout.pageSize {
+            faults.append("page \(node) follows a tail")
+        }
+        if run.isEmpty || run.count > space.layout.pageSize { faults.append("page \(node) has \(run.count) tokens") }
+        if PrefixHash.page(after: parent.hash, tokens: run[...]) != page.hash {
+            faults.append("page \(node) has token ids that are not those of its hash")
+        }
+        if tree.page(page.hash) != node { faults.append("page \(node) is not found by its hash") }
+        if tree.subtree(of: node).count(where: { tree.nodes[Int($0)].parent == node }) != Int(page.childCount) {
+            faults.append("page \(node) counts its successors wrong")
+        }
+        if page.isSuperseded && page.pins == 0 { faults.append("page \(node) should have gone with its last pin") }
+        if page.pins < 0 { faults.append("page \(node) has \(page.pins) pins") }
+        return faults
+    }
+
+    private func faultsOfNeighbours(_ node: Int32) -> [String] {
+        var faults: [String] = []
+        let page = tree.nodes[Int(node)]
+        for (neighbour, isLeft) in [(page.left, true), (page.right, false)] where neighbour != RadixNode.none {
+            if tree.nodes[Int(neighbour)].parent != page.parent { faults.append("page \(node) has a false neighbour") }
+            if tree.isBefore(neighbour, node) != isLeft { faults.append("page \(node) has neighbours out of order") }
+            if tree.isAbove(neighbour, node) { faults.append("page \(node) stands below what it should be above") }
+        }
+        return faults
+    }
+
+    private func faultsOfEvictionOrder(_ pages: [Int32]) -> [String] {
+        var faults: [String] = []
+        for node in pages {
+            let page = tree.nodes[Int(node)]
+            let expected = page.isEvictable ? EvictionOrder.key(of: page) : nil
+            if order.key(at: node) != expected { faults.append("page \(node) has a wrong place in the eviction order") }
+        }
+        if order.count != pages.count(where: { tree.nodes[Int($0)].isEvictable }) {
+            faults.append("the eviction order has nodes that are no evictable pages")
+        }
+        return faults
+    }
+
+    private func faultsOfSlots(_ pages: [Int32]) -> [String] {
+        var faults: [String] = []
+        for (index, pool) in arena.pools.enumerated() {
+            var seen = Set(pool.free).union(pool.discarded)
+            if seen.count != pool.free.count + pool.discarded.count { faults.append("pool \(index) has a slot twice") }
+            let taken = pages.filter { tree.space(of: $0).pool == index }
+            for node in taken where !seen.insert(tree.nodes[Int(node)].slot).inserted {
+                faults.append("page \(node) shares its slot")
+            }
+            let inFlight = pool.used - taken.count
+            if inFlight < 0 || inFlight > slotsInFlight || seen.count + inFlight != Int(pool.highWater) {
+                faults.append("pool \(index) has lost a slot")
+            }
+        }
+        let used = arena.pools.reduce(0) { $0 + $1.used }
+        if used != pages.count + slotsInFlight { faults.append("\(used) slots in use for \(pages.count) pages") }
+        if arena.residentBytes != arena.pools.reduce(0, { $0 + $1.residentBytes }) {
+            faults.append("the resident bytes are counted wrong")
+        }
+        if arena.residentBytes > arena.capacity { faults.append("the budget is passed") }
+        return faults
+    }
+}

@@ -1,0 +1,77 @@
+// Finding the longest prefix in RAM.
+
+internal import KVFormat
+
+/// One page of a match.
+struct MatchedPage {
+    /// Its prefix hash.
+    var hash: PrefixHash
+    /// Its slot in the pool of the space.
+    var slot: Int32
+    /// Token ids that the page has; for the last page of a match perhaps more than were matched.
+    var tokenCount: Int32
+    /// Matches that it has been part of, this one included.
+    var hits: UInt32
+}
+
+/// What a match found. The deepest page is pinned when there is one.
+struct MatchedPath {
+    /// The pages, the last first.
+    var pages: [MatchedPage] = []
+    /// Tokens of the prefix.
+    var tokenCount = 0
+    /// The node of the last page, or `none`.
+    var deepest = RadixNode.none
+}
+
+extension TierState {
+    /// Finds, marks as used and pins the longest prefix of `tokens`.
+    ///
+    /// Two walks: down by token ids, up by links. One allocation, for the result; none when nothing is found.
+    mutating func match(_ tokens: ArraySlice<TokenID>, in space: SpaceRecord, now: Int64) -> MatchedPath {
+        counters.matches += 1
+        var path = MatchedPath()
+        var node = space.rootNode
+        let pageSize = space.layout.pageSize
+        while path.tokenCount < tokens.count {
+            let start = tokens.startIndex + path.tokenCount
+            let query = tokens[start..<min(start + pageSize, tokens.endIndex)]
+            let found = tree.search(after: node, query.span, space.runs)
+            guard found.common == pageSize || (found.common > 0 && space.layout.isDivisible) else { break }
+            node = found.best
+            path.tokenCount += found.common
+            // A page shared in part ends the walk: what follows it follows other token ids.
+            if found.common < pageSize { break }
+        }
+        guard node != space.rootNode else { return path }
+        path.deepest = node
+        path.pages = use(upwardsFrom: node, now: now)
+        pin(node)
+        counters.matchedPages += path.pages.count
+        counters.matchedTokens += path.tokenCount
+        return path
+    }
+
+    /// Counts one more hit for `node` and all pages before it, and lists them, the last first.
+    private mutating func use(upwardsFrom node: Int32, now: Int64) -> [MatchedPage] {
+        var pages: [MatchedPage] = []
+        pages.reserveCapacity(Int(tree.nodes[Int(node)].depth) + 1)
+        var next = node
+        while tree.nodes[Int(next)].isPage {
+            tree.nodes[Int(next)].use(at: now)
+            let page = tree.nodes[Int(next)]
+            pages.append(MatchedPage(hash: page.hash, slot: page.slot, tokenCount: page.tokenCount, hits: page.hits))
+            next = page.parent
+        }
+        return pages
+    }
+}
+
+extension RadixNode {
+    /// Counts one more hit.
+    fileprivate mutating func use(at now: Int64) {
+        score = score.used(at: now)
+        if hits < UInt32.max { hits += 1 }
+        isDroppable = false
+    }
+}

@@ -1,0 +1,51 @@
+// Making room: one step under the mutex.
+
+internal import KVFormat
+
+/// What making room for one page came to.
+enum RoomStep {
+    /// A slot for the page; it is the caller's alone until the page is published.
+    case slot(Int32)
+    /// This page, now pinned, must be offered to the spill closure, and room be looked for again.
+    case offer(Int32)
+    /// Nothing more can be evicted.
+    case none
+}
+
+extension TierState {
+    /// Takes a slot of pool `pool`, evicting what must go for it.
+    ///
+    /// - Parameter offersUnstored: whether pages that the cold tier does not have are offered for spilling before they
+    ///   go.
+    mutating func makeRoom(in pool: Int, offersUnstored: Bool) -> RoomStep {
+        guard arena.pools[pool].slotBytes <= arena.capacity else { return .none }
+        while true {
+            if let slot = arena.take(from: pool) {
+                slotsInFlight += 1
+                return .slot(slot)
+            }
+            guard let victim = order.first else { return .none }
+            let page = tree.nodes[Int(victim)]
+            if offersUnstored && !page.isStored && !page.isDroppable {
+                pin(victim)
+                return .offer(victim)
+            }
+            drop(victim)
+            counters.evicted += 1
+            if !page.isStored { counters.evictedUnstored += 1 }
+        }
+    }
+
+    /// Takes out `node` and the pages behind it; pinned ones stay, and those before them.
+    ///
+    /// - Returns: the pages taken out.
+    mutating func removeSubtree(of node: Int32) -> Int {
+        var removed = 0
+        for next in tree.subtree(of: node).reversed() where tree.nodes[Int(next)].isEvictable {
+            drop(next)
+            removed += 1
+        }
+        counters.removed += removed
+        return removed
+    }
+}

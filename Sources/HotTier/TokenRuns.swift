@@ -1,0 +1,78 @@
+// The token ids of hot pages: one row of `pageSize` ids for each slot of a pool.
+
+internal import Glibc
+internal import KVFormat
+
+/// How two runs of token ids compare.
+struct RunComparison {
+    /// Token ids that both begin with.
+    var common: Int
+    /// Whether the first comes before the second in lexicographic order; a run comes before those that it begins.
+    var isBefore: Bool
+}
+
+/// Rows of token ids beside the pages, not in them: a walk touches the ids of every page on its way, and rows that lie
+/// a page apart would all fall into the same few cache sets. Not counted against the capacity, reported as
+/// `indexBytes`.
+///
+/// A row is written by the one thread that holds its slot before the page is published, and read afterwards.
+@safe
+final class TokenRuns: @unchecked Sendable {
+    // Unchecked for the reason given at `Reservation`.
+    private let memory: Reservation
+    /// Token ids that a row has room for.
+    let pageSize: Int
+
+    /// Reserves `rows` rows.
+    ///
+    /// - Throws: `StoreError.system` when the system has no address space left.
+    init(rows: Int, pageSize: Int) throws(StoreError) {
+        self.pageSize = pageSize
+        memory = try Reservation(byteCount: rows * pageSize * MemoryLayout<TokenID>.stride)
+    }
+
+    private func row(_ slot: Int32) -> UnsafeMutablePointer<TokenID> {
+        let first = unsafe memory.base.assumingMemoryBound(to: TokenID.self)
+        return unsafe first + Int(slot) * pageSize
+    }
+
+    /// Writes `run`, at most `pageSize` ids, into the row of `slot`.
+    func write(_ run: ArraySlice<TokenID>, to slot: Int32) {
+        precondition(run.count <= pageSize, "a run of \(run.count) token ids in a row of \(pageSize)")
+        unsafe run.withUnsafeBufferPointer { ids in
+            guard let first = ids.baseAddress else { return }
+            unsafe row(slot).update(from: first, count: ids.count)
+        }
+    }
+
+    /// The first `count` ids in the row of `slot`.
+    func read(_ slot: Int32, count: Int) -> [TokenID] {
+        unsafe Array(UnsafeBufferPointer(start: row(slot), count: count))
+    }
+
+    /// Compares `query` with the first `count` ids in the row of `slot`.
+    func compare(_ query: Span<TokenID>, with slot: Int32, count: Int) -> RunComparison {
+        unsafe query.withUnsafeBufferPointer { ids in
+            guard let first = ids.baseAddress else { return RunComparison(common: 0, isBefore: count > 0) }
+            return unsafe Self.compare(first, ids.count, row(slot), count)
+        }
+    }
+
+    /// Compares the first `count` ids of `slot` with the first `otherCount` of `other`.
+    func compare(_ slot: Int32, count: Int, with other: Int32, count otherCount: Int) -> RunComparison {
+        unsafe Self.compare(row(slot), count, row(other), otherCount)
+    }
+
+    private static func compare(
+        _ left: UnsafePointer<TokenID>, _ leftCount: Int, _ right: UnsafePointer<TokenID>, _ rightCount: Int
+    ) -> RunComparison {
+        let shorter = min(leftCount, rightCount)
+        // Most comparisons of a walk are of equal runs, and memcmp is several times faster than the loop.
+        if unsafe memcmp(left, right, shorter * MemoryLayout<TokenID>.stride) == 0 {
+            return RunComparison(common: shorter, isBefore: leftCount < rightCount)
+        }
+        var common = 0
+        while unsafe left[common] == right[common] { common += 1 }
+        return unsafe RunComparison(common: common, isBefore: left[common] < right[common])
+    }
+}

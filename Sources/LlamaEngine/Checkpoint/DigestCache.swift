@@ -1,0 +1,113 @@
+// Digests of large files, remembered by what the file system says of them.
+//
+// An entry is a small file named after its key, the SHA-256 of names and stamps:
+//
+//     offset  bytes  field
+//          0      8  magic, "PFXDGST1"
+//          8     32  key
+//         40     32  digest
+//         72      8  XXH3-64 of bytes 0..<72, little-endian
+//
+// An entry that is damaged, of another owner, writable by others or not a regular file does not count. Entries are written
+// beside and renamed; they are not synced, since a lost one costs time only.
+
+import CHash
+import Glibc
+
+/// A folder of remembered digests.
+struct DigestCache: Sendable {
+    /// Where the entries are.
+    let folder: String
+
+    private static let magic = Array("PFXDGST1".utf8)
+    private static let entryBytes = 80
+    /// A file changed within this time of being hashed could change again without its stamp showing it.
+    private static let settlingNanoseconds: Int64 = 2_000_000_000
+
+    /// The cache of this user: `$XDG_CACHE_HOME` or `~/.cache`, then `prefixstore/digests`; `nil` without a home.
+    static func ofUser() -> DigestCache? {
+        func variable(_ name: String) -> String? {
+            guard let value = unsafe getenv(name) else { return nil }
+            let path = unsafe String(cString: value)
+            return path.hasPrefix("/") ? path : nil
+        }
+        guard let base = variable("XDG_CACHE_HOME") ?? variable("HOME").map({ $0 + "/.cache" }) else { return nil }
+        return DigestCache(folder: base + "/prefixstore/digests")
+    }
+
+    /// Nanoseconds since 1970, by the clock that file times have.
+    static func now() -> Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+
+    /// The key of a list of files: 32 bytes that change with any name or stamp.
+    static func key(of files: [(name: String, file: MappedFile)]) throws(EngineError) -> [UInt8] {
+        var stream = DigestStream(tag: "prefixstore digest cache 1")
+        for (name, file) in files {
+            let stamp = file.stamp
+            stream.append(text: name)
+            for number in [stamp.device, stamp.inode, UInt64(stamp.byteCount)] { stream.append(number: number) }
+            stream.append(number: UInt64(bitPattern: stamp.modifiedNanoseconds))
+            stream.append(number: UInt64(bitPattern: stamp.changedNanoseconds))
+        }
+        return try stream.finish()
+    }
+
+    /// Whether the stamp of `file` stands for its contents: the same now as when it was opened, and not too young.
+    static func mayRemember(_ file: MappedFile, now: Int64) -> Bool {
+        let stamp = file.stamp
+        return FileStamp(path: file.path) == stamp
+            && max(stamp.modifiedNanoseconds, stamp.changedNanoseconds) < now - settlingNanoseconds
+    }
+
+    /// The remembered digest, 32 bytes, or `nil`.
+    func digest(for key: [UInt8]) -> [UInt8]? {
+        let descriptor = unsafe open(path(of: key), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        guard let stamp = try? FileStamp(descriptor: descriptor, path: ""), stamp.isRegularFile,
+            stamp.owner == geteuid(), stamp.mode & 0o022 == 0, stamp.byteCount == Self.entryBytes
+        else { return nil }
+        var entry = [UInt8](repeating: 0, count: Self.entryBytes)
+        guard unsafe read(descriptor, &entry, entry.count) == entry.count else { return nil }
+        let digest = Array(entry[40..<72])
+        return entry == Self.entry(key: key, digest: digest) ? digest : nil
+    }
+
+    /// Remembers `digest`; whatever fails is ignored.
+    func remember(_ digest: [UInt8], for key: [UInt8]) {
+        makeFolder()
+        let target = path(of: key)
+        let temporary = target + ".\(getpid()).\(UInt32.random(in: 0 ... .max))"
+        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { return }
+        let entry = Self.entry(key: key, digest: digest)
+        let written = unsafe write(descriptor, entry, entry.count)
+        guard close(descriptor) == 0, written == entry.count, unsafe rename(temporary, target) == 0 else {
+            unsafe unlink(temporary)
+            return
+        }
+    }
+
+    private static func entry(key: [UInt8], digest: [UInt8]) -> [UInt8] {
+        let body = magic + key + digest
+        let checksum = unsafe body.withUnsafeBytes { unsafe chash_xxh3($0.baseAddress, $0.count, 0) }
+        return body + (0..<8).map { UInt8(truncatingIfNeeded: checksum >> (8 * $0)) }
+    }
+
+    private func path(of key: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef")
+        return folder + "/" + String(key.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    }
+
+    /// Makes the folder and those above it, private to the user.
+    private func makeFolder() {
+        var path = ""
+        for component in folder.split(separator: "/") {
+            path += "/" + component
+            unsafe mkdir(path, 0o700)
+        }
+    }
+}

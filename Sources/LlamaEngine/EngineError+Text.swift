@@ -1,0 +1,82 @@
+// What an `EngineError` says to a person: one sentence for what is wrong, one for what to do.
+
+import Glibc
+
+extension EngineError: CustomStringConvertible {
+    /// What is wrong, in one sentence.
+    public var description: String {
+        switch self {
+        case .missingFile(let path): "The file \(path) does not exist."
+        case .system(let call, let path, let errno):
+            "The call \(call) failed on \(path): \(Self.text(of: errno)) (error \(errno))."
+        case .fileTooLarge(let path, let bytes, let limit):
+            "The file \(path) has \(bytes) bytes, more than the limit of \(limit)."
+        case .notJSON(let file): "The file \(file) is not a JSON object."
+        case .invalidField(let file, let field, let reason): "The field \(field) of \(file) \(reason)."
+        case .shardOutsideFolder(let shard): "The index names the weight file \(shard), which leaves the folder."
+        case .unknownArchitecture(let name): "The architecture \(name) is not implemented."
+        case .unsupportedFeature(let feature): "The checkpoint uses \(feature), which is not implemented."
+        case .missingTensor(let name): "No weight file holds the tensor \(name)."
+        case .wrongShape(let tensor, let found, let expected):
+            "The tensor \(tensor) has the shape \(found), but the configuration implies \(expected)."
+        case .unsupportedElementType(let tensor, let found):
+            "The tensor \(tensor) has elements of type \(found), which is neither BF16, F16 nor F32."
+        case .truncatedFile(let file, let bytes, let needed):
+            "The weight file \(file) has \(bytes) bytes, but its header needs \(needed)."
+        case .malformedHeader(let file, let reason): "The header of the weight file \(file) is broken: \(reason)."
+        case .overlappingTensors(let file, let first, let second):
+            "The tensors \(first) and \(second) of the weight file \(file) overlap."
+        case .unclaimedBytes(let file, let offset):
+            "The weight file \(file) has bytes at data offset \(offset) that belong to no tensor."
+        case .shapeOverflow(let file, let tensor):
+            "The shape of the tensor \(tensor) in \(file) is larger than any memory."
+        case .inconsistentIndex(let tensor, let shard):
+            "The index places the tensor \(tensor) in \(shard), which does not hold it."
+        case .unsupportedTokenizer(let what): "The tokenizer uses \(what), which is not implemented."
+        case .vocabularyTooLarge(let tokenizer, let model):
+            "The tokenizer has \(tokenizer) ids, but the model's embedding has \(model) rows."
+        case .promptEmpty: "The prompt has no token."
+        case .promptTooLong(let tokens, let limit):
+            "The request needs \(tokens) positions, but the limit is \(limit)."
+        case .tokenOutOfVocabulary(let index, let vocabulary):
+            "The token at index \(index) is not below the vocabulary size of \(vocabulary)."
+        case .invalidSampling(let parameter, let reason): "The sampling parameter \(parameter) \(reason)."
+        case .invalidOption(let name, let reason): "The engine's option \(name) is out of bounds: \(reason)."
+        case .kvMemoryTooSmall(let needed, let available):
+            "The KV needs \(needed) bytes, but the engine has \(available)."
+        }
+    }
+
+    /// What the caller can do about it, in one sentence.
+    public var remedy: String {
+        switch self {
+        case .missingFile:
+            "Give the folder of a complete Hugging Face checkpoint: config.json and safetensors, tokenizer.json for text."
+        case .system: "Check that the file can be read by this user and that the disk is sound, then retry."
+        case .fileTooLarge, .notJSON, .malformedHeader, .overlappingTensors, .unclaimedBytes, .shapeOverflow:
+            "Download the file again, or write it anew with the safetensors library."
+        case .truncatedFile: "Download the file again: the copy is incomplete."
+        case .invalidField: "Correct the field, or take the file from the original checkpoint."
+        case .shardOutsideFolder: "Put every weight file beside the index and name it without a folder."
+        case .unknownArchitecture: "Use a Llama, Mistral, Qwen2 or Qwen3 checkpoint."
+        case .unsupportedFeature: "Use a checkpoint without it, or one that was converted to plain weights."
+        case .missingTensor, .wrongShape, .inconsistentIndex:
+            "Take config.json and all weight files from the same checkpoint."
+        case .unsupportedElementType: "Convert the checkpoint to bf16, fp16 or fp32 weights."
+        case .unsupportedTokenizer: "Tokenize elsewhere and give token ids instead of text."
+        case .vocabularyTooLarge: "Take tokenizer.json and the weights from the same checkpoint."
+        case .promptEmpty: "Give at least one token."
+        case .promptTooLong: "Shorten the prompt or ask for fewer new tokens."
+        case .tokenOutOfVocabulary: "Use the tokenizer that belongs to the checkpoint."
+        case .invalidSampling: "Correct the parameter; temperature 0 means greedy."
+        case .invalidOption: "Choose a value within the bounds."
+        case .kvMemoryTooSmall: "Raise `kvMemory`, or ask for fewer new tokens."
+        }
+    }
+
+    /// The system's words for an error number.
+    private static func text(of number: Int32) -> String {
+        guard let text = unsafe strerror(number) else { return "unknown error" }
+        return unsafe String(cString: text)
+    }
+}

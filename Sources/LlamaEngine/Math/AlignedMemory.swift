@@ -1,0 +1,57 @@
+// Memory for weights, activations and KV pages.
+
+import Glibc
+
+/// A block of memory that begins at a 64-byte border, zero at first. Its owner decides who may touch it when.
+@safe
+final class AlignedMemory: @unchecked Sendable {
+    // Unchecked: the class only owns the block; `Transformer` and `PagePool` keep concurrent writes apart.
+    let base: UnsafeMutableRawPointer
+    /// Size in bytes.
+    let byteCount: Int
+
+    /// From this size on a block gets huge pages: a core reads weights half as fast through 4 KiB pages.
+    private static let hugePageThreshold = 8 << 20
+    private static let hugePage = 2 << 20
+
+    /// Reserves `byteCount` bytes. Large blocks take no physical memory until they are touched.
+    init(byteCount: Int) {
+        let size = max(byteCount, 64)
+        let isLarge = size >= Self.hugePageThreshold
+        unsafe base = .allocate(byteCount: size, alignment: isLarge ? Self.hugePage : 64)
+        self.byteCount = size
+        if isLarge {
+            // Advice only: without huge pages everything works, more slowly.
+            _ = unsafe madvise(base, size, MADV_HUGEPAGE)
+        } else {
+            unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+        }
+    }
+
+    /// Room for `count` floats.
+    convenience init(floats count: Int) { self.init(byteCount: count * MemoryLayout<Float>.size) }
+
+    /// The block as floats.
+    var floats: UnsafeMutablePointer<Float> { unsafe base.assumingMemoryBound(to: Float.self) }
+
+    deinit { unsafe base.deallocate() }
+}
+
+/// A row-major matrix of activations: one row a token, rows `stride` floats apart.
+@safe
+struct Activations {
+    private let memory: AlignedMemory
+    /// Floats from one row to the next: the width rounded up to whole panels.
+    let stride: Int
+
+    /// Room for `rows` rows of `width` floats.
+    init(rows: Int, width: Int) {
+        stride = WeightMatrix.paddedToPanels(width)
+        memory = AlignedMemory(floats: rows * stride)
+        // A large block is not zeroed by its constructor, and products read whole padded rows.
+        unsafe memory.base.initializeMemory(as: UInt8.self, repeating: 0, count: memory.byteCount)
+    }
+
+    /// The address of row `row`.
+    func row(_ row: Int) -> UnsafeMutablePointer<Float> { unsafe memory.floats + row * stride }
+}

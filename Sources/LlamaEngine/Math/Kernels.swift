@@ -1,0 +1,36 @@
+// The C kernels of this process, under Swift names.
+
+import CEngine
+
+/// Element types that weights and KV pages can have.
+typealias Element = ce_element
+
+/// The build of the kernels that this CPU runs; the same for the whole life of the process.
+@safe
+struct Kernels: @unchecked Sendable {
+    // Unchecked: a table of functions that is constant for the life of the process.
+    let table: UnsafePointer<ce_kernels>
+
+    /// The build that the CPU and the environment variable `PFX_CPU` select.
+    static let current: Kernels = unsafe Kernels(table: ce_kernels_get())
+
+    /// The build called `name`, or nil when this CPU cannot run it.
+    static func named(_ name: String) -> Kernels? {
+        guard let table = unsafe ce_kernels_named(name) else { return nil }
+        return unsafe Kernels(table: table)
+    }
+
+    /// `avx512`, `avx2` or `portable`.
+    var name: String { unsafe String(cString: table.pointee.name) }
+}
+
+extension TensorElementType {
+    /// The kernels' name for the type.
+    var kernelElement: Element {
+        switch self {
+        case .bf16: CE_BF16
+        case .fp16: CE_FP16
+        case .fp32: CE_FP32
+        }
+    }
+}

@@ -1,0 +1,39 @@
+// The engine's threads, from Swift.
+
+import CEngine
+
+/// A fixed number of threads that share the tasks of one call at a time; the caller is one of them.
+@safe
+final class WorkerPool: @unchecked Sendable {
+    // Unchecked: the pool's own state is atomic; `run` is called by one thread at a time, the engine's.
+    private let pool: OpaquePointer
+    /// Threads, the caller's included.
+    let threadCount: Int
+
+    /// Starts `threads` - 1 threads; fewer when the system refuses one, which costs speed and nothing else.
+    init(threads: Int) {
+        guard let pool = unsafe ce_pool_create(threads) else { preconditionFailure("out of memory") }
+        unsafe self.pool = pool
+        threadCount = threads
+    }
+
+    /// Calls `body(task, thread)` for each task below `count`, on several threads, and returns when all are done.
+    ///
+    /// Which thread (0 to `threadCount` - 1) runs which task is left to chance, so no result may depend on it.
+    func run(_ count: Int, _ body: (Int, Int) -> Void) {
+        typealias Body = (Int, Int) -> Void
+        withoutActuallyEscaping(body) { body in
+            var body = body
+            unsafe withUnsafeMutablePointer(to: &body) { pointer in
+                unsafe ce_pool_run(
+                    pool, count,
+                    { context, task, thread in
+                        guard let context = unsafe context else { return }
+                        unsafe context.assumingMemoryBound(to: Body.self).pointee(task, thread)
+                    }, pointer)
+            }
+        }
+    }
+
+    deinit { unsafe ce_pool_destroy(pool) }
+}

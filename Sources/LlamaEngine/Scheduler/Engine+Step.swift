@@ -1,0 +1,126 @@
+// One forward pass: what goes into it, and what follows from it.
+
+import KVFormat
+
+extension Engine {
+    /// Computes one batch: a token for every sequence that replies, and as much of the prompts as fits.
+    ///
+    /// - Parameters:
+    ///   - onToken: called with the request's name and the token, for each token chosen.
+    ///   - onFinish: called for each request that ended, also by `cancel`.
+    public func step(onToken: (String, UInt32) -> Void, onFinish: (GenerationResult) -> Void) {
+        admit()
+        let batch = plan()
+        if !batch.isEmpty { compute(batch, onToken) }
+        while !finished.isEmpty { onFinish(finished.removeFirst()) }
+    }
+
+    /// The sequences of the next pass and how many tokens of each: replies first, then prompts in their order.
+    private func plan() -> [(sequence: Sequence, count: Int)] {
+        var room = options.maxBatchTokens
+        var counts: [Int] = running.map { $0.remaining == 1 ? 1 : 0 }
+        room -= counts.reduce(0, +)
+        for (index, sequence) in running.enumerated() where counts[index] == 0 && room > 0 {
+            counts[index] = min(room, sequence.remaining)
+            room -= counts[index]
+        }
+        return zip(running, counts).filter { $0.1 > 0 }.map { (sequence: $0.0, count: $0.1) }
+    }
+
+    private func compute(_ batch: [(sequence: Sequence, count: Int)], _ onToken: (String, UInt32) -> Void) {
+        let began = clock.now
+        let segments = batch.map { sequence, count in
+            extendPages(sequence, to: sequence.computed + count)
+            let wantsToken = count == sequence.remaining && sequence.request.maxNewTokens > 0
+            return Segment(
+                tokens: sequence.tokens[sequence.computed..<sequence.computed + count], position: sequence.computed,
+                pages: sequence.pages, logits: wantsToken ? count - 1..<count : 0..<0)
+        }
+        let logits = transformer.forward(ForwardBatch(segments, pageSize: layout.pageSize))
+        recordPrefill(batch, began.duration(to: clock.now))
+
+        var row = 0
+        for (sequence, count) in batch {
+            let wantsToken = count == sequence.remaining && sequence.request.maxNewTokens > 0
+            defer { row += wantsToken ? 1 : 0 }
+            // A callback may have cancelled a request while its tokens were being computed.
+            guard running.contains(where: { $0 === sequence }) else { continue }
+            let wasPrompt = sequence.computed < sequence.request.tokens.count
+            sequence.computed += count
+            if wasPrompt && sequence.computed == sequence.request.tokens.count {
+                finishPrefill(sequence)
+            } else {
+                publishWholePages(sequence)
+            }
+            if wantsToken { take(sequence.sampler.next(logits: logits[row]), sequence, onToken) }
+        }
+    }
+
+    private func extendPages(_ sequence: Sequence, to count: Int) {
+        while sequence.pages.count * layout.pageSize < count {
+            guard let page = pool.take() else { preconditionFailure("admission keeps a page for every token") }
+            sequence.pages.append(page)
+        }
+    }
+
+    /// The rate of computing prompts: the share of the pass that they had.
+    private func recordPrefill(_ batch: [(sequence: Sequence, count: Int)], _ duration: Duration) {
+        let all = batch.reduce(0) { $0 + $1.count }
+        let prompts = batch.reduce(0) { $0 + ($1.count > 1 ? $1.count : 0) }
+        guard prompts > 0 else { return }
+        let nanoseconds = duration.seconds * 1e9 * Double(prompts) / Double(all)
+        cache?.recordPrefill(tokens: prompts, nanoseconds: UInt64(nanoseconds))
+    }
+
+    /// Appends a chosen token, or ends the reply.
+    private func take(_ token: UInt32, _ sequence: Sequence, _ onToken: (String, UInt32) -> Void) {
+        if sequence.timeToFirstToken == nil {
+            sequence.timeToFirstToken = sequence.admitted.duration(to: clock.now).seconds
+        }
+        guard !sequence.request.stopTokens.contains(token) else { return end(sequence, .stop) }
+        sequence.tokens.append(token)
+        onToken(sequence.request.id, token)
+        // The callback may have cancelled the request.
+        guard running.contains(where: { $0 === sequence }) else { return }
+        if sequence.reply.count >= sequence.request.maxNewTokens {
+            end(sequence, .length)
+        } else if sequence.tokens.count >= config.maxPositions {
+            end(sequence, .contextFull)
+        }
+    }
+
+    /// The whole prompt is computed: its pages, the last one too, go into the cache.
+    func finishPrefill(_ sequence: Sequence) {
+        sequence.prefillSeconds = sequence.started.duration(to: clock.now).seconds
+        // From the first page on: pages that the cache holds cost a look-up, and those it has dropped meanwhile come back.
+        sequence.published = 0
+        publish(sequence)
+        if sequence.request.maxNewTokens == 0 { end(sequence, .length) }
+    }
+
+    /// Takes a sequence out of the batch.
+    func end(_ sequence: Sequence, _ reason: FinishReason) {
+        publish(sequence)
+        running.removeAll { $0 === sequence }
+        finished.append(sequence.result(reason))
+    }
+
+    private func publishWholePages(_ sequence: Sequence) {
+        let whole = sequence.computed / layout.pageSize
+        guard let cache, whole > sequence.published else { return }
+        cache.insert(
+            Array(sequence.tokens[..<(whole * layout.pageSize)]), fromPage: sequence.published,
+            pages: sequence.pages[sequence.published..<whole].map(\.source))
+        sequence.published = whole
+    }
+
+    /// Hands everything that is computed and not yet in the cache to it, the tail included.
+    private func publish(_ sequence: Sequence) {
+        guard let cache, sequence.computed > sequence.published * layout.pageSize else { return }
+        let pages = (sequence.computed + layout.pageSize - 1) / layout.pageSize
+        cache.insert(
+            Array(sequence.tokens[..<sequence.computed]), fromPage: sequence.published,
+            pages: sequence.pages[sequence.published..<pages].map(\.source))
+        sequence.published = sequence.computed / layout.pageSize
+    }
+}

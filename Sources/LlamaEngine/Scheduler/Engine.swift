@@ -1,0 +1,144 @@
+// The reference engine: many prompts at once over one model, with pages shared and stored.
+
+public import KVFormat
+
+/// Runs requests through a model: continuous batching, prompts in chunks, KV reused from a store and between requests.
+///
+/// Results do not depend on what runs side by side, nor on what was reused: the same request gives the same tokens. One
+/// thread drives an engine; a call from another thread at the same time is a mistake. Callbacks run on that thread and may
+/// call `cancel` and `submit`.
+public final class Engine {
+    /// The model's shape.
+    public let config: ModelConfig
+    /// Shape of the KV pages.
+    public let layout: KVLayout
+    /// The options in force.
+    public let options: EngineOptions
+
+    let transformer: Transformer
+    let pool: PagePool
+    let cache: (any PrefixCache)?
+    let clock = ContinuousClock()
+
+    var waiting: [WaitingRequest] = []
+    var running: [Sequence] = []
+    var finished: [GenerationResult] = []
+
+    /// An engine for the model in `checkpoint`, without a store: pages are shared between running requests only.
+    ///
+    /// - Throws: `EngineError` for a checkpoint, or an option, that the engine cannot work with.
+    /// - Complexity: reads and packs all weights.
+    public convenience init(checkpoint: Checkpoint, options: EngineOptions = EngineOptions()) throws(EngineError) {
+        try self.init(checkpoint: checkpoint, options: options, cache: nil)
+    }
+
+    init(checkpoint: Checkpoint, options: EngineOptions, cache: (any PrefixCache)?) throws(EngineError) {
+        try options.check()
+        let layout = try Self.layout(checkpoint, options)
+        config = checkpoint.config
+        self.layout = layout
+        self.options = options
+        self.cache = cache
+        pool = PagePool(layout: layout, byteCount: options.kvMemory)
+        guard pool.capacity > 0 else {
+            throw .kvMemoryTooSmall(needed: layout.bytesPerPage, available: options.kvMemory)
+        }
+        transformer = try Transformer(
+            checkpoint: checkpoint, layout: layout, maxRows: options.maxBatchTokens,
+            pool: WorkerPool(threads: options.threads))
+    }
+
+    /// Which build of the kernels computes: `avx512`, `avx2` or `portable`.
+    public var kernelBuild: String { transformer.kernels.name }
+
+    /// Whether no request waits or runs.
+    public var isIdle: Bool { waiting.isEmpty && running.isEmpty && finished.isEmpty }
+
+    /// Queues a request.
+    ///
+    /// - Throws: `EngineError` when it can never run: an empty or too long prompt, a token outside the vocabulary,
+    ///   more KV than `kvMemory`. Other requests are not touched by that.
+    public func submit(_ request: GenerationRequest) throws(EngineError) {
+        try check(request)
+        waiting.append(WaitingRequest(request, submitted: clock.now))
+    }
+
+    /// Ends a request; its result says `cancelled` and holds the tokens so far. An unknown `id` is ignored.
+    public func cancel(_ id: String) {
+        if let index = waiting.firstIndex(where: { $0.request.id == id }) {
+            let entry = waiting.remove(at: index)
+            let sequence = Sequence(
+                entry, prefix: ReusedPrefix(), pageLimit: 0, pageSize: layout.pageSize, started: clock.now)
+            finished.append(sequence.result(.cancelled))
+        } else if let sequence = running.first(where: { $0.request.id == id }) {
+            end(sequence, .cancelled)
+        }
+    }
+
+    /// Submits `requests` and works until the engine is idle.
+    ///
+    /// - Parameters:
+    ///   - onToken: called with the request's name and each token of a reply, as it is chosen.
+    ///   - onFinish: called once a request, with its result or the reason why it was refused.
+    public func run(
+        _ requests: [GenerationRequest], onToken: (String, UInt32) -> Void = { _, _ in },
+        onFinish: (String, Result<GenerationResult, EngineError>) -> Void
+    ) {
+        for request in requests {
+            do throws(EngineError) {
+                try submit(request)
+            } catch {
+                onFinish(request.id, .failure(error))
+            }
+        }
+        while !isIdle {
+            step(onToken: onToken) { onFinish($0.id, .success($0)) }
+        }
+    }
+
+    /// Computes a prompt and stores its KV; generates nothing.
+    ///
+    /// - Throws: `EngineError` when the prompt cannot run. Requests that were submitted before go on meanwhile and end
+    ///   unseen; call it on an idle engine.
+    public func prefill(_ tokens: [UInt32]) throws(EngineError) -> GenerationResult {
+        precondition(isIdle, "prefill needs an idle engine")
+        try submit(GenerationRequest(id: "", tokens: tokens, maxNewTokens: 0))
+        var result: GenerationResult?
+        while !isIdle { step(onToken: { _, _ in }, onFinish: { result = $0 }) }
+        guard let result else { preconditionFailure("a request ends with a result") }
+        return result
+    }
+
+    /// The layout of the KV of `checkpoint` under `options`.
+    static func layout(_ checkpoint: Checkpoint, _ options: EngineOptions) throws(EngineError) -> KVLayout {
+        let config = checkpoint.config
+        do throws(StoreError) {
+            return try KVLayout(
+                layers: config.layerCount, kvHeads: config.kvHeadCount, headDimension: config.headDimension,
+                element: options.kvElement ?? checkpoint.kvElement, pageSize: options.pageSize)
+        } catch {
+            throw .unsupportedFeature("a KV layout that does not fit a store: \(error)")
+        }
+    }
+
+    private func check(_ request: GenerationRequest) throws(EngineError) {
+        let count = request.tokens.count
+        guard count > 0 else { throw .promptEmpty }
+        guard count < config.maxPositions else { throw .promptTooLong(tokens: count + 1, limit: config.maxPositions) }
+        if let index = request.tokens.firstIndex(where: { $0 >= config.vocabularySize }) {
+            throw .tokenOutOfVocabulary(index: index, vocabulary: config.vocabularySize)
+        }
+        let needed = pageLimit(request)
+        guard needed <= pool.capacity else {
+            throw .kvMemoryTooSmall(needed: needed * layout.bytesPerPage, available: options.kvMemory)
+        }
+    }
+
+    /// Pages that the request fills at most; the last token that it may generate needs no KV.
+    func pageLimit(_ request: GenerationRequest) -> Int {
+        let count = request.tokens.count
+        let room = config.maxPositions - count
+        let tokens = count + max(0, min(request.maxNewTokens, room) - 1)
+        return (tokens + layout.pageSize - 1) / layout.pageSize
+    }
+}

@@ -1,0 +1,28 @@
+// Numbers that many threads add to.
+
+internal import Synchronization
+
+/// The counters that PrefixStore keeps itself; the tiers keep theirs.
+struct Counters: Sendable {
+    let matches = Counter()
+    let requestedTokens = Counter()
+    let hotTokens = Counter()
+    let coldTokens = Counter()
+    let loadedBytes = Counter()
+    let loadNanoseconds = Counter()
+    let savedNanoseconds = Counter()
+    let insertedPages = Counter()
+}
+
+/// A number that many threads add to. Relaxed: nothing is ordered by it.
+final class Counter: Sendable {
+    private let number = Atomic<UInt64>(0)
+
+    /// The sum so far.
+    var value: UInt64 { number.load(ordering: .relaxed) }
+
+    func add(_ amount: UInt64) { number.add(amount, ordering: .relaxed) }
+
+    /// Replaces the number; of two threads that do so at once, one is lost.
+    func set(_ value: UInt64) { number.store(value, ordering: .relaxed) }
+}

@@ -1,0 +1,40 @@
+// What a match found: how far, and which tier holds what.
+
+internal import ColdTier
+internal import HotTier
+
+/// The longest stored prefix of a sequence. It leases the hot pages it found: none of them is evicted while it lives. Cold
+/// pages are found again when they are loaded; one that has gone by then shortens the load.
+public struct Match: ~Copyable {
+    let lease: HotMatch
+    /// Whole hot pages, and the partly shared one when the match ends in it.
+    let hotPages: Int
+    let cold: [ColdPage]
+    let pageSize: Int
+    /// The sequence that was asked for.
+    let tokens: [TokenID]
+
+    /// Tokens found.
+    public let tokenCount: Int
+    /// Tokens of them that are in RAM.
+    public let hotTokens: Int
+    /// Tokens of them that are only on disk.
+    public var coldTokens: Int { tokenCount - hotTokens }
+    /// Pages found. Page `i` holds the tokens from `i * pageSize` to `min((i + 1) * pageSize, tokenCount)`.
+    public var pageCount: Int { hotPages + cold.count }
+    /// Whether nothing was found.
+    public var isEmpty: Bool { tokenCount == 0 }
+
+    init(lease: consuming HotMatch, hotPages: Int, hotTokens: Int, cold: [ColdPage], pageSize: Int, tokens: [TokenID]) {
+        self.lease = lease
+        self.hotPages = hotPages
+        self.hotTokens = hotTokens
+        self.cold = cold
+        self.pageSize = pageSize
+        self.tokens = tokens
+        tokenCount = hotTokens + cold.reduce(0) { $0 + $1.matchedTokens }
+    }
+
+    /// Tokens of the match in page `page`.
+    func tokens(inPage page: Int) -> Int { min(pageSize, tokenCount - page * pageSize) }
+}

@@ -1,0 +1,64 @@
+// A space: the pages of one model identity.
+
+internal import HotTier
+
+/// All pages that engines of one identity share. Made by `Store.space(_:)`; thread-safe. It keeps its store open.
+public final class Space: Sendable {
+    /// The hash from which the space's prefix hashes are chained.
+    public var root: PrefixHash { state.root }
+    /// Shape of a page.
+    public var layout: KVLayout { state.layout }
+
+    let store: Store
+    let state: SpaceState
+    var hot: HotSpace { state.hot }
+
+    init(_ state: SpaceState, of store: Store) {
+        self.state = state
+        self.store = store
+    }
+
+    /// The prefix hashes of all whole pages of `tokens`.
+    public func prefixHashes(_ tokens: [TokenID]) -> [PrefixHash] {
+        let whole = tokens.count / layout.pageSize * layout.pageSize
+        return PrefixHash.chain(from: root, tokens: tokens[..<whole], pageSize: layout.pageSize)
+    }
+
+    /// The prefix hash of all of `tokens`: of its tail, or of its last whole page. The root when there are none.
+    public func prefixHash(_ tokens: [TokenID]) -> PrefixHash {
+        PrefixHash.chain(from: root, tokens: tokens[...], pageSize: layout.pageSize).last ?? root
+    }
+
+    /// Tells the store how long the engine took to prefill `tokens` tokens, so that it can say what loading saves.
+    public func recordPrefill(tokens: Int, nanoseconds: UInt64) {
+        guard tokens > 0, nanoseconds > 0 else { return }
+        let sample = max(1, nanoseconds / UInt64(tokens))
+        let rate = state.prefillNanosecondsPerToken
+        let old = rate.value
+        // A race between two reports loses one of them, which an average bears.
+        rate.set(old == 0 ? sample : (3 * old + sample) / 4)
+    }
+
+    /// The engine's measured prefill time of one token in nanoseconds; nil until `recordPrefill` was called.
+    public var prefillTimePerToken: UInt64? {
+        let time = state.prefillNanosecondsPerToken.value
+        return time == 0 ? nil : time
+    }
+
+    /// Refuses token ids that no sequence can have.
+    func check(_ tokens: [TokenID]) throws(StoreError) {
+        guard !tokens.isEmpty, tokens.count <= Limits.tokens else { throw .invalidTokens(count: tokens.count) }
+        try store.checkOpen()
+    }
+}
+
+/// What a store keeps of an open space. It does not know its store, so that a store nobody uses any more can end.
+final class SpaceState: Sendable {
+    let hot: HotSpace
+    var root: PrefixHash { hot.root }
+    var layout: KVLayout { hot.layout }
+    /// Nanoseconds of prefill a token, a moving average; 0 until the engine has reported one.
+    let prefillNanosecondsPerToken = Counter()
+
+    init(_ hot: HotSpace) { self.hot = hot }
+}

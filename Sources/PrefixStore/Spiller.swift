@@ -1,0 +1,70 @@
+// Which pages go down to the cold tier, and when: the write policies.
+
+internal import ColdTier
+internal import HotTier
+internal import Threads
+
+/// Hands hot pages to the spill writer, each behind its ancestors that are not stored yet: a page without its parent could
+/// never be found on disk. Thread-safe.
+final class Spiller: Sendable {
+    private let writer: SpillWriter
+    private let policy: WritePolicy
+    // The tier calls the spiller when it evicts, so the spiller must not keep the tier alive.
+    private let tier = Guarded(WeakTier())
+
+    private struct WeakTier { weak var tier: HotTier? }
+
+    init(_ writer: SpillWriter, _ policy: WritePolicy) {
+        self.writer = writer
+        self.policy = policy
+    }
+
+    /// Begins to serve `hot`.
+    func serve(_ hot: HotTier) { tier.withLock { $0.tier = hot } }
+
+    /// Queues what the cold tier lacks of the path to a page.
+    func spill(pathTo hash: PrefixHash) {
+        guard let hot = tier.withLock({ $0.tier }) else { return }
+        for pin in hot.dirtyPath(to: hash) { _ = enqueue(pin, for: hot) }
+    }
+
+    /// Queues every page that is only in RAM, parents first; under `afterHits` there is no such duty.
+    func spillDirtyPages() {
+        if case .afterHits = policy { return }
+        guard let hot = tier.withLock({ $0.tier }) else { return }
+        for pin in hot.dirtyPages() { _ = enqueue(pin, for: hot) }
+    }
+
+    /// A page that is about to leave RAM: in write-back mode it goes to disk instead of being lost.
+    ///
+    /// - Returns: true when the page was queued; it stays in RAM until it is written.
+    func takeOver(_ pin: HotPin) -> Bool {
+        guard policy == .writeBack, let hot = tier.withLock({ $0.tier }) else { return false }
+        let path = hot.dirtyPath(to: pin.hash)
+        return path.reduce(true) { $0 && enqueue($1, for: hot) }
+    }
+
+    /// The pin keeps the page's bytes until they are written. A page that could not be written stays dirty: the next flush
+    /// tries it again.
+    private func enqueue(_ pin: HotPin, for hot: HotTier) -> Bool {
+        let hash = pin.hash
+        let job = SpillJob(
+            hash: hash, parent: pin.parentHash, root: pin.root, firstToken: pin.firstToken, tokens: pin.tokens,
+            layout: pin.layout, now: Clock.wallMilliseconds(), uses: 1, source: pin.source, keepAlive: pin,
+            onDone: { [weak hot] outcome in
+                if outcome == .stored || outcome == .alreadyThere { hot?.markStored(hash) }
+            })
+        return writer.enqueue(job) == .queued
+    }
+}
+
+extension Space {
+    /// Queues the pages of a match that have now been used often enough. The path to a page covers all pages before it.
+    func spillAfterHits(_ lease: borrowing HotMatch) {
+        guard case .afterHits(let threshold) = store.options.writePolicy else { return }
+        for page in (0..<lease.pageCount).reversed() where lease.hits(of: page) >= threshold {
+            store.spiller.spill(pathTo: lease.hash(of: page))
+            return
+        }
+    }
+}

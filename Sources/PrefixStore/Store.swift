@@ -1,0 +1,112 @@
+// A store: one folder, both tiers, and the thread that writes.
+
+internal import ColdTier
+internal import HotTier
+internal import Threads
+
+/// A persistent prefix cache: one folder that any number of processes on a host open at once.
+///
+/// ```swift
+/// let store = try Store(at: "kv", options: StoreOptions(quota: .gibibytes(50)))
+/// let space = try store.space(identity)
+/// let match = try space.match(tokens)
+/// let loaded = space.load(match, into: targets)          // prefill the rest: tokens[loaded.tokens...]
+/// try space.insert(tokens, fromPage: loaded.tokens / 64, pages: sources)
+/// try store.flush()                                      // now it survives a power cut
+/// ```
+///
+/// One object a process and folder: a second one is refused, because it would break LMDB's locks. Thread-safe. A process that
+/// forks must open its store after the fork.
+public final class Store: Sendable {
+    /// The options that the store was opened with.
+    public let options: StoreOptions
+    /// The store's folder.
+    public let path: String
+
+    let cold: ColdTier
+    let hot: HotTier
+    let writer: SpillWriter
+    let spiller: Spiller
+    let counters = Counters()
+    private let spaces = Guarded<[PrefixHash: SpaceState]>([:])
+    private let life = Guarded<Life>(.open)
+
+    private enum Life { case open, closed }
+
+    /// Opens the store in the folder `path`, and creates it when the folder is missing or empty.
+    ///
+    /// - Throws: `StoreError`; nothing is changed then, and nothing stays open.
+    public init(at path: String, options: StoreOptions = StoreOptions()) throws(StoreError) {
+        try options.validate()
+        self.options = options
+        self.path = path
+        let cold = try ColdTier(
+            path: path,
+            options: ColdOptions(quota: options.quota, opening: .createIfMissing))
+        self.cold = cold
+        writer = SpillWriter(
+            into: cold, codec: options.codec,
+            options: SpillOptions(queueCapacity: options.queueCapacity, whenFull: options.whenQueueFull))
+        let spiller = Spiller(writer, options.writePolicy)
+        self.spiller = spiller
+        do throws(StoreError) {
+            hot = try HotTier(capacity: options.hotCapacity, spillBeforeEvict: { spiller.takeOver($0) })
+        } catch {
+            cold.close()
+            throw error
+        }
+        spiller.serve(hot)
+    }
+
+    /// The space of `identity`: all pages that engines of this identity share. The first call registers it in the folder.
+    public func space(_ identity: ModelIdentity) throws(StoreError) -> Space {
+        try checkOpen()
+        let descriptor = identity.descriptor
+        let root = descriptor.root
+        if let known = spaceState(root) { return Space(known, of: self) }
+        try cold.open(space: descriptor)
+        let hotSpace = try hot.space(root: root, layout: identity.layout)
+        let state = spaces.withLock { spaces in
+            if let known = spaces[root] { return known }
+            let state = SpaceState(hotSpace)
+            spaces[root] = state
+            return state
+        }
+        return Space(state, of: self)
+    }
+
+    /// Waits until every page inserted so far is on disk and synced, pages that could not be written before included; after
+    /// `afterHits` only those that were used often enough. What this call returned for survives a kill and a power cut.
+    ///
+    /// - Throws: the error that kept a page from being written since the last call. The pages stay usable in RAM.
+    public func flush() throws(StoreError) {
+        try checkOpen()
+        spiller.spillDirtyPages()
+        try writer.flush()
+        try cold.flushTouches()
+    }
+
+    /// Writes what waits to be written, stops the writer and closes the folder. Later calls throw `.closed`; calling it twice
+    /// does no harm. A store that is dropped without it loses what waits, and nothing else.
+    public func close() throws(StoreError) {
+        let wasOpen = life.withLock { life in
+            defer { life = .closed }
+            return life == .open
+        }
+        guard wasOpen else { return }
+        spiller.spillDirtyPages()
+        defer { cold.close() }
+        try writer.close()
+        try cold.flushTouches()
+    }
+
+    deinit { try? close() }
+
+    /// The space with this root, if this process has opened it.
+    func spaceState(_ root: PrefixHash) -> SpaceState? { spaces.withLock { $0[root] } }
+
+    /// Refuses calls after `close()`.
+    func checkOpen() throws(StoreError) {
+        guard life.withLock({ $0 == .open }) else { throw .closed }
+    }
+}

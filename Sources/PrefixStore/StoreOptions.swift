@@ -1,0 +1,58 @@
+// How a store is opened.
+
+/// When an inserted page is written to the cold tier.
+public enum WritePolicy: Hashable, Sendable {
+    /// On insert, in the background. A crash loses at most what the spill queue holds.
+    case writeThrough
+    /// When the hot tier evicts it, on `flush()` and on `close()`. Least disk traffic; a crash loses what is only in RAM.
+    case writeBack
+    /// When it has been matched this many times, and on `close()` never: prefixes that are used once never reach the disk.
+    case afterHits(Int)
+}
+
+/// How a store is opened. The defaults suit an engine on a machine of its own.
+public struct StoreOptions: Hashable, Sendable {
+    /// The largest number of bytes on disk, whoever writes: all processes share it. The file itself stays within 1.35 times.
+    public var quota: ByteCount
+    /// The size of this process's hot tier in RAM. Zero: no page is kept in RAM.
+    public var hotCapacity: ByteCount
+    /// When pages are written to the cold tier.
+    public var writePolicy: WritePolicy
+    /// How pages are encoded.
+    public var codec: StoreCodec
+    /// Bytes of pages that may wait to be written.
+    public var queueCapacity: ByteCount
+    /// What happens when that many wait.
+    public var whenQueueFull: WhenQueueFull
+    /// Whether a page loaded from the cold tier is kept in the hot tier.
+    public var promotes: Bool
+
+    /// Options with the given values.
+    public init(
+        quota: ByteCount = .gibibytes(20), hotCapacity: ByteCount = .mebibytes(512),
+        writePolicy: WritePolicy = .writeThrough,
+        codec: StoreCodec = .zstd, queueCapacity: ByteCount = .mebibytes(256), whenQueueFull: WhenQueueFull = .wait,
+        promotes: Bool = true
+    ) {
+        self.quota = quota
+        self.hotCapacity = hotCapacity
+        self.writePolicy = writePolicy
+        self.codec = codec
+        self.queueCapacity = queueCapacity
+        self.whenQueueFull = whenQueueFull
+        self.promotes = promotes
+    }
+
+    /// Refuses what cannot work before anything is opened.
+    func validate() throws(StoreError) {
+        guard quota >= Self.smallestQuota else { throw .invalidOption("the quota is below \(Self.smallestQuota)") }
+        guard quota <= .gibibytes(1 << 14) else { throw .invalidOption("the quota is above 16384 GiB") }
+        guard hotCapacity <= .gibibytes(1 << 12) else { throw .invalidOption("the hot tier is above 4096 GiB") }
+        if case .afterHits(let hits) = writePolicy, hits < 1 {
+            throw .invalidOption("a page cannot be written after \(hits) hits")
+        }
+    }
+
+    /// LMDB's own tables and the pages waiting for reuse need room beside the first page.
+    public static let smallestQuota = ByteCount.mebibytes(4)
+}

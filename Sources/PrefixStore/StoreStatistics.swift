@@ -1,0 +1,69 @@
+// What a store has done since this process opened it.
+
+internal import ColdTier
+internal import HotTier
+
+/// What a store has done since this process opened it, for metrics and for the summary of a batch.
+public struct StoreStatistics: Hashable, Sendable {
+    /// Calls of `match`.
+    public var matches: UInt64 = 0
+    /// Token ids given to `match`.
+    public var requestedTokens: UInt64 = 0
+    /// Tokens that came from the hot tier.
+    public var hotTokens: UInt64 = 0
+    /// Tokens that came from the cold tier.
+    public var coldTokens: UInt64 = 0
+    /// Bytes of pages loaded into callers' memory.
+    public var loadedBytes: UInt64 = 0
+    /// Nanoseconds spent in loading them.
+    public var loadNanoseconds: UInt64 = 0
+    /// Prefill time that loading saved: loaded tokens at the engine's measured prefill rate, less the time of loading. Zero
+    /// until the engine has reported a prefill.
+    public var savedNanoseconds: UInt64 = 0
+    /// Pages that `insert` took into the hot tier.
+    public var insertedPages: UInt64 = 0
+    /// Pages written to the cold tier.
+    public var spilledPages: UInt64 = 0
+    /// Bytes of those pages before encoding.
+    public var spilledBytes: UInt64 = 0
+    /// Bytes of those pages after encoding.
+    public var storedBytes: UInt64 = 0
+    /// Pages that were not written because the queue was full, or because writing failed.
+    public var droppedPages: UInt64 = 0
+    /// Pages evicted from the hot tier.
+    public var hotEvictions: UInt64 = 0
+    /// Bytes in use of the hot tier.
+    public var hotBytes: UInt64 = 0
+    /// Damaged pages that were met, each of them a miss.
+    public var damagedPages: UInt64 = 0
+
+    /// Tokens that came from either tier, of those asked for; 0 when nothing was asked for.
+    public var hitRate: Double {
+        requestedTokens == 0 ? 0 : Double(hotTokens + coldTokens) / Double(requestedTokens)
+    }
+}
+
+extension Store {
+    /// What this process has done with the store so far. Each number is exact; together they are no snapshot.
+    public var statistics: StoreStatistics {
+        var all = StoreStatistics()
+        all.matches = counters.matches.value
+        all.requestedTokens = counters.requestedTokens.value
+        all.hotTokens = counters.hotTokens.value
+        all.coldTokens = counters.coldTokens.value
+        all.loadedBytes = counters.loadedBytes.value
+        all.loadNanoseconds = counters.loadNanoseconds.value
+        all.savedNanoseconds = counters.savedNanoseconds.value
+        all.insertedPages = counters.insertedPages.value
+        let spilled = writer.statistics
+        all.spilledPages = spilled.spilledPages
+        all.spilledBytes = spilled.rawBytes
+        all.storedBytes = spilled.storedBytes
+        all.droppedPages = spilled.droppedPages + spilled.failedPages
+        let ram = hot.statistics
+        all.hotEvictions = UInt64(ram.evicted)
+        all.hotBytes = ram.usedBytes.value
+        all.damagedPages = UInt64(cold.damagedPages)
+        return all
+    }
+}

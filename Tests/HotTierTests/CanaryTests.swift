@@ -1,0 +1,68 @@
+// The checks, checked: each breaks the tier on purpose and must see it.
+
+import KVFormat
+import Testing
+
+@testable import HotTier
+
+@Suite("The invariant check")
+struct CanaryTests {
+    /// A tier with five pages in two branches, sound.
+    private func sound() throws -> Fixture {
+        let fixture = try Fixture(pages: 8)
+        fixture.insert(Array(1...12))
+        fixture.insert(Array(1...4) + Array(50...57))
+        #expect(fixture.tier.checkInvariants() == [])
+        return fixture
+    }
+
+    @Test("sees each kind of damage to a node", arguments: 0..<9)
+    func damagedNode(kind: Int) throws {
+        let fixture = try sound()
+        let hash = fixture.hashes(Array(1...12))[kind == 2 || kind == 6 ? 0 : 2]
+        let node = Int(fixture.tier.state.tree.page(hash))
+        switch kind {
+        case 0: fixture.tier.state.tree.nodes[node].depth += 1
+        case 1: fixture.tier.state.tree.nodes[node].pins += 1
+        case 2: fixture.tier.state.tree.nodes[node].childCount += 1
+        case 3: fixture.tier.state.tree.nodes[node].score = UseScore(milliseconds: 77)
+        case 4: fixture.tier.state.tree.nodes[node].slot = 0
+        case 5: fixture.tier.state.tree.nodes[node].hash = .sha256([1])
+        case 6: fixture.tier.state.tree.nodes[node].children = RadixNode.none
+        case 7: fixture.tier.state.tree.nodes[node].tokenCount = 3
+        default: fixture.tier.state.tree.nodes[node].pins = -1
+        }
+        #expect(fixture.tier.checkInvariants() != [])
+    }
+
+    @Test("sees a lost slot")
+    func lostSlot() throws {
+        let fixture = try sound()
+        _ = fixture.tier.state.arena.take(from: 0)
+        #expect(fixture.tier.checkInvariants() != [])
+    }
+
+    @Test("sees a page that was forgotten in the eviction order")
+    func forgottenLeaf() throws {
+        let fixture = try sound()
+        fixture.tier.state.order.remove(try #require(fixture.tier.state.order.first))
+        #expect(fixture.tier.checkInvariants() != [])
+    }
+
+    @Test("sees token ids that changed behind the tree's back")
+    func changedTokens() throws {
+        let fixture = try sound()
+        fixture.space.record.runs.write([9, 9], to: 3)
+        #expect(fixture.tier.checkInvariants() != [])
+    }
+
+    @Test("is not the only one: a flipped byte in a page is seen by the byte check")
+    func flippedByte() throws {
+        let fixture = try sound()
+        let tokens: [TokenID] = Array(1...12)
+        let slot = fixture.tier.state.tree.nodes[Int(fixture.tier.state.tree.page(fixture.hashes(tokens)[1]))].slot
+        let address = fixture.space.record.target(slot)
+        unsafe address.address(ofPlane: 1, fixture.layout).storeBytes(of: 0xA5A5_5A5A, as: UInt32.self)
+        #expect(fixture.look(at: fixture.space.match(tokens, now: 0), tokens).wrongPages == [1])
+    }
+}

@@ -1,0 +1,132 @@
+import KVFormat
+import Testing
+
+@testable import HotTier
+
+@Suite("Eviction")
+struct EvictionTests {
+    @Test("takes the leaf that was used least, and never an inner page")
+    func leafFirst() throws {
+        let fixture = try Fixture(pages: 4)
+        fixture.insert(Array(1...12), now: 0)
+        fixture.insert([50, 51, 52, 53], now: 1_000)
+        #expect(fixture.insert([60, 61, 62, 63], now: 2_000) == [.inserted])
+        #expect(fixture.matched(Array(1...12), now: 2_001) == 8)
+        #expect(fixture.matched([50, 51, 52, 53], now: 2_002) == 4)
+        #expect(fixture.tier.statistics.evicted == 1)
+        #expect(fixture.tier.checkInvariants() == [])
+    }
+
+    @Test("spares a page with many hits for a while, against newer ones used once")
+    func frequency() throws {
+        let fixture = try Fixture(pages: 2)
+        fixture.insert([1, 1, 1, 1], now: 0)
+        for now in 1...8 { #expect(fixture.matched([1, 1, 1, 1], now: Int64(now)) == 4) }
+        for scan in TokenID(10)..<30 {
+            #expect(fixture.insert([scan, 0, 0, 0], now: Int64(scan) * 1_000) == [.inserted])
+        }
+        #expect(fixture.matched([1, 1, 1, 1], now: 40_000) == 4)
+        // After some half-lives its hits have faded.
+        let later = 100 * UseScore.halfLife
+        for scan in TokenID(10)..<30 { fixture.insert([scan, 1, 0, 0], now: later + Int64(scan) * 1_000) }
+        #expect(fixture.matched([1, 1, 1, 1], now: later + 40_000) == 0)
+    }
+
+    @Test("goes across the spaces of the tier")
+    func acrossSpaces() throws {
+        let fixture = try Fixture(pages: 2)
+        let other = try Fixture(in: fixture.tier, name: "another space")
+        fixture.insert([1, 2, 3, 4], now: 0)
+        other.insert([1, 2, 3, 4], now: 10)
+        other.insert([5, 6, 7, 8], now: 20)
+        #expect(fixture.matched([1, 2, 3, 4]) == 0)
+        #expect(other.matched([1, 2, 3, 4]) == 4)
+    }
+
+    @Test("leaves leased pages and those before them, and refuses the insert instead")
+    func leased() throws {
+        let fixture = try Fixture(pages: 2)
+        fixture.insert(Array(1...8), now: 0)
+        do {
+            let match = fixture.space.match(Array(1...8), now: 1)
+            #expect(fixture.tier.statistics.pinnedPages == 1)
+            #expect(fixture.insert([9, 9, 9, 9], now: 2) == [.noRoom])
+            let sight = fixture.look(at: match, Array(1...8))
+            #expect(sight.tokenCount == 8)
+            #expect(sight.wrongPages == [])
+        }
+        #expect(fixture.tier.statistics.pinnedPages == 0)
+        #expect(fixture.insert([9, 9, 9, 9], now: 2) == [.inserted])
+        #expect(fixture.matched(Array(1...8), now: 3) == 4)
+    }
+
+    @Test("never takes the page behind which the insert goes")
+    func parentStays() throws {
+        let fixture = try Fixture(pages: 2)
+        #expect(fixture.insert(Array(1...12), now: 0) == [.inserted, .inserted, .noRoom])
+        #expect(fixture.matched(Array(1...12)) == 8)
+        #expect(fixture.tier.statistics.pinnedPages == 0)
+    }
+
+    @Test("prefers a stored page to one of about the same use that would have to be written first")
+    func storedFirst() throws {
+        let fixture = try Fixture(pages: 2)
+        fixture.insert([1, 1, 1, 1], now: 0, isStored: false)
+        fixture.insert([2, 2, 2, 2], now: 1_000, isStored: true)
+        fixture.insert([3, 3, 3, 3], now: 2_000, isStored: true)
+        #expect(fixture.matched([1, 1, 1, 1], now: 3_000) == 4)
+        #expect(fixture.matched([2, 2, 2, 2], now: 3_000) == 0)
+    }
+
+    @Test("drops a page that nobody stored when there is no spill closure, and counts it")
+    func unstored() throws {
+        let fixture = try Fixture(pages: 1)
+        fixture.insert([1, 1, 1, 1], isStored: false)
+        fixture.insert([2, 2, 2, 2], isStored: false)
+        #expect(fixture.tier.statistics.evicted == 1)
+        #expect(fixture.tier.statistics.evictedUnstored == 1)
+    }
+}
+
+@Suite("The budget")
+struct BudgetTests {
+    @Test("is shared by pages of different sizes, whose free memory goes back to the system")
+    func differentSizes() throws {
+        let tier = try HotTier(capacity: ByteCount(UInt64(8 * Fixture.slotBytes)))
+        let small = try Fixture(in: tier)
+        // 64 tokens of 96 bytes: two slots' worth.
+        let large = try Fixture(in: tier, name: "large", layout: Fixture.layout(pageSize: 64))
+        for run in TokenID(0)..<8 { small.insert([run, 0, 0, 0], now: Int64(run)) }
+        #expect(tier.statistics.residentBytes == tier.statistics.capacity)
+        #expect(large.insert(Array(1...64), now: 100) == [.inserted])
+        #expect(tier.statistics.pages == 7)
+        #expect(tier.statistics.residentBytes <= tier.statistics.capacity)
+        #expect(large.matched(Array(1...64)) == 64)
+        for run in TokenID(0)..<8 { small.insert([run, 1, 0, 0], now: 2 * UseScore.halfLife + Int64(run)) }
+        #expect(tier.statistics.pages == 8)
+        #expect(large.matched(Array(1...64)) == 0)
+        for run in TokenID(0)..<8 { #expect(small.matched([run, 1, 0, 0]) == 4) }
+        #expect(tier.checkInvariants() == [])
+    }
+
+    @Test("is shared by spaces with the same page, which share slots as well")
+    func samePool() throws {
+        let tier = try HotTier(capacity: ByteCount(UInt64(2 * Fixture.slotBytes)))
+        let (left, right) = (try Fixture(in: tier, name: "left"), try Fixture(in: tier, name: "right"))
+        left.insert(Array(1...8))
+        right.insert(Array(1...8))
+        #expect(tier.statistics.usedBytes == tier.statistics.capacity)
+        #expect(tier.state.arena.pools.count == 1)
+    }
+
+    @Test("counts memory that is free in a pool until it is given back")
+    func freeMemoryCounts() throws {
+        let fixture = try Fixture(pages: 4)
+        fixture.insert(Array(1...16))
+        #expect(fixture.tier.removeAll() == 4)
+        let statistics = fixture.tier.statistics
+        #expect(statistics.usedBytes == .zero)
+        #expect(statistics.residentBytes == statistics.capacity)
+        #expect(statistics.indexBytes > .zero)
+    }
+}
