@@ -11,20 +11,56 @@ typedef struct {
     float *queries, *out, *top, *total, *transposed, *values, *scores;
 } workspace;
 
-static void key_page(const ce_attention *b, const workspace *w, size_t page, size_t count) {
-    const size_t width = b->element == CE_FP32 ? 4 : 2, stride = b->kv_heads * b->head_dim * width;
-    const uint8_t *base = (const uint8_t *)b->pages[page];
+#define INTERLEAVE_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define INTERLEAVE_HIGH(a, b)                                                                                        \
+    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+
+// Sixteen vectors to their columns: four perfect shuffles of all 256 elements.
+INLINE void transpose(v16 rows[CE_LANES]) {
+    UNROLL for (int round = 0; round < 4; round++) {
+        v16 next[CE_LANES];
+        UNROLL for (int i = 0; i < 8; i++) {
+            next[2 * i] = INTERLEAVE_LOW(rows[i], rows[i + 8]);
+            next[2 * i + 1] = INTERLEAVE_HIGH(rows[i], rows[i + 8]);
+        }
+        UNROLL for (int i = 0; i < CE_LANES; i++) rows[i] = next[i];
+    }
+}
+
+// The page's first `count` keys to columns of `transposed`, its values to rows of `values`.
+INLINE void page_in(const ce_attention *b, const workspace *w, const uint8_t *base, size_t count, ce_element element) {
+    const size_t width = element == CE_FP32 ? 4 : 2, stride = b->kv_heads * b->head_dim * width;
     const uint8_t *keys = base + b->key_offset + b->kv_head * b->head_dim * width;
     const uint8_t *values = base + b->value_offset + b->kv_head * b->head_dim * width;
-    for (size_t first = 0; first < count; first += 8) {
-        // Eight keys at a time, so that the transposing stores of one group fall into the same cache lines.
-        float rows[8][CE_LANES * 32];
-        size_t some = count - first < 8 ? count - first : 8;
-        for (size_t t = 0; t < some; t++) widen(keys + (first + t) * stride, b->element, rows[t], b->head_dim);
-        for (size_t d = 0; d < b->head_dim; d++)
-            for (size_t t = 0; t < some; t++) w->transposed[d * w->keys + first + t] = rows[t][d];
+    const size_t whole = b->head_dim / CE_LANES * CE_LANES;
+    for (size_t first = 0; first < count; first += CE_LANES) {
+        for (size_t d = 0; d < whole; d += CE_LANES) {
+            v16 block[CE_LANES];
+            UNROLL for (size_t t = 0; t < CE_LANES; t++)
+                // The last group repeats its last key: columns past `count` are never used.
+                block[t] = widen_lanes(keys + (first + t < count ? first + t : count - 1) * stride, element, d);
+            transpose(block);
+            UNROLL for (size_t i = 0; i < CE_LANES; i++) store(w->transposed + (d + i) * w->keys + first, block[i]);
+        }
     }
-    for (size_t t = 0; t < count; t++) widen(values + t * stride, b->element, w->values + t * w->depth, b->head_dim);
+    for (size_t t = 0; t < count; t++) {
+        for (size_t d = 0; d < whole; d += CE_LANES)
+            store(w->values + t * w->depth + d, widen_lanes(values + t * stride, element, d));
+        for (size_t d = whole; d < b->head_dim; d++) {
+            widen(keys + t * stride + d * width, element, w->transposed + d * w->keys + t, 1);
+            widen(values + t * stride + d * width, element, w->values + t * w->depth + d, 1);
+        }
+    }
+}
+
+static void key_page(const ce_attention *b, const workspace *w, size_t page, size_t count) {
+    const uint8_t *base = (const uint8_t *)b->pages[page];
+    if (b->element == CE_BF16)
+        page_in(b, w, base, count, CE_BF16);
+    else if (b->element == CE_FP16)
+        page_in(b, w, base, count, CE_FP16);
+    else
+        page_in(b, w, base, count, CE_FP32);
 }
 
 // Turns a row of scores into weights, and rescales what the row has summed up so far. The row sees the

@@ -58,8 +58,7 @@ private struct MatchWalk {
     mutating func run(_ transaction: borrowing ReadTransaction) throws(LMDBError) {
         while wanted.count == layout.pageSize {
             let hash = PrefixHash.page(after: parent, tokens: wanted)
-            guard try transaction.has(tables.nodes, hash.bytes) else { break }
-            // A page that is there but may not be used: another child may still share its first tokens.
+            // Where it is not there, or may not be used, another child may still share its first tokens.
             guard let node = try usable(hash, transaction), node.tokens.elementsEqual(wanted) else { break }
             append(hash, node, matched: node.tokens.count)
             parent = hash

@@ -71,6 +71,7 @@ extension ColdTier {
     ) throws(LMDBError) -> PutReport.Outcome {
         if try transaction.has(tables.pages, page.hash.bytes), try transaction.node(page.hash, tables).record != nil {
             try session.touch(page.hash, Touch(uses: 1, lastUse: page.now), &transaction)
+            session.spared.insert(page.hash)
             return .present
         }
         guard let layout = try session.space(page.root, &transaction)?.descriptor.layout else { return .orphan }

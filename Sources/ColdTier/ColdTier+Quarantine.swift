@@ -48,8 +48,9 @@ extension ColdTier {
         return false
     }
 
-    /// Whether a page's record has the right key, shape and checksums.
+    /// Whether the value of a page has the length of a slot, and its record the right key, shape and checksums.
     static func isSound(_ bytes: RawSpan, _ hash: PrefixHash, _ layout: KVLayout, tokens: Int) -> Bool {
+        guard SlotSize.isSlot(bytes.byteCount) else { return false }
         do throws(RecordDamage) {
             try RecordView(bytes, key: hash, layout: layout, tokens: tokens).verify()
             return true

@@ -1,12 +1,12 @@
 // Failures of LMDB in the words of the store.
 
 internal import Glibc
-internal import KVFormat
-internal import LMDB
+package import KVFormat
+package import LMDB
 
 extension StoreError {
     /// The store's word for a failure of LMDB in the folder `path`.
-    init(_ error: LMDBError, path: String, options: ColdOptions) {
+    package init(_ error: LMDBError, path: String, options: ColdOptions) {
         switch error {
         case .alreadyOpen: self = .alreadyOpen(path: path)
         case .notAFolder: self = .notAFolder(path: path)

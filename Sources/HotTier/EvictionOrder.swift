@@ -11,7 +11,7 @@
 // - A page that the cold tier does not have yet counts as used twice as much (one half-life more): its eviction costs a write first,
 //   or a prefill later where another costs a read. It is no absolute preference, or pages just promoted from the cold tier would
 //   always go before old ones that were never stored.
-// - A tail that a longer page has superseded goes first: nothing is lost with it.
+// - A tail that a longer page has superseded is not weighed at all: it goes at once, or with its last pin.
 
 internal import KVFormat
 
@@ -32,7 +32,6 @@ struct EvictionOrder {
 
     /// The key of a page: milliseconds, as in `UseScore`.
     static func key(of page: RadixNode) -> Int64 {
-        if page.isSuperseded { return Int64.min }
         let mustBeSpilled = !page.isStored && !page.isDroppable
         return page.score.milliseconds + (mustBeSpilled ? UseScore.halfLife : 0)
     }

@@ -42,7 +42,7 @@ struct RadixNode {
     var isStored = false
     /// Whether the page was offered for spilling and refused, so that eviction need not ask again.
     var isDroppable = false
-    /// Whether a longer page has everything that this tail has.
+    /// Whether a longer page has everything that this tail has, so that it goes with its last pin.
     var isSuperseded = false
 
     /// Whether this is a page, and not a space's root or a node out of use.

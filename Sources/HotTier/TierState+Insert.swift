@@ -42,7 +42,7 @@ extension TierState {
         let added = tree.add(node)
         refresh(added)
         counters.inserted += 1
-        if covered != RadixNode.none && !tree.nodes[Int(covered)].isSuperseded { supersede(covered) }
+        if covered != RadixNode.none { supersede(covered) }
         return .inserted
     }
 
@@ -64,14 +64,14 @@ extension TierState {
         return true
     }
 
-    /// A longer page has everything that `tail` has: it goes now, or first when its pins are gone.
+    /// A longer page has everything that `tail` has: it goes now, or with its last pin.
     private mutating func supersede(_ tail: Int32) {
+        guard !tree.nodes[Int(tail)].isSuperseded else { return }
         counters.superseded += 1
         if tree.nodes[Int(tail)].isEvictable {
             drop(tail)
         } else {
             tree.nodes[Int(tail)].isSuperseded = true
-            refresh(tail)
         }
     }
 }

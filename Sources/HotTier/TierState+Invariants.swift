@@ -43,6 +43,7 @@ extension TierState {
         if tree.subtree(of: node).count(where: { tree.nodes[Int($0)].parent == node }) != Int(page.childCount) {
             faults.append("page \(node) counts its successors wrong")
         }
+        if page.isSuperseded && page.pins == 0 { faults.append("page \(node) should have gone with its last pin") }
         if page.pins < 0 { faults.append("page \(node) has \(page.pins) pins") }
         return faults
     }

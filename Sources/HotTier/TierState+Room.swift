@@ -25,13 +25,13 @@ extension TierState {
             }
             guard let victim = order.first else { return .none }
             let page = tree.nodes[Int(victim)]
-            if offersUnstored && !page.isStored && !page.isDroppable && !page.isSuperseded {
+            if offersUnstored && !page.isStored && !page.isDroppable {
                 pin(victim)
                 return .offer(victim)
             }
             drop(victim)
             counters.evicted += 1
-            if !page.isStored && !page.isSuperseded { counters.evictedUnstored += 1 }
+            if !page.isStored { counters.evictedUnstored += 1 }
         }
     }
 

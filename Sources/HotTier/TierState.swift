@@ -34,7 +34,11 @@ struct TierState {
         tree.nodes[Int(node)].pins -= 1
         guard tree.nodes[Int(node)].pins == 0 else { return }
         if tree.nodes[Int(node)].isPage { pinnedPages -= 1 }
-        refresh(node)
+        if tree.nodes[Int(node)].isSuperseded {
+            drop(node)
+        } else {
+            refresh(node)
+        }
     }
 
     /// Puts `node` where it belongs in the eviction order, after any change to it.

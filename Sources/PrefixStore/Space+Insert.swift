@@ -67,6 +67,7 @@ extension Space {
     ) -> Bool {
         if case .afterHits = store.options.writePolicy { return false }
         if (try? store.cold.contains(hash)) == true { return false }
+        store.spiller.spill(pathTo: parent)
         let start = page * layout.pageSize
         let copy = PageCopy(source, tokens: tokens.count - start, layout)
         let job = SpillJob(

@@ -3,7 +3,8 @@
 import Foundation
 
 enum RandomCheckpoint {
-    private static let hidden = 256, layers = 6, heads = 4, kvHeads = 2, headDimension = 64, width = 704, vocabulary = 4096
+    private static let hidden = 256, layers = 6, heads = 4, kvHeads = 2, headDimension = 64, width = 704,
+        vocabulary = 4096
 
     /// Writes it into a new temporary folder.
     static func write() throws -> String {
@@ -22,7 +23,9 @@ enum RandomCheckpoint {
     }
 
     private static func weights() throws -> Data {
-        var tensors: [(String, [Int])] = [("model.embed_tokens.weight", [vocabulary, hidden]), ("model.norm.weight", [hidden])]
+        var tensors: [(String, [Int])] = [
+            ("model.embed_tokens.weight", [vocabulary, hidden]), ("model.norm.weight", [hidden]),
+        ]
         for layer in 0..<layers {
             let prefix = "model.layers.\(layer)."
             tensors += [

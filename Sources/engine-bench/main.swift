@@ -23,7 +23,8 @@ let products = PlainProducts(checkpoint.config, tokens: count, threads: argument
 var best = (engine: Measure.worst, products: Measure.worst, attention: Measure.worst)
 for round in 0..<arguments.rounds {
     let tokens = (0..<count).map { UInt32(($0 * 31 + round * 17) % checkpoint.config.vocabularySize) }
-    best.engine.improve(Measure.of { engine.run([GenerationRequest(id: "", tokens: tokens, maxNewTokens: 1)]) { _, _ in } })
+    best.engine.improve(
+        Measure.of { engine.run([GenerationRequest(id: "", tokens: tokens, maxNewTokens: 1)]) { _, _ in } })
     best.products.improve(Measure.of { products.projections() })
     best.attention.improve(Measure.of { products.attention() })
 }

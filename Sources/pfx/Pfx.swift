@@ -1,6 +1,43 @@
+// The program `pfx`: the root command and how it ends.
+//
+// Exit statuses, the same for every command (docs/operations.md explains each):
+//
+//      0  done
+//      1  it ran, but something was not found, or not all of it could be done
+//      2  `verify` found damage
+//     64  the command line is wrong
+//     65  input is not what it should be: a prompt, a checkpoint, a tokenizer
+//     66  a file or folder that was named does not exist
+//     69  the store cannot be used: not a store, another version, permissions, open elsewhere in this process
+//     70  a mistake of this program; please report it
+//     73  the disk or the quota is full, or output cannot be written
+//     74  the system refused to read or write
+
 internal import ArgumentParser
 
 @main
 struct Pfx: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Work with a PrefixStore.")
+    static let configuration = CommandConfiguration(
+        abstract: "Keep the attention KV of prompt prefixes, and look at what is kept.",
+        discussion: """
+            A store is a folder. Every command that works on one takes it as its first argument, and can run while engines \
+            use the store. Token ids and texts are shown only with --reveal. Sizes are given as 512MiB or 20GiB.
+            """,
+        version: "0.1.0",
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Looking at a store",
+                subcommands: [Info.self, Spaces.self, List.self, Tree.self, Show.self, Verify.self]),
+            CommandGroup(name: "Working on a store", subcommands: [Trim.self, Pin.self, Unpin.self]),
+        ])
+
+    /// Runs the command that the arguments name, and ends the process with its status.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            ErrorReport.end(with: error)
+        }
+    }
 }

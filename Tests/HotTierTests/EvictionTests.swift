@@ -102,7 +102,7 @@ struct BudgetTests {
         #expect(tier.statistics.pages == 7)
         #expect(tier.statistics.residentBytes <= tier.statistics.capacity)
         #expect(large.matched(Array(1...64)) == 64)
-        for run in TokenID(0)..<8 { small.insert([run, 1, 0, 0], now: Int64(200 + run)) }
+        for run in TokenID(0)..<8 { small.insert([run, 1, 0, 0], now: 2 * UseScore.halfLife + Int64(run)) }
         #expect(tier.statistics.pages == 8)
         #expect(large.matched(Array(1...64)) == 0)
         for run in TokenID(0)..<8 { #expect(small.matched([run, 1, 0, 0]) == 4) }

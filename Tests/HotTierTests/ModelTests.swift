@@ -14,9 +14,7 @@ private struct ModelPage {
     var pins = 0
     var hits = 0
 
-    var key: Int64 {
-        isSuperseded ? Int64.min : score.milliseconds + (isStored ? 0 : UseScore.halfLife)
-    }
+    var key: Int64 { score.milliseconds + (isStored ? 0 : UseScore.halfLife) }
 }
 
 /// What the tier should hold: one space, `capacity` pages.
@@ -39,8 +37,16 @@ private struct Model {
     }
 
     mutating func touch(_ path: [TokenID], now: Int64) {
-        pages[path]?.score = pages[path]?.score.used(at: now) ?? UseScore(firstUse: now)
-        pages[path]?.hits += 1
+        guard var page = pages[path] else { return }
+        page.score = page.score.used(at: now)
+        page.hits += 1
+        pages[path] = page
+    }
+
+    mutating func unpin(_ path: [TokenID]) {
+        guard var page = pages[path] else { return }
+        page.pins -= 1
+        pages[path] = page.isSuperseded && page.pins == 0 ? nil : page
     }
 
     /// Evicts one page; false when nothing can go.
@@ -160,7 +166,7 @@ private struct Run {
 
     private mutating func endLease() {
         let ended = leases.remove(at: Int.random(in: 0..<leases.count, using: &random))
-        model.pages[ended.path]?.pins -= 1
+        model.unpin(ended.path)
     }
 
     private mutating func retain() {
@@ -172,7 +178,7 @@ private struct Run {
 
     private mutating func endPin() {
         let ended = pins.remove(at: Int.random(in: 0..<pins.count, using: &random))
-        model.pages[ended.path]?.pins -= 1
+        model.unpin(ended.path)
     }
 
     private mutating func markStored() {

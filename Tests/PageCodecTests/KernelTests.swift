@@ -1,6 +1,8 @@
 // The kernels alone: exact, and the same at every level.
 
+import CHash
 import CPlanes
+import KVFormat
 import Testing
 
 @testable import PageCodec
@@ -10,25 +12,29 @@ struct KernelTests {
     static let levels: [PlaneKernels] = [CPLANES_PORTABLE, CPLANES_AVX2, CPLANES_AVX512]
         .filter { $0.rawValue <= cplanes_supported_level().rawValue }.map { PlaneKernels(level: $0) }
 
-    /// Splits and merges `elements`; returns the planes and the merged bytes.
-    private func roundTrip(_ elements: [UInt8], width: Int, _ kernels: PlaneKernels) -> (planes: [UInt8], back: [UInt8])
-    {
+    /// Splits and merges `elements`, to memory aligned to 64 bytes plus `misaligned`; returns the planes and the merged bytes.
+    private func roundTrip(
+        _ elements: [UInt8], width: Int, _ kernels: PlaneKernels, isCold: Bool = false, misaligned: Int = 0
+    ) -> (planes: [UInt8], back: [UInt8]) {
         let count = elements.count / width
-        var planes = [UInt8](repeating: 0, count: width * count)
-        var back = [UInt8](repeating: 0, count: elements.count)
+        var planes = [UInt8](repeating: 0, count: width * count + 1)
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: elements.count + 192, alignment: 64)
+        defer { unsafe memory.deallocate() }
+        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0xA5)
         unsafe planes.withUnsafeMutableBufferPointer { planes in
-            guard let top = planes.baseAddress else { return }
+            guard let top = planes.baseAddress, let target = memory.baseAddress else { return }
             unsafe elements.withUnsafeBytes { source in
                 guard let source = source.baseAddress else { return }
                 unsafe kernels.split(source, width: width, count: count, top: top, low: top + count, stride: count)
             }
-            unsafe back.withUnsafeMutableBytes { target in
-                guard let target = target.baseAddress else { return }
-                unsafe kernels.merge(
-                    top: top, low: top + count, stride: count, width: width, count: count, to: target)
-            }
+            unsafe kernels.merge(
+                top: top, low: top + count, stride: count, width: width, count: count, to: target + 64 + misaligned,
+                isCold: isCold)
         }
-        return (planes, back)
+        let bytes = unsafe [UInt8](memory)
+        let (start, end) = (64 + misaligned, 64 + misaligned + elements.count)
+        #expect(bytes[..<start].allSatisfy { $0 == 0xA5 } && bytes[end...].allSatisfy { $0 == 0xA5 })
+        return (Array(planes.dropLast()), Array(bytes[start..<end]))
     }
 
     @Test("keep all 65,536 values of 16 bits, and put the exponent of bf16 on top", arguments: 0..<levels.count)
@@ -57,17 +63,35 @@ struct KernelTests {
     @Test("give the portable kernels' bytes at every level, for every length and alignment", arguments: [1, 2, 4])
     func levelsAgree(width: Int) throws {
         var random = SeededRandom(testSeed("kernel lengths"))
-        let noise = (0..<4 * 400).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let noise = (0..<4 * 900).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         let portable = try #require(Self.levels.first)
-        for length in 0..<300 {
+        for length in Array(0..<200) + [255, 256, 257, 511, 512, 640] {
             let start = length % 7
             let elements = Array(noise[start..<start + length * width])
             let expected = roundTrip(elements, width: width, portable)
             #expect(expected.back == elements)
-            for kernels in Self.levels.dropFirst() {
-                let found = roundTrip(elements, width: width, kernels)
-                #expect(found.planes == expected.planes && found.back == elements)
+            for kernels in Self.levels {
+                for isCold in [false, true] {
+                    let found = roundTrip(
+                        elements, width: width, kernels, isCold: isCold, misaligned: length % 2 * length % 64)
+                    #expect(found.planes == expected.planes && found.back == elements)
+                }
             }
+        }
+    }
+
+    @Test("have checksums that are the same at every level, and the documented seed")
+    func checksums() {
+        var random = SeededRandom(testSeed("checksum levels"))
+        let key = key("checksum")
+        for length in [0, 1, 16, 128, 200, 240, 241, 256, 1024, 1025, 4096, 70_000] {
+            let bytes = (0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+            let seed = key.prefixWord ^ (3 &* 0x9E37_79B9_7F4A_7C15)
+            let sums = unsafe bytes.withUnsafeBytes { bytes in
+                (0..<3).map { unsafe chash_xxh3_at(Int32($0), bytes.baseAddress, bytes.count, seed) }
+            }
+            let stored = Checksum.of(bytes.raw, key: key, part: 3)
+            #expect(sums.allSatisfy { $0 == stored })
         }
     }
 

@@ -67,7 +67,7 @@ typedef struct {
 } ce_kernels;
 
 /// Rows of a panel that are widened at a time.
-#define CE_K_BLOCK 512
+#define CE_K_BLOCK 256
 
 /// The build for this CPU and environment. Thread-safe; the answer never changes within a process.
 const ce_kernels *ce_kernels_get(void);

@@ -28,14 +28,16 @@ struct EntryCheck {
         switch try transaction.node(edge.child, tables) {
         case .missing:
             return [
-                VerifyFinding(.orphanEdge, edge.child, "An edge leads to it from \(edge.parent.short), but it is not stored.")
+                VerifyFinding(
+                    .orphanEdge, edge.child, "An edge leads to it from \(edge.parent.short), but it is not stored.")
             ]
         case .damaged: return []
         case .sound(let node):
             let own = EdgeKey(parent: node.parent, tokens: node.tokens, child: edge.child)
             guard own != edge else { return [] }
             return [
-                VerifyFinding(.wrongEdge, edge.child, "An edge leads to it from \(edge.parent.short) that is not its own.")
+                VerifyFinding(
+                    .wrongEdge, edge.child, "An edge leads to it from \(edge.parent.short) that is not its own.")
             ]
         }
     }
@@ -63,7 +65,8 @@ struct EntryCheck {
             let own = QueueKey.entries(of: entry.hash, recency, firstToken: node.firstToken)
             guard !own.contains(entry) else { return [] }
             return [
-                VerifyFinding(.orphanQueueEntry, entry.hash, "It is in the eviction order where its recency does not put it.")
+                VerifyFinding(
+                    .orphanQueueEntry, entry.hash, "It is in the eviction order where its recency does not put it.")
             ]
         }
     }

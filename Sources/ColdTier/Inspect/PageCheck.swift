@@ -104,7 +104,8 @@ struct PageCheck {
         else {
             return [
                 VerifyFinding(
-                    .wrongShape, hash, "Its \(tokens) tokens and \(node.rawBytes) raw bytes do not fit its space's layout.")
+                    .wrongShape, hash,
+                    "Its \(tokens) tokens and \(node.rawBytes) raw bytes do not fit its space's layout.")
             ]
         }
         return []
@@ -132,7 +133,8 @@ struct PageCheck {
                 return [
                     VerifyFinding(
                         .damagedRecord, hash,
-                        "Its record has \(record.byteCount) bytes in \(bytes.byteCount), its node says \(node.encodedBytes).")
+                        "Its record has \(record.byteCount) bytes in \(bytes.byteCount), its node says \(node.encodedBytes)."
+                    )
                 ]
             }
             return []

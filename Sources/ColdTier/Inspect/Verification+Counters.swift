@@ -78,7 +78,8 @@ extension Verification {
             let sum = sums.spaces[root] ?? SpaceCensus()
             if space.pages != UInt64(sum.pages) {
                 report.add(
-                    VerifyFinding(.wrongCounters, root, "The space counts \(space.pages) pages, there are \(sum.pages)."))
+                    VerifyFinding(
+                        .wrongCounters, root, "The space counts \(space.pages) pages, there are \(sum.pages)."))
             }
         }
     }

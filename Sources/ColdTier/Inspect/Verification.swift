@@ -88,7 +88,8 @@ struct Verification {
     }
 
     /// What a check answers about one entry; counts go into the report.
-    typealias Check = (borrowing ReadTransaction, RawSpan, RawSpan, inout VerifyReport) throws(LMDBError) -> [VerifyFinding]
+    typealias Check = (borrowing ReadTransaction, RawSpan, RawSpan, inout VerifyReport) throws(LMDBError) ->
+        [VerifyFinding]
 
     /// Walks a table and reports what `check` finds twice.
     private mutating func check(_ table: Table, name: TableName, _ check: Check) throws(LMDBError) {

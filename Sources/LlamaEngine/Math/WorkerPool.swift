@@ -26,7 +26,8 @@ final class WorkerPool: @unchecked Sendable {
             var body = body
             unsafe withUnsafeMutablePointer(to: &body) { pointer in
                 unsafe ce_pool_run(
-                    pool, count, { context, task, thread in
+                    pool, count,
+                    { context, task, thread in
                         guard let context = unsafe context else { return }
                         unsafe context.assumingMemoryBound(to: Body.self).pointee(task, thread)
                     }, pointer)

@@ -23,9 +23,8 @@ extension Engine {
             let entry = waiting[index]
             entry.admitted = entry.admitted ?? clock.now
             let live = livePrefix(entry)
-            if live.coming >= live.available + layout.pageSize,
-                live.coming >= (cache?.matchLength(entry.request.tokens) ?? 0) + layout.pageSize
-            {
+            if isWorthWaiting(entry, live) {
+                entry.waitsForPrefix = true
                 index += 1
                 continue
             }
@@ -34,6 +33,14 @@ extension Engine {
             waiting.remove(at: index)
             start(entry, live, limit)
         }
+    }
+
+    /// Whether a running sequence is about to compute more of the prompt than there is to reuse now: a page or more to
+    /// begin waiting, anything to go on with it.
+    private func isWorthWaiting(_ entry: WaitingRequest, _ live: LivePrefix) -> Bool {
+        let gain = entry.waitsForPrefix ? 1 : layout.pageSize
+        guard live.coming >= live.available + gain else { return false }
+        return live.coming >= (cache?.matchLength(entry.request.tokens) ?? 0) + gain
     }
 
     /// Free pages that no running sequence may still come to need.

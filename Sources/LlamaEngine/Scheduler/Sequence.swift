@@ -6,6 +6,8 @@ final class WaitingRequest {
     let submitted: ContinuousClock.Instant
     /// When there was a place for it, although it may have gone on waiting for another request's prefill.
     var admitted: ContinuousClock.Instant?
+    /// Whether it stays in the queue for a prefix that another request is computing.
+    var waitsForPrefix = false
 
     init(_ request: GenerationRequest, submitted: ContinuousClock.Instant) {
         self.request = request

@@ -22,7 +22,8 @@ struct ReferenceTests {
         }
     }
 
-    @Test("agree on every build of the kernels and page size", arguments: ["avx512", "avx2", "portable"], [16, 48, 256])
+    @Test(
+        "agree on every build of the kernels and page size", arguments: ["avx512", "avx2", "portable"], [16, 48, 256])
     func agreesOnEveryBuild(build: String, pageSize: Int) throws {
         // A build that this CPU cannot run has nothing to agree about; the portable one always runs.
         guard let kernels = Kernels.named(build) else { return }

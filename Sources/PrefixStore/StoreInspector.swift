@@ -1,0 +1,126 @@
+// Looking at a store, and working on it by hand, with no engine running or beside running ones.
+
+public import ColdTier
+
+/// A store from outside: what is in it, whether it is sound, and the few things an operator does to it.
+///
+/// ```swift
+/// let inspector = try StoreInspector(at: "kv")
+/// print(try inspector.info().usedBytes)
+/// for page in try inspector.pages(order: .hits, limit: 10) { print(page.hash.short, page.hits) }
+/// let report = try inspector.verify()
+/// ```
+///
+/// Opens only stores that exist, makes nothing, and leaves the quota as it is. Engines of other processes may use the store
+/// meanwhile; a process that has it open itself is refused with `.alreadyOpen`. Lists and checks read in short transactions,
+/// so that they never keep a running engine's file from being used again. Token ids are given by `tokens(of:)` only.
+/// Thread-safe. Every call throws `.closed` after `close()`, and `.system` or `.readersFull` when the system or the number of
+/// readers is exhausted.
+public final class StoreInspector: Sendable {
+    private let cold: ColdTier
+
+    /// Opens the store in the folder `path`.
+    ///
+    /// - Throws: `.notAFolder`, `.notAStore`, `.readOnly`, `.permissions`, `.networkFileSystem`, `.alreadyOpen`,
+    ///   `.formatMismatch`, `.damaged`, `.system`. Nothing is changed then.
+    public init(at path: String) throws(StoreError) { cold = try ColdTier(existing: path) }
+
+    /// Closes the store. A second call does nothing.
+    public func close() { cold.close() }
+
+    deinit { cold.close() }
+
+    // MARK: Looking
+
+    /// The whole store at this moment. Walks all pages' entries: about a second for a million pages.
+    public func info() throws(StoreError) -> StoreInfo { try cold.info() }
+
+    /// All spaces, used last first. Walks all pages' entries.
+    public func spaces() throws(StoreError) -> [SpaceInfo] { try cold.spaces() }
+
+    /// The first `limit` pages of a space, or of the whole store when `root` is nil, in an order. Walks all pages' entries;
+    /// memory grows with `limit` only.
+    ///
+    /// - Throws: `.noSuchSpace`.
+    public func pages(
+        in root: PrefixHash? = nil, order: PageOrder = .recent, limit: Int = 100
+    ) throws(StoreError) -> [PageInfo] {
+        try cold.pages(in: root, order: order, limit: limit)
+    }
+
+    /// One page.
+    ///
+    /// - Throws: `.noSuchPage` when it is not stored, or cannot be read.
+    public func page(_ hash: PrefixHash) throws(StoreError) -> PageInfo { try cold.page(hash) }
+
+    /// The frames of a page's record, each compared with its checksum.
+    ///
+    /// - Throws: `.noSuchPage`; `.damaged` when the record's header cannot be trusted.
+    public func frames(of hash: PrefixHash) throws(StoreError) -> [FrameInfo] { try cold.frames(of: hash) }
+
+    /// The pages that follow a page directly, or that begin a space when `hash` is its root, in the order of their token ids:
+    /// the first `limit` of them. None when there is no such page.
+    public func children(of hash: PrefixHash, limit: Int = .max) throws(StoreError) -> [PageInfo] {
+        try cold.children(of: hash, limit: limit)
+    }
+
+    /// The token ids of a page; empty for a foreign page. They are text of somebody's prompt: show them only when asked to.
+    ///
+    /// - Throws: `.noSuchPage`.
+    public func tokens(of hash: PrefixHash) throws(StoreError) -> [TokenID] { try cold.tokens(of: hash) }
+
+    /// The pages from the first of a sequence to `hash`, in order.
+    ///
+    /// - Throws: `.noSuchPage` when one of them is not stored, or cannot be read.
+    public func path(to hash: PrefixHash) throws(StoreError) -> [PrefixHash] { try cold.path(to: hash) }
+
+    /// The page whose prefix hash begins with `digits`, hexadecimal, of either case.
+    public func resolve(_ digits: String) throws(StoreError) -> HashResolution { try cold.resolve(digits) }
+
+    /// The space whose root begins with `digits`.
+    public func resolveSpace(_ digits: String) throws(StoreError) -> HashResolution { try cold.resolveSpace(digits) }
+
+    /// Checks everything that is stored, to the last byte: reads and decodes it once, on the calling thread. Damage of any kind
+    /// is a finding, never an error; nothing is changed. A running writer gives no false alarm.
+    ///
+    /// - Parameter progress: called now and then on the calling thread.
+    public func verify(progress: (VerifyProgress) -> Void = { _ in }) throws(StoreError) -> VerifyReport {
+        try cold.verify(progress: progress)
+    }
+
+    // MARK: Working
+
+    /// Evicts, the least valuable first, until at most `target` bytes are in use. Pinned pages stay; the quota is not changed.
+    ///
+    /// - Throws: `.diskFull`, `.mapFull`, `.damaged`; what was evicted until then stays evicted.
+    public func trim(to target: ByteCount) throws(StoreError) -> TrimReport { try cold.trim(to: target) }
+
+    /// Pins a page and all before it once more, so that none of them is evicted.
+    ///
+    /// - Returns: the pages that were pinned.
+    /// - Throws: `.noSuchPage`; nothing was pinned then.
+    @discardableResult
+    public func pin(_ hash: PrefixHash) throws(StoreError) -> Int {
+        let path = try cold.path(to: hash)
+        try cold.pin(path: path)
+        return path.count
+    }
+
+    /// Takes one pin off a page and off all before it; pages without pins stay without.
+    ///
+    /// - Returns: the pages of the path.
+    /// - Throws: `.noSuchPage`; nothing was unpinned then.
+    @discardableResult
+    public func unpin(_ hash: PrefixHash) throws(StoreError) -> Int {
+        let path = try cold.path(to: hash)
+        try cold.unpin(path: path)
+        return path.count
+    }
+
+    /// Removes a page and all that follow it, pinned or not.
+    ///
+    /// - Returns: how many pages were removed.
+    /// - Throws: `.noSuchPage`.
+    @discardableResult
+    public func remove(_ hash: PrefixHash) throws(StoreError) -> Int { try cold.remove(hash) }
+}

@@ -1,0 +1,102 @@
+// How errors end the program: one line on standard error, and an exit status that a script can act on.
+
+internal import ArgumentParser
+internal import Foundation
+internal import LlamaEngine
+internal import PrefixStore
+
+/// The exit statuses; `Pfx.swift` lists what they mean.
+enum ExitStatus: Int32 {
+    case failure = 1
+    case damage = 2
+    case usage = 64
+    case badInput = 65
+    case missingInput = 66
+    case unusableStore = 69
+    case internalError = 70
+    case noRoom = 73
+    case inputOutput = 74
+
+    /// For `throw`: ends the program with this status and prints nothing.
+    var code: ExitCode { ExitCode(rawValue) }
+}
+
+/// An error of the program itself, as opposed to the store's and the engine's.
+struct CommandFailure: Error {
+    /// The status to end with.
+    var status: ExitStatus
+    /// What happened, in one sentence.
+    var sentence: String
+    /// What to do about it, in one sentence.
+    var remedy: String
+}
+
+/// Says an error to a person and ends the program.
+enum ErrorReport {
+    /// Prints `pfx: sentence remedy` on standard error and exits. What the parser throws (help, a wrong command line) it prints
+    /// itself.
+    static func end(with error: any Error) -> Never {
+        switch described(error) {
+        case .some(let failure):
+            print(failure)
+            exit(failure.status.rawValue)
+        case nil:
+            Pfx.exit(withError: error)
+        }
+    }
+
+    /// Prints an error that does not end the program.
+    static func print(_ failure: CommandFailure) {
+        let line = "pfx: \(failure.sentence) \(failure.remedy)\n"
+        FileHandle.standardError.write(Data(line.utf8))
+    }
+
+    /// The error in the words of the program; nil for what the parser handles.
+    static func described(_ error: any Error) -> CommandFailure? {
+        switch error {
+        case let failure as CommandFailure: failure
+        case let error as StoreError:
+            CommandFailure(status: error.exitStatus, sentence: error.description, remedy: error.remedy)
+        case let error as EngineError:
+            CommandFailure(status: error.exitStatus, sentence: error.description, remedy: error.remedy)
+        case is ExitCode, is CleanExit, is ValidationError: nil
+        default:
+            // The parser's own errors are not public: it alone knows their status.
+            Pfx.exitCode(for: error) == .failure
+                ? CommandFailure(
+                    status: .internalError, sentence: "An error that this program does not know: \(error).",
+                    remedy: "Please report it.")
+                : nil
+        }
+    }
+}
+
+extension StoreError {
+    /// The exit status of a program that ends with this error.
+    var exitStatus: ExitStatus {
+        switch self {
+        case .invalidOption: .usage
+        case .invalidLayout, .invalidIdentity, .invalidTokens, .invalidPages, .invalidSideState: .badInput
+        case .notAFolder: .missingInput
+        case .noSuchPage, .noSuchSpace: .failure
+        case .notAStore, .readOnly, .permissions, .networkFileSystem, .alreadyOpen, .formatMismatch, .damaged,
+            .readersFull:
+            .unusableStore
+        case .diskFull, .quotaFull, .mapFull: .noRoom
+        case .forked, .closed: .internalError
+        case .system: .inputOutput
+        }
+    }
+}
+
+extension EngineError {
+    /// The exit status of a program that ends with this error.
+    var exitStatus: ExitStatus {
+        switch self {
+        case .missingFile: .missingInput
+        case .system(_, _, let number): number == ENOENT ? .missingInput : .inputOutput
+        case .invalidOption, .invalidSampling, .kvMemoryTooSmall: .usage
+        default: .badInput
+        }
+    }
+}

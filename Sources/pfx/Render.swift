@@ -1,0 +1,120 @@
+// How numbers, times and tables look: plain text for people, JSON for programs.
+
+internal import Foundation
+internal import PrefixStore
+
+/// Numbers and times for people.
+enum Render {
+    /// `1,234,567`.
+    static func count(_ number: Int) -> String {
+        var groups: [Substring] = []
+        var digits = Substring(String(number.magnitude))
+        while digits.count > 3 {
+            groups.insert(digits.suffix(3), at: 0)
+            digits = digits.dropLast(3)
+        }
+        groups.insert(digits, at: 0)
+        return (number < 0 ? "-" : "") + groups.joined(separator: ",")
+    }
+
+    /// `1 page`, `2 pages`, `1,024 tokens`.
+    static func count(_ number: Int, _ noun: String) -> String { "\(count(number)) \(noun)\(number == 1 ? "" : "s")" }
+
+    /// `12.3 %`; `-` when there is no whole.
+    static func percent(_ part: UInt64, of whole: UInt64) -> String {
+        guard whole > 0 else { return "-" }
+        return String(format: "%.1f %%", 100 * Double(part) / Double(whole))
+    }
+
+    /// `1.48`; `-` when nothing is stored.
+    static func ratio(_ raw: ByteCount, _ stored: ByteCount) -> String {
+        guard stored.value > 0 else { return "-" }
+        return String(format: "%.2f", Double(raw.value) / Double(stored.value))
+    }
+
+    /// `2026-11-24 23:42:01Z`, from milliseconds since the Unix epoch.
+    static func time(_ milliseconds: Int64) -> String {
+        isoTime(milliseconds).replacingOccurrences(of: "T", with: " ")
+    }
+
+    /// `2026-11-24T23:42:01Z`, for programs.
+    static func isoTime(_ milliseconds: Int64) -> String {
+        Date(timeIntervalSince1970: Double(milliseconds) / 1000).formatted(.iso8601)
+    }
+
+    /// `5 s`, `12 min`, `3 h`, `9 d`: how long ago it was. A time to come is a clock that was set back.
+    static func age(_ milliseconds: Int64, now: Int64 = now) -> String {
+        let seconds = (now - milliseconds) / 1000
+        return switch seconds {
+        case ..<(-1): "in the future"
+        case ..<60: "\(max(0, seconds)) s"
+        case ..<3600: "\(seconds / 60) min"
+        case ..<172_800: "\(seconds / 3600) h"
+        default: "\(seconds / 86_400) d"
+        }
+    }
+
+    /// Milliseconds since the Unix epoch.
+    static var now: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
+}
+
+/// Rows in aligned columns, two spaces apart.
+struct TextTable {
+    /// How a column is aligned.
+    enum Alignment { case left, right }
+
+    private let columns: [(title: String, alignment: Alignment)]
+    private var rows: [[String]] = []
+
+    /// A table with titles; without any, the titles' line is left out.
+    init(_ columns: (String, Alignment)...) { self.columns = columns.map { (title: $0.0, alignment: $0.1) } }
+
+    /// Adds a row: one cell a column.
+    mutating func add(_ cells: String...) {
+        precondition(cells.count == columns.count, "a row has one cell a column")
+        rows.append(cells)
+    }
+
+    /// Whether there is no row.
+    var isEmpty: Bool { rows.isEmpty }
+
+    /// The lines, each ended; no blanks at their ends.
+    var text: String {
+        let titles = columns.map(\.title)
+        let lines = titles.allSatisfy(\.isEmpty) ? rows : [titles] + rows
+        let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+        return lines.reduce(into: "") { text, line in
+            let cells = columns.indices.map { column in
+                let padding = String(repeating: " ", count: widths[column] - line[column].count)
+                return columns[column].alignment == .left ? line[column] + padding : padding + line[column]
+            }
+            var joined = cells.joined(separator: "  ")
+            while joined.last == " " { joined.removeLast() }
+            text += joined + "\n"
+        }
+    }
+}
+
+/// One JSON object a command.
+enum JSONOutput {
+    /// The object with sorted keys in snake case, ended by a new line.
+    static func text(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
+    }
+}
+
+/// Standard output, written at once, so that a full disk or a closed pipe is an error and not silence.
+enum Output {
+    /// Writes text to standard output.
+    static func write(_ text: String) throws {
+        do {
+            try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+        } catch {
+            throw CommandFailure(
+                status: .noRoom, sentence: "The output cannot be written.", remedy: "Check the disk it goes to.")
+        }
+    }
+}

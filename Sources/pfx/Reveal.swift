@@ -1,0 +1,61 @@
+// Showing what pages are about, when asked to: token ids, or texts by a tokenizer.
+
+internal import Foundation
+internal import LlamaEngine
+internal import PrefixStore
+
+/// Token ids and texts for people. What comes from a prompt is shown on one line, without control characters: it could move a
+/// terminal's cursor.
+struct Reveal {
+    /// Characters of a text that are shown on one line.
+    static let textLimit = 100
+    /// Token ids that are shown on one line.
+    static let tokenLimit = 16
+
+    private let tokenizer: Tokenizer?
+
+    /// What the arguments ask for; nil for nothing.
+    init?(_ arguments: RevealArguments) throws {
+        guard arguments.reveal else { return nil }
+        tokenizer = try arguments.tokenizer.map { try Tokenizer(path: Self.file($0)) }
+    }
+
+    /// The tokenizer's file when a checkpoint's folder is named.
+    private static func file(_ path: String) -> String {
+        var isFolder: ObjCBool = false
+        let exists = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+        return exists && isFolder.boolValue ? path + "/tokenizer.json" : path
+    }
+
+    /// The beginning of what `tokens` say.
+    func line(_ tokens: [TokenID]) -> String {
+        guard let tokenizer else {
+            let more = tokens.count > Self.tokenLimit ? " ..." : ""
+            return tokens.prefix(Self.tokenLimit).map(String.init).joined(separator: " ") + more
+        }
+        let text = tokenizer.decode(tokens)
+        let more = text.count > Self.textLimit ? "..." : ""
+        return "\"" + Self.escaped(String(text.prefix(Self.textLimit))) + "\"" + more
+    }
+
+    /// All that `tokens` say, for JSON: the text, or nil without a tokenizer.
+    func text(_ tokens: [TokenID]) -> String? { tokenizer?.decode(tokens) }
+
+    /// `text` on one line, with nothing in it that a terminal obeys.
+    static func escaped(_ text: String) -> String {
+        text.unicodeScalars.reduce(into: "") { line, scalar in
+            switch scalar {
+            case "\n": line += "\\n"
+            case "\t": line += "\\t"
+            case "\"": line += "\\\""
+            case "\\": line += "\\\\"
+            default:
+                switch scalar.properties.generalCategory {
+                case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse, .surrogate:
+                    line += "\\u{\(String(scalar.value, radix: 16))}"
+                default: line.unicodeScalars.append(scalar)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+// `pfx show`: all about one page.
+
+internal import ArgumentParser
+internal import PrefixStore
+
+/// `pfx show <folder> <hash>`.
+struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show one page: where it stands, what keeps it, how it is stored.",
+        discussion: "Reads its record and compares every frame with its checksum. Ends with status 2 when one fails.")
+
+    @OptionGroup var store: StoreArguments
+
+    @Argument(help: "The page's prefix hash, or its first digits.")
+    var hash: String
+
+    @OptionGroup var revealing: RevealArguments
+
+    func run() throws {
+        let reveal = try Reveal(revealing)
+        let shown = try store.withStore { store in
+            let hash = try store.pageHash(hash)
+            return ShownPage(
+                page: try store.page(hash), depth: try? store.path(to: hash).count, frames: try store.frames(of: hash),
+                tokens: reveal == nil ? nil : try store.tokens(of: hash))
+        }
+        try store.print(ShowJSON(shown, reveal), or: shown.text(reveal))
+        if !shown.isSound { throw ExitStatus.damage.code }
+    }
+}
+
+/// What is shown of a page.
+struct ShownPage {
+    var page: PageInfo
+    /// Pages from the beginning of the sequence to this one; nil when the path is broken.
+    var depth: Int?
+    var frames: [FrameInfo]
+    var tokens: [TokenID]?
+
+    var isSound: Bool { frames.allSatisfy(\.isSound) }
+
+    func text(_ reveal: Reveal?) -> String {
+        var table = TextTable(("", .left), ("", .left))
+        table.add("page", page.hash.description)
+        table.add("space", page.root.description)
+        table.add("parent", page.isFirst ? "none, it begins a sequence" : page.parent.description)
+        table.add(
+            "tokens", "\(page.firstToken)..<\(page.firstToken + page.tokenCount)" + (page.isTail ? ", a tail" : ""))
+        table.add("path", depth.map { Render.count($0, "page") } ?? "broken: a page before it is missing or damaged")
+        table.add("followed by", Render.count(page.childCount, "page"))
+        table.add("raw", "\(page.rawBytes)")
+        table.add("encoded", "\(page.encodedBytes), \(Render.ratio(page.rawBytes, page.encodedBytes)) times smaller")
+        table.add("on disk", "\(page.slotBytes)")
+        table.add("stored", Render.time(page.createdAt))
+        table.add("used", "\(Render.time(page.lastUse)), \(Render.count(page.hits, "hit"))")
+        table.add("pins", "\(page.pins)")
+        if let expiry = page.expiry { table.add("expires", Render.time(expiry)) }
+        table.add(
+            "side states",
+            page.sideStates.isEmpty ? "none" : page.sideStates.map(Reveal.escaped).joined(separator: ", "))
+        if let tokens, let reveal { table.add("says", reveal.line(tokens)) }
+        return table.text + framesText
+    }
+
+    private var framesText: String {
+        var table = TextTable(
+            ("FRAME", .right), ("LAYERS", .left), ("CODEC", .left), ("RAW", .right), ("STORED", .right),
+            ("CHECKSUM", .left))
+        for (index, frame) in frames.enumerated() {
+            table.add(
+                "\(index)", "\(frame.layers.lowerBound)..<\(frame.layers.upperBound)", frame.codec, "\(frame.rawBytes)",
+                "\(frame.storedBytes)", frame.isSound ? "right" : "WRONG")
+        }
+        return table.text
+    }
+}
+
+/// The JSON of `pfx show`. Sizes are bytes.
+private struct ShowJSON: Encodable {
+    struct Frame: Encodable {
+        var firstLayer, layers: Int
+        var codec: String
+        var rawBytes, storedBytes: UInt64
+        var isSound: Bool
+    }
+
+    var page: PageJSON
+    var depth: Int?
+    var frames: [Frame]
+    var tokens: [TokenID]?
+    var text: String?
+
+    init(_ shown: ShownPage, _ reveal: Reveal?) {
+        page = PageJSON(shown.page)
+        depth = shown.depth
+        frames = shown.frames.map {
+            Frame(
+                firstLayer: $0.layers.lowerBound, layers: $0.layers.count, codec: $0.codec,
+                rawBytes: $0.rawBytes.value, storedBytes: $0.storedBytes.value, isSound: $0.isSound)
+        }
+        tokens = shown.tokens
+        text = shown.tokens.flatMap { reveal?.text($0) }
+    }
+}

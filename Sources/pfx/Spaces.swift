@@ -1,0 +1,142 @@
+// `pfx spaces`: which models share a store, and why two of them do not share pages.
+
+internal import ArgumentParser
+internal import PrefixStore
+
+/// `pfx spaces <folder>`.
+struct Spaces: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List the spaces of a store, and in what they differ.",
+        discussion: """
+            Pages are shared within a space only. When an engine does not find the pages of another, its identity differs in \
+            one of the fields shown here. Digests are shown by their first digits; of a salt only a digest is stored.
+            """)
+
+    @OptionGroup var store: StoreArguments
+
+    func run() throws {
+        let spaces = try store.withStore { try $0.spaces() }
+        let differences = SpaceDifference.all(in: spaces)
+        try store.print(SpacesJSON(spaces, differences), or: Self.text(spaces, differences))
+    }
+
+    static func text(_ spaces: [SpaceInfo], _ differences: [SpaceDifference]) -> String {
+        guard !spaces.isEmpty else { return "No space: no engine has stored anything here yet.\n" }
+        var text = ""
+        for space in spaces {
+            let name = space.descriptor.labels["model"].map { "  \($0)" } ?? ""
+            text += "\(space.root.short)\(name)\n"
+            var table = TextTable(("", .left), ("", .left), ("", .left))
+            table.add(
+                "", "pages",
+                "\(Render.count(space.pages)), \(Render.count(space.tails)) of them tails, "
+                    + "\(Render.count(space.tokens, "token"))")
+            table.add("", "on disk", "\(space.slotBytes) for \(space.rawBytes)")
+            table.add(
+                "", "hits", "\(Render.count(space.hitTokens, "token")), last use \(Render.age(space.lastUse)) ago")
+            if let nanoseconds = space.prefillNanoseconds {
+                table.add("", "prefill", "\(Render.count(nanoseconds / 1000)) us a token")
+            }
+            for field in SpaceDescriptor.Field.allCases {
+                table.add("", field.name, space.descriptor.text(field))
+            }
+            for (name, value) in space.descriptor.labels.sorted(by: { $0.key < $1.key }) where name != "model" {
+                table.add("", "label", "\(name): \(value)")
+            }
+            text += table.text
+        }
+        for difference in differences { text += difference.text }
+        return text
+    }
+}
+
+/// In what two spaces of the same model label differ.
+struct SpaceDifference {
+    var model: String
+    var roots: [PrefixHash]
+    var fields: [(name: String, values: [String])]
+
+    /// One for each pair of neighbours in the list that have the same model label.
+    static func all(in spaces: [SpaceInfo]) -> [SpaceDifference] {
+        var groups: [String: [SpaceInfo]] = [:]
+        for space in spaces {
+            if let model = space.descriptor.labels["model"] { groups[model, default: []].append(space) }
+        }
+        return groups.sorted { $0.key < $1.key }.flatMap { model, spaces in
+            zip(spaces, spaces.dropFirst()).map { first, second in
+                let fields = first.descriptor.differences(from: second.descriptor)
+                return SpaceDifference(
+                    model: model, roots: [first.root, second.root],
+                    fields: fields.map { ($0.name, [first.descriptor.text($0), second.descriptor.text($0)]) })
+            }
+        }
+    }
+
+    /// Lines for people.
+    var text: String {
+        let names = fields.map(\.name).joined(separator: ", ")
+        return fields.reduce("\(roots[0].short) and \(roots[1].short) are both \(model), but differ in \(names):\n") {
+            $0 + "  \($1.name): \($1.values[0]) / \($1.values[1])\n"
+        }
+    }
+}
+
+extension SpaceDescriptor.Field {
+    /// The field's name for people.
+    var name: String {
+        switch self {
+        case .weights: "weights"
+        case .layout: "layout"
+        case .pageSize: "page size"
+        case .positions: "positions"
+        case .tokenizer: "tokenizer"
+        case .engine: "engine"
+        case .engineFormat: "engine format"
+        case .shard: "shard"
+        case .adapter: "adapter"
+        case .salt: "salt"
+        }
+    }
+}
+
+/// The JSON of `pfx spaces`. Sizes are bytes.
+private struct SpacesJSON: Encodable {
+    struct Space: Encodable {
+        var root, lastUse: String
+        var labels, identity: [String: String]
+        var pages, tails, tokens, hitTokens: Int
+        var prefillNanoseconds: Int?
+        var rawBytes, encodedBytes, slotBytes: UInt64
+
+        init(_ space: SpaceInfo) {
+            root = space.root.description
+            lastUse = Render.isoTime(space.lastUse)
+            labels = space.descriptor.labels
+            identity = [:]
+            for field in SpaceDescriptor.Field.allCases { identity[field.name] = space.descriptor.text(field) }
+            pages = space.pages
+            tails = space.tails
+            tokens = space.tokens
+            hitTokens = space.hitTokens
+            prefillNanoseconds = space.prefillNanoseconds
+            rawBytes = space.rawBytes.value
+            encodedBytes = space.encodedBytes.value
+            slotBytes = space.slotBytes.value
+        }
+    }
+
+    struct Difference: Encodable {
+        var model: String
+        var roots, fields: [String]
+    }
+
+    var spaces: [Space]
+    var differences: [Difference]
+
+    init(_ spaces: [SpaceInfo], _ differences: [SpaceDifference]) {
+        self.spaces = spaces.map(Space.init)
+        self.differences = differences.map {
+            Difference(model: $0.model, roots: $0.roots.map(\.description), fields: $0.fields.map(\.name))
+        }
+    }
+}

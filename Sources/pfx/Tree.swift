@@ -1,0 +1,214 @@
+// `pfx tree`: the radix tree of a store.
+
+internal import ArgumentParser
+internal import PrefixStore
+
+/// `pfx tree <folder>`.
+struct Tree: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Draw the tree of prefixes.",
+        discussion: """
+            One line a run of pages that follow each other without a branch: the first digits of the last page's prefix hash, \
+            the positions of its tokens, pages, bytes on disk, most hits of a page, time since the last use. The hash is what \
+            `pfx show` and `pfx pin` take; pinning it pins all of the path to it.
+            """)
+
+    @OptionGroup var store: StoreArguments
+    @OptionGroup var revealing: RevealArguments
+
+    @Option(help: "Only the space whose root begins with these digits.")
+    var space: String?
+
+    @Option(help: "How many branchings deep to draw.")
+    var depth = 8
+
+    @Option(help: "The most lines to draw, all spaces together.")
+    var limit = 200
+
+    func validate() throws {
+        guard (1...10_000).contains(depth) else { throw ValidationError("--depth must be 1 to 10000.") }
+        guard (1...1_000_000).contains(limit) else { throw ValidationError("--limit must be 1 to 1000000.") }
+    }
+
+    func run() throws {
+        let reveal = try Reveal(revealing)
+        let trees = try store.withStore { store in
+            let root = try space.map { try store.spaceRoot($0) }
+            var left = limit
+            return try store.spaces().filter { root == nil || $0.root == root }.map { space in
+                try SpaceTree(space, in: store, depth: depth, lines: &left, reveal: reveal)
+            }
+        }
+        try store.print(TreeJSON(trees), or: Self.text(trees))
+    }
+
+    static func text(_ trees: [SpaceTree]) -> String {
+        guard !trees.isEmpty else { return "No space: no engine has stored anything here yet.\n" }
+        return trees.map(\.text).joined()
+    }
+}
+
+/// Pages that follow each other without a branch.
+struct PageRun {
+    var first: PageInfo
+    var last: PageInfo
+    var pages = 1
+    var slotBytes: UInt64
+    var hits: Int
+    var lastUse: Int64
+    /// Branchings above.
+    var depth: Int
+    /// What is drawn before the line: where the branches above go on.
+    var trunk: String
+    /// Whether no sibling follows.
+    var isLast: Bool
+    /// Branches that are not drawn.
+    var hiddenBranches = 0
+    /// What the first page is about, if that was asked for.
+    var revealed: String?
+
+    init(_ page: PageInfo, depth: Int, trunk: String, isLast: Bool) {
+        first = page
+        last = page
+        slotBytes = page.slotBytes.value
+        hits = page.hits
+        lastUse = page.lastUse
+        self.depth = depth
+        self.trunk = trunk
+        self.isLast = isLast
+    }
+
+    mutating func append(_ page: PageInfo) {
+        last = page
+        pages += 1
+        slotBytes += page.slotBytes.value
+        hits = max(hits, page.hits)
+        lastUse = max(lastUse, page.lastUse)
+    }
+
+    /// The position behind the last token.
+    var end: Int { last.firstToken + last.tokenCount }
+
+    /// What is drawn before the lines of the branches below.
+    var trunkBelow: String { trunk + (isLast ? "   " : "|  ") }
+
+    var text: String {
+        let notes = last.notes.isEmpty ? "" : "  " + last.notes.joined(separator: ", ")
+        var text =
+            trunk + (isLast ? "`- " : "+- ") + "\(last.hash.short)  tokens \(first.firstToken)..<\(end)  "
+            + "\(Render.count(pages, "page"))  \(ByteCount(slotBytes))  \(Render.count(hits, "hit"))  "
+            + "\(Render.age(lastUse))\(notes)\n"
+        if let revealed { text += trunkBelow + revealed + "\n" }
+        if hiddenBranches > 0 {
+            text += trunkBelow + "`- \(Render.count(hiddenBranches)) more, see --depth and --limit\n"
+        }
+        return text
+    }
+}
+
+/// The tree of one space, run by run, parents before children.
+struct SpaceTree {
+    /// Branches of one place that are drawn.
+    private static let branches = 100
+
+    let space: SpaceInfo
+    private(set) var runs: [PageRun] = []
+    private var hiddenFirst = 0
+
+    /// Reads the tree of `space`, at most `depth` branchings deep; takes what it draws off `lines`.
+    init(_ space: SpaceInfo, in store: StoreInspector, depth: Int, lines: inout Int, reveal: Reveal?) throws {
+        self.space = space
+        var waiting = try Self.branches(of: space.root, depth: 0, trunk: "", in: store)
+        while let next = waiting.popLast() {
+            guard lines > 0 else {
+                hiddenFirst += 1
+                continue
+            }
+            lines -= 1
+            var run = next
+            // A page's only follower belongs to its run. Positions rise along a run, so that even a damaged tree has an end.
+            while run.last.childCount == 1, let child = try store.children(of: run.last.hash, limit: 1).first,
+                child.firstToken > run.last.firstToken
+            {
+                run.append(child)
+            }
+            if let reveal { run.revealed = reveal.line(try store.tokens(of: run.first.hash)) }
+            if run.last.childCount > 1 {
+                if depth > run.depth + 1 {
+                    let below = try Self.branches(
+                        of: run.last.hash, depth: run.depth + 1, trunk: run.trunkBelow, in: store)
+                    run.hiddenBranches = max(0, run.last.childCount - below.count)
+                    waiting += below
+                } else {
+                    run.hiddenBranches = run.last.childCount
+                }
+            }
+            runs.append(run)
+        }
+    }
+
+    /// The branches that begin at a page, the last first.
+    private static func branches(
+        of hash: PrefixHash, depth: Int, trunk: String, in store: StoreInspector
+    ) throws -> [PageRun] {
+        let pages = try store.children(of: hash, limit: branches)
+        return pages.enumerated().map { index, page in
+            PageRun(page, depth: depth, trunk: trunk, isLast: index == pages.count - 1)
+        }.reversed()
+    }
+
+    var text: String {
+        let model = space.descriptor.labels["model"].map { "  \($0)" } ?? ""
+        var text =
+            "\(space.root.short)\(model)  \(Render.count(space.pages, "page")), \(Render.count(space.tokens, "token")), "
+            + "\(space.slotBytes)\n"
+        for run in runs { text += run.text }
+        if hiddenFirst > 0 { text += "\(Render.count(hiddenFirst)) more branches, see --limit\n" }
+        return text
+    }
+}
+
+/// The JSON of `pfx tree`: runs in the order in which they are drawn. Sizes are bytes.
+private struct TreeJSON: Encodable {
+    struct Run: Encodable {
+        var hash, firstHash, parent, lastUse: String
+        var depth, firstToken, tokens, pages, hits, branches: Int
+        var slotBytes: UInt64
+        var isTail: Bool
+        var pins: Int
+        var revealed: String?
+
+        init(_ run: PageRun) {
+            hash = run.last.hash.description
+            firstHash = run.first.hash.description
+            parent = run.first.parent.description
+            lastUse = Render.isoTime(run.lastUse)
+            depth = run.depth
+            firstToken = run.first.firstToken
+            tokens = run.end - run.first.firstToken
+            pages = run.pages
+            hits = run.hits
+            branches = run.last.childCount
+            slotBytes = run.slotBytes
+            isTail = run.last.isTail
+            pins = run.last.pins
+            revealed = run.revealed
+        }
+    }
+
+    struct Space: Encodable {
+        var root: String
+        var model: String?
+        var runs: [Run]
+    }
+
+    var spaces: [Space]
+
+    init(_ trees: [SpaceTree]) {
+        spaces = trees.map {
+            Space(
+                root: $0.space.root.description, model: $0.space.descriptor.labels["model"], runs: $0.runs.map(Run.init)
+            )
+        }
+    }
+}

@@ -1,0 +1,135 @@
+// `pfx verify`: whether everything in a store is sound.
+
+internal import ArgumentParser
+internal import Foundation
+internal import PrefixStore
+
+/// `pfx verify <folder>`: exit status 0 when everything is sound, 2 when something is damaged.
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Check everything in a store, to the last byte.",
+        discussion: """
+            Reads only, and can run while engines use the store. Recomputes every prefix hash, decodes every frame, and \
+            compares every table with the others. Ends with status 2 when something is damaged; leftovers, which cost a few \
+            bytes and are never served, are listed but do not count.
+            """)
+
+    @OptionGroup var store: StoreArguments
+
+    func run() throws {
+        let line = ProgressLine()
+        let report = try store.withStore { store in
+            try store.verify { progress in
+                line.show(
+                    "\(Render.count(progress.pages)) of \(Render.count(progress.totalPages, "page")), "
+                        + "\(progress.encodedBytes)")
+            }
+        }
+        line.clear()
+        try store.print(VerifyJSON(report), or: Self.text(report))
+        if !report.isSound { throw ExitStatus.damage.code }
+    }
+
+    static func text(_ report: VerifyReport) -> String {
+        var text =
+            report.isSound
+            ? "Sound: " : "DAMAGED: \(Render.count(report.damageCount, "finding")). Checked "
+        text +=
+            "\(Render.count(report.pages, "page")), \(Render.count(report.tails)) of them tails, "
+            + "\(report.encodedBytes) decoded to \(report.rawBytes).\n"
+        text +=
+            "Also \(Render.count(report.edges, "edge")), \(Render.count(report.queueEntries)) in the eviction order, "
+            + "\(Render.count(report.sideStates, "side state")), \(Render.count(report.spaces, "space")).\n"
+        if !report.comparedCounters { text += "The counters were not compared: writers left no moment of rest.\n" }
+        if report.quarantinedPages > 0 {
+            text += "\(Render.count(report.quarantinedPages, "page")) taken out earlier: damaged then, misses since.\n"
+        }
+        text += findings(report)
+        if !report.isSound {
+            text += "What is damaged is never served: engines recompute it, and take it out when they meet it.\n"
+        }
+        return text
+    }
+
+    private static func findings(_ report: VerifyReport) -> String {
+        var table = TextTable(("", .left), ("", .left), ("", .left))
+        for finding in report.findings {
+            table.add(finding.kind.words, finding.hash?.short ?? "store", finding.sentence)
+        }
+        let hidden = report.findingCount - report.findings.count
+        return table.text + (hidden > 0 ? "and \(Render.count(hidden)) more.\n" : "")
+    }
+}
+
+extension VerifyFinding.Kind {
+    /// `damaged record`, from `damagedRecord`.
+    var words: String {
+        rawValue.reduce(into: "") { words, letter in
+            words += letter.isUppercase ? " " + letter.lowercased() : String(letter)
+        }
+    }
+}
+
+/// One line on a terminal that is written over and over; nothing in a pipe or file.
+final class ProgressLine {
+    private let isOnTerminal = isatty(STDERR_FILENO) == 1
+    private var width = 0
+    private var shownAt = Date.distantPast
+
+    /// Shows `text`, at most ten times a second.
+    func show(_ text: String) {
+        guard isOnTerminal, Date().timeIntervalSince(shownAt) > 0.1 else { return }
+        shownAt = Date()
+        overwrite(text)
+    }
+
+    /// Takes the line away.
+    func clear() {
+        guard width > 0 else { return }
+        overwrite("")
+    }
+
+    private func overwrite(_ text: String) {
+        let padding = String(repeating: " ", count: max(0, width - text.count))
+        FileHandle.standardError.write(Data("\r\(text)\(padding)\r".utf8))
+        width = text.count
+    }
+}
+
+/// The JSON of `pfx verify`. Sizes are bytes.
+private struct VerifyJSON: Encodable {
+    struct Finding: Encodable {
+        var kind: String
+        var isDamage: Bool
+        var hash: String?
+        var sentence: String
+    }
+
+    var isSound, comparedCounters: Bool
+    var pages, tails, records, frames, edges, queueEntries, sideStates, spaces, quarantinedPages: Int
+    var findingCount, damageCount: Int
+    var encodedBytes, rawBytes: UInt64
+    var findings: [Finding]
+
+    init(_ report: VerifyReport) {
+        isSound = report.isSound
+        comparedCounters = report.comparedCounters
+        pages = report.pages
+        tails = report.tails
+        records = report.records
+        frames = report.frames
+        edges = report.edges
+        queueEntries = report.queueEntries
+        sideStates = report.sideStates
+        spaces = report.spaces
+        quarantinedPages = report.quarantinedPages
+        findingCount = report.findingCount
+        damageCount = report.damageCount
+        encodedBytes = report.encodedBytes.value
+        rawBytes = report.rawBytes.value
+        findings = report.findings.map {
+            Finding(
+                kind: $0.kind.rawValue, isDamage: $0.kind.isDamage, hash: $0.hash?.description, sentence: $0.sentence)
+        }
+    }
+}

@@ -1,0 +1,175 @@
+// Damage: whatever happens to the file, no wrong byte is delivered; what is damaged is a miss and is taken out.
+
+import ColdTier
+import Glibc
+import KVFormat
+import LMDB
+import Testing
+
+@Suite("Damage")
+struct DamageTests {
+    let folder: Folder
+    let model: Model
+
+    init() throws {
+        folder = try Folder()
+        model = try Model(pageSize: 8, width: 64)
+        let tier = try ColdTier(folder.store)
+        try tier.open(space: model.descriptor)
+        #expect(try tier.put(model.pages(tokens(64))).count(.stored) == 8)
+        #expect(try tier.put(model.pages(tokens(16) + tokens(21, from: 500))).count(.stored) == 3)
+        tier.close()
+    }
+
+    private var path: [PrefixHash] { model.path(tokens(64)) }
+
+    /// Changes a value of the closed store.
+    private func damage(
+        _ table: (Tables) -> Table, _ key: [UInt8], _ change: (inout [UInt8]) -> Void
+    ) throws {
+        try withTables(folder.store) { transaction, tables in
+            var value = try #require(
+                try transaction.read(table(tables), key) { bytes -> [UInt8]? in
+                    (0..<bytes.byteCount).map { unsafe bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
+                }.record)
+            change(&value)
+            try transaction.write(table(tables), key, value)
+        }
+    }
+
+    /// Loads, and says how many tokens came; checks that they are right and that what is damaged is gone afterwards.
+    private func expect(_ delivered: Int, reason: QuarantineReason, page: PrefixHash) throws {
+        let tier = try ColdTier(folder.store)
+        #expect(try model.load(tokens(64), from: tier) == delivered)
+        #expect(tier.damagedPages == 1)
+        // A miss at once, before any writer has come.
+        #expect(try model.matched(tokens(64), in: tier) == delivered)
+        #expect(try !tier.contains(page))
+        try tier.flushTouches()
+        #expect(try model.load(tokens(64), from: tier) == delivered)
+        #expect(tier.damagedPages == 1)
+        #expect(try tier.statistics.quarantinedPages == 8 - delivered / 8)
+        #expect(try tier.statistics.pages == 3 + delivered / 8)
+        #expect(try model.load(tokens(16) + tokens(21, from: 500), from: tier) == 37)
+        tier.close()
+        try withTables(folder.store) { transaction, tables in
+            let record = try transaction.read(tables.quarantine, page.bytes) { QuarantineRecord($0) }.record
+            #expect(record?.reason == reason)
+            #expect(record?.time ?? 0 > 0)
+        }
+        // It can be stored again, and then it is out of quarantine.
+        let again = try ColdTier(folder.store)
+        #expect(try again.put(model.pages(tokens(64))).count(.stored) == 8 - delivered / 8)
+        #expect(try model.load(tokens(64), from: again) == 64)
+        #expect(try model.load(tokens(16) + tokens(21, from: 500), from: again) == 37)
+    }
+
+    @Test("of a record's payload is a miss, and takes only its own subtree along", arguments: [2, 5, 7])
+    func payload(page: Int) throws {
+        try damage({ $0.pages }, path[page].bytes) { $0[$0.count / 4] ^= 1 }
+        try expect(page * 8, reason: .damagedRecord, page: path[page])
+    }
+
+    @Test("of a record's header is a miss", arguments: [0, 4, 8, 20, 60])
+    func header(byte: Int) throws {
+        try damage({ $0.pages }, path[4].bytes) { $0[byte] ^= 0x10 }
+        try expect(32, reason: .damagedRecord, page: path[4])
+    }
+
+    @Test("of a record's length is a miss")
+    func length() throws {
+        try damage({ $0.pages }, path[4].bytes) { $0.removeLast(100) }
+        try expect(32, reason: .damagedRecord, page: path[4])
+    }
+
+    @Test("of a node is a miss", arguments: [0, 40, 64, 68, 77, 90, 110])
+    func node(byte: Int) throws {
+        try damage({ $0.nodes }, path[4].bytes) { $0[byte] ^= 0x10 }
+        try expect(32, reason: .damagedNode, page: path[4])
+    }
+
+    @Test("that swaps two records never delivers one for the other")
+    func swapped() throws {
+        try withTables(folder.store) { transaction, tables in
+            let values = try [path[3], path[4]].map { hash in
+                try #require(
+                    try transaction.read(tables.pages, hash.bytes) { bytes -> [UInt8]? in
+                        (0..<bytes.byteCount).map { unsafe bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
+                    }.record)
+            }
+            try transaction.write(tables.pages, path[3].bytes, values[1])
+            try transaction.write(tables.pages, path[4].bytes, values[0])
+        }
+        try expect(24, reason: .damagedRecord, page: path[3])
+    }
+
+    @Test("that loses a record is a miss")
+    func missingRecord() throws {
+        try withTables(folder.store) { transaction, tables in try transaction.erase(tables.pages, path[4].bytes) }
+        try expect(32, reason: .missingRecord, page: path[4])
+    }
+
+    @Test("of recency, edges, queue and counters costs no page")
+    func bookkeeping() throws {
+        try withTables(folder.store) { transaction, tables in
+            for hash in path { try transaction.write(tables.recency, hash.bytes, [1, 2, 3]) }
+            try transaction.write(tables.meta, MetaKey.counters, [UInt8](repeating: 7, count: 88))
+            try transaction.write(tables.edges, path[0].bytes + [1, 2, 3], [])
+            try transaction.write(tables.queue, [0, 1, 2], [])
+            try transaction.write(tables.queue, [1] + [UInt8](repeating: 0, count: 44), [])
+        }
+        let tier = try ColdTier(folder.store, quota: .mebibytes(4))
+        #expect(try model.load(tokens(64), from: tier) == 64)
+        #expect(try tier.statistics.pages == 11)
+        #expect(try tier.statistics.quota == .mebibytes(4))
+        var round: TokenID = 0
+        while try tier.statistics.evictedPages < 1500 {
+            round += 1
+            let report = try tier.put(model.pages(tokens(64, from: 10_000 + 100 * round), now: 1_900_000_000_000))
+            #expect(report.count(.stored) == 8)
+        }
+        #expect(try tier.statistics.usedBytes <= 4 << 20)
+    }
+
+    @Test("of any one bit of a record never gives wrong bytes")
+    func bitFlips() throws {
+        let image = contents(folder.store + "/data.mdb")
+        var generator = SeededGenerator(seed: 20_261_124)
+        var misses = 0
+        for _ in 0..<400 {
+            // LMDB's own pages are left alone: what it cannot bear is for tests that flip bits under a child process.
+            let offset = Int.random(in: 0..<image.count, using: &generator)
+            guard isPayload(image, offset) else { continue }
+            var copy = image
+            copy[offset] ^= 1 << UInt8(offset % 8)
+            let flipped = try Folder()
+            write(copy, to: flipped.path + "/data.mdb")
+            let tier = try ColdTier(flipped.path)
+            let whole = try model.load(tokens(64), from: tier)
+            let side = try model.load(tokens(16) + tokens(21, from: 500), from: tier)
+            #expect(whole != nil && side != nil, "wrong bytes after a flip at \(offset)")
+            if whole ?? 0 < 64 || side ?? 0 < 37 { misses += 1 }
+        }
+        #expect(misses > 10)
+    }
+
+    /// Whether the byte lies in the first LMDB page of a large value, behind LMDB's header: flags 4 at byte 10.
+    private func isPayload(_ image: [UInt8], _ offset: Int) -> Bool {
+        let start = offset / 4096 * 4096
+        return image[start + 10] == 4 && image[start + 11] == 0 && offset - start >= 16
+    }
+
+    private func contents(_ path: String) -> [UInt8] {
+        let descriptor = unsafe open(path, O_RDONLY)
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: Folder.size(path))
+        let count = unsafe read(descriptor, &bytes, bytes.count)
+        return Array(bytes.prefix(max(0, count)))
+    }
+
+    private func write(_ bytes: [UInt8], to path: String) {
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT, 0o600)
+        defer { close(descriptor) }
+        #expect(unsafe Glibc.write(descriptor, bytes, bytes.count) == bytes.count)
+    }
+}

@@ -1,0 +1,96 @@
+// A full disk: what was stored stays, and storing goes on within what the disk holds.
+
+import ColdTier
+import Glibc
+import KVFormat
+import LMDB
+import Testing
+
+/// Lets no file of this process grow past `bytes`; writes beyond fail, as on a full disk.
+private func limitFiles(to bytes: rlim_t) -> Bool {
+    signal(SIGXFSZ, SIG_IGN)
+    var limit = rlimit(rlim_cur: bytes, rlim_max: bytes)
+    return unsafe setrlimit(__rlimit_resource_t(1), &limit) == 0  // 1 is RLIMIT_FSIZE
+}
+
+@Suite("A full disk")
+struct FullDiskTests {
+    /// A file that may not grow past 12 MiB is a full disk that needs no rights to make; the limit is a process's, hence the
+    /// child.
+    @Test("loses nothing that was stored, and new pages take the place of old ones")
+    func goesOn() async {
+        await #expect(processExitsWith: .success) {
+            let folder = try Folder()
+            let model = try Model(pageSize: 16, width: 640)
+            let tier = try ColdTier(folder.store, quota: .mebibytes(64))
+            try tier.open(space: model.descriptor)
+            let pinned = tokens(64, from: 900_000)
+            _ = try tier.put(model.pages(pinned))
+            try tier.pin(path: model.path(pinned))
+            #expect(limitFiles(to: 12 << 20))
+            var stored = 0
+            for round in 0..<60 {
+                let sequence = tokens(64, from: TokenID(round * 100))
+                let report = try tier.put(model.pages(sequence, now: Int64(1000 + round)))
+                stored += report.count(.stored)
+                #expect(try model.load(sequence, from: tier) == report.count(.stored) * 16)
+            }
+            #expect(stored == 240)
+            #expect(try tier.statistics.fileBytes <= 12 << 20)
+            #expect(try tier.statistics.evictedPages > 50)
+            #expect(try model.load(pinned, from: tier) == 64)
+            tier.close()
+            let again = try ColdTier(folder.store, quota: .mebibytes(64))
+            #expect(try model.load(pinned, from: again) == 64)
+            #expect(try model.load(tokens(64, from: 5900), from: again) == 64)
+        }
+    }
+
+    @Test("with nothing to give up is an error that says what to do")
+    func nothingLeft() async {
+        await #expect(processExitsWith: .success) {
+            let folder = try Folder()
+            let model = try Model(pageSize: 16, width: 640)
+            let tier = try ColdTier(folder.store, quota: .mebibytes(64))
+            try tier.open(space: model.descriptor)
+            #expect(limitFiles(to: 256 << 10))
+            var failures = 0
+            for round in 0..<5 {
+                do throws(StoreError) {
+                    _ = try tier.put(model.pages(tokens(64, from: TokenID(round * 100))))
+                } catch {
+                    #expect(error == .diskFull(path: folder.store))
+                    failures += 1
+                }
+            }
+            #expect(failures == 5)
+            #expect(try model.match(tokens(64), in: tier).isEmpty)
+        }
+    }
+}
+
+@Suite("Failures of LMDB")
+struct ErrorTests {
+    @Test("are told in the words of the store")
+    func words() {
+        let path = "/store"
+        let options = ColdOptions(quota: .mebibytes(64))
+        func word(_ error: LMDBError) -> StoreError { StoreError(error, path: path, options: options) }
+        #expect(word(.forked) == .forked)
+        #expect(word(.closed) == .closed)
+        #expect(word(.networkFileSystem(path: path)) == .networkFileSystem(path: path))
+        #expect(word(.notAFolder(path: path)) == .notAFolder(path: path))
+        #expect(word(.tableMissing(name: "meta")) == .notAStore(path: path))
+        #expect(word(.damaged("x")) == .damaged(path: path, "x"))
+        #expect(word(.keySize(600)) == .damaged(path: path, "a key of 600 bytes"))
+        #expect(word(.code(ENOSPC, call: "c")) == .diskFull(path: path))
+        #expect(word(.code(EIO, call: "c")) == .diskFull(path: path))
+        #expect(word(.code(-30_792, call: "c")) == .mapFull(mapSize: .gibibytes(1)))
+        #expect(word(.code(-30_790, call: "c")) == .readersFull(slots: 512))
+        #expect(word(.code(-30_796, call: "c")) == .damaged(path: path, "c reports -30796"))
+        #expect(word(.code(EROFS, call: "c")) == .readOnly(path: path))
+        #expect(word(.code(EINTR, call: "c")) == .system(call: "c", errno: EINTR))
+        #expect(word(.mapResized) == .system(call: "following the enlarged map", errno: EBUSY))
+        for error in [LMDBError.processIdTaken, .alreadyOpen(path: path)] { #expect(!word(error).description.isEmpty) }
+    }
+}

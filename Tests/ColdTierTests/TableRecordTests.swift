@@ -1,0 +1,223 @@
+// The bytes of every table record: as the format document shows them, and read back only when they are right.
+
+import ColdTier
+import KVFormat
+import Testing
+
+private let hash = PrefixHash.sha256([1])
+private let parent = PrefixHash.sha256([2])
+private let root = PrefixHash.sha256([3])
+
+private func hex(_ bytes: [UInt8]) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+}
+
+extension Array where Element == UInt8 {
+    /// Lends the bytes to `body`.
+    fileprivate func span<R>(_ body: (RawSpan) -> R) -> R { unsafe body(span.bytes) }
+
+    /// Every array that differs from this one in one bit.
+    fileprivate var flips: [[UInt8]] {
+        indices.flatMap { index in
+            (0..<8).map { bit in
+                var copy = self
+                copy[index] ^= 1 << UInt8(bit)
+                return copy
+            }
+        }
+    }
+}
+
+@Suite("A table record")
+struct TableRecordTests {
+    private let node = NodeRecord(
+        parent: parent, root: root, firstToken: 64, tokens: [7, 0x0102_0304], codec: 1, flags: .tail, rawBytes: 512,
+        encodedBytes: 300, createdAt: 1_700_000_000_000)
+
+    private var recency: RecencyRecord {
+        var record = RecencyRecord(score: UseScore(milliseconds: 5), lastUse: 6, uses: 7)
+        record.pins = 8
+        record.expiry = 9
+        return record
+    }
+
+    private var counters: CountersRecord {
+        var record = CountersRecord()
+        record.quota = 1
+        record.pages = 2
+        record.physicalBytes = 3
+        record.encodedBytes = 4
+        record.rawBytes = 5
+        record.evicted = 6
+        record.quarantined = 7
+        record.generation = 8
+        record.sideStates = 9
+        record.indexBytes = 10
+        return record
+    }
+
+    @Test("of the format is 16 bytes, the version first")
+    func format() {
+        let record = FormatRecord(version: 1, pageSize: 4096, createdAt: 0x0102_0304_0506)
+        #expect(hex(record.encoded) == "01000000" + "00100000" + "0605040302010000")
+        #expect(record.encoded.span { FormatRecord($0) } == record)
+        #expect((record.encoded + [1, 2]).span { FormatRecord($0) } == record)
+        #expect(Array(record.encoded.dropLast()).span { FormatRecord($0) } == nil)
+    }
+
+    @Test("of the counters is read back, and any flipped bit is noticed")
+    func countersRecord() {
+        let fields = (1...10).map { "0\(String($0, radix: 16))00000000000000" }.joined()
+        #expect(hex(counters.encoded).hasPrefix(fields))
+        #expect(hex(Array(counters.encoded.suffix(8))) == "420f5f1904166505")
+        #expect(counters.encoded.span { CountersRecord($0) } == counters)
+        #expect(counters.usedBytes == 13)
+        for flip in counters.encoded.flips { #expect(flip.span { CountersRecord($0) } == nil) }
+    }
+
+    @Test("of a node is read back under its key only, and any flipped bit is noticed")
+    func nodeRecord() {
+        let bytes = node.encoded(key: hash)
+        let golden =
+            parent.description + root.description + "40000000" + "02000000" + "00000000" + "01" + "01" + "0000"
+            + "0002000000000000" + "2c01000000000000" + "0068e5cf8b010000" + "07000000" + "04030201"
+        #expect(hex(Array(bytes.dropLast(8))) == golden)
+        #expect(hex(Array(bytes.suffix(8))) == "5d23c10674ec7eef")
+        #expect(bytes.span { NodeRecord($0, key: hash) } == node)
+        #expect(bytes.span { NodeRecord($0, key: parent) } == nil)
+        for flip in bytes.flips { #expect(flip.span { NodeRecord($0, key: hash) } == nil) }
+        for length in 0..<bytes.count { #expect(Array(bytes.prefix(length)).span { NodeRecord($0, key: hash) } == nil) }
+    }
+
+    @Test("of recency is read back under its key only, and any flipped bit is noticed")
+    func recencyRecord() {
+        let bytes = recency.encoded(key: hash)
+        let golden = "0500000000000000" + "0600000000000000" + "07000000" + "08000000" + "0900000000000000"
+        #expect(hex(Array(bytes.dropLast(8))) == golden)
+        #expect(hex(Array(bytes.suffix(8))) == "88e02c7b09982c0f")
+        #expect(bytes.span { RecencyRecord($0, key: hash) } == recency)
+        #expect(bytes.span { RecencyRecord($0, key: root) } == nil)
+        for flip in bytes.flips { #expect(flip.span { RecencyRecord($0, key: hash) } == nil) }
+        #expect(recency.isExpired(at: 9))
+        #expect(!recency.isExpired(at: 8))
+    }
+
+    @Test("of a space holds its descriptor; a damaged one is refused, damaged counters are zeros")
+    func spaceRecord() throws {
+        var space = SpaceRecord(try Model().descriptor)
+        space.pages = 3
+        space.physicalBytes = 4
+        space.hitTokens = 5
+        space.lastUse = 6
+        space.prefillNanoseconds = 7
+        let root = space.descriptor.root
+        #expect(
+            hex(space.encoded).hasPrefix(
+                "0300000000000000" + "0400000000000000" + "0500000000000000" + "0600000000000000" + "0700000000000000"))
+        #expect(Array(space.encoded.dropFirst(48)) == space.descriptor.encoded)
+        #expect(space.encoded.span { SpaceRecord($0, root: root) } == space)
+        #expect(space.encoded.span { SpaceRecord($0, root: hash) } == nil)
+        for (index, flip) in space.encoded.flips.enumerated() {
+            let read = flip.span { SpaceRecord($0, root: root) }
+            #expect(index < 48 * 8 ? read == SpaceRecord(space.descriptor) : read == nil)
+        }
+    }
+
+    @Test("of an edge sorts by token ids, and is read back")
+    func edge() {
+        let edge = EdgeKey(parent: parent, tokens: [0x0102_0304, 5], child: hash)
+        #expect(hex(edge.encoded) == parent.description + "01020304" + "00000005" + hash.description)
+        #expect(edge.encoded.span { EdgeKey($0) } == edge)
+        #expect(EdgeKey.start(parent: parent, tokens: [0x0102_0304, 5]) == Array(edge.encoded.dropLast(32)))
+        #expect(EdgeKey(parent: parent, tokens: tokens(100), child: hash).encoded.count == 192)
+        #expect(hex(EdgeKey.value(tokenCount: 64)) == "40000000")
+        #expect(EdgeKey.value(tokenCount: 64).span { EdgeKey.tokenCount($0) } == 64)
+        #expect([UInt8](repeating: 0, count: 3).span { EdgeKey.tokenCount($0) } == nil)
+        for length in [0, 63, 65, 67, 196] {
+            #expect([UInt8](repeating: 0, count: length).span { EdgeKey($0) } == nil)
+        }
+    }
+
+    @Test("of the queue sorts by class, time and depth, and is read back")
+    func queue() {
+        func key(_ order: QueueKey.Class, _ time: Int64, _ first: UInt32) -> QueueKey {
+            QueueKey(order, milliseconds: time, firstToken: first, hash: hash)
+        }
+        #expect(
+            hex(key(.use, 2, 64).encoded) == "01" + "8000000000000002" + "ffffffbf" + hash.description)
+        let ordered = [
+            key(.expiry, -5, 0), key(.expiry, 9, 0), key(.use, .min, 4), key(.use, -1, 4), key(.use, 7, 128),
+            key(.use, 7, 64), key(.use, 7, 0), key(.use, 8, 128), key(.use, .max, 0),
+        ]
+        for (left, right) in zip(ordered, ordered.dropFirst()) {
+            #expect(left.encoded.lexicographicallyPrecedes(right.encoded))
+        }
+        for entry in ordered { #expect(entry.encoded.span { QueueKey($0) } == entry) }
+        #expect([UInt8](repeating: 0, count: 44).span { QueueKey($0) } == nil)
+        #expect([UInt8](repeating: 2, count: 45).span { QueueKey($0) } == nil)
+    }
+
+    @Test("of the queue exists once for a page, twice when it expires, never when it is pinned")
+    func queueEntries() {
+        var record = RecencyRecord(score: UseScore(milliseconds: 5), lastUse: 6)
+        #expect(QueueKey.entries(of: hash, record, firstToken: 0).map(\.order) == [.use])
+        record.expiry = 10
+        #expect(QueueKey.entries(of: hash, record, firstToken: 0).map(\.milliseconds) == [5, 10])
+        record.pins = 1
+        #expect(QueueKey.entries(of: hash, record, firstToken: 0).isEmpty)
+    }
+
+    @Test("of a side state is named by prefix hash and name")
+    func side() {
+        let key = SideKey(hash, name: "zustand")
+        #expect(key?.encoded == hash.bytes + Array("zustand".utf8))
+        #expect(key?.encoded.span { SideKey($0) } == key)
+        #expect(SideKey(hash, name: "") == nil)
+        #expect(SideKey(hash, name: String(repeating: "n", count: 64)) != nil)
+        #expect(SideKey(hash, name: String(repeating: "n", count: 65)) == nil)
+        #expect(hash.bytes.span { SideKey($0) } == nil)
+        #expect((hash.bytes + [0xFF]).span { SideKey($0) } == nil)
+    }
+
+    @Test("of the quarantine says when, why and how much", arguments: QuarantineReason.allCases)
+    func quarantine(reason: QuarantineReason) {
+        let record = QuarantineRecord(time: 5, reason: reason, physicalBytes: 8192, root: root)
+        #expect(
+            hex(record.encoded) == "0500000000000000" + "0\(reason.rawValue)" + "00000000000000" + "0020000000000000"
+                + root.description)
+        #expect(record.encoded.span { QuarantineRecord($0) } == record)
+        #expect(!reason.description.isEmpty)
+        var unknown = record.encoded
+        unknown[8] = 99
+        #expect(unknown.span { QuarantineRecord($0) } == nil)
+        #expect(Array(record.encoded.dropLast()).span { QuarantineRecord($0) } == nil)
+    }
+}
+
+@Suite("A slot")
+struct SlotSizeTests {
+    @Test("is the smallest class that holds the record and LMDB's header")
+    func classes() {
+        let expected = [
+            (1, 4096), (4080, 4096), (4081, 8192), (8176, 8192), (8177, 16_384), (30_000, 32_768), (32_753, 65_536),
+            (65_520, 65_536), (65_521, 131_072), (131_056, 131_072), (131_057, 196_608), (1 << 20, 17 << 16),
+        ]
+        for (bytes, run) in expected {
+            #expect(SlotSize.physicalBytes(holding: bytes) == run)
+            #expect(SlotSize.slotBytes(holding: bytes) == run - 16)
+            #expect(SlotSize.isSlot(run - 16))
+            #expect(!SlotSize.isSlot(run - 17))
+        }
+    }
+
+    @Test("wastes less than half of itself below 64 KiB, and less than 64 KiB above")
+    func waste() {
+        for bytes in stride(from: 4000, to: 400_000, by: 97) {
+            let run = SlotSize.physicalBytes(holding: bytes)
+            #expect(run >= bytes + 16)
+            #expect(run - bytes <= max(run / 2 + 16, 65_552))
+            #expect(run % 4096 == 0)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+// No page of another model, layout, page size or tenant is ever a hit.
+
+import PrefixStore
+import StoreTestKit
+import Testing
+
+@Suite("Spaces of one store")
+struct IsolationTests {
+    static let changes: [(String, @Sendable (inout ModelIdentity) throws -> Void)] = [
+        ("weights", { $0.weights = .sha256([1]) }),
+        ("dtype", { $0.layout = try KVLayout(layers: 3, kvHeads: 2, headDimension: 8, element: .fp16, pageSize: 16) }),
+        (
+            "page size",
+            { $0.layout = try KVLayout(layers: 3, kvHeads: 2, headDimension: 8, element: .bf16, pageSize: 32) }
+        ),
+        ("salt", { $0.salt = try Salt([UInt8](repeating: 5, count: 16)) }),
+        ("adapter", { $0.adapter = .sha256([2]) }),
+        ("positions", { $0.positions = "other" }),
+        ("shard", { $0.shard = Shard(tensorRank: 1, tensorSize: 2, pipelineRank: 0, pipelineSize: 1) }),
+    ]
+
+    @Test("never share pages when one field differs, hot or cold", arguments: changes.indices)
+    func isolated(index: Int) throws {
+        let folder = try TemporaryFolder()
+        let model = try GeneratedModel()
+        let tokens = (0..<80).map { TokenID($0) }
+        var other = model.identity
+        try Self.changes[index].1(&other)
+        let store = try Store(
+            at: folder.path("store"), options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(4)))
+        try store.space(model.identity).insertGenerated(tokens, by: model)
+        try store.flush()
+        #expect(try store.space(other).match(tokens).tokenCount == 0)
+        try store.close()
+        let again = try Store(
+            at: folder.path("store"), options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(4)))
+        #expect(try again.space(other).match(tokens).tokenCount == 0)
+        #expect(try again.space(model.identity).match(tokens).tokenCount == 80)
+        try again.close()
+    }
+}
+
+@Suite("Side states, pins and expiry")
+struct PrefixPropertyTests {
+    let folder: TemporaryFolder
+    let model: GeneratedModel
+    let store: Store
+    let space: Space
+    let tokens = (0..<40).map { TokenID($0) }
+
+    init() throws {
+        folder = try TemporaryFolder()
+        model = try GeneratedModel()
+        store = try Store(at: folder.path("store"), options: StoreOptions(quota: .mebibytes(4), hotCapacity: .zero))
+        space = try store.space(model.identity)
+        try space.insertGenerated(tokens, by: model)
+        try store.flush()
+    }
+
+    @Test("a side state comes back with the prefix it was stored with, and with no other")
+    func sideState() throws {
+        let state = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 / 7) }
+        try space.putSideState("window", unsafe state.span.bytes, after: tokens)
+        #expect(try space.sideState("window", after: tokens) == state)
+        #expect(try space.sideState("other", after: tokens) == nil)
+        #expect(try space.sideState("window", after: Array(tokens[..<32])) == nil)
+        #expect(try space.sideStateNames(after: tokens) == ["window"])
+        #expect(throws: StoreError.self) { try space.putSideState("", unsafe state.span.bytes, after: tokens) }
+        #expect(throws: StoreError.self) { try space.putSideState("a", unsafe state.span.bytes, after: [9, 9]) }
+        try store.close()
+    }
+
+    @Test("a pinned prefix outlives a flood of others; an unpinned one does not")
+    func pins() throws {
+        try space.pin(tokens)
+        try flood(from: 1_000)
+        #expect(try space.match(tokens).tokenCount == 40)
+        try space.unpin(tokens)
+        try flood(from: 500_000)
+        #expect(try space.match(tokens).tokenCount == 0)
+        #expect(throws: StoreError.self) { try space.pin(tokens) }
+        try store.close()
+    }
+
+    @Test("an expired prefix is a miss")
+    func expiry() throws {
+        try space.expire(tokens, at: 1)
+        #expect(try space.match(tokens).tokenCount == 32)
+        try space.expire(Array(tokens[..<16]), at: 1)
+        #expect(try space.match(tokens).tokenCount == 0)
+        try store.close()
+    }
+
+    /// Inserts about twice the quota of prefixes, each used twice, so that they are worth more than what was used once.
+    private func flood(from first: TokenID) throws {
+        for number in 0..<300 {
+            let other = (0..<32).map { first + TokenID(number * 100 + $0) }
+            try space.insertGenerated(other, by: model)
+            try store.flush()
+            for _ in 0..<2 { _ = try space.match(other).tokenCount }
+        }
+        try store.flush()
+    }
+}

@@ -1,0 +1,107 @@
+// When pages reach the disk: the write policies, a small hot tier, a full queue.
+
+import PrefixStore
+import StoreTestKit
+import Testing
+
+@Suite("A write policy")
+struct PolicyTests {
+    let folder: TemporaryFolder
+    let model: GeneratedModel
+
+    init() throws {
+        folder = try TemporaryFolder()
+        model = try GeneratedModel()
+    }
+
+    func open(_ policy: WritePolicy, hot: ByteCount = .mebibytes(4)) throws -> Store {
+        try Store(
+            at: folder.path("store"),
+            options: StoreOptions(quota: .mebibytes(64), hotCapacity: hot, writePolicy: policy))
+    }
+
+    /// Tokens of `tokens` that a new process finds on disk.
+    func stored(_ tokens: [TokenID]) throws -> Int {
+        let store = try open(.writeThrough, hot: .zero)
+        let read = try store.space(model.identity).loadGenerated(tokens, by: model)
+        #expect(read.wrongBytes == 0)
+        try store.close()
+        return read.loaded.coldTokens
+    }
+
+    let tokens = (0..<100).map { TokenID($0) }
+
+    @Test("of write-through has every page on disk after a flush")
+    func writeThrough() throws {
+        let store = try open(.writeThrough)
+        try store.space(model.identity).insertGenerated(tokens, by: model)
+        try store.flush()
+        #expect(store.statistics.spilledPages == 7)
+        try store.close()
+        #expect(try stored(tokens) == 100)
+    }
+
+    @Test("of write-back writes nothing before a flush or a close")
+    func writeBack() throws {
+        let store = try open(.writeBack)
+        try store.space(model.identity).insertGenerated(tokens, by: model)
+        #expect(store.statistics.spilledPages == 0)
+        try store.close()
+        #expect(store.statistics.spilledPages == 7)
+        #expect(try stored(tokens) == 100)
+    }
+
+    @Test("of write-back writes what the hot tier evicts")
+    func writeBackEvicts() throws {
+        // Room for 8 of 7 + 7 pages.
+        let store = try open(.writeBack, hot: ByteCount(UInt64(8 * model.layout.bytesPerPage)))
+        let space = try store.space(model.identity)
+        let others = tokens.map { $0 + 1000 }
+        try space.insertGenerated(tokens, by: model)
+        try space.insertGenerated(others, by: model)
+        try store.close()
+        #expect(try stored(tokens) == 100)
+        #expect(try stored(others) == 100)
+    }
+
+    @Test("of after-two-hits writes a prefix when it is used again, and not before")
+    func afterHits() throws {
+        let store = try open(.afterHits(2))
+        let space = try store.space(model.identity)
+        let once = tokens.map { $0 + 1000 }
+        try space.insertGenerated(tokens, by: model)
+        try space.insertGenerated(once, by: model)
+        for _ in 0..<2 { _ = try space.loadGenerated(tokens, by: model) }
+        _ = try space.loadGenerated(once, by: model)
+        try store.close()
+        #expect(try stored(tokens) == 100)
+        #expect(try stored(once) == 0)
+    }
+
+    @Test("works without any hot tier: pages go to disk from a copy")
+    func noHotTier() throws {
+        let store = try open(.writeThrough, hot: .zero)
+        let space = try store.space(model.identity)
+        #expect(try space.insertGenerated(tokens, by: model) == 7)
+        try store.flush()
+        let read = try space.loadGenerated(tokens, by: model)
+        #expect(read.loaded == Loaded(coldTokens: 100))
+        #expect(read.wrongBytes == 0)
+        #expect(try space.insertGenerated(tokens, by: model) == 0)
+        try store.close()
+    }
+
+    @Test("drops pages and counts them when the queue is full and nobody may wait")
+    func drops() throws {
+        let options = StoreOptions(
+            quota: .mebibytes(64), hotCapacity: .mebibytes(4), queueCapacity: ByteCount(1), whenQueueFull: .drop)
+        let store = try Store(at: folder.path("store"), options: options)
+        let space = try store.space(model.identity)
+        for start in 0..<40 { try space.insertGenerated(tokens.map { $0 + TokenID(200 * start) }, by: model) }
+        try store.flush()
+        let all = store.statistics
+        #expect(all.insertedPages == 280)
+        #expect(all.spilledPages + all.droppedPages >= 280)
+        try store.close()
+    }
+}

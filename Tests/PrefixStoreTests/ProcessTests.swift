@@ -1,0 +1,57 @@
+// Real processes on one folder: two at once, and one that is killed.
+
+import PrefixStore
+import StoreTestKit
+import Testing
+
+@Suite("Processes that share a store", .serialized)
+struct ProcessTests {
+    let folder: TemporaryFolder
+    var path: String { folder.path("store") }
+
+    init() throws { folder = try TemporaryFolder() }
+
+    @Test("read and write it at once with no error and no wrong byte, within its quota", .timeLimit(.minutes(5)))
+    func hammer() throws {
+        let workers = try (0..<2).map { try Worker(["hammer", path, "15", "\($0)", "8MiB"]) }
+        for worker in workers {
+            let (lines, status) = worker.finish()
+            #expect(status == 0, "\(lines)")
+            let words = lines.last?.split(separator: " ") ?? []
+            #expect(words.count == 10 && words[0] == "rounds" && words[3] == "0", "\(lines)")
+            #expect(Int(words[1]) ?? 0 > 20)
+        }
+        let inspector = try StoreInspector(at: path)
+        let report = try inspector.verify()
+        #expect(report.findings.isEmpty, "\(report.findings)")
+        let info = try inspector.info()
+        #expect(info.usedBytes <= info.quota, "\(info)")
+        inspector.close()
+    }
+
+    @Test("lose nothing that a flush returned for when one is killed at any moment", .timeLimit(.minutes(5)))
+    func kills() throws {
+        for round in 0..<12 {
+            let folder = try TemporaryFolder()
+            let worker = try Worker(["fill", folder.path("store"), "\(round)"])
+            var flushed = 0
+            // Killed at another point of its cycle each time: after a flush, or some pages later.
+            for _ in 0...(round % 4) {
+                guard let line = worker.nextLine(), let count = line.split(separator: " ").last else { break }
+                flushed = Int(count) ?? 0
+            }
+            if round % 3 != 0 { spin(round * 100_000) }
+            worker.kill()
+            #expect(flushed >= 3)
+            let (lines, status) = try Worker(["check", folder.path("store"), "\(round)", "\(flushed)"]).finish()
+            #expect(status == 0 && lines == ["lost 0 wrong 0"], "round \(round): \(lines)")
+        }
+    }
+
+    /// Lets a little time go by that depends on the round and on nothing else.
+    private func spin(_ count: Int) {
+        var sum: UInt64 = 0
+        for number in 0..<count { sum = SplitMix64.mix(sum ^ UInt64(number)) }
+        #expect(sum != 1)
+    }
+}
