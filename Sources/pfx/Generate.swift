@@ -41,6 +41,9 @@ struct Generate: ParsableCommand {
         let text = try promptText()
         let runtime = try Runtime(engine, parallel: 1, cache: cache)
         let tokenizer = try runtime.tokenizer.get()
+        guard !text.isEmpty else {
+            throw CommandFailure(status: .badInput, sentence: "The prompt is empty.", remedy: "Give some text.")
+        }
         try runtime.engine.submit(
             GenerationRequest(
                 id: "", tokens: tokenizer.encode(text), maxNewTokens: maxNewTokens,

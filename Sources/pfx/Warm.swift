@@ -46,7 +46,9 @@ struct Warm: ParsableCommand {
             try WarmInput.forEach(of: path, runtime.tokenizer) { name, tokens in
                 do throws(InputError) {
                     let tokens = try tokens.get()
-                    let result = try InputError.explaining { () throws(EngineError) in try runtime.engine.prefill(tokens) }
+                    let result = try InputError.explaining { () throws(EngineError) in
+                        try runtime.engine.prefill(tokens)
+                    }
                     report.add(name, result)
                     if pin || expire != nil { kept.append((name, tokens)) }
                 } catch {
@@ -66,7 +68,7 @@ struct Warm: ParsableCommand {
     private func keep(
         _ prefixes: [(name: String, tokens: [UInt32])], _ runtime: Runtime, _ report: inout WarmReport
     ) throws {
-        guard !prefixes.isEmpty, let store = runtime.store, let space = runtime.space else { return }
+        guard !prefixes.isEmpty, let store = runtime.store, let space = runtime.engine.space else { return }
         try store.flush()
         for (name, tokens) in prefixes {
             do throws(StoreError) {

@@ -46,17 +46,16 @@ final class BatchOutput {
             guard count >= 0 else {
                 throw CommandFailure(
                     status: .noRoom, sentence: "\(name) cannot be written (\(systemMessage(errno))).",
-                    remedy: "Make room on the disk, or keep the pipe open, and run it again; the store keeps its pages.")
+                    remedy: "Make room on the disk, or keep the pipe open, and run it again; the store keeps its pages."
+                )
             }
             rest = rest.dropFirst(count)
         }
     }
 
     private static func refuse(_ path: String, ifSameAs input: String) throws {
-        let descriptors = [path, input].map { unsafe open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
-        defer { for descriptor in descriptors where descriptor >= 0 { close(descriptor) } }
-        guard let output = FileStatus(descriptors[0]), let source = FileStatus(descriptors[1]), output.isRegular,
-            output.isSameFile(as: source)
+        guard let old = FileStatus(path: path), let source = FileStatus(path: input), old.isRegular,
+            old.isSameFile(as: source)
         else { return }
         throw CommandFailure(
             status: .usage, sentence: "Input and output are one file, \(path).", remedy: "Name another output file.")

@@ -13,12 +13,12 @@ enum Interruption {
     static func watch() {
         received.store(0, ordering: .relaxed)
         for number in [SIGINT, SIGTERM] {
-            var action = unsafe sigaction()
+            var action = sigaction()
             unsafe action.__sigaction_handler.sa_handler = { received.store($0, ordering: .relaxed) }
-            unsafe action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
+            action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
             unsafe sigaction(number, &action, nil)
         }
-        unsafe signal(SIGPIPE, SIG_IGN)
+        signal(SIGPIPE, SIG_IGN)
     }
 
     /// The signal that asked the run to end.

@@ -133,6 +133,17 @@ struct FileStatus: Equatable {
     init?(_ file: Int32) {
         var status = stat()
         guard unsafe fstat(file, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    /// The status of the file at `path`; nil when there is none.
+    init?(path: String) {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    private init(_ status: stat) {
         isRegular = status.st_mode & S_IFMT == S_IFREG
         byteCount = Int(status.st_size)
         device = UInt64(status.st_dev)

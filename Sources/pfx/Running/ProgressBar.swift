@@ -13,7 +13,9 @@ final class ProgressBar {
     init(total: Int?) { self.total = total }
 
     /// Shows that lines of `bytes` bytes are done.
-    func show(bytes: Int, _ totals: BatchTotals, running: Int) { line.show(text(bytes: bytes, totals, running: running)) }
+    func show(bytes: Int, _ totals: BatchTotals, running: Int) {
+        line.show(text(bytes: bytes, totals, running: running))
+    }
 
     /// Takes the line away.
     func clear() { line.clear() }

@@ -55,39 +55,40 @@ struct PromptFields: Decodable {
 
     private struct IDOnly: Decodable { var id: String? }
 
-    /// What each field must be, for the sentence when it is not.
-    private static let expectations = [
-        "id": "a text", "prompt": "a text", "tokens": "a list of token ids", "max_new_tokens": "a whole number",
-        "temperature": "a number", "top_p": "a number", "top_k": "a whole number",
-        "seed": "a whole number of 0 or more", "stop": "a text or a list of texts",
-    ]
-
-    /// Reads the fields and checks each by itself.
-    init(json bytes: [UInt8]) throws(InputError) {
-        do {
-            self = try JSONDecoder().decode(PromptFields.self, from: Data(bytes))
-        } catch let error as DecodingError {
-            throw Self.explain(error)
-        } catch {
-            throw InputError("It is not JSON.")
+    /// Reads the fields; an error names the field.
+    init(from decoder: any Decoder) throws {
+        guard let object = try? decoder.container(keyedBy: CodingKeys.self) else {
+            throw InputError("It is not a JSON object.")
         }
+        func field<T: Decodable>(_ key: CodingKeys, _ what: String, as type: T.Type = T.self) throws -> T? {
+            do {
+                return try object.decodeIfPresent(type, forKey: key)
+            } catch {
+                throw InputError("\"\(key.rawValue)\" is not \(what).")
+            }
+        }
+        id = try field(.id, "a text")
+        prompt = try field(.prompt, "a text")
+        tokens = try field(.tokens, "a list of token ids")
+        maxNewTokens = try field(.maxNewTokens, "a whole number")
+        temperature = try field(.temperature, "a number")
+        topP = try field(.topP, "a number")
+        topK = try field(.topK, "a whole number")
+        seed = try field(.seed, "a whole number of 0 or more")
+        stop = try field(.stop, "a text or a list of texts")
         if let maxNewTokens, maxNewTokens < 0 { throw InputError("\"max_new_tokens\" is below 0.") }
         if let stop, stop.texts.contains("") { throw InputError("\"stop\" holds an empty text.") }
     }
 
-    private static func explain(_ error: DecodingError) -> InputError {
-        let context: DecodingError.Context
-        switch error {
-        case .dataCorrupted(let found): context = found
-        case .typeMismatch(_, let found), .valueNotFound(_, let found), .keyNotFound(_, let found): context = found
-        @unknown default: return InputError("It is not JSON.")
+    /// Reads a line.
+    init(json bytes: [UInt8]) throws(InputError) {
+        do {
+            self = try JSONDecoder().decode(PromptFields.self, from: Data(bytes))
+        } catch let error as InputError {
+            throw error
+        } catch {
+            throw InputError("It is not JSON.")
         }
-        if let field = context.codingPath.first?.stringValue {
-            return InputError("\"\(field)\" is not \(expectations[field] ?? "what it should be").")
-        }
-        // A number, a text or a list is JSON, but no request.
-        if case .typeMismatch = error { return InputError("It is not a JSON object.") }
-        return InputError("It is not JSON.")
     }
 
     /// The `id` of a line that is otherwise wrong.

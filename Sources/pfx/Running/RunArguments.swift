@@ -16,8 +16,8 @@ struct EngineArguments: ParsableArguments {
     @Option(help: "Tokens of a page: a multiple of 16, up to 256. Other page sizes are other spaces.")
     var pageSize: Int = 64
 
-    @Option(help: "Element type of the KV: bf16, fp16 or fp32; that of the weights if not given.")
-    var kvDtype: KVElement?
+    @Option(help: "Element type of the KV; that of the weights if not given.")
+    var kvDtype: KVTypeArgument?
 
     @Option(help: "Memory for the KV of the requests that run side by side.")
     var kvMemory: ByteCount = .mebibytes(512)
@@ -25,7 +25,7 @@ struct EngineArguments: ParsableArguments {
     /// The engine's options for `parallel` requests side by side.
     func options(parallel: Int) -> EngineOptions {
         EngineOptions(
-            kvElement: kvDtype, pageSize: pageSize, threads: threads, maxParallel: parallel,
+            kvElement: kvDtype?.element, pageSize: pageSize, threads: threads, maxParallel: parallel,
             maxBatchTokens: max(512, parallel), kvMemory: Int(clamping: kvMemory.value))
     }
 }
@@ -41,15 +41,21 @@ struct CacheArguments: ParsableArguments {
     @Option(help: "The most that the store may use on disk, whoever writes.")
     var quota: ByteCount = StoreOptions().quota
 
-    @Option(help: "When pages are written: through (at once), back (when RAM is full, and at the end) or hits:N (after N uses).")
+    @Option(
+        help:
+            "When pages are written: through (at once), back (when RAM is full, and at the end) or hits:N (after N uses)."
+    )
     var writePolicy = WritePolicyArgument(policy: .writeThrough)
 
-    @Option(help: "A file with a tenant's secret of 16 bytes or more: pages are shared only with runs that have it too.")
+    @Option(
+        help: "A file with a tenant's secret of 16 bytes or more: pages are shared only with runs that have it too.")
     var saltFile: String?
 
-    /// The options of the store.
-    var options: StoreOptions {
-        StoreOptions(quota: quota, hotCapacity: hotBytes, writePolicy: writePolicy.policy)
+    /// Opens the store; nil when none is named.
+    func open() throws(StoreError) -> Store? {
+        guard let store else { return nil }
+        return try Store(
+            at: store, options: StoreOptions(quota: quota, hotCapacity: hotBytes, writePolicy: writePolicy.policy))
     }
 
     /// The tenant's salt; a line end at the end of the file does not count.
@@ -93,12 +99,16 @@ struct WritePolicyArgument: ExpressibleByArgument {
     }
 }
 
-extension KVElement: @retroactive ExpressibleByArgument {
-    /// Reads the element types that the engine computes in.
-    public init?(argument: String) {
-        guard let element = [KVElement.bf16, .fp16, .fp32].first(where: { $0.description == argument }) else {
-            return nil
+/// The element types that the engine computes in.
+enum KVTypeArgument: String, CaseIterable, ExpressibleByArgument {
+    case bf16, fp16, fp32
+
+    /// The store's name for it.
+    var element: KVElement {
+        switch self {
+        case .bf16: .bf16
+        case .fp16: .fp16
+        case .fp32: .fp32
         }
-        self = element
     }
 }

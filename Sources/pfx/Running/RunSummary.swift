@@ -18,6 +18,8 @@ struct RunSummary: Encodable {
         var bytesOnDisk, spilledPages, droppedPages, damagedPages: UInt64
         /// Prefill time that loading saved, at the rate at which this run computed.
         var secondsSaved: Double
+        /// The latest failure of the store, which the run went on without; nil when there was none.
+        var failure: String?
     }
 
     /// A summary of `totals` after `seconds`. Asks the store before it is closed, or after: its numbers stay.
@@ -39,7 +41,8 @@ struct RunSummary: Encodable {
             return StorePart(
                 path: store.path, bytesOnDisk: runtime.bytesOnDisk, spilledPages: statistics.spilledPages,
                 droppedPages: statistics.droppedPages, damagedPages: statistics.damagedPages,
-                secondsSaved: (Double(statistics.savedNanoseconds) / 1e9).inMicroseconds)
+                secondsSaved: (Double(statistics.savedNanoseconds) / 1e9).inMicroseconds,
+                failure: runtime.engine.storeFailure?.description)
         }
     }
 
@@ -66,17 +69,21 @@ struct RunSummary: Encodable {
         table.add(
             "reused",
             "\(Render.count(reused)) (\(rate)): \(Render.count(reusedTokens.cold)) from disk, "
-                + "\(Render.count(reusedTokens.hot)) from RAM, \(Render.count(reusedTokens.shared)) of them from a request beside")
+                + "\(Render.count(reusedTokens.hot)) from RAM, \(Render.count(reusedTokens.shared)) of them from a request beside"
+        )
         table.add("replies", Render.count(generatedTokens, "token"))
         table.add(
             "time", String(format: "%.2f s, %.0f tokens/s with what was reused", wallSeconds, tokensPerSecond))
         guard let store else { return table.text }
         table.add("saved", String(format: "%.2f s of prefill", store.secondsSaved))
         table.add("store", "\(store.path), \(ByteCount(store.bytesOnDisk)) on disk")
-        if store.droppedPages > 0 { table.add("", "\(Render.count(Int(store.droppedPages), "page")) could not be written") }
+        if store.droppedPages > 0 {
+            table.add("", "\(Render.count(Int(store.droppedPages), "page")) could not be written")
+        }
         if store.damagedPages > 0 {
             table.add("", "\(Render.count(Int(store.damagedPages), "damaged page")) computed again; see `pfx verify`")
         }
+        if let failure = store.failure { table.add("", failure) }
         return table.text
     }
 }

@@ -11,32 +11,20 @@ final class Runtime {
     let engine: Engine
     /// Nil without a store.
     let store: Store?
-    /// The space of this model and tenant; nil without a store.
-    let space: Space?
 
     /// Opens all of it, the cheap things first, so that a mistake is told before the weights are read.
     ///
     /// - Throws: `EngineError` for the checkpoint, `StoreError` for the store. Nothing stays open then.
     init(_ arguments: EngineArguments, parallel: Int, cache: CacheArguments?) throws {
-        let options = arguments.options(parallel: parallel)
         checkpoint = try Checkpoint(folder: arguments.model)
         tokenizer = try TokenizerChoice(of: checkpoint)
-        guard let cache, let folder = cache.store else {
-            store = nil
-            space = nil
-            engine = try Engine(checkpoint: checkpoint, options: options)
-            return
-        }
-        let salt = try cache.salt()
-        let store = try Store(at: folder, options: cache.options)
-        self.store = store
-        do {
-            let identity = try checkpoint.identity(options: options, salt: salt)
-            let space = try store.space(identity)
-            self.space = space
-            engine = try Engine(checkpoint: checkpoint, options: options, space: space)
+        let salt = try cache?.salt()
+        store = try cache?.open()
+        do throws(EngineError) {
+            engine = try Engine(
+                checkpoint: checkpoint, options: arguments.options(parallel: parallel), store: store, salt: salt)
         } catch {
-            try? store.close()
+            try? store?.close()
             throw error
         }
     }
