@@ -1,9 +1,11 @@
+// SHA-256 by libcrypto, XXH3 by libxxhash's header.
 #include "chash.h"
 
 #include <openssl/evp.h>
 
-// One digest context a thread: making one a call costs twice the hashing of a page of token ids. It is freed with the thread
-// by libcrypto's own thread-exit handling only for its own state, so the context is kept in thread-local storage and reused.
+// One digest context a thread: making one a call costs twice the hashing of a page of token ids. It is freed with the
+// thread by libcrypto's own thread-exit handling only for its own state, so the context is kept in thread-local storage
+// and reused.
 static _Thread_local EVP_MD_CTX *context;
 
 int chash_sha256(const void *const *parts, const size_t *sizes, size_t count, uint8_t digest[32]) {

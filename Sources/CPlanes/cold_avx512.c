@@ -1,4 +1,5 @@
-// Copy and merge past the caches: a cold destination is not read before it is overwritten, which saves a third of the traffic.
+// Copy and merge past the caches: a cold destination is not read before it is overwritten, which saves a third of the
+// traffic.
 #include "avx512.h"
 #include "cold.h"
 
@@ -26,6 +27,29 @@ AVX512 size_t cold_merge16_avx512(const uint8_t *top, const uint8_t *low, size_t
         join(_mm512_loadu_si512(low + i), _mm512_loadu_si512(top + i), &first, &last);
         _mm512_stream_si512((void *)(target + 2 * i), first);
         _mm512_stream_si512((void *)(target + 2 * i + 64), last);
+    }
+    _mm_sfence();
+    return i;
+}
+
+AVX512 size_t cold_merge32_avx512(const uint8_t *top, const uint8_t *low, size_t stride, size_t count,
+                                  uint8_t *target) {
+    size_t i = 0;
+    for (; i + 64 <= count; i += 64) {
+        __m512i byte0 = _mm512_loadu_si512(low + i), byte1 = _mm512_loadu_si512(low + stride + i);
+        __m512i byte2 = _mm512_loadu_si512(low + 2 * stride + i), byte3 = _mm512_loadu_si512(top + i);
+        __m512i low_even = _mm512_unpacklo_epi8(byte0, byte1), low_odd = _mm512_unpackhi_epi8(byte0, byte1);
+        __m512i high_even = _mm512_unpacklo_epi8(byte2, byte3), high_odd = _mm512_unpackhi_epi8(byte2, byte3);
+        // Lane j of quarter q holds elements 16 j + 4 q and the three after it: transpose lanes and quarters.
+        __m512i q0 = _mm512_unpacklo_epi16(low_even, high_even), q1 = _mm512_unpackhi_epi16(low_even, high_even);
+        __m512i q2 = _mm512_unpacklo_epi16(low_odd, high_odd), q3 = _mm512_unpackhi_epi16(low_odd, high_odd);
+        __m512i front01 = _mm512_shuffle_i32x4(q0, q1, 0x44), front23 = _mm512_shuffle_i32x4(q2, q3, 0x44);
+        __m512i back01 = _mm512_shuffle_i32x4(q0, q1, 0xEE), back23 = _mm512_shuffle_i32x4(q2, q3, 0xEE);
+        __m512i out[4] = {
+            _mm512_shuffle_i32x4(front01, front23, 0x88), _mm512_shuffle_i32x4(front01, front23, 0xDD),
+            _mm512_shuffle_i32x4(back01, back23, 0x88), _mm512_shuffle_i32x4(back01, back23, 0xDD)};
+        for (int j = 0; j < 4; j++)
+            _mm512_stream_si512((void *)(target + 4 * i + 64 * j), _mm512_ror_epi32(out[j], 1));
     }
     _mm_sfence();
     return i;

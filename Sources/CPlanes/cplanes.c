@@ -48,20 +48,20 @@ INLINE void merge32(const uint8_t *restrict top, const uint8_t *restrict low0, c
 }
 
 // The four kernels for one instruction set.
-#define KERNELS(name, attribute)                                                                                         \
-    attribute static void split16_##name(const uint8_t *source, size_t count, uint8_t *top, uint8_t *low) {              \
-        split16(source, count, top, low);                                                                                \
-    }                                                                                                                    \
-    attribute static void merge16_##name(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target) {        \
-        merge16(top, low, count, target);                                                                                \
-    }                                                                                                                    \
-    attribute static void split32_##name(const uint8_t *source, size_t count, uint8_t *top, uint8_t *low,                \
-                                         size_t stride) {                                                                \
-        split32(source, count, top, low, low + stride, low + 2 * stride);                                                             \
-    }                                                                                                                    \
-    attribute static void merge32_##name(const uint8_t *top, const uint8_t *low, size_t stride, size_t count,            \
-                                         uint8_t *target) {                                                              \
-        merge32(top, low, low + stride, low + 2 * stride, count, target);                                                             \
+#define KERNELS(name, attribute) \
+    attribute static void split16_##name(const uint8_t *source, size_t count, uint8_t *top, uint8_t *low) { \
+        split16(source, count, top, low); \
+    } \
+    attribute static void merge16_##name(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target) { \
+        merge16(top, low, count, target); \
+    } \
+    attribute static void split32_##name(const uint8_t *source, size_t count, uint8_t *top, uint8_t *low, \
+                                         size_t stride) { \
+        split32(source, count, top, low, low + stride, low + 2 * stride); \
+    } \
+    attribute static void merge32_##name(const uint8_t *top, const uint8_t *low, size_t stride, size_t count, \
+                                         uint8_t *target) { \
+        merge32(top, low, low + stride, low + 2 * stride, count, target); \
     }
 
 KERNELS(portable, )
@@ -69,7 +69,7 @@ KERNELS(portable, )
 #if defined(__x86_64__)
 KERNELS(avx2, __attribute__((target("avx2,bmi,bmi2"))))
 KERNELS(avx512, __attribute__((target("avx2,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"))))
-#define PICK(level, kernel)                                                                                              \
+#define PICK(level, kernel) \
     ((level) == CPLANES_AVX512 ? kernel##_avx512 : (level) == CPLANES_AVX2 ? kernel##_avx2 : kernel##_portable)
 #else
 #define PICK(level, kernel) ((void)(level), kernel##_portable)
@@ -79,7 +79,8 @@ void cplanes_split16(cplanes_level level, const void *source, size_t count, uint
     PICK(level, split16)(source, count, top, low);
 }
 
-void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target, int cold) {
+void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target,
+                     int cold) {
     size_t done = 0;
 #if defined(__x86_64__)
     if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0)
@@ -106,6 +107,12 @@ void cplanes_split32(cplanes_level level, const void *source, size_t count, uint
 }
 
 void cplanes_merge32(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t stride, size_t count,
-                     void *target) {
-    PICK(level, merge32)(top, low, stride, count, target);
+                     void *target, int cold) {
+    size_t done = 0;
+#if defined(__x86_64__)
+    if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0)
+        done = cold_merge32_avx512(top, low, stride, count, target);
+#endif
+    (void)cold;
+    PICK(level, merge32)(top + done, low + done, stride, count - done, (uint8_t *)target + 4 * done);
 }

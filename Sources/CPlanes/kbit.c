@@ -113,8 +113,9 @@ int cplanes_kbit_unpack(cplanes_level level, const uint8_t *codes, int k, const 
     return unpack_portable(&in, count, top);
 }
 
-int cplanes_kbit_merge16(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
-                         size_t escape_count, const uint8_t *low, size_t count, void *target, int cold) {
+int cplanes_kbit_merge16(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values,
+                         const uint8_t *escapes, size_t escape_count, const uint8_t *low, size_t count,
+                         void *target, int cold) {
     kbit_codes in = kbit_codes_of(codes, k, values, escapes, escape_count);
 #if defined(__x86_64__)
     if (level == CPLANES_AVX512) return kbit_merge16_avx512(&in, low, count, target, cold);

@@ -34,7 +34,8 @@ typedef void kbit_unpack64(const uint8_t *codes, int k, const uint8_t table[64],
 
 kbit_unpack64 kbit_unpack64_portable;
 
-/// Unpacks the next group, of which `lanes` elements count, and puts its escapes in. Returns 0 when escapes are missing.
+/// Unpacks the next group, of which `lanes` elements count, and puts its escapes in. Returns 0 when escapes are
+/// missing.
 static inline __attribute__((always_inline)) int kbit_next_group(kbit_codes *in, size_t lanes, uint8_t top[64],
                                                                  kbit_unpack64 *unpack64) {
     unpack64(in->codes, in->k, in->table, top);
@@ -70,7 +71,8 @@ static inline __attribute__((always_inline)) int kbit_unpack_groups(const kbit_c
 size_t kbit_pack_avx2(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes, uint8_t *escapes);
 int kbit_unpack_avx2(const kbit_codes *in, size_t count, uint8_t *top);
 int kbit_merge16_avx2(const kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold);
-size_t kbit_pack_avx512(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes, uint8_t *escapes);
+size_t kbit_pack_avx512(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
+                        uint8_t *escapes);
 int kbit_unpack_avx512(const kbit_codes *in, size_t count, uint8_t *top);
 int kbit_merge16_avx512(const kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold);
 #endif

@@ -9,8 +9,8 @@
 
 // Bit i of `bits` becomes byte i, 0 or -1.
 AVX2_INLINE __m256i spread(uint32_t bits) {
-    const __m256i byte_of = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3,
-                                             3, 3, 3, 3, 3);
+    const __m256i byte_of = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2,
+                                             3, 3, 3, 3, 3, 3, 3, 3);
     const __m256i bit_of = _mm256_set1_epi64x((long long)0x8040201008040201ull);
     __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), byte_of);
     return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit_of), bit_of);
@@ -108,6 +108,7 @@ AVX2 int kbit_unpack_avx2(const kbit_codes *in, size_t count, uint8_t *top) {
 }
 
 AVX2 int kbit_merge16_avx2(const kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold) {
-    return cold && (uintptr_t)target % 32 == 0 ? merge16(in, low, count, target, 1) : merge16(in, low, count, target, 0);
+    if (cold && (uintptr_t)target % 32 == 0) return merge16(in, low, count, target, 1);
+    return merge16(in, low, count, target, 0);
 }
 #endif

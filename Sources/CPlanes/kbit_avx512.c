@@ -93,14 +93,14 @@ AVX512_INLINE size_t pack(const uint8_t *top, size_t count, const int k, const u
 }
 
 // One copy of a kernel for every k, so that the loop over the bits of a code is unrolled.
-#define FOR_EACH_K(k, call)                                                                                              \
-    switch (k) {                                                                                                         \
-    case 1: return call(1);                                                                                              \
-    case 2: return call(2);                                                                                              \
-    case 3: return call(3);                                                                                              \
-    case 4: return call(4);                                                                                              \
-    case 5: return call(5);                                                                                              \
-    default: return call(6);                                                                                             \
+#define FOR_EACH_K(k, call) \
+    switch (k) { \
+    case 1: return call(1); \
+    case 2: return call(2); \
+    case 3: return call(3); \
+    case 4: return call(4); \
+    case 5: return call(5); \
+    default: return call(6); \
     }
 
 AVX512 size_t kbit_pack_avx512(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,

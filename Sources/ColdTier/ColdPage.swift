@@ -17,7 +17,7 @@ package struct SpillPage: Sendable {
     package let tokens: [TokenID]
     /// The page's bytes, encoded under `hash`. Not encoded into again until `put` has returned.
     package let record: EncodedRecord
-    /// Milliseconds since the Unix epoch: when the page was used last.
+    /// Milliseconds since the Unix epoch: when the page was used last. A time in the future counts as the present.
     package let now: Int64
     /// How often it was used until then, at least once.
     package let uses: Int

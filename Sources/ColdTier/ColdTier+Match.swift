@@ -59,7 +59,11 @@ private struct MatchWalk {
         while wanted.count == layout.pageSize {
             let hash = PrefixHash.page(after: parent, tokens: wanted)
             // Where it is not there, or may not be used, another child may still share its first tokens.
-            guard let node = try usable(hash, transaction), node.tokens.elementsEqual(wanted) else { break }
+            guard let node = try usable(hash, transaction) else { break }
+            guard node.tokens.elementsEqual(wanted) else {
+                damage[hash] = .wrongTokens
+                return
+            }
             append(hash, node, matched: node.tokens.count)
             parent = hash
             position += layout.pageSize
@@ -81,12 +85,11 @@ private struct MatchWalk {
             return nil
         case .sound(let record): node = record
         }
+        // Sound, and yet no child of `parent` here: an edge that leads astray, or a caller whose position does not fit its
+        // parent. Nothing is wrong with the page itself.
         guard node.parent == parent, node.root == root, Int(node.firstToken) == position,
             node.tokens.count <= layout.pageSize, !node.flags.contains(.foreign)
-        else {
-            damage[hash] = .wrongTokens
-            return nil
-        }
+        else { return nil }
         if let recency = try transaction.recency(hash, tables).record, recency.isExpired(at: now) { return nil }
         return node
     }

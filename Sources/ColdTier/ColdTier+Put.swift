@@ -8,7 +8,7 @@ extension ColdTier {
     /// Stores pages; durable when this returns. Pages that are there already cost one look-up and count as used.
     ///
     /// A page's parent must come before it: in the store or earlier in the batch. Room is made first, so that the store never
-    /// passes its quota. The batch is cut so that one transaction writes at most a sixteenth of the quota, or one page: LMDB
+    /// passes its quota. The batch is cut so that one transaction writes at most a sixteenth of the quota, 64 MiB, or one page: LMDB
     /// uses what a transaction frees only two transactions later, and the file would grow by as much. Uses and damage that
     /// readers left are written along.
     ///
@@ -29,9 +29,9 @@ extension ColdTier {
         return report
     }
 
-    /// Cuts a batch by what its pages cost.
+    /// Cuts a batch by what its pages cost: at most a sixteenth of the quota, and what LMDB should hold in memory at once.
     private func slices(of batch: [SpillPage]) -> [ArraySlice<SpillPage>] {
-        let limit = Int(options.quota.value / 16)
+        let limit = min(Int(options.quota.value / 16), Self.bytesPerTransaction)
         var slices: [ArraySlice<SpillPage>] = []
         var start = 0
         var cost = 0
@@ -46,6 +46,9 @@ extension ColdTier {
         if start < batch.count { slices.append(batch[start...]) }
         return slices
     }
+
+    /// LMDB keeps what a transaction writes in memory until the commit. A synced commit is as fast as the disk from a few MiB on.
+    private static let bytesPerTransaction = 64 << 20
 
     /// LMDB keeps a list of what a transaction has changed; its length is bounded.
     private static let pagesPerTransaction = 1000

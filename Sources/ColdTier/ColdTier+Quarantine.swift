@@ -30,7 +30,10 @@ extension ColdTier {
         _ session: inout WriteSession
     ) throws(LMDBError) -> Bool {
         switch reason {
-        case .undecodable, .wrongTokens, .orphaned, .damagedSideState: return true
+        case .undecodable, .orphaned, .damagedSideState: return true
+        case .wrongTokens:
+            guard let node = try transaction.node(hash, tables).record else { break }
+            return PrefixHash.page(after: node.parent, tokens: node.tokens[...]) != hash
         case .damagedNode, .damagedRecord, .missingRecord: break
         }
         guard let node = try transaction.node(hash, tables).record,

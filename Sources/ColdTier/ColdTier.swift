@@ -28,8 +28,8 @@ package final class ColdTier: Sendable {
     /// - Throws: `.invalidOption` for a quota below `ColdOptions.smallestQuota`; `.notAFolder`, `.notAStore`, `.readOnly`,
     ///   `.permissions`, `.networkFileSystem`, `.alreadyOpen`, `.formatMismatch`, `.damaged`, `.diskFull`, `.system`.
     package init(path: String, options: ColdOptions) throws(StoreError) {
-        guard options.quota >= ColdOptions.smallestQuota, options.quota.value <= UInt64(1) << 44 else {
-            throw .invalidOption("the quota must be \(ColdOptions.smallestQuota) to \(ByteCount(1 << 44))")
+        guard options.quota >= ColdOptions.smallestQuota, options.quota <= ColdOptions.largestQuota else {
+            throw .invalidOption("a quota is \(ColdOptions.smallestQuota) to \(ColdOptions.largestQuota)")
         }
         guard (1...65_536).contains(options.maxReaders) else { throw .invalidOption("1 to 65536 readers are possible") }
         let folder = StoreFolder(path: path, options: options)
@@ -50,28 +50,6 @@ package final class ColdTier: Sendable {
         // What cannot be written now is uses and damage: the next process finds both again.
         try? flushTouches()
         environment.close()
-    }
-
-    /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration stay.
-    ///
-    /// - Throws: `.damaged` when another descriptor has the same root, or the stored one cannot be read.
-    package func open(space descriptor: SpaceDescriptor) throws(StoreError) {
-        let root = descriptor.root
-        let known = try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables) }
-        switch known {
-        case .damaged: throw .damaged(path: path, "the descriptor of a space")
-        case .sound(let space):
-            guard space.descriptor.differences(from: descriptor).isEmpty else {
-                throw .damaged(path: path, "two spaces with one root")
-            }
-        case .missing:
-            try writing { (transaction, session) throws(LMDBError) in
-                guard case .missing = try transaction.space(root, tables) else { return }
-                var space = SpaceRecord(descriptor)
-                space.lastUse = session.now
-                session.add(space)
-            }
-        }
     }
 
     /// Whether a page is stored. Costs one look-up.

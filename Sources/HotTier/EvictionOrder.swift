@@ -1,22 +1,26 @@
 // Which page leaves the hot tier when room is needed.
 //
-// The policy: of all pages that no page follows and nobody has pinned, in whichever space, the one with the lowest use score goes.
+// The policy: of all pages that no page follows and nobody has pinned, in whichever space, the one with the lowest use
+// score goes.
 //
 // - A leaf, because a page is of no use without all pages before it: an evicted inner page would strand its subtree.
 //   A prefix is therefore eaten from its end, and what many prompts share (their beginning) lives longest.
-// - The lowest use score (`UseScore`: hits that fade with a half-life), because neither recency nor a count alone will do. A batch of
-//   prompts that are used once would wash a system prompt out of an LRU; a count without fading keeps yesterday's favourites for ever.
-//   What was just inserted has the score of one use now, above everything of equal use that is older.
-// - Bytes need not be weighed: a page of a larger model takes more bytes in about the proportion in which it takes longer to prefill.
-// - A page that the cold tier does not have yet counts as used twice as much (one half-life more): its eviction costs a write first,
-//   or a prefill later where another costs a read. It is no absolute preference, or pages just promoted from the cold tier would
-//   always go before old ones that were never stored.
+// - The lowest use score (`UseScore`: hits that fade with a half-life), because neither recency nor a count alone will
+//   do. A batch of prompts that are used once would wash a system prompt out of an LRU; a count without fading keeps
+//   yesterday's favourites for ever. What was just inserted has the score of one use now, above everything of equal use
+//   that is older.
+// - Bytes need not be weighed: a page of a larger model takes more bytes in about the proportion in which it takes
+//   longer to prefill.
+// - A page that the cold tier does not have yet counts as used twice as much (one half-life more): its eviction costs a
+//   write first, or a prefill later where another costs a read. It is no absolute preference, or pages just promoted
+//   from the cold tier would always go before old ones that were never stored.
 // - A tail that a longer page has superseded is not weighed at all: it goes at once, or with its last pin.
 
 internal import KVFormat
 
-/// The pages that can be evicted, lowest key first: a binary heap that knows each page's place, so that a page which is used or pinned moves
-/// in logarithmic time and the heap never holds an outdated entry. Not thread-safe: the tier's mutex guards it.
+/// The pages that can be evicted, lowest key first: a binary heap that knows each page's place, so that a page which is
+/// used or pinned moves in logarithmic time and the heap never holds an outdated entry. Not thread-safe: the tier's
+/// mutex guards it.
 struct EvictionOrder {
     private struct Entry {
         var key: Int64

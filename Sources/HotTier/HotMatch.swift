@@ -5,8 +5,8 @@ internal import Threads
 
 /// The right to read the pages of one prefix. None of them is evicted or overwritten while the lease lives.
 ///
-/// The lease pins the last page only: inner pages are never evicted before those that follow them. It can be read from several
-/// threads at once; letting it go takes the tier's mutex for a moment.
+/// The lease pins the last page only: inner pages are never evicted before those that follow them. It can be read from
+/// several threads at once; letting it go takes the tier's mutex for a moment.
 package struct HotMatch: ~Copyable, Sendable {
     private let space: HotSpace
     // The last page first, as the walk found them.
@@ -33,7 +33,8 @@ package struct HotMatch: ~Copyable, Sendable {
     /// Whether nothing was found.
     package var isEmpty: Bool { pages.isEmpty }
 
-    /// The prefix hash of page `page`, from 0. When the last page was matched in part, its hash is that of all its tokens.
+    /// The prefix hash of page `page`, from 0. When the last page was matched in part, its hash is that of all its
+    /// tokens.
     package func hash(of page: Int) -> PrefixHash { self[page].hash }
 
     /// Tokens of page `page` that belong to the prefix.

@@ -3,8 +3,8 @@
 package import KVFormat
 private import Synchronization
 
-/// Keeps one page, and with it the pages before it, in RAM until `release()` or the object's end. For the spill queue, whose
-/// entries are written later and by another thread; what reads at once holds a `HotMatch`. Thread-safe.
+/// Keeps one page, and with it the pages before it, in RAM until `release()` or the object's end. For the spill queue,
+/// whose entries are written later and by another thread; what reads at once holds a `HotMatch`. Thread-safe.
 package final class HotPin: Sendable {
     private let tier: HotTier
     private let record: SpaceRecord

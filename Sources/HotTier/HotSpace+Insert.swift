@@ -31,7 +31,8 @@ extension HotSpace {
     /// A longer page replaces a tail with the same beginning; a tail that is pinned stays until its pins are gone.
     ///
     /// - Parameters:
-    ///   - tokens: the token ids of the whole sequence; the page has those from `pageIndex * pageSize`, a page's worth or what is left.
+    ///   - tokens: the token ids of the whole sequence; the page has those from `pageIndex * pageSize`, a page's worth
+    ///     or what is left.
     ///   - pageIndex: the page's number in the sequence, from 0; there is at least one token for it, and a page's
     ///     worth if the layout is opaque.
     ///   - hash: the page's prefix hash, `PrefixHash.page(after: parent, tokens: run)`.

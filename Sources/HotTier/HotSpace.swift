@@ -19,8 +19,9 @@ package final class HotSpace: Sendable {
     /// The shape of the space's pages.
     package var layout: KVLayout { record.layout }
 
-    /// Finds the longest prefix of `tokens` in RAM, token by token: whole pages along the chain, then the page with the longest common
-    /// run gives its first tokens (a tail, or a whole page shared in part). Opaque layouts match whole pages only.
+    /// Finds the longest prefix of `tokens` in RAM, token by token: whole pages along the chain, then the page with the
+    /// longest common run gives its first tokens (a tail, or a whole page shared in part). Opaque layouts match whole
+    /// pages only.
     ///
     /// Counts as a use of every page of the prefix, and pins the prefix for the life of the lease.
     ///

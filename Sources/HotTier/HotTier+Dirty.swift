@@ -33,14 +33,12 @@ extension HotTier {
     /// - Complexity: one look at each page, under the mutex.
     package func dirtyPages(limit: Int = .max) -> [HotPin] {
         mutex.withLock {
-            let nodes = state.tree.nodes
-            let dirty = nodes.indices.filter { nodes[$0].isPage && !nodes[$0].isStored && !nodes[$0].isSuperseded }
-            return dirty.sorted { nodes[$0].depth < nodes[$1].depth }.prefix(limit).map { pinned(Int32($0)) }
+            state.tree.dirtyNodes().prefix(limit).map { pinned($0) }
         }
     }
 
-    /// Pins what the cold tier lacks of the path to `hash`: the page itself and the pages before it, the first page first. Empty when
-    /// the cold tier has them all, or the page is not here.
+    /// Pins what the cold tier lacks of the path to `hash`: the page itself and the pages before it, the first page
+    /// first. Empty when the cold tier has them all, or the page is not here.
     package func dirtyPath(to hash: PrefixHash) -> [HotPin] {
         mutex.withLock {
             var path: [HotPin] = []
@@ -51,5 +49,13 @@ extension HotTier {
             }
             return path.reversed()
         }
+    }
+}
+
+extension RadixTree {
+    /// The pages that the cold tier needs and does not have, by depth. Superseded tails are not worth a write.
+    fileprivate func dirtyNodes() -> [Int32] {
+        let dirty = nodes.indices.filter { nodes[$0].isPage && !nodes[$0].isStored && !nodes[$0].isSuperseded }
+        return dirty.sorted { nodes[$0].depth < nodes[$1].depth }.map(Int32.init)
     }
 }

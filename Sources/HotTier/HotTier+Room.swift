@@ -4,8 +4,8 @@ internal import KVFormat
 internal import Threads
 
 extension HotTier {
-    /// Pages offered to the spill closure for one insert. A closure that only queues frees nothing at once; without a bound, one
-    /// insert would push the whole tier into its queue.
+    /// Pages offered to the spill closure for one insert. A closure that only queues frees nothing at once; without a
+    /// bound, one insert would push the whole tier into its queue.
     static let offersPerInsert = 16
 
     /// A slot for a page of `space`; nil when nothing more can be evicted.

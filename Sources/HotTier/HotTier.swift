@@ -5,8 +5,8 @@ internal import Threads
 
 /// Pages in RAM, found by token ids: one budget in bytes shared by all spaces of a store.
 ///
-/// Thread-safe. One mutex guards tree, eviction order and slots; it is held for microseconds, never while page bytes are copied and
-/// never while the spill closure runs. Leases (`HotMatch`) and pins (`HotPin`) keep the tier alive.
+/// Thread-safe. One mutex guards tree, eviction order and slots; it is held for microseconds, never while page bytes
+/// are copied and never while the spill closure runs. Leases (`HotMatch`) and pins (`HotPin`) keep the tier alive.
 @safe
 package final class HotTier: @unchecked Sendable {
     // Unchecked because `state` and `handles` are only touched under `mutex`.
@@ -22,10 +22,10 @@ package final class HotTier: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - capacity: bytes for pages. A tier with fewer bytes than a page takes none, and every match misses.
-    ///   - spillBeforeEvict: called without the mutex, on the inserting thread, with each page that must be evicted and that the cold
-    ///     tier does not have. True: the page was taken over; it stays until its pin is let go, and another one is
-    ///     evicted now, unless the closure has marked it as stored and let go already. False: the page may be dropped.
-    ///     It may call the tier. Without a closure such pages are dropped.
+    ///   - spillBeforeEvict: called without the mutex, on the inserting thread, with each page that must be evicted and
+    ///     that the cold tier does not have. True: the page was taken over; it stays until its pin is let go, and
+    ///     another one is evicted now, unless the closure has marked it as stored and let go already. False: the page
+    ///     may be dropped. It may call the tier. Without a closure such pages are dropped.
     /// - Throws: `StoreError.invalidOption` when the capacity is above `largestCapacity`.
     package init(
         capacity: ByteCount, spillBeforeEvict: (@Sendable (HotPin) -> Bool)? = nil

@@ -2,8 +2,8 @@
 
 internal import KVFormat
 
-/// An open-addressing table with linear probing: a look-up reads one or two neighbouring entries, and nothing is allocated
-/// but when the table doubles. Prefix hashes are SHA-256 digests, so their first word spreads as it is.
+/// An open-addressing table with linear probing: a look-up reads one or two neighbouring entries, and nothing is
+/// allocated but when the table doubles. Prefix hashes are SHA-256 digests, so their first word spreads as it is.
 struct NodeIndex {
     private struct Entry {
         var word: UInt64

@@ -2,8 +2,8 @@
 
 internal import KVFormat
 
-/// All page memory of a tier. The sum of the memory behind all slots, in use or free, never passes the capacity: what one pool
-/// has free goes back to the system before another pool grows. Not thread-safe: the tier's mutex guards it.
+/// All page memory of a tier. The sum of the memory behind all slots, in use or free, never passes the capacity: what
+/// one pool has free goes back to the system before another pool grows. Not thread-safe: the tier's mutex guards it.
 struct PageArena {
     /// The budget, bytes.
     let capacity: Int

@@ -2,10 +2,11 @@
 
 internal import KVFormat
 
-/// Slots of one size. A slot is in use, free (its memory still there), or discarded (its memory given back, or never touched).
+/// Slots of one size. A slot is in use, free (its memory still there), or discarded (its memory given back, or never
+/// touched).
 ///
-/// Every slot has room for a whole page with planes of `pageSize` tokens, also when it holds a tail: tails are few, short-lived,
-/// and one size of slot keeps memory free of holes.
+/// Every slot has room for a whole page with planes of `pageSize` tokens, also when it holds a tail: tails are few,
+/// short-lived, and one size of slot keeps memory free of holes.
 struct PagePool {
     /// Bytes of a slot: a whole page, rounded up to `alignment`.
     let slotBytes: Int
@@ -14,7 +15,8 @@ struct PagePool {
     /// The token ids of the slots.
     let runs: TokenRuns
 
-    /// Free slots whose memory is still there: the next page goes into the one freed last, which is likely in the CPU's cache.
+    /// Free slots whose memory is still there: the next page goes into the one freed last, which is likely in the CPU's
+    /// cache.
     private(set) var free: [Int32] = []
     private(set) var discarded: [Int32] = []
     /// Slots that were ever in use; all slots from here on were never touched.
@@ -50,7 +52,8 @@ struct PagePool {
         return slot
     }
 
-    /// Takes a slot that has no memory yet. The caller has checked the budget, which bounds the number of slots as well.
+    /// Takes a slot that has no memory yet. The caller has checked the budget, which bounds the number of slots as
+    /// well.
     mutating func takeUntouched() -> Int32 {
         used += 1
         if let slot = discarded.popLast() { return slot }

@@ -4,8 +4,9 @@ internal import KVFormat
 
 /// A page in the tree, or the root of a space. Links are indices into the tree's array; `none` ends them.
 ///
-/// A node has one page, not a run of pages: the walk compares all token ids of a page anyway, and the link to the next page costs a few
-/// nanoseconds beside that. In return nothing is ever split, pages are pinned, counted and evicted one by one, and a hash names a node.
+/// A node has one page, not a run of pages: the walk compares all token ids of a page anyway, and the link to the next
+/// page costs a few nanoseconds beside that. In return nothing is ever split, pages are pinned, counted and evicted one
+/// by one, and a hash names a node.
 struct RadixNode {
     /// No node.
     static let none: Int32 = -1

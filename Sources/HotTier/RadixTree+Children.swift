@@ -1,17 +1,20 @@
 // The pages that follow one page, as a search tree ordered by their token ids.
 //
-// A treap: ordered by token ids from left to right, and by prefix hash (which is as good as random) from top to bottom, so that its depth is
-// logarithmic whatever the order of insertion. Link and unlink are loops over links; nothing is balanced, nothing recurses.
+// A treap: ordered by token ids from left to right, and by prefix hash (which is as good as random) from top to
+// bottom, so that its depth is logarithmic whatever the order of insertion. Link and unlink are loops over links;
+// nothing is balanced, nothing recurses.
 
 internal import KVFormat
 
 /// What a search among the pages after one page found.
 struct ChildSearch {
-    /// The page that shares the longest run with the query, the longest such page; `none` when not even the first id is shared.
+    /// The page that shares the longest run with the query, the longest such page; `none` when not even the first id is
+    /// shared.
     var best = RadixNode.none
     /// Token ids that it shares with the query.
     var common = 0
-    /// A tail all of whose token ids the query begins with, and which is shorter than the query; `none` when there is none.
+    /// A tail all of whose token ids the query begins with, and which is shorter than the query; `none` when there is
+    /// none.
     var covered = RadixNode.none
 }
 
@@ -42,7 +45,8 @@ extension RadixTree {
 
     /// Finds the page after `parent` that shares the longest run with `query`.
     ///
-    /// The neighbours of a run in lexicographic order are those that share most with it, and a search passes both on its way.
+    /// The neighbours of a run in lexicographic order are those that share most with it, and a search passes both on
+    /// its way.
     ///
     /// - Complexity: as many comparisons as the logarithm of the number of pages after `parent`; nothing is allocated.
     func search(after parent: Int32, _ query: Span<TokenID>, _ runs: TokenRuns) -> ChildSearch {

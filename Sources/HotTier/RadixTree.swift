@@ -32,9 +32,9 @@ struct SpaceRecord: Sendable {
     }
 }
 
-/// The radix trees of all spaces, in page steps. The pages that follow one page are a search tree of their own (a treap,
-/// `RadixTree+Children.swift`), so that a page with ten thousand successors is left in a dozen comparisons, whether the next page is
-/// shared whole or only in part. Not thread-safe: the tier's mutex guards it.
+/// The radix trees of all spaces, in page steps. The pages that follow one page are a search tree of their own (a
+/// treap, `RadixTree+Children.swift`), so that a page with ten thousand successors is left in a dozen comparisons,
+/// whether the next page is shared whole or only in part. Not thread-safe: the tier's mutex guards it.
 struct RadixTree {
     /// All nodes, also those out of use.
     var nodes: [RadixNode] = []

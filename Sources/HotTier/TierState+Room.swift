@@ -15,7 +15,8 @@ enum RoomStep {
 extension TierState {
     /// Takes a slot of pool `pool`, evicting what must go for it.
     ///
-    /// - Parameter offersUnstored: whether pages that the cold tier does not have are offered for spilling before they go.
+    /// - Parameter offersUnstored: whether pages that the cold tier does not have are offered for spilling before they
+    ///   go.
     mutating func makeRoom(in pool: Int, offersUnstored: Bool) -> RoomStep {
         guard arena.pools[pool].slotBytes <= arena.capacity else { return .none }
         while true {

@@ -2,8 +2,8 @@
 
 internal import KVFormat
 
-/// The state of one tier. Every method leaves these true (`TierState+Invariants.swift` checks them): a page is in the eviction order
-/// exactly when it is evictable; a slot is in use exactly when a page or one insert in flight has it.
+/// The state of one tier. Every method leaves these true (`TierState+Invariants.swift` checks them): a page is in the
+/// eviction order exactly when it is evictable; a slot is in use exactly when a page or one insert in flight has it.
 struct TierState {
     /// Pages by token ids and by hash.
     var tree = RadixTree()

@@ -11,8 +11,9 @@ struct RunComparison {
     var isBefore: Bool
 }
 
-/// Rows of token ids beside the pages, not in them: a walk touches the ids of every page on its way, and rows that lie a page
-/// apart would all fall into the same few cache sets. Not counted against the capacity, reported as `indexBytes`.
+/// Rows of token ids beside the pages, not in them: a walk touches the ids of every page on its way, and rows that lie
+/// a page apart would all fall into the same few cache sets. Not counted against the capacity, reported as
+/// `indexBytes`.
 ///
 /// A row is written by the one thread that holds its slot before the page is published, and read afterwards.
 @safe

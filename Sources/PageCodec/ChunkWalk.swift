@@ -31,9 +31,9 @@ struct ElementRun {
 
 /// Walks a frame chunk by chunk, and each chunk run by run.
 ///
-/// A chunk's top bytes share one Huffman table, and its scratch fits the L1 and L2 caches. It ends with its plane, since keys
-/// and values are distributed differently (1 % of size), or at 65,536 elements; only when it would have less than 16,384
-/// elements does it go on into the next plane, since a table costs about 100 bytes.
+/// A chunk's top bytes share one Huffman table, and its scratch fits the L1 and L2 caches. It ends with its plane,
+/// since keys and values are distributed differently (1 % of size), or at 65,536 elements; only when it would have less
+/// than 16,384 elements does it go on into the next plane, since a table costs about 100 bytes.
 struct ChunkWalk {
     static let maximum = 65_536
     static let minimum = 16_384

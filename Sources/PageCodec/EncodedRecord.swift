@@ -5,7 +5,8 @@ internal import Glibc
 /// A record on its way to where it is stored, in memory that the next record can reuse.
 ///
 /// Fresh memory costs more than encoding (the kernel clears every page of it), so keep a few of these and hand them to
-/// `RecordEncoder.encode(_:into:)` again. Not thread-safe while it is encoded into; readable from any thread afterwards.
+/// `RecordEncoder.encode(_:into:)` again. Not thread-safe while it is encoded into; readable from any thread
+/// afterwards.
 @safe
 package final class EncodedRecord: @unchecked Sendable {
     // Unchecked: an encoder writes once, before the record is handed on; see the type's comment.

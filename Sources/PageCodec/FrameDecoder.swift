@@ -2,8 +2,8 @@
 
 internal import KVFormat
 
-/// Decodes frames whose checksum was verified, and trusts them no further than that: every size is checked before it is used.
-/// Holds a context and scratch; one thread at a time.
+/// Decodes frames whose checksum was verified, and trusts them no further than that: every size is checked before it is
+/// used. Holds a context and scratch; one thread at a time.
 @safe
 struct FrameDecoder: ~Copyable {
     private let kernels: PlaneKernels

@@ -81,7 +81,8 @@ struct FrameEncoder: ~Copyable {
         return position
     }
 
-    /// Codes the first `count` bytes of `top` with zstd; as they are when that is no longer. The head is the coded size.
+    /// Codes the first `count` bytes of `top` with zstd; as they are when that is no longer. The head is the coded
+    /// size.
     @unsafe
     private borrowing func codeByZstd(_ count: Int, to coded: UnsafeMutablePointer<UInt8>) -> (UInt32, Int) {
         if let size = unsafe zstd.compress(top, count, to: coded) { return (UInt32(size), size) }

@@ -4,10 +4,10 @@ package import KVFormat
 
 /// The frames of a page: groups of consecutive whole layers, of about 512 KiB each.
 ///
-/// A frame is what one thread decodes and what one checksum guards, so that a page loads in parallel and its first layers are
-/// ready before its last. Below 256 KiB a frame's overhead shows; above 1 MiB it leaves the L2 cache. A layer is never cut, so
-/// a layer above 1 MiB is a frame by itself. The same layout and token count always give the same plan; readers accept
-/// any other grouping of whole layers too.
+/// A frame is what one thread decodes and what one checksum guards, so that a page loads in parallel and its first
+/// layers are ready before its last. Below 256 KiB a frame's overhead shows; above 1 MiB it leaves the L2 cache. A
+/// layer is never cut, so a layer above 1 MiB is a frame by itself. The same layout and token count always give the
+/// same plan; readers accept any other grouping of whole layers too.
 package struct FramePlan: Hashable, Sendable {
     /// Raw bytes aimed at.
     package static let targetBytes = 512 << 10

@@ -7,7 +7,7 @@ internal import CPlanes
 /// | bytes | field |
 /// | ---: | --- |
 /// | `2^k - 1` | the values of the codes, the most frequent first |
-/// | `8 * k * ceil(n / 64)` | codes: `k` words of 8 bytes for every 64 elements begun; bit `i` of word `j` is bit `j` of code `i` |
+/// | `8 * k * ceil(n / 64)` | codes: `k` words a group of 64 elements; bit `i` of word `j` is bit `j` of code `i` |
 /// | `e` | the top bytes whose code is the escape, `2^k - 1`, in order |
 ///
 /// The chunk's head is `k | e << 8`. With `k` = 0 there are no codes, every top byte is an escape, and `e` is `n`.

@@ -38,7 +38,7 @@ struct PlaneKernels {
         switch width {
         case 1: unsafe copy(top, count, to: target, isCold: isCold)
         case 2: unsafe cplanes_merge16(level, top, low, count, target, isCold ? 1 : 0)
-        case 4: unsafe cplanes_merge32(level, top, low, stride, count, target)
+        case 4: unsafe cplanes_merge32(level, top, low, stride, count, target, isCold ? 1 : 0)
         default: preconditionFailure("elements have 1, 2 or 4 bytes")
         }
     }

@@ -2,8 +2,8 @@
 
 package import KVFormat
 
-/// Decodes records. Holds a context and scratch that every record reuses; make one a thread. Not thread-safe, but several
-/// decoders may decode different frames of one record at the same time.
+/// Decodes records. Holds a context and scratch that every record reuses; make one a thread. Not thread-safe, but
+/// several decoders may decode different frames of one record at the same time.
 package final class RecordDecoder {
     private let frames: FrameDecoder
 
@@ -26,7 +26,8 @@ package final class RecordDecoder {
 
     /// Decodes the first `tokens` tokens of the layers in frame `frame`, which `record.layers(ofFrame:)` names.
     ///
-    /// The parameters and errors are those of `decode(_:tokens:into:)`; only this frame's planes of `target` are written.
+    /// The parameters and errors are those of `decode(_:tokens:into:)`; only this frame's planes of `target` are
+    /// written.
     package func decode(
         frame: Int, of record: borrowing RecordView, tokens: Int, into target: PageTarget
     ) throws(RecordDamage) {

@@ -11,7 +11,8 @@ package final class RecordEncoder {
 
     init(_ kernels: PlaneKernels) { frames = FrameEncoder(kernels) }
 
-    /// Encodes the first `tokens` tokens of a page into memory of its own. See `encode(page:tokens:layout:key:codec:into:)`.
+    /// Encodes the first `tokens` tokens of a page into memory of its own. See
+    /// `encode(page:tokens:layout:key:codec:into:)`.
     package func encode(
         page: PageSource, tokens: Int, layout: KVLayout, key: PrefixHash, codec: CodecChoice
     ) -> EncodedRecord {

@@ -2,8 +2,8 @@
 
 package import KVFormat
 
-/// A record whose header and frame table were checked against key, layout and length; its frames are checked as they are
-/// decoded. It points into the bytes it was made from and allocates nothing.
+/// A record whose header and frame table were checked against key, layout and length; its frames are checked as they
+/// are decoded. It points into the bytes it was made from and allocates nothing.
 ///
 /// Bytes after the record are ignored: the cold tier pads values to its size classes.
 package struct RecordView: ~Escapable {

@@ -3,7 +3,8 @@
 package import KVFormat
 
 extension PrefixHash {
-    /// The key of a side state's record: `SHA-256(prefix hash || name in UTF-8)`. Two names at one prefix never share one.
+    /// The key of a side state's record: `SHA-256(prefix hash || name in UTF-8)`. Two names at one prefix never share
+    /// one.
     package static func sideState(of prefix: PrefixHash, name: String) -> PrefixHash {
         sha256(prefix.bytes + Array(name.utf8))
     }

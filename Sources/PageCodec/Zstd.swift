@@ -7,8 +7,8 @@ internal import CZstd
 struct ZstdCompressor: ~Copyable {
     private let context: OpaquePointer
 
-    /// Makes a context for entropy coding only: exponents repeat in no order, so every match that zstd's levels search for
-    /// costs time and, in the sequences it makes, even size.
+    /// Makes a context for entropy coding only: exponents repeat in no order, so every match that zstd's levels search
+    /// for costs time and, in the sequences it makes, even size.
     init() {
         guard let made = unsafe ZSTD_createCCtx() else { preconditionFailure("no memory for a zstd context") }
         unsafe context = unsafe made
@@ -49,7 +49,8 @@ struct ZstdDecompressor: ~Copyable {
 
     deinit { unsafe _ = ZSTD_freeDCtx(context) }
 
-    /// Decompresses exactly `count` bytes from exactly `size`: one zstd frame that names its content size, and nothing else.
+    /// Decompresses exactly `count` bytes from exactly `size`: one zstd frame that names its content size, and nothing
+    /// else.
     ///
     /// - Returns: false when the bytes are anything else; `target` then holds rubbish, but nothing outside was written.
     @unsafe

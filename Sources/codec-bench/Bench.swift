@@ -2,8 +2,9 @@
 // object.
 //
 //     swift run -c release codec-bench [--element bf16|fp16|fp32] [--pages N] [--rounds N] [--file PATH]
+//         [--layers N] [--heads N] [--dimension N] [--page-size N]
 //
-// Pages have Llama-3.1-8B's shape: 32 layers of 8 heads of 128, 64 tokens. With --file the bytes come from a file of raw
+// Pages have Llama-3.1-8B's shape unless said: 32 layers of 8 heads of 128, 64 tokens. With --file the bytes come from a file of raw
 // elements (real KV), repeated as often as needed; without it they are normally distributed with a scale a plane.
 
 import Glibc
@@ -16,6 +17,10 @@ struct Bench {
     var pages = 16
     var rounds = 7
     var file: String?
+    var layers = 32
+    var heads = 8
+    var dimension = 128
+    var pageSize = 64
 
     static func main() throws {
         var bench = Bench()
@@ -26,6 +31,10 @@ struct Bench {
             case "--pages": bench.pages = Int(value) ?? bench.pages
             case "--rounds": bench.rounds = Int(value) ?? bench.rounds
             case "--file": bench.file = value
+            case "--layers": bench.layers = Int(value) ?? bench.layers
+            case "--heads": bench.heads = Int(value) ?? bench.heads
+            case "--dimension": bench.dimension = Int(value) ?? bench.dimension
+            case "--page-size": bench.pageSize = Int(value) ?? bench.pageSize
             default: print("unknown option \(name)")
             }
         }
@@ -33,7 +42,8 @@ struct Bench {
     }
 
     func run() throws {
-        let layout = try KVLayout(layers: 32, kvHeads: 8, headDimension: 128, element: element)
+        let layout = try KVLayout(
+            layers: layers, kvHeads: heads, headDimension: dimension, element: element, pageSize: pageSize)
         let size = layout.bytesPerPage * pages
         let source = Buffer(size)
         let target = Buffer(size)

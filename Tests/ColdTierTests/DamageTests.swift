@@ -4,6 +4,7 @@ import ColdTier
 import Glibc
 import KVFormat
 import LMDB
+import PageCodec
 import Testing
 
 @Suite("Damage")
@@ -107,6 +108,35 @@ struct DamageTests {
     func missingRecord() throws {
         try withTables(folder.store) { transaction, tables in try transaction.erase(tables.pages, path[4].bytes) }
         try expect(32, reason: .missingRecord, page: path[4])
+    }
+
+    @Test("that writes a sound node with other tokens is found by the prefix hash, which the tokens do not make")
+    func wrongTokens() throws {
+        let record = try #require(model.pages(tokens(64)).dropFirst(4).first)
+        let node = NodeRecord(
+            parent: path[3], root: model.root, firstToken: 32, tokens: tokens(8, from: 77), codec: 1, flags: [],
+            rawBytes: 1, encodedBytes: UInt64(record.record.byteCount), createdAt: 5)
+        try withTables(folder.store) { transaction, tables in
+            try transaction.write(tables.nodes, path[4].bytes, node.encoded(key: path[4]))
+        }
+        try expect(32, reason: .wrongTokens, page: path[4])
+    }
+
+    @Test("that is none, but a caller whose position or layout is wrong, costs no page")
+    func callersMistake() throws {
+        let tier = try ColdTier(folder.store)
+        let shifted = try tier.match(
+            tokens(64), from: 8, parent: model.root, root: model.root, layout: model.layout, now: 2000)
+        #expect(shifted.isEmpty)
+        let other = try Model(pageSize: 8, width: 32)
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: model.layout.bytesPerPage, alignment: 64)
+        defer { unsafe memory.deallocate() }
+        let load = unsafe ColdLoad(hash: path[0], tokens: 8, tokenCount: 8, target: PageTarget(memory, capacity: 8))
+        let delivered = try tier.load([load], layout: other.layout)
+        #expect(delivered == 0)
+        try tier.flushTouches()
+        #expect(try tier.statistics.quarantinedPages == 0)
+        #expect(try model.load(tokens(64), from: tier) == 64)
     }
 
     @Test("of recency, edges, queue and counters costs no page")

@@ -117,10 +117,15 @@ struct Model {
         for plane in 0..<layout.planeCount {
             for token in range {
                 var generator = SeededGenerator(seed: seeds[token] &+ UInt64(plane))
-                for index in 0..<layout.bytesPerToken(inPlane: plane) {
+                var left = layout.bytesPerToken(inPlane: plane)
+                while left > 0 {
                     // The top byte of each element varies little, as exponents do: the codec has something to gain.
-                    let byte = UInt8(truncatingIfNeeded: generator.next())
-                    bytes.append(index % 2 == 1 ? byte & 0x83 : byte)
+                    var word = generator.next() & 0x83FF_83FF_83FF_83FF
+                    for _ in 0..<min(left, 8) {
+                        bytes.append(UInt8(truncatingIfNeeded: word))
+                        word >>= 8
+                    }
+                    left -= 8
                 }
             }
         }

@@ -5,8 +5,8 @@ import Testing
 
 @testable import HotTier
 
-/// One space of a tier under test. Every byte of a page comes from the prefix that ends with its token, as in a real model, so that a
-/// page that was cut at the wrong token, or taken from another prefix, shows.
+/// One space of a tier under test. Every byte of a page comes from the prefix that ends with its token, as in a real
+/// model, so that a page that was cut at the wrong token, or taken from another prefix, shows.
 struct Fixture: Sendable {
     let tier: HotTier
     let space: HotSpace

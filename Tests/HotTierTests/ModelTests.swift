@@ -154,7 +154,8 @@ private struct Run {
         return faults
     }
 
-    /// Which of several longer pages counts as used when a tail is there already is the tier's choice; the model follows.
+    /// Which of several longer pages counts as used when a tail is there already is the tier's choice; the model
+    /// follows.
     private mutating func learnScores() {
         for path in model.pages.keys {
             guard let hash = fixture.hashes(path).last else { continue }

@@ -1,4 +1,5 @@
-/// Hashes of the store: SHA-256 (an identity) from libcrypto, XXH3-64 (a checksum, never an identity) from libxxhash's header.
+/// Hashes of the store: SHA-256 (an identity) from libcrypto, XXH3-64 (a checksum, never an identity) from libxxhash's
+/// header.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -15,5 +16,6 @@ int chash_sha256_finish(chash_sha256_stream *stream, uint8_t digest[32]);
 /// XXH3-64 of `size` bytes with a seed.
 uint64_t chash_xxh3(const void *bytes, size_t size, uint64_t seed);
 
-/// The same number, computed with AVX-512 (level 2), AVX2 (1) or neither (0), or the next lower that this CPU has: for tests.
+/// The same number, computed with AVX-512 (level 2), AVX2 (1) or neither (0), or the next lower that this CPU has: for
+/// tests.
 uint64_t chash_xxh3_at(int level, const void *bytes, size_t size, uint64_t seed);

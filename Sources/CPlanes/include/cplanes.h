@@ -1,9 +1,9 @@
 /// Kernels that take pages apart into byte planes and put them together again.
 ///
-/// Every element is rotated left by one bit, so that its top byte is the exponent (bf16, fp32) or holds it (fp16). The top
-/// bytes form one plane, which compresses; the other bytes form one plane each, which do not. Bit-exact for every pattern.
-/// No kernel reads or writes outside the ranges named, and none needs any alignment. The level says which instructions
-/// may be used; every level gives the same bytes.
+/// Every element is rotated left by one bit, so that its top byte is the exponent (bf16, fp32) or holds it (fp16). The
+/// top bytes form one plane, which compresses; the other bytes form one plane each, which do not. Bit-exact for every
+/// pattern. No kernel reads or writes outside the ranges named, and none needs any alignment. The level says which
+/// instructions may be used; every level gives the same bytes.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -21,39 +21,42 @@ cplanes_level cplanes_chosen_level(void);
 /// Splits `count` 16-bit elements at `source` into `count` top bytes and `count` low bytes.
 void cplanes_split16(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low);
 
-/// The inverse of `cplanes_split16`. A target that is `cold` (larger than the caches, not read soon) is written past the
-/// caches where level and alignment allow.
+/// The inverse of `cplanes_split16`. A target that is `cold` (larger than the caches, not read soon) is written past
+/// the caches where level and alignment allow.
 void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target, int cold);
 
 /// Copies `size` bytes; `cold` as for `cplanes_merge16`.
 void cplanes_copy(cplanes_level level, const void *source, size_t size, void *target, int cold);
 
-/// Splits `count` 32-bit elements at `source` into `count` top bytes and three planes of `count` bytes, the lowest first,
-/// `stride` bytes apart; `stride` is at least `count`.
+/// Splits `count` 32-bit elements at `source` into `count` top bytes and three planes of `count` bytes, the lowest
+/// first, `stride` bytes apart; `stride` is at least `count`.
 void cplanes_split32(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low, size_t stride);
 
-/// The inverse of `cplanes_split32`.
+/// The inverse of `cplanes_split32`; `cold` as for `cplanes_merge16`.
 void cplanes_merge32(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t stride, size_t count,
-                     void *target);
+                     void *target, int cold);
 
 /// Bits of a code at most, and values that have a code then.
 enum { CPLANES_KBIT_MAX = 6, CPLANES_KBIT_VALUES = 63 };
 
-/// Chooses how to code `count` top bytes: writes the most frequent values, the most frequent first, and returns the bits of a
-/// code, 1 to CPLANES_KBIT_MAX; 0 when no number of bits saves anything. Looks at a sample; the same bytes give the same answer.
+/// Chooses how to code `count` top bytes: writes the most frequent values, the most frequent first, and returns the
+/// bits of a code, 1 to CPLANES_KBIT_MAX; 0 when no number of bits saves anything. Looks at a sample; the same bytes
+/// give the same answer.
 int cplanes_kbit_plan(const uint8_t *top, size_t count, uint8_t values[CPLANES_KBIT_VALUES]);
 
-/// Codes `count` top bytes with `k` bits each: bytes equal to values[c], c < 2^k - 1, become c, all others the escape 2^k - 1.
-/// `codes` takes 8 * k bytes for every 64 elements begun: bit i of little-endian word j of a group is bit j of element i's code.
-/// `escapes` takes the escaped bytes in order and needs room for count + 1. Returns how many there are.
+/// Codes `count` top bytes with `k` bits each: bytes equal to values[c], c < 2^k - 1, become c, all others the escape
+/// 2^k - 1. `codes` takes 8 * k bytes for every 64 elements begun: bit i of little-endian word j of a group is bit j of
+/// element i's code. `escapes` takes the escaped bytes in order and needs room for count + 1. Returns how many there
+/// are.
 size_t cplanes_kbit_pack(cplanes_level level, const uint8_t *top, size_t count, int k, const uint8_t *values,
                          uint8_t *codes, uint8_t *escapes);
 
-/// The inverse of `cplanes_kbit_pack`. Returns 1; or 0 when the codes do not use exactly `escape_count` escapes, which are never
-/// read past. `top` may hold anything then.
+/// The inverse of `cplanes_kbit_pack`. Returns 1; or 0 when the codes do not use exactly `escape_count` escapes, which
+/// are never read past. `top` may hold anything then.
 int cplanes_kbit_unpack(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
                         size_t escape_count, size_t count, uint8_t *top);
 
 /// `cplanes_kbit_unpack` and `cplanes_merge16` in one pass.
-int cplanes_kbit_merge16(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
-                         size_t escape_count, const uint8_t *low, size_t count, void *target, int cold);
+int cplanes_kbit_merge16(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values,
+                         const uint8_t *escapes, size_t escape_count, const uint8_t *low, size_t count,
+                         void *target, int cold);

@@ -61,7 +61,7 @@ package struct FormatRecord: Equatable, Sendable {
 /// | 0..<8 | quota, bytes |
 /// | 8..<16 | pages |
 /// | 16..<24 | bytes that pages and side states occupy, `SlotSize.physicalBytes` |
-/// | 24..<32 | encoded bytes in them |
+/// | 24..<32 | encoded bytes of the pages |
 /// | 32..<40 | raw bytes of the pages |
 /// | 40..<48 | pages evicted since the store was made |
 /// | 48..<56 | pages quarantined since then |
@@ -78,7 +78,7 @@ package struct CountersRecord: Equatable, Sendable {
     package var pages: UInt64 = 0
     /// Bytes that pages and side states occupy on disk.
     package var physicalBytes: UInt64 = 0
-    /// Encoded bytes of pages and side states, without padding.
+    /// Encoded bytes of the pages, without padding.
     package var encodedBytes: UInt64 = 0
     /// Raw bytes of the pages.
     package var rawBytes: UInt64 = 0

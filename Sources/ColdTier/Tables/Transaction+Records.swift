@@ -58,6 +58,12 @@ extension Transaction where Self: ~Copyable {
         return keys.compactMap { key in unsafe EdgeKey(key.span.bytes)?.child }
     }
 
+    /// The last key of a table; nil when it is empty.
+    package borrowing func lastKey(_ table: Table) throws(LMDBError) -> [UInt8]? {
+        var cursor = try cursor(table)
+        return try cursor.last() ? cursor.key.copy(from: 0) : nil
+    }
+
     /// Up to `limit` keys from `start` on, while `isWanted` says so.
     package borrowing func keys(
         _ table: Table, from start: [UInt8], limit: Int, while isWanted: (RawSpan) -> Bool

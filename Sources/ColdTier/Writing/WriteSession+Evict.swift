@@ -22,6 +22,7 @@ extension WriteSession {
     /// - Returns: false when they do not, since they are more than the quota, or all that is left is pinned or spared.
     mutating func makeRoom(for bytes: Int, _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
         guard UInt64(bytes) <= counters.quota else { return false }
+        if room < UInt64(bytes), planStart.isEmpty { try mendFutureScores(&transaction) }
         while room < UInt64(bytes) {
             let plan = try transaction.keys(
                 tables.queue, from: planStart.isEmpty ? [0] : planStart, limit: Self.planLength
@@ -40,6 +41,23 @@ extension WriteSession {
             }
         }
         return true
+    }
+
+    /// Scores that no page can have by now come from a clock that was ahead, and would keep their pages for ever: they become
+    /// scores of the present, a few in each transaction that evicts.
+    private mutating func mendFutureScores(_ transaction: inout WriteTransaction) throws(LMDBError) {
+        for _ in 0..<Self.planLength {
+            guard let key = try transaction.lastKey(tables.queue), let entry = unsafe QueueKey(key.span.bytes),
+                entry.order == .use, entry.milliseconds > now + UseScore.ceiling
+            else { return }
+            try transaction.erase(tables.queue, key)
+            guard let node = try transaction.node(entry.hash, tables).record else { continue }
+            let old = try transaction.recency(entry.hash, tables).record
+            var new = old ?? RecencyRecord(score: UseScore(firstUse: now), lastUse: now)
+            new.score = UseScore(firstUse: now)
+            new.lastUse = min(new.lastUse, now)
+            try write(new, of: entry.hash, firstToken: node.firstToken, replacing: old, &transaction)
+        }
     }
 
     /// Evicts the page of one entry of the order, if it may go now.

@@ -11,21 +11,22 @@ extension WriteSession {
             parent: page.parent, root: page.root, firstToken: UInt32(page.firstToken), tokens: page.tokens,
             codec: page.record.byteCount < page.record.rawByteCount ? 1 : 0, flags: isTail ? .tail : [],
             rawBytes: UInt64(page.record.rawByteCount), encodedBytes: UInt64(page.record.byteCount),
-            createdAt: page.now)
+            createdAt: min(page.now, now))
         let key = page.hash.bytes
         try transaction.writeSlot(tables.pages, key, page.record.bytes)
         try transaction.write(tables.nodes, key, node.encoded(key: page.hash))
         let edge = EdgeKey(parent: page.parent, tokens: page.tokens, child: page.hash)
         try transaction.write(tables.edges, edge.encoded, EdgeKey.value(tokenCount: page.tokens.count))
-        let first = RecencyRecord(score: UseScore(firstUse: page.now), lastUse: page.now, uses: 1)
-        let recency = first.used(max(0, page.uses - 1), at: page.now)
+        let used = min(page.now, now)
+        let first = RecencyRecord(score: UseScore(firstUse: used), lastUse: used, uses: 1)
+        let recency = first.used(max(0, page.uses - 1), at: used)
         try write(recency, of: page.hash, firstToken: node.firstToken, replacing: nil, &transaction)
         try transaction.erase(tables.quarantine, key)
         counters.count(node, by: 1)
         try update(page.root, &transaction) { space in
             space.pages.shift(by: 1)
             space.physicalBytes.shift(by: node.physicalBytes)
-            space.lastUse = page.now
+            space.lastUse = used
         }
         spared.insert(page.hash)
     }
@@ -34,12 +35,13 @@ extension WriteSession {
     mutating func touch(_ hash: PrefixHash, _ touch: Touch, _ transaction: inout WriteTransaction) throws(LMDBError) {
         guard let node = try transaction.node(hash, tables).record else { return }
         let stored = try transaction.recency(hash, tables).record
-        let old = stored ?? RecencyRecord(score: UseScore(firstUse: touch.lastUse), lastUse: touch.lastUse, uses: 0)
-        let new = old.used(Int(touch.uses), at: touch.lastUse)
+        let used = min(touch.lastUse, now)
+        let old = stored ?? RecencyRecord(score: UseScore(firstUse: used), lastUse: used, uses: 0)
+        let new = old.used(Int(touch.uses), at: used)
         try write(new, of: hash, firstToken: node.firstToken, replacing: stored, &transaction)
         try update(node.root, &transaction) { space in
             space.hitTokens.shift(by: Int(node.tokenCount) * Int(touch.uses))
-            space.lastUse = touch.lastUse
+            space.lastUse = used
         }
     }
 

@@ -1,0 +1,44 @@
+// Spaces: registered before their pages come, remembered with what was measured.
+
+package import KVFormat
+internal import LMDB
+
+extension ColdTier {
+    /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration stay.
+    ///
+    /// - Throws: `.damaged` when another descriptor has the same root, or the stored one cannot be read.
+    package func open(space descriptor: SpaceDescriptor) throws(StoreError) {
+        let root = descriptor.root
+        let known = try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables) }
+        switch known {
+        case .damaged: throw .damaged(path: path, "the descriptor of a space")
+        case .sound(let space):
+            guard space.descriptor.differences(from: descriptor).isEmpty else {
+                throw .damaged(path: path, "two spaces with one root")
+            }
+        case .missing:
+            try writing { (transaction, session) throws(LMDBError) in
+                guard case .missing = try transaction.space(root, tables) else { return }
+                var space = SpaceRecord(descriptor)
+                space.lastUse = session.now
+                session.add(space)
+            }
+        }
+    }
+
+    /// A space with its counters; nil when it is not registered, or damaged.
+    package func space(_ root: PrefixHash) throws(StoreError) -> SpaceRecord? {
+        try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables).record }
+    }
+
+    /// Remembers how long the engine needs to prefill a token of a space, for the processes to come.
+    ///
+    /// - Throws: `.noSuchSpace`.
+    package func setPrefillTime(nanosecondsPerToken: UInt64, of root: PrefixHash) throws(StoreError) {
+        let isThere = try writing { (transaction, session) throws(LMDBError) in
+            try session.update(root, &transaction) { $0.prefillNanoseconds = nanosecondsPerToken }
+            return try session.space(root, &transaction) != nil
+        }
+        guard isThere else { throw .noSuchSpace(root.short) }
+    }
+}
