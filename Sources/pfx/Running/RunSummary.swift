@@ -1,6 +1,7 @@
 // The summary at the end of a run: text for people, JSON for programs.
 
 internal import Foundation
+internal import LlamaEngine
 internal import PrefixStore
 
 /// What a run did, what the store gave it, and how long it took.
