@@ -17,8 +17,8 @@ struct RunSummary: Encodable {
     struct StorePart: Encodable {
         var path: String
         var bytesOnDisk, spilledPages, droppedPages, damagedPages: UInt64
-        /// Prefill time that loading saved, at the rate at which this run computed.
-        var secondsSaved: Double
+        /// Prefill time that loading saved; nil when the run was interrupted.
+        var secondsSaved: Double?
         /// The latest failure of the store, which the run went on without; nil when there was none.
         var failure: String?
     }
@@ -42,7 +42,7 @@ struct RunSummary: Encodable {
             return StorePart(
                 path: store.path, bytesOnDisk: runtime.bytesOnDisk, spilledPages: statistics.spilledPages,
                 droppedPages: statistics.droppedPages, damagedPages: statistics.damagedPages,
-                secondsSaved: (Double(statistics.savedNanoseconds) / 1e9).inMicroseconds,
+                secondsSaved: runtime.secondsSaved()?.inMicroseconds,
                 failure: runtime.engine.storeFailure?.description)
         }
     }
@@ -76,7 +76,7 @@ struct RunSummary: Encodable {
         table.add(
             "time", String(format: "%.2f s, %.0f tokens/s with what was reused", wallSeconds, tokensPerSecond))
         guard let store else { return table.text }
-        table.add("saved", String(format: "%.2f s of prefill", store.secondsSaved))
+        if let saved = store.secondsSaved { table.add("saved", String(format: "%.2f s of prefill", saved)) }
         table.add("store", "\(store.path), \(ByteCount(store.bytesOnDisk)) on disk")
         if store.droppedPages > 0 {
             table.add("", "\(Render.count(Int(store.droppedPages), "page")) could not be written")
