@@ -1,6 +1,7 @@
 // Lines that are no requests: each is told, none stops the others.
 
 import Foundation
+import PrefixStore
 import StoreTestKit
 import Testing
 
