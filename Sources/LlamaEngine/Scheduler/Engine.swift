@@ -100,6 +100,7 @@ public final class Engine {
     /// Submits `requests` and works until the engine is idle.
     ///
     /// - Parameters:
+    ///   - requests: what to run; each has a name of its own.
     ///   - onToken: called with the request's name and each token of a reply, as it is chosen.
     ///   - onFinish: called once a request, with its result or the reason why it was refused.
     public func run(
