@@ -28,6 +28,8 @@ public final class Engine {
     /// An engine for the model in `checkpoint`.
     ///
     /// - Parameters:
+    ///   - checkpoint: the model.
+    ///   - options: the sizes to work with.
     ///   - store: where KV is kept beyond a request; nil shares pages between running requests only.
     ///   - salt: the tenant whose pages are seen and made; nil for those of no tenant.
     /// - Throws: `EngineError` for a checkpoint, or an option, that the engine cannot work with, and for a store that
