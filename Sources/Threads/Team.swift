@@ -73,13 +73,19 @@ package final class Team: @unchecked Sendable {
 
     private func help() {
         var seen = 0
-        while let loop = next(after: &seen) {
-            loop.work()
+        while takePart(&seen) {
             mutex.withLock {
                 active -= 1
                 if active == 0 { end.broadcast() }
             }
         }
+    }
+
+    /// A function of its own: when it returns, this thread holds nothing of the loop any more, and its caller may end.
+    private func takePart(_ seen: inout Int) -> Bool {
+        guard let loop = next(after: &seen) else { return false }
+        loop.work()
+        return true
     }
 
     private func next(after seen: inout Int) -> Loop? {
