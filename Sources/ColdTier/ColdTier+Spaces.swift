@@ -6,16 +6,14 @@ internal import LMDB
 extension ColdTier {
     /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration stay.
     ///
-    /// - Throws: `.damaged` when another descriptor has the same root, or the stored one cannot be read.
+    /// - Throws: `.damaged` when the stored descriptor cannot be read, or is another one.
     package func open(space descriptor: SpaceDescriptor) throws(StoreError) {
         let root = descriptor.root
         let known = try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables) }
         switch known {
         case .damaged: throw .damaged(path: path, "the descriptor of a space")
-        case .sound(let space):
-            guard space.descriptor.differences(from: descriptor).isEmpty else {
-                throw .damaged(path: path, "two spaces with one root")
-            }
+        // One root, one descriptor: a record whose descriptor does not make its root reads as damaged.
+        case .sound: return
         case .missing:
             try writing { (transaction, session) throws(LMDBError) in
                 guard case .missing = try transaction.space(root, tables) else { return }

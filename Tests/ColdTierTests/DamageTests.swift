@@ -122,6 +122,71 @@ struct DamageTests {
         try expect(32, reason: .wrongTokens, page: path[4])
     }
 
+    @Test("of the tokens of a page that a request would share in part is found too")
+    func wrongTokensInPart() throws {
+        let hash = model.path(tokens(16) + tokens(21, from: 500))[2]
+        let record = try #require(model.pages(tokens(16) + tokens(21, from: 500)).dropFirst(2).first)
+        let node = NodeRecord(
+            parent: path[1], root: model.root, firstToken: 16, tokens: [500, 501, 77, 78, 79, 80, 81, 82], codec: 1,
+            flags: [], rawBytes: 1, encodedBytes: UInt64(record.record.byteCount), createdAt: 5)
+        try withTables(folder.store) { transaction, tables in
+            try transaction.write(tables.nodes, hash.bytes, node.encoded(key: hash))
+        }
+        let tier = try ColdTier(folder.store)
+        #expect(try model.load(tokens(16) + [500, 501, 9], from: tier) == 16)
+        #expect(tier.damagedPages == 1)
+        try tier.flushTouches()
+        #expect(try tier.statistics.quarantinedPages == 3)
+        #expect(try model.load(tokens(64), from: tier) == 64)
+    }
+
+    @Test("of counters or nodes makes the next writer count anew, and keep what cannot be counted")
+    func recount() throws {
+        var tier = try ColdTier(folder.store)
+        let state = [UInt8](repeating: 1, count: 10)
+        try unsafe tier.putSideState("state", of: path[0], state.span.bytes)
+        let before = try tier.statistics
+        tier.close()
+        try withTables(folder.store) { transaction, tables in
+            var counters = try #require(
+                try transaction.read(tables.meta, MetaKey.counters) { CountersRecord($0) }.record)
+            counters.pages = 5
+            counters.physicalBytes = 5
+            counters.evicted = 123
+            try transaction.write(tables.meta, MetaKey.counters, counters.encoded)
+        }
+        try damage({ $0.nodes }, path[7].bytes) { $0[70] ^= 1 }
+        tier = try ColdTier(folder.store)
+        try tier.setPrefillTime(nanosecondsPerToken: 1, of: model.root)
+        let after = try tier.statistics
+        #expect(after.pages == before.pages)
+        #expect(after.usedBytes == before.usedBytes)
+        #expect(after.sideStates == 1)
+        #expect(after.quota == before.quota)
+        #expect(after.evictedPages == 123)
+        #expect(after.generation == before.generation + 1)
+    }
+
+    @Test("of a node that nobody reads is evicted like any other page")
+    func unreadableEvicted() throws {
+        for hash in path { try damage({ $0.nodes }, hash.bytes) { $0[70] ^= 1 } }
+        let tier = try ColdTier(folder.store, quota: .mebibytes(4))
+        var round: TokenID = 0
+        while try tier.statistics.evictedPages < 1500 {
+            round += 1
+            _ = try tier.put(model.pages(tokens(64, from: 10_000 + 100 * round), now: 1_900_000_000_000))
+        }
+        #expect(try path.allSatisfy { try !tier.contains($0) })
+        #expect(try tier.statistics.usedBytes <= 4 << 20)
+        tier.close()
+        try withTables(folder.store) { transaction, tables in
+            let pages = try transaction.entryCount(tables.nodes)
+            for table in [tables.pages, tables.recency, tables.queue] {
+                #expect(try transaction.entryCount(table) == pages, "\(table.name)")
+            }
+        }
+    }
+
     @Test("that is none, but a caller whose position or layout is wrong, costs no page")
     func callersMistake() throws {
         let tier = try ColdTier(folder.store)

@@ -230,6 +230,18 @@ struct PinTests {
         #expect(try !tier.contains(model.path(prefix)[3]))
     }
 
+    @Test("of the future do not keep a page, nor let it go before its turn")
+    func futureExpiry() throws {
+        let dated = tokens(32)
+        let often = tokens(32, from: 700)
+        _ = try tier.put(model.pages(dated))
+        _ = try tier.put(model.pages(often, now: 2_000_000, uses: 50))
+        for hash in model.path(dated) + model.path(often) { try tier.setExpiry(of: hash, at: .max / 2) }
+        try churn()
+        #expect(try model.match(dated, in: tier).isEmpty)
+        #expect(try model.load(often, from: tier) == 32)
+    }
+
     @Test("let a date be taken off again")
     func noExpiry() throws {
         _ = try tier.put(model.pages(tokens(16)))

@@ -28,6 +28,8 @@ public final class Engine {
     /// An engine for the model in `checkpoint`.
     ///
     /// - Parameters:
+    ///   - checkpoint: the model.
+    ///   - options: the sizes to work with.
     ///   - store: where KV is kept beyond a request; nil shares pages between running requests only.
     ///   - salt: the tenant whose pages are seen and made; nil for those of no tenant.
     /// - Throws: `EngineError` for a checkpoint, or an option, that the engine cannot work with, and for a store that
@@ -100,6 +102,7 @@ public final class Engine {
     /// Submits `requests` and works until the engine is idle.
     ///
     /// - Parameters:
+    ///   - requests: what to run; each has a name of its own.
     ///   - onToken: called with the request's name and each token of a reply, as it is chosen.
     ///   - onFinish: called once a request, with its result or the reason why it was refused.
     public func run(
