@@ -66,7 +66,8 @@ extension Engine {
         var prefix = share(live)
         let stored = loadStored(entry, moreThan: live.available, pageLimit: limit)
         if stored.tokens > prefix.tokens { prefix = stored }
-        let sequence = RunningRequest(entry, prefix: prefix, pageLimit: limit, pageSize: layout.pageSize, started: started)
+        let sequence = RunningRequest(
+            entry, prefix: prefix, pageLimit: limit, pageSize: layout.pageSize, started: started)
         running.append(sequence)
         if sequence.remaining == 0 { finishPrefill(sequence) }
     }
