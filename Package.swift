@@ -68,7 +68,9 @@ let program: [Target] = [
         swiftSettings: strict),
     .executableTarget(
         name: "engine-bench", dependencies: ["LlamaEngine", "KVFormat", "COpenBLAS"], swiftSettings: strict),
-    .testTarget(name: "PfxTests", dependencies: ["pfx", "PrefixStore", "StoreTestKit"], swiftSettings: strict),
+    .testTarget(
+        name: "PfxTests", dependencies: ["pfx", "PrefixStore", "LlamaEngine", "StoreTestKit", "store-worker"],
+        exclude: ["Snapshots"], swiftSettings: strict),
 ]
 
 /// `PFX_TEST_ONLY_STORE=1` leaves the engine and the program out, so that the Thread Sanitizer run of `tools/test` builds the

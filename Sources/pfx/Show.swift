@@ -7,7 +7,9 @@ internal import PrefixStore
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show one page: where it stands, what keeps it, how it is stored.",
-        discussion: "Reads its record and compares every frame with its checksum. Ends with status 2 when one fails.")
+        discussion:
+            "Reads its record and compares every frame with its checksum. Ends with status 2 when the record is damaged."
+    )
 
     @OptionGroup var store: StoreArguments
 
@@ -20,8 +22,9 @@ struct Show: ParsableCommand {
         let reveal = try Reveal(revealing)
         let shown = try store.withStore { store in
             let hash = try store.pageHash(hash)
+            let record = try ShownRecord(of: hash, in: store)
             return ShownPage(
-                page: try store.page(hash), depth: try? store.path(to: hash).count, frames: try store.frames(of: hash),
+                page: try store.page(hash), depth: try? store.path(to: hash).count, record: record,
                 tokens: reveal == nil ? nil : try store.tokens(of: hash))
         }
         try store.print(ShowJSON(shown, reveal), or: shown.text(reveal))
@@ -29,15 +32,37 @@ struct Show: ParsableCommand {
     }
 }
 
+/// A page's record: its frames, or why they cannot be told.
+struct ShownRecord {
+    var frames: [FrameInfo] = []
+    var damage: String?
+
+    /// Reads the record of a page. One page's damage is no error of the store: that is what is shown.
+    init(of hash: PrefixHash, in store: StoreInspector) throws {
+        let page = try store.page(hash)
+        do throws(StoreError) {
+            frames = try store.frames(of: page.hash)
+        } catch .damaged(_, let what) {
+            damage = what
+        } catch .noSuchPage {
+            damage = "page \(page.hash.short): the record or its space is missing"
+        } catch {
+            throw error
+        }
+    }
+
+    var isSound: Bool { damage == nil && frames.allSatisfy(\.isSound) }
+}
+
 /// What is shown of a page.
 struct ShownPage {
     var page: PageInfo
     /// Pages from the beginning of the sequence to this one; nil when the path is broken.
     var depth: Int?
-    var frames: [FrameInfo]
+    var record: ShownRecord
     var tokens: [TokenID]?
 
-    var isSound: Bool { frames.allSatisfy(\.isSound) }
+    var isSound: Bool { record.isSound }
 
     func text(_ reveal: Reveal?) -> String {
         var table = TextTable(("", .left), ("", .left))
@@ -63,10 +88,11 @@ struct ShownPage {
     }
 
     private var framesText: String {
+        if let damage = record.damage { return "DAMAGED: \(damage)\n" }
         var table = TextTable(
             ("FRAME", .right), ("LAYERS", .left), ("CODEC", .left), ("RAW", .right), ("STORED", .right),
             ("CHECKSUM", .left))
-        for (index, frame) in frames.enumerated() {
+        for (index, frame) in record.frames.enumerated() {
             table.add(
                 "\(index)", "\(frame.layers.lowerBound)..<\(frame.layers.upperBound)", frame.codec, "\(frame.rawBytes)",
                 "\(frame.storedBytes)", frame.isSound ? "right" : "WRONG")
@@ -86,6 +112,7 @@ private struct ShowJSON: Encodable {
 
     var page: PageJSON
     var depth: Int?
+    var damage: String?
     var frames: [Frame]
     var tokens: [TokenID]?
     var text: String?
@@ -93,7 +120,8 @@ private struct ShowJSON: Encodable {
     init(_ shown: ShownPage, _ reveal: Reveal?) {
         page = PageJSON(shown.page)
         depth = shown.depth
-        frames = shown.frames.map {
+        damage = shown.record.damage
+        frames = shown.record.frames.map {
             Frame(
                 firstLayer: $0.layers.lowerBound, layers: $0.layers.count, codec: $0.codec,
                 rawBytes: $0.rawBytes.value, storedBytes: $0.storedBytes.value, isSound: $0.isSound)

@@ -31,7 +31,8 @@ struct Spaces: ParsableCommand {
                 "", "pages",
                 "\(Render.count(space.pages)), \(Render.count(space.tails)) of them tails, "
                     + "\(Render.count(space.tokens, "token"))")
-            table.add("", "on disk", "\(space.slotBytes) for \(space.rawBytes)")
+            table.add(
+                "", "bytes", "\(space.slotBytes) on disk, \(space.encodedBytes) encoded, \(space.rawBytes) raw")
             table.add(
                 "", "hits", "\(Render.count(space.hitTokens, "token")), last use \(Render.age(space.lastUse)) ago")
             if let nanoseconds = space.prefillNanoseconds {

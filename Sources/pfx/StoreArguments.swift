@@ -13,9 +13,26 @@ struct StoreArguments: ParsableArguments {
 
     /// Opens the store, lends it, and closes it.
     func withStore<R>(_ body: (StoreInspector) throws -> R) throws -> R {
-        let inspector = try StoreInspector(at: folder)
+        let inspector = try opened()
         defer { inspector.close() }
         return try body(inspector)
+    }
+
+    /// The store says what an engine does about a missing one; whoever looks at one wants to know something else.
+    private func opened() throws -> StoreInspector {
+        do throws(StoreError) {
+            return try StoreInspector(at: folder)
+        } catch .notAFolder {
+            throw CommandFailure(
+                status: .missingInput, sentence: "There is no folder \(folder).",
+                remedy: "Name the folder of a store, as given to `pfx batch --store`.")
+        } catch .notAStore {
+            throw CommandFailure(
+                status: .unusableStore, sentence: "The folder \(folder) holds no store.",
+                remedy: "Name the folder of a store, as given to `pfx batch --store`.")
+        } catch {
+            throw error
+        }
     }
 
     /// Prints `value` as JSON, or `text`, whichever is asked for.

@@ -163,7 +163,7 @@ struct SpaceTree {
             "\(space.root.short)\(model)  \(Render.count(space.pages, "page")), \(Render.count(space.tokens, "token")), "
             + "\(space.slotBytes)\n"
         for run in runs { text += run.text }
-        if hiddenFirst > 0 { text += "\(Render.count(hiddenFirst)) more branches, see --limit\n" }
+        if hiddenFirst > 0 { text += "\(Render.count(hiddenFirst)) more, see --limit\n" }
         return text
     }
 }

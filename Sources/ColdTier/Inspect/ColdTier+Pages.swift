@@ -175,7 +175,7 @@ private struct BestPages {
         case .recent: kept.append((-lastUse, Int64(node.firstToken), hash))
         case .size: kept.append((-Int64(node.physicalBytes), -Int64(clamping: node.encodedBytes), hash))
         case .hits: kept.append((-Int64(recency?.uses ?? 1), -lastUse, hash))
-        case .position: kept.append((Int64(node.firstToken), -lastUse, hash))
+        case .position: kept.append((Int64(node.firstToken), 0, hash))
         }
         // Sorting now and then keeps memory at twice the limit, and costs a logarithm a page.
         if kept.count >= 1024, kept.count / 2 >= limit { cut() }

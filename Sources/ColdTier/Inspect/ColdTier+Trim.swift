@@ -17,35 +17,34 @@ extension ColdTier {
         var report = TrimReport(pages: 0, freedBytes: .zero, usedBytes: .zero, isComplete: false)
         var isStuck = false
         while !report.isComplete && !isStuck {
-            let (used, before, pages, isDone) = try writing { (transaction, session) throws(LMDBError) in
+            let (used, before, pages) = try writing { (transaction, session) throws(LMDBError) in
                 let before = session.counters.usedBytes
                 let average = before / max(1, session.counters.pages)
                 let step = max(target.value, before &- min(before, max(4 << 20, average &* Self.pagesPerTrim)))
-                let isDone = try session.shrink(to: step, &transaction)
-                return (session.counters.usedBytes, before, session.evicted, isDone)
+                try session.shrink(to: step, &transaction)
+                return (session.counters.usedBytes, before, session.evicted)
             }
             report.pages += pages
             report.freedBytes = ByteCount(report.freedBytes.value + (before - min(before, used)))
             report.usedBytes = ByteCount(used)
             report.isComplete = used <= target.value
-            isStuck = !isDone
+            // One walk passes pages whose children are yet to go; only a walk that evicts nothing has met pins alone.
+            isStuck = pages == 0
         }
         return report
     }
 }
 
 extension WriteSession {
-    /// Evicts until at most `bytes` are in use.
-    ///
-    /// - Returns: false when they are still in use, since all that is left is pinned.
+    /// Evicts until at most `bytes` are in use, or one walk over the eviction order has reached its end.
     fileprivate mutating func shrink(
         to bytes: UInt64, _ transaction: inout WriteTransaction
-    ) throws(LMDBError) -> Bool {
-        guard counters.usedBytes > bytes else { return true }
+    ) throws(LMDBError) {
+        guard counters.usedBytes > bytes else { return }
         // A quota that leaves room for one byte more than `bytes`, for the length of this transaction.
         let quota = counters.quota
         counters.quota = bytes &+ 1
         defer { counters.quota = quota }
-        return try makeRoom(for: 1, &transaction)
+        _ = try makeRoom(for: 1, &transaction)
     }
 }

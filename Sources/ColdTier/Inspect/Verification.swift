@@ -102,15 +102,15 @@ struct Verification {
             do throws(LMDBError) {
                 var rawBytes = report.rawBytes.value
                 try tier.walk(table, from: start) { (transaction, key, value) throws(LMDBError) in
-                    if try isSuspicious(transaction, key, value, check) {
-                        suspects.append(key.copy(from: 0))
-                        if suspects.count >= Self.suspectLimit {
-                            start = key.copy(from: 0) + [0]
-                            isDone = false
-                            return .stop
-                        }
+                    let look = try look(transaction, key, value, check)
+                    if look != .right { suspects.append(key.copy(from: 0)) }
+                    if suspects.count >= Self.suspectLimit {
+                        start = key.copy(from: 0) + [0]
+                        isDone = false
+                        return .stop
                     }
-                    guard report.rawBytes.value - rawBytes >= UInt64(Self.bytesPerTransaction) else { return .next }
+                    let isLong = report.rawBytes.value - rawBytes >= UInt64(Self.bytesPerTransaction)
+                    guard isLong || look == .broken else { return .next }
                     rawBytes = report.rawBytes.value
                     tell()
                     return .renew
@@ -124,15 +124,24 @@ struct Verification {
         }
     }
 
-    /// Whether something is wrong with an entry; damage that LMDB itself meets counts too.
-    private mutating func isSuspicious(
+    /// What a first look says about an entry.
+    private enum Look {
+        /// All is as it should be.
+        case right
+        /// Something is not.
+        case wrong
+        /// LMDB itself met damage; it does not serve a transaction any more in which it has.
+        case broken
+    }
+
+    private mutating func look(
         _ transaction: borrowing ReadTransaction, _ key: RawSpan, _ value: RawSpan, _ check: Check
-    ) throws(LMDBError) -> Bool {
+    ) throws(LMDBError) -> Look {
         do throws(LMDBError) {
-            return try !check(transaction, key, value, &report).isEmpty
+            return try check(transaction, key, value, &report).isEmpty ? .right : .wrong
         } catch {
             guard error.isDamage else { throw error }
-            return true
+            return .broken
         }
     }
 
@@ -150,7 +159,8 @@ struct Verification {
             }
         } catch {
             guard error.isDamage else { throw error }
-            findings = [.unreadable(name)]
+            let hash = unsafe PrefixHash(key: key.span.bytes)
+            findings = [VerifyFinding(.unreadableTable, hash, "What belongs to it cannot be read.")]
         }
         for finding in findings { report.add(finding) }
     }
@@ -172,6 +182,8 @@ extension VerifyFinding {
     }
 
     static func unreadable(_ table: TableName) -> VerifyFinding {
-        VerifyFinding(.unreadableTable, nil, "A part of the table \(table.rawValue) cannot be read.")
+        VerifyFinding(
+            .unreadableTable, nil,
+            "The table \(table.rawValue) cannot be read to its end; what follows there was not checked.")
     }
 }

@@ -1,0 +1,160 @@
+// What the commands print about a store, for people and for programs.
+
+import Foundation
+import LlamaEngine
+import PrefixStore
+import StoreTestKit
+import Testing
+
+@Suite("The output of pfx")
+struct OutputTests {
+    static let commands = ["info", "spaces", "ls", "tree", "show", "verify", "trim", "pin", "unpin"]
+
+    @Test("begins with help that is as recorded")
+    func help() throws {
+        // The list of commands grows; what each of them says of itself does not change unseen.
+        let list = try Run("--help").output
+        #expect(try Run().output == list)
+        for command in Self.commands { #expect(list.contains("\n  \(command) ")) }
+        for command in Self.commands { try Snapshot.check(Run(command, "--help").output, "help-\(command)") }
+    }
+
+    @Test("is as recorded for a store of two spaces")
+    func snapshots() throws {
+        let sample = try Sample()
+        for command in ["info", "spaces", "tree", "verify"] {
+            let run = try Run(command, sample.path)
+            #expect(run.status == 0)
+            #expect(run.errors.isEmpty)
+            try Snapshot.check(run.output, command, of: sample)
+        }
+        try Snapshot.check(Run("ls", sample.path, "--order", "position").output, "ls", of: sample)
+        let page = sample.hashes(Sample.first)[1].short
+        try Snapshot.check(Run("show", sample.path, page).output, "show", of: sample)
+        try Snapshot.check(Run("tree", sample.path, "--reveal").output, "tree-reveal", of: sample)
+        try Snapshot.check(Run("tree", sample.path, "--depth", "1", "--limit", "1").output, "tree-short", of: sample)
+    }
+
+    @Test("is one JSON object with --json, whatever the command")
+    func json() throws {
+        let sample = try Sample()
+        let page = sample.hashes(Sample.first)[1]
+        let info = try Run("info", sample.path, "--json").json()
+        #expect(info["pages"] as? Int == 10)
+        #expect(info["tails"] as? Int == 3)
+        #expect(info["quota_bytes"] as? Int == 64 << 20)
+        let spaces = try Run("spaces", sample.path, "--json").json()
+        #expect((spaces["spaces"] as? [Any])?.count == 2)
+        let differences = try #require(spaces["differences"] as? [[String: Any]])
+        #expect(differences.map { $0["fields"] as? [String] } == [["salt"]])
+        let list = try Run("ls", sample.path, "--json", "--limit", "3").json()
+        let pages = try #require(list["pages"] as? [[String: Any]])
+        #expect(pages.count == 3)
+        #expect(pages.allSatisfy { $0["tokens"] == nil && $0["text"] == nil })
+        let tree = try Run("tree", sample.path, "--json").json()
+        #expect((tree["spaces"] as? [Any])?.count == 2)
+        let shown = try Run("show", sample.path, page.description, "--json").json()
+        #expect((shown["page"] as? [String: Any])?["hash"] as? String == page.description)
+        #expect(shown["depth"] as? Int == 2)
+        let verified = try Run("verify", sample.path, "--json").json()
+        #expect(verified["is_sound"] as? Bool == true)
+        #expect(verified["pages"] as? Int == 10)
+        let pinned = try Run("pin", sample.path, page.description, "--json").json()
+        #expect(pinned["pages"] as? Int == 2)
+        let trimmed = try Run("trim", sample.path, "--to", "1", "--json")
+        #expect(trimmed.status == 1)
+        #expect(try trimmed.json()["pages"] as? Int == 8)
+    }
+
+    @Test("lists the pages of one space, in the order and number asked for")
+    func lists() throws {
+        let sample = try Sample()
+        let root = sample.salted.identity.spaceRoot.short
+        let lines = try Run("ls", sample.path, "--space", root).output.split(separator: "\n")
+        #expect(lines.count == 4)
+        #expect(lines.dropFirst().allSatisfy { $0.contains(root) })
+        let short = try Run("ls", sample.path, "--limit", "2").output
+        #expect(short.contains("The first 2; --limit shows more."))
+        #expect(try Run("tree", sample.path, "--space", root).output.hasPrefix("\(root)  demo"))
+    }
+
+    @Test("shows token ids only with --reveal, and texts only with a tokenizer besides")
+    func reveal() throws {
+        let sample = try Sample()
+        let page = sample.hashes(Sample.first)[0].description
+        #expect(try !Run("show", sample.path, page).output.contains("says"))
+        #expect(try Run("show", sample.path, page, "--reveal").output.contains("0 1 2 3 4 5 6 7 8 9 10"))
+        let hidden = try Run("show", sample.path, page, "--json").json()
+        #expect(hidden["tokens"] == nil)
+        let ids = try Run("show", sample.path, page, "--reveal", "--json").json()
+        #expect(ids["tokens"] as? [Int] == Array(0..<16))
+        #expect(ids["text"] == nil)
+    }
+
+    @Test("shows the text of a page by the tokenizer that is named, as a file or as a checkpoint's folder")
+    func texts() throws {
+        let sample = try Sample()
+        let page = sample.hashes(Sample.first)[4].description
+        let folder =
+            URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
+            + "/LlamaEngineTests/Fixtures/tokenizers/gpt2"
+        let tokenizer = try Tokenizer(path: folder + "/tokenizer.json")
+        let text = tokenizer.decode(Array(Sample.first[64...]))
+        #expect(!text.isEmpty)
+        for path in [folder, folder + "/tokenizer.json"] {
+            let json = try Run("show", sample.path, page, "--reveal", "--tokenizer", path, "--json").json()
+            #expect(json["text"] as? String == text)
+        }
+        let shown = try Run("tree", sample.path, "--reveal", "--tokenizer", folder)
+        #expect(shown.status == 0)
+        #expect(shown.output.contains("\""))
+        #expect(shown.output.utf8.allSatisfy { $0 == 10 || $0 >= 32 })
+    }
+
+    @Test("pins and unpins the whole path, and trims all but it")
+    func pins() throws {
+        let sample = try Sample()
+        let path = sample.hashes(Sample.first)
+        let last = path[path.count - 1].short
+        #expect(try Run("pin", sample.path, last).output == "Pinned 5 pages, up to \(last).\n")
+        #expect(try Run("ls", sample.path).output.contains("tail, pinned"))
+        let trim = try Run("trim", sample.path, "--to", "0")
+        #expect(trim.status == 1)
+        #expect(trim.output.hasPrefix("Evicted 5 pages"))
+        #expect(trim.output.contains("the rest is pinned"))
+        #expect(try Run("unpin", sample.path, last).output == "Took a pin off 5 pages, up to \(last).\n")
+        let rest = try Run("trim", sample.path, "--to", "0")
+        #expect(rest.status == 0)
+        #expect(rest.output == "Evicted 5 pages, 24.2 KiB; 0 B are in use.\n")
+        #expect(try Run("ls", sample.path).output == "No pages.\n")
+    }
+
+    @Test("has no control characters in a pipe", arguments: ["info", "spaces", "ls", "tree", "verify"])
+    func plain(command: String) throws {
+        let sample = try Sample()
+        let run = try Run(command, sample.path)
+        let bytes = (run.output + run.errors).utf8
+        #expect(bytes.allSatisfy { $0 == 10 || (32..<127).contains($0) })
+    }
+}
+
+@Suite("pfx beside a running engine", .serialized)
+struct BesideEngineTests {
+    @Test("finds the store sound at every moment, and pins in it")
+    func verify() throws {
+        let path = NSTemporaryDirectory() + "/pfx-beside-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let worker = try Worker(["fill", path, "3"])
+        defer { worker.kill() }
+        for _ in 0..<3 {
+            #expect(worker.nextLine()?.hasPrefix("flushed") == true)
+            let run = try Run("verify", path)
+            #expect(run.status == 0, "\(run)")
+            #expect(run.output.hasPrefix("Sound: "))
+        }
+        let pages = try Run("ls", path, "--json", "--limit", "1").json()["pages"] as? [[String: Any]]
+        let hash = try #require(pages?.first?["hash"] as? String)
+        #expect(try Run("pin", path, hash).status == 0)
+        #expect(try Run("info", path).status == 0)
+    }
+}
