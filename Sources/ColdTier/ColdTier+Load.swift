@@ -69,7 +69,7 @@ extension ColdTier {
         }
         var control = control
         if pages.count < batch.count { control.onLayersReady = nil }
-        let loading = Loading(pages, layout, control)
+        let loading = Loading(pages, layout, control, readRate)
         let decode: @Sendable (Int) -> Void = { index in self.decoders.withDecoder { loading.decode(index, with: $0) } }
         if batch.reduce(0, { $0 + layout.pageBytes(tokens: $1.tokens) }) < Self.sharedBytes {
             for index in loading.pieces.indices { decode(index) }

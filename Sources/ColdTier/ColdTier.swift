@@ -19,6 +19,7 @@ package final class ColdTier: Sendable {
     let tables: Tables
     let pending = PendingWork()
     let decoders = DecoderPool()
+    let readRate = ReadRate()
     let team: Team
 
     /// Opens the store in the folder `path`; makes it when there is none and `options.opening` allows it.

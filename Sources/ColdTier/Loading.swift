@@ -35,7 +35,10 @@ final class Loading: @unchecked Sendable {
     private let isCancelled: (@Sendable () -> Bool)?
     private var progress: LayerProgress
 
-    init(_ pages: [Page], _ layout: KVLayout, _ control: LoadControl) {
+    private let rate: ReadRate
+
+    init(_ pages: [Page], _ layout: KVLayout, _ control: LoadControl, _ rate: ReadRate) {
+        self.rate = rate
         isCancelled = control.isCancelled
         self.layout = layout
         self.pages = pages
@@ -61,6 +64,7 @@ final class Loading: @unchecked Sendable {
         do throws(RecordDamage) {
             let bytes = unsafe page.record.bytes
             let record = try RecordView(bytes, key: page.load.hash, layout: layout, tokens: page.load.tokenCount)
+            rate.fetch(record.uncheckedBytes(ofFrame: piece.frame))
             try decoder.decode(frame: piece.frame, of: record, tokens: page.load.tokens, into: page.load.target)
         } catch {
             mutex.withLock { failures[piece.page] = failures[piece.page] ?? error }

@@ -11,7 +11,8 @@ internal import Glibc
 package final class EncodedRecord: @unchecked Sendable {
     // Unchecked: an encoder writes once, before the record is handed on; see the type's comment.
     private var storage: UnsafeMutableRawPointer?
-    private var capacity = 0
+    /// Bytes of memory that it holds, and gives to the next record.
+    package private(set) var capacity = 0
 
     /// Bytes of the record; 0 before the first encoding.
     package private(set) var byteCount = 0

@@ -13,20 +13,26 @@ package enum FrameCodec: UInt8, Sendable, CaseIterable {
 }
 
 /// What an encoder is asked to use. A frame that gains less than 1/64 is stored raw whatever was asked.
-package enum CodecChoice: Sendable, CaseIterable {
+package enum CodecChoice: Hashable, Sendable, CaseIterable {
     /// Nothing is compressed: the fastest to write and to read.
     case raw
     /// The fastest that saves: `kbit` for elements of 2 and 4 bytes, raw for others.
     case kbit
     /// The smallest: `zstd` for elements of 2 and 4 bytes, `zstdPlain` for others.
     case zstd
+    /// For each frame whichever of the others loads it soonest at these rates.
+    case auto(CodecRates)
 
-    /// The codec to try on elements of `elementWidth` bytes.
-    func codec(elementWidth: Int) -> FrameCodec {
+    /// Every choice once; `auto` at typical rates.
+    package static let allCases: [CodecChoice] = [.raw, .kbit, .zstd, .auto(.typical)]
+
+    /// The codec to try on elements of `elementWidth` bytes; nil when there is more than one to try.
+    func codec(elementWidth: Int) -> FrameCodec? {
         switch self {
         case .raw: .raw
         case .kbit: elementWidth > 1 ? .kbit : .raw
         case .zstd: elementWidth > 1 ? .zstd : .zstdPlain
+        case .auto: nil
         }
     }
 }

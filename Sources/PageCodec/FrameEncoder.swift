@@ -8,6 +8,8 @@ struct FrameEncoder: ~Copyable {
     private let kernels: PlaneKernels
     private let zstd = ZstdCompressor()
     private let top: UnsafeMutablePointer<UInt8>
+    /// Where `auto` tries a second codec.
+    private let trial = EncodedRecord()
 
     init(_ kernels: PlaneKernels) {
         self.kernels = kernels
@@ -22,6 +24,9 @@ struct FrameEncoder: ~Copyable {
             + max(ZstdCompressor.bound(ChunkWalk.maximum), KbitChunk.bound(ChunkWalk.maximum))
     }
 
+    /// The most bytes that a frame of `raw` bytes may be coded to: a gain of less than 1/64 is not worth decoding.
+    private static func budget(_ raw: Int) -> Int { raw - max(raw / 64, 1) }
+
     /// Encodes the planes of `region` at `source` into `target`, which has the room that `room` says.
     ///
     /// - Returns: the codec that was used and the bytes written.
@@ -30,14 +35,36 @@ struct FrameEncoder: ~Copyable {
         _ region: FrameRegion, _ source: PageSource, _ choice: CodecChoice, into target: UnsafeMutableRawPointer
     ) -> (codec: FrameCodec, byteCount: Int) {
         let raw = region.rawBytes
-        let codec = choice.codec(elementWidth: region.layout.element.byteCount)
-        if codec != .raw,
-            let size = unsafe encodeChunks(region, source, codec, into: target, budget: raw - raw / 64)
+        if case .auto(let rates) = choice {
+            if let best = unsafe encodeBest(region, source, CodecPolicy(rates: rates), into: target) { return best }
+        } else if let codec = choice.codec(elementWidth: region.layout.element.byteCount), codec != .raw,
+            let size = unsafe encodeChunks(region, source, codec, into: target, budget: Self.budget(raw))
         {
             return (codec, size)
         }
         unsafe copyPlanes(region, source, into: target)
         return (.raw, raw)
+    }
+
+    /// Encodes with the codec that loads soonest; nil when that is raw. A codec that cannot win is not tried, and one that
+    /// turns out not to is given up half-way.
+    @unsafe
+    private borrowing func encodeBest(
+        _ region: FrameRegion, _ source: PageSource, _ policy: CodecPolicy, into target: UnsafeMutableRawPointer
+    ) -> (codec: FrameCodec, byteCount: Int)? {
+        let (raw, width) = (region.rawBytes, region.layout.element.byteCount)
+        var best = (codec: FrameCodec.raw, byteCount: raw)
+        for codec in CodecPolicy.candidates(width: width) {
+            let budget = min(
+                policy.budget(codec, against: best.codec, storing: best.byteCount, raw: raw), Self.budget(raw))
+            guard budget > CodecPolicy.floor(raw: raw, width: width) else { continue }
+            // What is best so far stays in the target until something better is complete.
+            let place = unsafe best.codec == .raw ? target : trial.reserve(Self.room(bytes: raw, width: width))
+            guard let size = unsafe encodeChunks(region, source, codec, into: place, budget: budget) else { continue }
+            if unsafe place != target { unsafe target.copyMemory(from: place, byteCount: size) }
+            best = (codec, size)
+        }
+        return best.codec == .raw ? nil : best
     }
 
     @unsafe

@@ -89,13 +89,20 @@ package struct RecordView: ~Escapable {
         for frame in 0..<frameCount { _ = try storedBytes(ofFrame: frame) }
     }
 
+    /// The stored bytes of frame `frame`, unchecked: for whoever wants them in memory before they are decoded.
+    @_lifetime(copy self)
+    package func uncheckedBytes(ofFrame frame: Int) -> RawSpan {
+        precondition(frame >= 0 && frame < frameCount, "no such frame")
+        var start = FrameEntry.offset(frameCount)
+        for index in 0..<frame { start += FrameEntry(bytes, index: index).storedBytes }
+        return bytes.extracting(start..<start + FrameEntry(bytes, index: frame).storedBytes)
+    }
+
     /// The stored bytes of frame `frame`, once they have their checksum.
     @_lifetime(copy self)
     func storedBytes(ofFrame frame: Int) throws(RecordDamage) -> RawSpan {
-        var start = FrameEntry.offset(frameCount)
-        for index in 0..<frame { start += FrameEntry(bytes, index: index).storedBytes }
         let entry = FrameEntry(bytes, index: frame)
-        let stored = bytes.extracting(start..<start + entry.storedBytes)
+        let stored = uncheckedBytes(ofFrame: frame)
         guard Checksum.of(stored, key: header.key, part: UInt64(frame) + 1) == entry.checksum else {
             throw .badChecksum(frame: frame)
         }

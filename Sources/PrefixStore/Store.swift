@@ -49,7 +49,9 @@ public final class Store: Sendable {
         self.cold = cold
         writer = SpillWriter(
             into: cold, codec: options.codec,
-            options: SpillOptions(queueCapacity: options.queueCapacity, whenFull: options.whenQueueFull))
+            options: SpillOptions(
+                queueCapacity: options.queueCapacity, whenFull: options.whenQueueFull,
+                bytesPerSecond: options.spillRate))
         let spiller = Spiller(writer, options.writePolicy)
         self.spiller = spiller
         do throws(StoreError) {

@@ -18,7 +18,7 @@ public struct StoreOptions: Hashable, Sendable {
     public var hotCapacity: ByteCount
     /// When pages are written to the cold tier.
     public var writePolicy: WritePolicy
-    /// How pages are encoded.
+    /// How pages are encoded. `.auto` suits it to this machine's CPU and disk, frame by frame.
     public var codec: StoreCodec
     /// Bytes of pages that may wait to be written.
     public var queueCapacity: ByteCount
@@ -26,13 +26,17 @@ public struct StoreOptions: Hashable, Sendable {
     public var whenQueueFull: WhenQueueFull
     /// Whether a page loaded from the cold tier is kept in the hot tier.
     public var promotes: Bool
+    /// Encoded bytes a second that this process writes to the disk at most, so that others get their share of it; nil: as many
+    /// as it can. Pages wait meanwhile, `queueCapacity` of them, and then `whenQueueFull` says what happens; `flush()` and
+    /// `close()` write at full speed.
+    public var spillRate: ByteCount?
 
     /// Options with the given values.
     public init(
         quota: ByteCount = .gibibytes(20), hotCapacity: ByteCount = .mebibytes(512),
         writePolicy: WritePolicy = .writeThrough,
         codec: StoreCodec = .zstd, queueCapacity: ByteCount = .mebibytes(256), whenQueueFull: WhenQueueFull = .wait,
-        promotes: Bool = true
+        promotes: Bool = true, spillRate: ByteCount? = nil
     ) {
         self.quota = quota
         self.hotCapacity = hotCapacity
@@ -41,6 +45,7 @@ public struct StoreOptions: Hashable, Sendable {
         self.queueCapacity = queueCapacity
         self.whenQueueFull = whenQueueFull
         self.promotes = promotes
+        self.spillRate = spillRate
     }
 
     /// Refuses what cannot work before anything is opened.
@@ -48,6 +53,9 @@ public struct StoreOptions: Hashable, Sendable {
         guard quota >= Self.smallestQuota else { throw .invalidOption("the quota is below \(Self.smallestQuota)") }
         guard quota <= .gibibytes(1 << 14) else { throw .invalidOption("the quota is above 16384 GiB") }
         guard hotCapacity <= .gibibytes(1 << 12) else { throw .invalidOption("the hot tier is above 4096 GiB") }
+        if spillRate == .zero {
+            throw .invalidOption("a spill rate of 0 stores nothing; give none for no limit")
+        }
         if case .afterHits(let hits) = writePolicy, hits < 1 {
             throw .invalidOption("a page cannot be written after \(hits) hits")
         }

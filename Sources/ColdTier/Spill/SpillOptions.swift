@@ -15,19 +15,29 @@ package struct SpillOptions: Hashable, Sendable {
     /// How long the writer leaves the disk alone after a failure, in milliseconds; doubled at each further failure, up to
     /// 64 times.
     package var pauseMilliseconds: Int
+    /// Threads that encode a batch, the writer's own among them; 1 or more.
+    package var encoders: Int
+    /// Encoded bytes that the writer stores in a second, measured over several batches; nil: as many as it can. A flush and
+    /// a close don't keep to it, since somebody waits for them.
+    package var bytesPerSecond: ByteCount?
 
     /// Options with the given values.
     package init(
         queueCapacity: ByteCount = .mebibytes(256), whenFull: WhenQueueFull = .wait,
-        batchBytes: ByteCount = .mebibytes(16),
-        batchMilliseconds: Int = 20, pauseMilliseconds: Int = 100
+        batchBytes: ByteCount = .mebibytes(16), batchMilliseconds: Int = 20, pauseMilliseconds: Int = 100,
+        encoders: Int = SpillOptions.defaultEncoders, bytesPerSecond: ByteCount? = nil
     ) {
         self.queueCapacity = queueCapacity
         self.whenFull = whenFull
         self.batchBytes = batchBytes
         self.batchMilliseconds = batchMilliseconds
         self.pauseMilliseconds = pauseMilliseconds
+        self.encoders = encoders
+        self.bytesPerSecond = bytesPerSecond
     }
+
+    /// Two on a machine that has two cores: with a third the disk, not the encoding, is the limit.
+    package static var defaultEncoders: Int { 1 + min(1, ColdOptions.spareCores) }
 }
 
 /// What happened to a page that was offered to the queue.
@@ -62,7 +72,7 @@ package struct SpillStatistics: Hashable, Sendable {
     package var failedPages: UInt64 = 0
     /// Transactions committed.
     package var batches: UInt64 = 0
-    /// Time spent in encoding.
+    /// Time in which batches were being encoded, by however many threads.
     package var encodeNanoseconds: UInt64 = 0
     /// Time spent in write transactions.
     package var commitNanoseconds: UInt64 = 0

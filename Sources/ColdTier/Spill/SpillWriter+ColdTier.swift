@@ -1,36 +1,42 @@
-// The spill writer of a cold tier: what "encode" and "commit" are there.
+// The spill writer of a cold tier: what "known", "encode" and "commit" are there.
 
 package import KVFormat
 internal import PageCodec
+internal import Threads
 
 extension SpillWriter {
     /// A writer that stores pages in `tier`, encoded as `codec` says.
     package convenience init(into tier: ColdTier, codec: StoreCodec, options: SpillOptions) {
-        let encoder = ThreadConfined(RecordEncoder())
-        let choice = CodecChoice(codec)
+        let encoders = EncoderPool()
         self.init(
             options: options,
-            encode: { job in
-                encoder.value.encode(
-                    page: job.source, tokens: job.tokens.count, layout: job.layout, key: job.hash, codec: choice)
+            known: { jobs in
+                // A look-up that fails is no answer; the commit meets the same trouble and reports it.
+                guard let known = try? tier.known(jobs.map(\.hash)) else { return [] }
+                for job in jobs where known.contains(job.hash) { tier.touch([job.hash], now: job.now) }
+                return known
+            },
+            encode: { job, record in
+                encoders.withEncoder {
+                    $0.encode(
+                        page: job.source, tokens: job.tokens.count, layout: job.layout, key: job.hash,
+                        codec: tier.choice(codec), into: record)
+                }
             },
             commit: { pages throws(StoreError) in try tier.put(pages).outcomes.map { SpillOutcome($0) } })
     }
 }
 
-extension CodecChoice {
-    /// The encoder's word for what an engine asks for.
-    package init(_ codec: StoreCodec) {
-        switch codec {
-        case .raw: self = .raw
-        case .zstd: self = .zstd
-        }
+/// Encoders that are not in use, one a thread at most: each holds scratch memory that is dear to make. Thread-safe.
+private final class EncoderPool: @unchecked Sendable {
+    // Unchecked because the list is read and written under the mutex, and an encoder is out of the list while it is lent.
+    private let mutex = Mutex()
+    private var idle: [RecordEncoder] = []
+
+    /// Lends an encoder for the length of the call.
+    func withEncoder(_ body: (RecordEncoder) -> Void) {
+        let encoder = mutex.withLock { idle.popLast() } ?? RecordEncoder()
+        defer { mutex.withLock { idle.append(encoder) } }
+        body(encoder)
     }
-}
-
-/// A value that one thread uses at a time, by its owner's promise: here the writer's thread alone encodes.
-private final class ThreadConfined<Value>: @unchecked Sendable {
-    let value: Value
-
-    init(_ value: Value) { self.value = value }
 }

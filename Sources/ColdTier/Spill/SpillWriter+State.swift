@@ -23,6 +23,8 @@ extension SpillWriter {
         var failure: StoreError?
         var failures = 0
         var pausedUntil: UInt64 = 0
+        /// The limit on bytes a second, if there is one.
+        var bucket: TokenBucket?
         var isClosed = false
         /// Callers of `enqueue` that wait for room.
         var blockedCallers = 0

@@ -1,8 +1,8 @@
 // The bounded queue of pages on their way down, and the thread that drains it.
 //
-// One thread encodes and commits, in the order in which pages came: a page's parent comes before it and is committed before
-// it or with it. Encoding happens outside the write transaction, so that other processes wait for LMDB's lock only as long as
-// the writing itself takes.
+// One thread commits, in the order in which pages came: a page's parent comes before it and is committed before it or with
+// it. A few more help it to encode. Encoding happens outside the write transaction, so that other processes wait for LMDB's
+// lock only as long as the writing itself takes; what is stored already is not encoded at all.
 
 package import KVFormat
 package import PageCodec
@@ -17,21 +17,27 @@ package final class SpillWriter: @unchecked Sendable {
     private let done = Condition()
     private var state = State()
     private let options: SpillOptions
-    private let encode: @Sendable (SpillJob) -> EncodedRecord
+    private let known: @Sendable ([SpillJob]) -> Set<PrefixHash>
+    private let encoder: BatchEncoder
     private let commit: @Sendable ([SpillPage]) throws(StoreError) -> [SpillOutcome]
 
     /// Makes a writer.
     ///
     /// - Parameters:
-    ///   - encode: called on the writer's thread only, one page at a time.
-    ///   - commit: writes a batch in one synced transaction and says what became of each page; on an error nothing was written.
+    ///   - known: which pages of a batch are stored already; counts that as a use of each. Called on the writer's thread.
+    ///   - encode: encodes one page into memory that earlier pages used. Called on several threads at once.
+    ///   - commit: writes a batch in one synced transaction and says what became of each page; on an error nothing was
+    ///     written. Called on the writer's thread; the records are used again after it.
     package init(
-        options: SpillOptions, encode: @escaping @Sendable (SpillJob) -> EncodedRecord,
+        options: SpillOptions, known: @escaping @Sendable ([SpillJob]) -> Set<PrefixHash> = { _ in [] },
+        encode: @escaping @Sendable (SpillJob, EncodedRecord) -> Void,
         commit: @escaping @Sendable ([SpillPage]) throws(StoreError) -> [SpillOutcome]
     ) {
         self.options = options
-        self.encode = encode
+        self.known = known
         self.commit = commit
+        encoder = BatchEncoder(options, encode: encode)
+        state.bucket = options.bytesPerSecond.map { TokenBucket(bytesPerSecond: $0.value) }
     }
 
     /// Offers a page. Waits while the queue is full if the policy is to wait; a full disk does not make it wait, since pages
@@ -89,6 +95,7 @@ package final class SpillWriter: @unchecked Sendable {
             return state.thread
         }
         thread?.join()
+        encoder.close()
         let failure = mutex.withLock { () -> StoreError? in
             defer { state.failure = nil }
             return state.failure
@@ -117,22 +124,39 @@ package final class SpillWriter: @unchecked Sendable {
 
     private func drain() {
         while let batch = nextBatch() {
-            let start = Clock.monotonicNanoseconds()
-            let pages = batch.map { SpillPage($0, encode($0)) }
-            let encoded = Clock.monotonicNanoseconds()
-            var outcomes = [SpillOutcome](repeating: .failed, count: pages.count)
-            var failure: StoreError?
-            do throws(StoreError) { outcomes = try commit(pages) } catch { failure = error }
-            let committed = Clock.monotonicNanoseconds()
-            mutex.withLock {
-                state.statistics.encodeNanoseconds += encoded - start
-                state.statistics.commitNanoseconds += committed - encoded
-                note(failure)
-            }
+            let known = known(batch)
+            var written = write(batch.filter { !known.contains($0.hash) })[...]
+            // All at once and in order: a flush counts pages, and one that was known must not stand for one that is not done.
             finish(
-                batch.indices.map { Finished(job: batch[$0], outcome: outcomes[$0], bytes: pages[$0].record.byteCount) }
-            )
+                batch.map { job in
+                    if !known.contains(job.hash), let done = written.popFirst() { return done }
+                    return Finished(job: job, outcome: .alreadyThere, bytes: 0)
+                })
         }
+    }
+
+    /// Encodes and commits; says what became of each page.
+    private func write(_ batch: [SpillJob]) -> [Finished] {
+        if batch.isEmpty { return [] }
+        let start = Clock.monotonicNanoseconds()
+        let pages = encoder.pages(batch)
+        let encoded = Clock.monotonicNanoseconds()
+        var outcomes = [SpillOutcome](repeating: .failed, count: pages.count)
+        var failure: StoreError?
+        do throws(StoreError) { outcomes = try commit(pages) } catch { failure = error }
+        let committed = Clock.monotonicNanoseconds()
+        let done = batch.indices.map {
+            Finished(job: batch[$0], outcome: outcomes[$0], bytes: pages[$0].record.byteCount)
+        }
+        encoder.reuse()
+        let stored = done.reduce(0) { $0 + ($1.outcome == .stored ? UInt64($1.bytes) : 0) }
+        mutex.withLock {
+            state.statistics.encodeNanoseconds += encoded - start
+            state.statistics.commitNanoseconds += committed - encoded
+            state.bucket?.spend(stored, now: committed)
+            note(failure)
+        }
+        return done
     }
 
     /// Waits for pages, then a moment for more of them; nil when the writer is closed and everything is written.
@@ -140,6 +164,7 @@ package final class SpillWriter: @unchecked Sendable {
         while true {
             let (batch, isRefused) = mutex.withLock { () -> ([SpillJob], Bool) in
                 while state.queue.isEmpty && !state.isClosed { work.wait(mutex) }
+                waitForRate()
                 waitForMore()
                 return (state.take(options.batchBytes.value), isPausing)
             }
@@ -147,6 +172,15 @@ package final class SpillWriter: @unchecked Sendable {
             guard isRefused else { return batch }
             // The disk refused a moment ago. Pages are refused at once, so that no engine waits for a full disk.
             finish(batch.map { Finished(job: $0, outcome: .failed, bytes: 0) })
+        }
+    }
+
+    /// Called under the lock: keeps to the rate, unless somebody waits for the disk or pages are refused anyway.
+    private func waitForRate() {
+        while let bucket = state.bucket, !state.isClosed, !isFlushing, !isPausing {
+            let left = bucket.wait(now: Clock.monotonicNanoseconds())
+            guard left > 0 else { return }
+            _ = work.wait(mutex, milliseconds: Int(left / 1_000_000) + 1)
         }
     }
 

@@ -77,7 +77,7 @@ struct SpillWriterTests {
     func writer(_ options: SpillOptions = SpillOptions()) -> SpillWriter {
         let disk = disk
         return SpillWriter(
-            options: options, encode: { _ in EncodedRecord() },
+            options: options, encode: { _, _ in },
             commit: { pages throws(StoreError) in try disk.commit(pages) })
     }
 
