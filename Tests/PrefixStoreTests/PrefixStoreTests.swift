@@ -146,6 +146,7 @@ struct StoreTests {
             try Store(at: folder.path("x"), options: StoreOptions(quota: .kibibytes(1)))
         }
         #expect(throws: StoreError.self) { try open { $0.writePolicy = .afterHits(0) } }
+        #expect(throws: StoreError.self) { try open { $0.spillRate = .zero } }
         #expect(throws: StoreError.alreadyOpen(path: folder.path("store"))) { _ = try open() }
         try store.close()
         try store.close()

@@ -63,9 +63,9 @@ struct SpillWriterTests {
 
     static func hash(_ number: Int) -> PrefixHash { .sha256([UInt8(number & 255), UInt8(number >> 8)]) }
 
-    /// A page of 1 KiB: its bytes are never read, since encoding is played too.
-    func job(_ number: Int, keepAlive: Keeper? = nil) throws -> SpillJob {
-        let layout = try KVLayout(layers: 1, kvHeads: 1, headDimension: 128, element: .int8, pageSize: 4)
+    /// A page of 1 KiB a head: its bytes are never read, since encoding is played too.
+    func job(_ number: Int, heads: Int = 1, keepAlive: Keeper? = nil) throws -> SpillJob {
+        let layout = try KVLayout(layers: 1, kvHeads: heads, headDimension: 128, element: .int8, pageSize: 4)
         let hash = Self.hash(number)
         let address = unsafe UnsafeRawPointer(bitPattern: 4096)
         let source = unsafe PageSource(try #require(unsafe address), capacity: 4)
@@ -197,4 +197,86 @@ struct SpillWriterTests {
         #expect(disk.written.flatMap { $0 }.count == 400)
         try writer.close()
     }
+
+    @Test("encodes a batch on several threads at once, and commits it in the order in which it came")
+    func encodesTogether() throws {
+        let (disk, meeting) = (disk, Meeting())
+        let writer = SpillWriter(
+            options: SpillOptions(batchMilliseconds: 2_000, encoders: 2), encode: { _, _ in meeting.attend() },
+            commit: { pages throws(StoreError) in try disk.commit(pages) })
+        for number in 0..<6 { _ = writer.enqueue(try job(number, heads: 128)) }
+        try writer.flush()
+        #expect(meeting.sawTwo)
+        #expect(disk.written == [(0..<6).map(Self.hash)])
+        try writer.close()
+    }
+
+    @Test("uses the memory of records again")
+    func reuse() throws {
+        let (disk, seen) = (disk, Seen())
+        let writer = SpillWriter(
+            options: SpillOptions(batchMilliseconds: 0, encoders: 1), encode: { seen.note($1) },
+            commit: { pages throws(StoreError) in try disk.commit(pages) })
+        for number in 0..<20 {
+            _ = writer.enqueue(try job(number))
+            try writer.flush()
+        }
+        #expect(disk.written.count == 20)
+        #expect(seen.count == 1)
+        try writer.close()
+    }
+
+    @Test("encodes and writes no page that is stored already, and tells it so in its turn")
+    func known() throws {
+        let (disk, encoded) = (disk, Outcomes())
+        let stored = Set([1, 2, 4].map(Self.hash))
+        let writer = SpillWriter(
+            options: SpillOptions(batchMilliseconds: 2_000), known: { _ in stored },
+            encode: { job, _ in encoded.note(job.hash, .stored) },
+            commit: { pages throws(StoreError) in try disk.commit(pages) })
+        for number in 0..<6 { _ = writer.enqueue(try job(number)) }
+        try writer.flush()
+        #expect(disk.written == [[0, 3, 5].map(Self.hash)])
+        for number in 0..<6 {
+            let isKnown = [1, 2, 4].contains(number)
+            #expect(encoded.of(Self.hash(number)).isEmpty == isKnown)
+            #expect(outcomes.of(Self.hash(number)) == [isKnown ? .alreadyThere : .stored])
+        }
+        #expect(writer.statistics.knownPages == 3)
+        #expect(writer.statistics.batches == 1)
+        disk.fail(with: .diskFull(path: "p"))
+        _ = writer.enqueue(try job(4))
+        try writer.close()
+        #expect(outcomes.of(Self.hash(4)) == [.alreadyThere, .alreadyThere])
+    }
+}
+
+/// Where two threads wait for each other, a while at most.
+private final class Meeting: @unchecked Sendable {
+    private let mutex = Mutex()
+    private let condition = Condition()
+    private var present = 0
+    private var met = false
+
+    var sawTwo: Bool { mutex.withLock { met } }
+
+    func attend() {
+        mutex.withLock {
+            present += 1
+            if present == 2 { met = true }
+            condition.broadcast()
+            while !met, condition.wait(mutex, milliseconds: 20_000) {}
+            present -= 1
+        }
+    }
+}
+
+/// The records that were encoded into.
+private final class Seen: @unchecked Sendable {
+    private let mutex = Mutex()
+    private var records: [ObjectIdentifier: EncodedRecord] = [:]
+
+    var count: Int { mutex.withLock { records.count } }
+
+    func note(_ record: EncodedRecord) { mutex.withLock { records[ObjectIdentifier(record)] = record } }
 }
