@@ -6,8 +6,8 @@
 // - A leaf, because a page is of no use without all pages before it: an evicted inner page would strand its subtree.
 //   A prefix is therefore eaten from its end, and what many prompts share (their beginning) lives longest.
 // - The lowest use score (`UseScore`: the time of the last use, with a credit for pages that came back after a while),
-//   because neither recency nor a count alone will do. A batch of prompts that are used once would wash a prompt that is
-//   used every few minutes out of an LRU; a count of hits keeps the conversations that ended and throws out the live
+//   because neither recency nor a count alone will do. A batch of prompts that are used once would wash a prompt that
+//   is used every few minutes out of an LRU; a count of hits keeps the conversations that ended and throws out the live
 //   ones. docs/eviction.md has the figures.
 // - Bytes need not be weighed: a page of a larger model takes more bytes in about the proportion in which it takes
 //   longer to prefill.

@@ -1,17 +1,19 @@
-// What a page is worth keeping for: when it was last used, and whether it comes back. One number, never updated as time goes by.
+// What a page is worth keeping for: when it was last used, and whether it comes back. One number, never updated as
+// time goes by.
 
 internal import Glibc
 
-/// When a page was used, with a credit for coming back after a while, as a point in time: milliseconds since the Unix epoch.
+/// When a page was used, with a credit for coming back after a while, as a point in time: milliseconds since the Unix
+/// epoch.
 ///
-/// A page that is used now has the score `now`. When it had not been used for longer than a `burst`, the use before counts
-/// too: each use weighs `2^(t / halfLife)`, and the score is the logarithm of the sum, times the half-life. So the page is
-/// ahead of now by at most one half-life, and outlives what was used once; until it has used that credit up, further uses
-/// give no more.
+/// A page that is used now has the score `now`. When it had not been used for longer than a `burst`, the use before
+/// counts too: each use weighs `2^(t / halfLife)`, and the score is the logarithm of the sum, times the half-life. So
+/// the page is ahead of now by at most one half-life, and outlives what was used once; until it has used that credit
+/// up, further uses give no more.
 ///
-/// Because a credit is given once, uses in quick succession do not add up: the turns of a conversation and the steps of an
-/// agent use their pages dozens of times, then never again, and a plain sum (LRFU: Lee et al., IEEE Trans. Computers 50(12),
-/// 2001) kept such pages for days and threw out what was live. `docs/eviction.md` has the figures.
+/// Because a credit is given once, uses in quick succession do not add up: the turns of a conversation and the steps
+/// of an agent use their pages dozens of times, then never again, and a plain sum (LRFU: Lee et al., IEEE Trans.
+/// Computers 50(12), 2001) kept such pages for days and threw out what was live. `docs/eviction.md` has the figures.
 ///
 /// The order of two pages never changes by waiting, so scores can be keys of a sorted table.
 public struct UseScore: Hashable, Comparable, Sendable {

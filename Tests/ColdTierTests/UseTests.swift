@@ -121,10 +121,11 @@ struct UseTests {
             }
         }
         let tier = try ColdTier(folder.store, quota: .mebibytes(4))
-        // What comes later outweighs a use now, which is what the old ones are taken for.
-        for round in 0..<60 {
-            let now = Clock.wallMilliseconds()
-            _ = try tier.put(model.pages(tokens(32, from: TokenID(1000 + 100 * round)), now: now))
+        // The old ones are taken for used at the first eviction: they go when all that was there by then has gone.
+        var round: TokenID = 0
+        while try tier.statistics.evictedPages < 300 {
+            round += 1
+            _ = try tier.put(model.pages(tokens(32, from: 1000 + 100 * round), now: Clock.wallMilliseconds()))
         }
         #expect(try model.match(old, in: tier).isEmpty)
     }

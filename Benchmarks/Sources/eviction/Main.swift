@@ -89,7 +89,7 @@ enum EvictionBench {
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
             print(String(decoding: try encoder.encode(studies), as: UTF8.self))
         } else {
-            print("Share of all prefill seconds that was saved; in brackets over LRU's and over the offline optimum's.\n")
+            print("Share of all prefill seconds that was saved; in brackets over LRU's and over the optimum's.\n")
             for study in studies { print(study.table(quotas: options.quotas)) }
             print(verdict(studies))
         }

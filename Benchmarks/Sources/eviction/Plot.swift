@@ -21,9 +21,8 @@ func plot(_ studies: [Study], quotas: [Double]) -> String {
         for (color, policy) in zip(colors, PolicyName.allCases) {
             let points = quotas.enumerated().compactMap { place, quota in
                 study.cell(policy, at: quota).map { point(place, $0.saved) }
-            }
-            parts.append(
-                #"<polyline points="\#(points.joined(separator: " "))" fill="none" stroke="\#(color)" stroke-width="2"/>"#)
+            }.joined(separator: " ")
+            parts.append(#"<polyline points="\#(points)" fill="none" stroke="\#(color)" stroke-width="2"/>"#)
         }
     }
     for (number, (color, policy)) in zip(colors, PolicyName.allCases).enumerated() {

@@ -1,7 +1,7 @@
 // Runs a trace through a store of one tier that a policy keeps below a quota, and adds up the prefill seconds it saves.
 
-/// Decides which pages stay. The simulator asks in this order: `begin` once a request, `use` for each page of the request that
-/// is there, `insert` for each new one, `victim` whenever there is no room.
+/// Decides which pages stay. The simulator asks in this order: `begin` once a request, `use` for each page of the
+/// request that is there, `insert` for each new one, `victim` whenever there is no room.
 protocol Policy {
     init(trace: Trace, quota: Int)
     /// A request begins; none of the pages of its path may be named as a victim until the next one begins.

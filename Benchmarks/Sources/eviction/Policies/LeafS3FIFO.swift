@@ -1,8 +1,8 @@
 // S3-FIFO, made to know leaves.
 
-/// S3-FIFO (Yang et al., SOSP 2023): a small queue of a tenth of the quota for new pages, a main queue for those that were
-/// used again, and a list of the pages that lately left the small queue, which go straight into the main queue when they
-/// come back. A page that another follows, and one of the present request, goes round instead of out.
+/// S3-FIFO (Yang et al., SOSP 2023): a small queue of a tenth of the quota for new pages, a main queue for those that
+/// were used again, and a list of the pages that lately left the small queue, which go straight into the main queue
+/// when they come back. A page that another follows, and one of the present request, goes round instead of out.
 struct LeafS3FIFO: Policy {
     private struct Queue {
         private(set) var pages: [Int32] = []

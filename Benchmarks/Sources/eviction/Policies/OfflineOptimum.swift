@@ -1,8 +1,8 @@
 // What could be saved by who knows the future: Belady's rule, leaf first.
 
-/// Of all leaves the one whose next use is the farthest goes; a new page that would be needed later than that isn't stored. With
-/// pages of one size and one cost this is the optimum, since a page's parent is always needed at least as soon as the page; with
-/// two models and costs that grow with the position it is close to it.
+/// Of all leaves the one whose next use is the farthest goes; a new page that would be needed later than that isn't
+/// stored. With pages of one size and one cost this is the optimum, since a page's parent is always needed at least
+/// as soon as the page; with two models and costs that grow with the position it is close to it.
 struct Belady: Policy {
     private var order: LeafOrder
     private var uses: [[Int32]]

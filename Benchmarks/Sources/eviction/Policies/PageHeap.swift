@@ -1,6 +1,7 @@
 // Pages by a key, the least first.
 
-/// A binary heap that knows each page's place. At equal keys the page that was numbered last goes first: it is the deeper one.
+/// A binary heap that knows each page's place. At equal keys the page that was numbered last goes first: it is the
+/// deeper one.
 struct PageHeap {
     private var heap: [Int32] = []
     private var places: [Int32]

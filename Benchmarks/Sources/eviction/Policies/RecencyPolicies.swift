@@ -1,7 +1,8 @@
 // Least recently used: as most caches do it, and leaf first.
 
-/// LRU over single pages: what a folder of files with an LRU by time of use does. A request uses its pages from the first to
-/// the last, so that the first is the oldest; when it goes, those behind it stay for a while and can't be reached.
+/// LRU over single pages: what a folder of files with an LRU by time of use does. A request uses its pages from the
+/// first to the last, so that the first is the oldest; when it goes, those behind it stay for a while and can't be
+/// reached.
 struct LRU: Policy {
     private var heap: PageHeap
     private var clock: Int64 = 0

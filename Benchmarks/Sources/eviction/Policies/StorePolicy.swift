@@ -24,7 +24,8 @@ struct StorePolicy: Policy {
     mutating func evict(_ page: Int32) { order.evict(page) }
 }
 
-/// The same, but a request that goes on where a sequence ended gives no credit: only a new branch says that a prefix is shared.
+/// The same, but a request that goes on where a sequence ended gives no credit: only a new branch says that a prefix
+/// is shared.
 struct BranchPolicy: Policy {
     private var order: LeafOrder
     private var now: Int64 = 0

@@ -1,12 +1,13 @@
 // Agents: programs that call tools in a loop, in bursts, with branches and retries.
 //
-// - 12 kinds of agent, chosen like Zipf (exponent 1); each begins with its tools and rules, 3,000 to 16,000 tokens, median
-//   7,000. 25 projects add what the agent is told of the project (median 1,200 tokens), chosen like Zipf per task.
-// - 25 tasks an hour for 8 hours. A task starts 1 to 6 workers at about the same time (half of the tasks one), which share kind,
-//   project and the task's text (median 600 tokens).
-// - A worker takes 12 steps in the mean (geometric). A step's answer has 120 tokens in the median, the tool's result 500
-//   (spread 1.2, at most 8,000). The next step comes 10 seconds later in the median (spread 1); one in twenty waits for a
-//   person, 15 minutes in the mean.
+// - 12 kinds of agent, chosen like Zipf (exponent 1); each begins with its tools and rules, 3,000 to 16,000 tokens,
+//   median 7,000. 25 projects add what the agent is told of the project (median 1,200 tokens), chosen like Zipf per
+//   task.
+// - 200 tasks in one hour. A task starts 1 to 6 workers at about the same time (half of the tasks one), which share
+//   kind, project and the task's text (median 600 tokens).
+// - A worker takes 12 steps in the mean (geometric). A step's answer has 120 tokens in the median, the tool's result
+//   500 (spread 1.2, at most 8,000). The next step comes 10 seconds later in the median (spread 1); one in twenty
+//   waits for a person, 15 minutes in the mean.
 // - One step in fifteen is tried again with the same prompt; one in twenty goes back to an earlier step and branches.
 // - At 40,000 tokens a worker begins anew behind its project with a summary of 2,000 tokens.
 

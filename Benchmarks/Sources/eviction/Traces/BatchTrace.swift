@@ -1,13 +1,14 @@
 // Batch: jobs that run long documents through one prompt, next to people who use the same store meanwhile.
 //
-// - 4 jobs in 8 hours, one after the other. Each has a head (instructions and examples, 1,000 to 4,000 tokens) and 300
-//   documents of 1,000 to 24,000 tokens, median 5,000, each asked once: a scan. 8 lanes keep the job going, so that it fills
-//   its two hours evenly.
+// - 4 jobs in one hour, one after the other. Each has a head (instructions and examples, 1,000 to 4,000 tokens) and
+//   300 documents of 1,000 to 24,000 tokens, median 5,000, each asked once: a scan that fills its quarter of an hour
+//   evenly, by tokens.
 // - One document in ten is asked again within a minute or two, because its answer failed a check.
-// - The second and the fourth job are further questions about the documents of the job before: document first, question last,
-//   as one does where prefixes are stored. One document in four is in it; the rest needed no second look.
-// - Beside it: 30 services with prompts of 500 to 4,000 tokens, chosen like Zipf (exponent 1), a request every 20 seconds in the
-//   mean, with 200 tokens of its own: what a scan must not wash out.
+// - The second and the fourth job are further questions about the documents of the job before: document first,
+//   question last, as one does where prefixes are stored. One document in four is in it; the rest needed no second
+//   look.
+// - Beside it: 30 services with prompts of 500 to 4,000 tokens, chosen like Zipf (exponent 1), a request every 2.5
+//   seconds in the mean, with 200 tokens of its own: what a scan must not wash out.
 
 enum BatchTrace {
     static let hours = 1.0

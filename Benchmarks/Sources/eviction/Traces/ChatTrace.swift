@@ -2,13 +2,15 @@
 //
 // - 40 assistants, chosen like Zipf (exponent 1); system prompts of 200 to 4,000 tokens, median 800. A third of the
 //   assistants run on the small model.
-// - 500 sessions an hour for 8 hours. Half of them end after one turn (one-off users); the rest go on with probability 0.75
-//   after each turn: 3 turns in the mean of all.
-// - A message has 60 tokens in the median; one in eight carries a pasted text (median 1,500). Answers: median 300.
-// - The next message comes 90 seconds later in the median, with a long tail (spread 1.3: four in five within 5 minutes);
-//   one in twelve comes after a break of two hours in the mean.
-// Recorded traffic looks like this: in chat four of five reuses come within 10 minutes, an unbounded cache hits about half of
-// the tokens, and a tenth of the blocks gets three quarters of the reuses (KVCache Cache in the Wild, arXiv 2506.02634).
+// - 3,000 sessions in one hour, the length of the recorded traces that are public. Six of ten end after one turn
+//   (one-off users); the rest go on with probability 0.7 after each further turn.
+// - A message has 60 tokens in the median; one in four carries a pasted text (median 3,000, spread 1). Answers:
+//   median 300.
+// - The next message comes 90 seconds later in the median, with a long tail (spread 1.3: four in five within 5
+//   minutes); one in twelve comes after a break of two hours in the mean.
+// Recorded traffic looks like this: four of five reuses come within 10 minutes, a store without a quota hits 54 to 62
+// % of the tokens (KVCache Cache in the Wild, arXiv 2506.02634) or 37 % (Mooncake's conversations, with 6,900 tokens
+// in the median prompt). Ours saves 67 % of the seconds; more reuse than recorded makes it easier for every policy.
 
 enum ChatTrace {
     static let hours = 1.0
@@ -44,7 +46,8 @@ enum ChatTrace {
                 session.append(random.tokens(median: 3000, spread: 1, in: 200...24_000), to: &trace)
             }
             session.ask(at: time, answer: random.tokens(median: 300, spread: 0.8, in: 10...2000), in: &trace)
-            time += random.chance(1 / 12)
+            time +=
+                random.chance(1 / 12)
                 ? random.exponential(mean: 7200) : 10 + random.logNormal(median: 80, spread: 1.3)
             guard goesOn else { return }
             goesOn = random.chance(0.7)

@@ -1,12 +1,15 @@
-// Few-shot: programs that call a model with a few fixed prefixes (instructions and examples) for ever, amid one-off requests.
+// Few-shot: programs that call a model with a few fixed prefixes (instructions and examples) for ever, amid one-off
+// requests.
 //
-// - 60 prefixes of 500 to 8,000 tokens, median 2,500, chosen like Zipf (exponent 0.9), with a suffix of 120 tokens in the
-//   median and an answer of 40. A third of them on the small model.
+// - 60 prefixes of 500 to 8,000 tokens, median 2,500, chosen like Zipf (exponent 0.9), with a suffix of 120 tokens in
+//   the median and an answer of 40. A third of them on the small model.
 // - Four requests of ten are one-offs: a prompt of 200 to 16,000 tokens (median 2,000) that never comes again.
-// - 600 requests an hour for 8 hours; half of the prefixed requests come in runs of 2 to 12 of one prefix, a second or two apart.
-// - The fashion changes: every hour two of the 60 prefixes are edited, so that their pages are new from their middle on.
-// Recorded business traffic looks like this: 97 % of the hits come from single-turn requests of programs that share a prompt,
-// four of five within 10 seconds (arXiv 2506.02634).
+// - One hour; 5,000 arrivals an hour while no run is on. Half of the prefixed requests come in runs of 2 to 12 of one
+//   prefix, a second or two apart.
+// - The fashion changes: every 450 seconds two of the 60 prefixes are edited, so that their pages are new from their
+//   middle on.
+// Recorded business traffic looks like this: 97 % of the hits come from single-turn requests of programs that share a
+// prompt, four of five within 10 seconds (arXiv 2506.02634).
 
 enum FewShotTrace {
     static let hours = 1.0
