@@ -73,8 +73,8 @@ private func studies(_ options: Options) throws -> [Study] {
     }
     return try options.kinds.map { kind in
         let make = generator(kind) ?? ChatTrace.make
-        return try Study(
-            of: kind, quotas: options.quotas, traces: (0..<UInt64(options.seeds)).map { number in { make(options.firstSeed + number) } })
+        let seeds = options.firstSeed..<options.firstSeed + UInt64(options.seeds)
+        return try Study(of: kind, quotas: options.quotas, traces: seeds.map { seed in { make(seed) } })
     }
 }
 
