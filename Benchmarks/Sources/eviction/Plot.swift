@@ -16,7 +16,7 @@ func plot(_ studies: [Study], quotas: [Double]) -> String {
             #"<rect x="\#(left)" y="40" width="\#(width)" height="\#(height)" fill="none" stroke="silver"/>"#)
         for (place, quota) in quotas.enumerated() {
             let across = left + width * Double(place) / Double(max(quotas.count - 1, 1))
-            parts.append(#"<text x="\#(across)" y="\#(height + 58)" text-anchor="middle">\#(quota) %</text>"#)
+            parts.append(#"<text x="\#(across)" y="\#(height + 58)" text-anchor="middle">\#(percent(quota))</text>"#)
         }
         for (color, policy) in zip(colors, PolicyName.allCases) {
             let points = quotas.enumerated().compactMap { place, quota in

@@ -10,7 +10,8 @@ private func padded(_ text: String, to width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))
 }
 
-private func percent(_ quota: Double) -> String {
+/// A quota as people write it.
+func percent(_ quota: Double) -> String {
     quota == quota.rounded() ? "\(Int(quota)) %" : "\(quota) %"
 }
 
