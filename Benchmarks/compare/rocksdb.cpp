@@ -33,7 +33,9 @@ public:
         reading_.fill_cache = false;
         writing_.disableWAL = true;
         rocksdb::DB *database = nullptr;
-        check(rocksdb::DB::Open(options, place.folder, &database));
+        // Only one process at a time can open it for writing.
+        check(place.only_reading ? rocksdb::DB::OpenForReadOnly(options, place.folder, &database)
+                                 : rocksdb::DB::Open(options, place.folder, &database));
         database_.reset(database);
     }
 
