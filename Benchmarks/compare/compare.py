@@ -115,7 +115,8 @@ def measure(contender, at):
     if contender.name != "memcpy" and contender.keeps_files:
         drop_from_page_cache(at.folder)
         row["get_cold"], _ = measure_get(contender, at)
-    row["get_two"] = measure_two(contender, at, wall)
+    if contender.is_shared:
+        row["get_two"] = measure_two(contender, at, wall)
     contender.end()
     return row
 

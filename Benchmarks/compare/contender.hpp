@@ -35,8 +35,6 @@ struct Place {
     std::size_t page_bytes;
     std::uint64_t pages;
     int port;
-    /// Whether pages are only read, for contenders whose readers are another kind.
-    bool only_reading;
 };
 
 /// Opens a contender by name, and makes what it needs in the folder; throws std::runtime_error with the reason.

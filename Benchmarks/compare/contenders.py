@@ -19,8 +19,8 @@ SETUPS = {
     "files": "one file a page: written aside and renamed, one `pread` into place; `syncfs`; nothing is checked",
     "safetensors": "one file a prefix, read page by page out of the mapped file; `syncfs`; nothing is checked",
     "diskcache": "values in files, read by `readinto` into place; no eviction, no statistics; `syncfs`; nothing is checked",
-    "rocksdb": "BlobDB, no write-ahead log, 128 MiB write buffers, glibc's malloc told to keep memory; read-only "
-    "handles to get, as only one process can write; checksums verified",
+    "rocksdb": "BlobDB, no write-ahead log, 128 MiB write buffers, glibc's malloc told to keep memory; one "
+    "process at a time; checksums verified",
     "rocksdb-unchecked": "the same without verifying checksums",
     "rocksdb-zstd": "the same with zstd and checksums verified",
     "lmdb": "a page a value, 8 MiB a transaction, no sync until the end; nothing is checked",
@@ -58,6 +58,7 @@ class Program:
 
     def __init__(self, name, program):
         self.name, self.setup, self.program = name, SETUPS[name], program
+        self.is_shared = not name.startswith("rocksdb")
 
     def begin(self, folder):
         """Starts what the phases need."""
@@ -114,7 +115,7 @@ class Redis(Program):
 class PrefixStore:
     """Ours: the phases of `pfx bench`."""
 
-    keeps_files = True
+    keeps_files, is_shared = True, True
 
     def __init__(self, name, pfx):
         self.name, self.codec, self.pfx = name, name.removeprefix("prefixstore-"), pfx

@@ -86,7 +86,7 @@ int run(int count, char **arguments) {
     for (int index = 3; index + 1 < count; index += 2) options[arguments[index]] = arguments[index + 1];
     const std::string name = arguments[1], phase = arguments[2];
     const Place place{options["--dir"], std::stoul(options["--page-bytes"]), std::stoull(options["--count"]),
-                      options.count("--port") ? std::stoi(options["--port"]) : 0, phase == "get"};
+                      options.count("--port") ? std::stoi(options["--port"]) : 0};
     const double start_at = options.count("--start-at") ? std::stod(options["--start-at"]) : 0;
     if (phase == "put") put(name, place, options["--pages"]);
     else if (phase == "get") get(name, place, options["--pages"], start_at);
@@ -113,7 +113,7 @@ int main(int count, char **arguments) {
         return 64;
     }
     // LMDB and RocksDB allocate every page that they handle; giving the memory back each time halves their speed.
-    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_MMAP_THRESHOLD, 32 << 20); // the most that it takes
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     try {
         return run(count, arguments);

@@ -56,7 +56,7 @@ def size_table(size):
         stored = f"{disk / size['bytes']:.2f}" if disk else f"{memory / size['bytes']:.2f} RAM" if memory else "-"
         rows.append([
             name, rate(size, row.get("put")), rate(size, row.get("put_sync")), rate(size, warm), of_memcpy,
-            rate(size, row.get("get_cold")), rate(size, row["get_two"], 2), stored])
+            rate(size, row.get("get_cold")), rate(size, row.get("get_two"), 2), stored])
     title = (
         f"{size['pages']} pages of {mib(size['page_bytes'])}, {size['shape']['element']}, {size['origin']}: GB/s "
         "(10^9 bytes of pages)")
