@@ -77,7 +77,7 @@ def package(**dependencies):
 
 PACKAGE_CANARIES = [
     (package(HotTier=["KVFormat", "ColdTier"]), "HotTier must not depend on ColdTier"),
-    (package(LlamaEngine=["KVFormat"]), "LlamaEngine must not depend on KVFormat"),
+    (package(LlamaEngine=["HotTier"]), "LlamaEngine must not depend on HotTier"),
     (package(Unheard=[]), "Unheard is not on the map"),
 ]
 

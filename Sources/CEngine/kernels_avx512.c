@@ -7,7 +7,8 @@
 #define TILE_VECTORS 4
 #define HAS_F16C 1
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), apply_to = function)
+#define PATH_TARGET target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
+#pragma clang attribute push(__attribute__((PATH_TARGET)), apply_to = function)
 #include "kernels_impl.h"
 #pragma clang attribute pop
 

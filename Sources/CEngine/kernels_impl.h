@@ -1,5 +1,5 @@
-// The kernels, once. Each kernels_*.c sets PATH_NAME, TILE_ROWS, TILE_VECTORS and HAS_F16C and includes this file under its
-// own target attribute. Arithmetic is written on 16-lane vectors, so that a short remainder takes the same steps.
+// The kernels, once. Each kernels_*.c sets PATH_NAME, PATH_TEXT, TILE_VECTORS and HAS_F16C and includes this file under
+// its own target attribute. Arithmetic is written on 16-lane vectors, so that a short remainder takes the same steps.
 
 #include <math.h>
 #include <string.h>

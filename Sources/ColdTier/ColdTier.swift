@@ -19,6 +19,7 @@ package final class ColdTier: Sendable {
     let tables: Tables
     let pending = PendingWork()
     let decoders = DecoderPool()
+    let team: Team
 
     /// Opens the store in the folder `path`; makes it when there is none and `options.opening` allows it.
     ///
@@ -36,6 +37,7 @@ package final class ColdTier: Sendable {
         try folder.prepare()
         self.path = path
         self.options = options
+        team = Team(helpers: options.loadHelpers)
         do throws(LMDBError) {
             environment = try folder.openEnvironment()
             tables = try Tables(environment)
@@ -50,6 +52,7 @@ package final class ColdTier: Sendable {
         // What cannot be written now is uses and damage: the next process finds both again.
         try? flushTouches()
         environment.close()
+        team.close()
     }
 
     /// Whether a page is stored. Costs one look-up.

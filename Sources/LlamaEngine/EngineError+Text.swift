@@ -1,6 +1,7 @@
 // What an `EngineError` says to a person: one sentence for what is wrong, one for what to do.
 
 import Glibc
+import KVFormat
 
 extension EngineError: CustomStringConvertible {
     /// What is wrong, in one sentence.
@@ -44,6 +45,7 @@ extension EngineError: CustomStringConvertible {
         case .invalidOption(let name, let reason): "The engine's option \(name) is out of bounds: \(reason)."
         case .kvMemoryTooSmall(let needed, let available):
             "The KV needs \(needed) bytes, but the engine has \(available)."
+        case .store(let error): error.description
         }
     }
 
@@ -70,6 +72,7 @@ extension EngineError: CustomStringConvertible {
         case .tokenOutOfVocabulary: "Use the tokenizer that belongs to the checkpoint."
         case .invalidSampling: "Correct the parameter; temperature 0 means greedy."
         case .invalidOption: "Choose a value within the bounds."
+        case .store(let error): error.remedy
         case .kvMemoryTooSmall: "Raise `kvMemory`, or ask for fewer new tokens."
         }
     }

@@ -2,6 +2,8 @@
 //
 // An error names the file, tensor, field or number it is about. It never carries token ids or text of a prompt.
 
+public import KVFormat
+
 /// Why the engine refuses a checkpoint, a tokenizer or a request.
 public enum EngineError: Error, Equatable, Sendable {
     // A folder and its files.
@@ -71,4 +73,6 @@ public enum EngineError: Error, Equatable, Sendable {
     case invalidOption(name: String, reason: String)
     /// The engine's KV memory has no room for the pages that are needed; both in bytes.
     case kvMemoryTooSmall(needed: Int, available: Int)
+    /// The store refused the model's space; its error says why.
+    case store(StoreError)
 }

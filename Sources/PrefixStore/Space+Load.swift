@@ -27,10 +27,17 @@ extension Space {
     ///   - match: what `match(_:)` of this space returned.
     ///   - targets: one a page, in order; target `i` receives the tokens of page `i`. Fewer targets load fewer pages.
     ///   - limit: at most this many tokens; nil loads all. An engine that needs logits leaves out the last prompt token.
+    ///   - onLayersReady: called, from the store's threads or this one, with a rising number of layers whose planes are
+    ///     complete in all pages, so that an engine can compute with the first layers while the rest is loaded. What a call
+    ///     told of holds only if the load delivers all it was asked for.
+    ///   - isCancelled: asked now and then, from the same threads; true ends the load early.
     /// - Returns: how much was delivered. Less than the match when a page turned out damaged or was evicted meanwhile; the
     ///   targets after that hold nothing of use.
     /// - Complexity: one copy a hot page, one decode a cold page; a cold page is kept in RAM if `options.promotes`.
-    public func load(_ match: borrowing Match, into targets: [PageTarget], limit: Int? = nil) -> Loaded {
+    public func load(
+        _ match: borrowing Match, into targets: [PageTarget], limit: Int? = nil,
+        onLayersReady: (@Sendable (_ layers: Int) -> Void)? = nil, isCancelled: (@Sendable () -> Bool)? = nil
+    ) -> Loaded {
         let start = Clock.monotonicNanoseconds()
         let wanted = min(match.tokenCount, limit ?? match.tokenCount, targets.count * layout.pageSize)
         var loaded = Loaded()
@@ -42,13 +49,18 @@ extension Space {
             loaded.hotTokens += tokens
         }
         if pages > match.hotPages {
-            loaded.coldTokens = loadCold(match, pages: pages, wanted: wanted, targets)
+            let control = LoadControl(onLayersReady: onLayersReady, isCancelled: isCancelled)
+            loaded.coldTokens = loadCold(match, pages: pages, wanted: wanted, targets, control)
+        } else {
+            onLayersReady?(layout.layers)
         }
         count(loaded, nanoseconds: Clock.monotonicNanoseconds() - start)
         return loaded
     }
 
-    private func loadCold(_ match: borrowing Match, pages: Int, wanted: Int, _ targets: [PageTarget]) -> Int {
+    private func loadCold(
+        _ match: borrowing Match, pages: Int, wanted: Int, _ targets: [PageTarget], _ control: LoadControl
+    ) -> Int {
         var loads: [ColdLoad] = []
         for page in match.hotPages..<pages {
             let stored = match.cold[page - match.hotPages]
@@ -57,7 +69,7 @@ extension Space {
                 ColdLoad(hash: stored.hash, tokens: needed, tokenCount: stored.tokenCount, target: targets[page]))
         }
         // An error of the folder as a whole is a miss here: the engine recomputes, and its next `match` tells why.
-        let delivered = (try? store.cold.load(loads, layout: layout)) ?? 0
+        let delivered = (try? store.cold.load(loads, layout: layout, control: control)) ?? 0
         if store.options.promotes { promote(match, loads.prefix(delivered)) }
         return loads.prefix(delivered).reduce(0) { $0 + $1.tokens }
     }

@@ -1,6 +1,7 @@
 // A store: one folder, both tiers, and the thread that writes.
 
 internal import ColdTier
+internal import Glibc
 internal import HotTier
 internal import Threads
 
@@ -30,6 +31,8 @@ public final class Store: Sendable {
     let counters = Counters()
     private let spaces = Guarded<[PrefixHash: SpaceState]>([:])
     private let life = Guarded<Life>(.open)
+
+    private let processID = getpid()
 
     private enum Life { case open, closed }
 
@@ -89,6 +92,8 @@ public final class Store: Sendable {
     /// Writes what waits to be written, stops the writer and closes the folder. Later calls throw `.closed`; calling it twice
     /// does no harm. A store that is dropped without it loses what waits, and nothing else.
     public func close() throws(StoreError) {
+        // The writer's thread is the parent's: a forked child has nothing to write, and must not wait for it.
+        guard getpid() == processID else { throw .forked }
         let wasOpen = life.withLock { life in
             defer { life = .closed }
             return life == .open
@@ -105,8 +110,9 @@ public final class Store: Sendable {
     /// The space with this root, if this process has opened it.
     func spaceState(_ root: PrefixHash) -> SpaceState? { spaces.withLock { $0[root] } }
 
-    /// Refuses calls after `close()`.
+    /// Refuses calls after `close()`, and in a child that was forked from the process that opened the store.
     func checkOpen() throws(StoreError) {
+        guard getpid() == processID else { throw .forked }
         guard life.withLock({ $0 == .open }) else { throw .closed }
     }
 }

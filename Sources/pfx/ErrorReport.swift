@@ -96,6 +96,7 @@ extension EngineError {
         case .missingFile: .missingInput
         case .system(_, _, let number): number == ENOENT ? .missingInput : .inputOutput
         case .invalidOption, .invalidSampling, .kvMemoryTooSmall: .usage
+        case .store(let error): error.exitStatus
         default: .badInput
         }
     }

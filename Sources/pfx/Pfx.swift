@@ -25,6 +25,7 @@ struct Pfx: ParsableCommand {
             """,
         version: "0.1.0",
         groupedSubcommands: [
+            CommandGroup(name: "Running a model", subcommands: [Batch.self, Generate.self, Warm.self]),
             CommandGroup(
                 name: "Looking at a store",
                 subcommands: [Info.self, Spaces.self, List.self, Tree.self, Show.self, Verify.self]),

@@ -1,4 +1,4 @@
-// Records as bytes: what docs/format-record.md describes, and what no later build may change.
+// Records as bytes: what docs/format.md describes, and what no later build may change.
 
 import KVFormat
 import Testing

@@ -48,6 +48,12 @@ struct ProcessTests {
         }
     }
 
+    @Test("refuse a store that was opened before a fork, and leave the parent alone", .timeLimit(.minutes(2)))
+    func forked() throws {
+        let (lines, status) = try Worker(["fork", path]).finish()
+        #expect(status == 0 && lines == ["child 0 loaded 40 wrong 0"], "\(lines)")
+    }
+
     /// Lets a little time go by that depends on the round and on nothing else.
     private func spin(_ count: Int) {
         var sum: UInt64 = 0

@@ -2,6 +2,7 @@
 //   store-worker hammer FOLDER SECONDS SEED QUOTA   match, load, check and insert random prompts; one line at the end
 //   store-worker fill FOLDER SEED                   insert and flush prompts for ever; a line after each flush
 //   store-worker check FOLDER SEED COUNT            load the first COUNT prompts of `fill`; one line at the end
+//   store-worker fork FOLDER                        use a store in a forked child; one line at the end
 
 import Foundation
 import PrefixStore
@@ -71,6 +72,33 @@ func check(_ path: String, seed: UInt64, count: Int) throws {
     say("lost \(lost) wrong \(wrong)")
 }
 
+/// Uses a store in a forked child: every call must be refused at once, and the parent must go on.
+func forkAndUse(_ path: String) throws {
+    let store = try open(path)
+    let model = try GeneratedModel("fork")
+    let space = try store.space(model.identity)
+    let tokens = (0..<40).map { TokenID($0) }
+    try space.insertGenerated(tokens, by: model)
+    let child = fork()
+    if child == 0 {
+        let calls: [() throws -> Void] = [
+            { _ = try space.match(tokens).tokenCount }, { try space.insertGenerated(tokens, by: model) },
+            { try store.flush() }, { try store.close() },
+        ]
+        let refused = calls.filter { call in
+            do { try call() } catch { return (error as? StoreError) == .forked }
+            return false
+        }
+        _exit(Int32(calls.count - refused.count))
+    }
+    var status: Int32 = -1
+    unsafe waitpid(child, &status, 0)
+    try store.flush()
+    let read = try space.loadGenerated(tokens, by: model)
+    try store.close()
+    say("child \(status) loaded \(read.loaded.tokens) wrong \(read.wrongBytes)")
+}
+
 let arguments = CommandLine.arguments
 do {
     switch arguments.dropFirst().first {
@@ -82,6 +110,8 @@ do {
         try fill(arguments[2], seed: UInt64(arguments[3]) ?? 0)
     case "check" where arguments.count == 5:
         try check(arguments[2], seed: UInt64(arguments[3]) ?? 0, count: Int(arguments[4]) ?? 0)
+    case "fork" where arguments.count == 3:
+        try forkAndUse(arguments[2])
     default:
         say("usage: see the top of main.swift")
         exit(64)

@@ -4,8 +4,8 @@
 // not on how many rows a call has, where a row stands in it, or how the work is split over threads. That is what
 // makes the engine batch invariant; docs/engine.md explains it.
 //
-// There are three builds of the same source (AVX-512, AVX2 with FMA, portable). One is chosen when the process first
-// asks; the environment variable PFX_CPU=portable, avx2 or avx512 narrows the choice. Their last bits differ from one another.
+// There are three builds of the same source (AVX-512, AVX2 with FMA, portable). One is chosen when the process first asks;
+// the environment variable PFX_CPU=portable, avx2 or avx512 names another. Their last bits differ from one another.
 #pragma once
 
 #include <stddef.h>

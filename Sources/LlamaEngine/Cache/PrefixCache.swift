@@ -15,9 +15,6 @@ struct LoadedPrefix: Equatable {
 ///
 /// Nothing here fails: what a cache cannot do is computed instead, and the next request may find it well again.
 protocol PrefixCache: AnyObject {
-    /// How many of the first tokens the cache holds, in any tier.
-    func matchLength(_ tokens: [UInt32]) -> Int
-
     /// Loads the longest stored prefix of `tokens`, at most `limit` tokens.
     ///
     /// - Parameter targets: called once with the number of tokens; gives a target for each page of them, or nil to decline.

@@ -35,12 +35,11 @@ extension Engine {
         }
     }
 
-    /// Whether a running sequence is about to compute more of the prompt than there is to reuse now: a page or more to
-    /// begin waiting, anything to go on with it.
+    /// Whether a running sequence is about to compute more of the prompt than it has: a page or more to begin waiting,
+    /// anything to go on with it. The store need not be asked: it did not have that part when the other one began.
     private func isWorthWaiting(_ entry: WaitingRequest, _ live: LivePrefix) -> Bool {
         let gain = entry.waitsForPrefix ? 1 : layout.pageSize
-        guard live.coming >= live.available + gain else { return false }
-        return live.coming >= (cache?.matchLength(entry.request.tokens) ?? 0) + gain
+        return live.coming >= live.available + gain
     }
 
     /// Free pages that no running sequence may still come to need.

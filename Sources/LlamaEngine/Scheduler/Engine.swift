@@ -1,6 +1,7 @@
 // The reference engine: many prompts at once over one model, with pages shared and stored.
 
 public import KVFormat
+public import PrefixStore
 
 /// Runs requests through a model: continuous batching, prompts in chunks, KV reused from a store and between requests.
 ///
@@ -24,13 +25,36 @@ public final class Engine {
     var running: [Sequence] = []
     var finished: [GenerationResult] = []
 
-    /// An engine for the model in `checkpoint`, without a store: pages are shared between running requests only.
+    /// An engine for the model in `checkpoint`.
     ///
-    /// - Throws: `EngineError` for a checkpoint, or an option, that the engine cannot work with.
-    /// - Complexity: reads and packs all weights.
-    public convenience init(checkpoint: Checkpoint, options: EngineOptions = EngineOptions()) throws(EngineError) {
-        try self.init(checkpoint: checkpoint, options: options, cache: nil)
+    /// - Parameters:
+    ///   - checkpoint: the model.
+    ///   - options: the sizes to work with.
+    ///   - store: where KV is kept beyond a request; nil shares pages between running requests only.
+    ///   - salt: the tenant whose pages are seen and made; nil for those of no tenant.
+    /// - Throws: `EngineError` for a checkpoint, or an option, that the engine cannot work with, and for a store that
+    ///   refuses the model's space.
+    /// - Complexity: reads and packs all weights; with a store, digests them too unless their digest is remembered.
+    public convenience init(
+        checkpoint: Checkpoint, options: EngineOptions = EngineOptions(), store: Store? = nil, salt: Salt? = nil
+    ) throws(EngineError) {
+        var cache: StorePrefixCache?
+        if let store {
+            let identity = try Engine.identity(of: checkpoint, options: options, salt: salt)
+            do throws(StoreError) {
+                cache = StorePrefixCache(try store.space(identity))
+            } catch {
+                throw .store(error)
+            }
+        }
+        try self.init(checkpoint: checkpoint, options: options, cache: cache)
     }
+
+    /// The space of the store that the engine reuses and fills; nil without a store.
+    public var space: Space? { (cache as? StorePrefixCache)?.space }
+
+    /// The latest failure of the store, which the engine computed its way around; nil while there was none.
+    public var storeFailure: StoreError? { (cache as? StorePrefixCache)?.failure }
 
     init(checkpoint: Checkpoint, options: EngineOptions, cache: (any PrefixCache)?) throws(EngineError) {
         try options.check()
@@ -78,6 +102,7 @@ public final class Engine {
     /// Submits `requests` and works until the engine is idle.
     ///
     /// - Parameters:
+    ///   - requests: what to run; each has a name of its own.
     ///   - onToken: called with the request's name and each token of a reply, as it is chosen.
     ///   - onFinish: called once a request, with its result or the reason why it was refused.
     public func run(
@@ -117,7 +142,7 @@ public final class Engine {
                 layers: config.layerCount, kvHeads: config.kvHeadCount, headDimension: config.headDimension,
                 element: options.kvElement ?? checkpoint.kvElement, pageSize: options.pageSize)
         } catch {
-            throw .unsupportedFeature("a KV layout that does not fit a store: \(error)")
+            throw .store(error)
         }
     }
 

@@ -23,7 +23,7 @@ final class MemoryCache: PrefixCache {
     /// The stored bytes; two engines that compute the same leave the same.
     var contents: [[UInt32]: [UInt8]] { tokens }
 
-    func matchLength(_ prompt: [UInt32]) -> Int {
+    private func matchLength(_ prompt: [UInt32]) -> Int {
         var count = 0
         while count < prompt.count, tokens[Array(prompt[...count])] != nil { count += 1 }
         return count

@@ -1,0 +1,118 @@
+// One batch of loads under way: every frame of every page is a piece of work of its own.
+//
+// Frames are begun layer by layer across all pages, so that the first layers of the whole prefix are there first: an engine
+// can compute layer i while layer i + 1 is still being decoded.
+
+internal import KVFormat
+internal import PageCodec
+internal import Threads
+
+/// The records of a batch of loads, checked, and what has become of their frames. Thread-safe.
+final class Loading: @unchecked Sendable {
+    // Unchecked because `failures` and `progress` are touched under `mutex`; all else is set before the frames are begun.
+
+    /// One page: where its record lies in the map, and where it goes.
+    @safe
+    struct Page {
+        let load: ColdLoad
+        /// The value in the map; it stays valid for as long as the read transaction, which outlives the loading.
+        let record: UnsafeRawBufferPointer
+        let layers: [Range<Int>]
+    }
+
+    /// One frame of one page.
+    struct Piece {
+        let page: Int
+        let frame: Int
+    }
+
+    private let layout: KVLayout
+    private let pages: [Page]
+    let pieces: [Piece]
+    private let mutex = Mutex()
+    private var failures: [Int: RecordDamage] = [:]
+    private var firstGivenUp = Int.max
+    private let isCancelled: (@Sendable () -> Bool)?
+    private var progress: LayerProgress
+
+    init(_ pages: [Page], _ layout: KVLayout, _ control: LoadControl) {
+        isCancelled = control.isCancelled
+        self.layout = layout
+        self.pages = pages
+        var pieces: [(layer: Int, piece: Piece)] = []
+        for index in pages.indices {
+            let layers = pages[index].layers
+            pieces += layers.indices.map { (layers[$0].lowerBound, Piece(page: index, frame: $0)) }
+        }
+        self.pieces = pieces.sorted { ($0.layer, $0.piece.page) < ($1.layer, $1.piece.page) }.map(\.piece)
+        progress = LayerProgress(layers: layout.layers, pages: pages.count, control.onLayersReady)
+    }
+
+    /// Decodes piece `index` into its target. Any number of pieces may be decoded at once.
+    func decode(_ index: Int, with decoder: RecordDecoder) {
+        let piece = pieces[index]
+        let page = pages[piece.page]
+        if let isCancelled, isCancelled() {
+            mutex.withLock { firstGivenUp = min(firstGivenUp, piece.page) }
+            return
+        }
+        // A page that has failed is a miss whatever its other frames hold.
+        guard mutex.withLock({ failures[piece.page] == nil }) else { return }
+        do throws(RecordDamage) {
+            let bytes = unsafe page.record.bytes
+            let record = try RecordView(bytes, key: page.load.hash, layout: layout, tokens: page.load.tokenCount)
+            try decoder.decode(frame: piece.frame, of: record, tokens: page.load.tokens, into: page.load.target)
+        } catch {
+            mutex.withLock { failures[piece.page] = failures[piece.page] ?? error }
+            return
+        }
+        let ready = mutex.withLock { progress.note(page.layers[piece.frame]) }
+        ready?()
+    }
+
+    /// The pages that cannot be trusted, and why.
+    var damage: [Int: RecordDamage] { mutex.withLock { failures } }
+
+    /// How many of the first pages are whole in their targets, once every piece has been decoded or given up.
+    var delivered: Int { mutex.withLock { min(pages.count, firstGivenUp, failures.keys.min() ?? .max) } }
+}
+
+/// What a caller wants to hear of a load while it runs, and to say to it.
+package struct LoadControl: Sendable {
+    /// Called with a rising number of layers that are complete in all pages, from any of the loading threads.
+    package var onLayersReady: (@Sendable (Int) -> Void)?
+    /// Asked before each frame, from any of the loading threads; true ends the load early.
+    package var isCancelled: (@Sendable () -> Bool)?
+
+    /// Neither, or what is given.
+    package init(
+        onLayersReady: (@Sendable (Int) -> Void)? = nil, isCancelled: (@Sendable () -> Bool)? = nil
+    ) {
+        self.onLayersReady = onLayersReady
+        self.isCancelled = isCancelled
+    }
+}
+
+/// Which layers are there in all pages.
+struct LayerProgress {
+    private var missing: [Int]
+    private var ready = 0
+    private let onReady: (@Sendable (Int) -> Void)?
+
+    init(layers: Int, pages: Int, _ onReady: (@Sendable (Int) -> Void)?) {
+        missing = onReady == nil ? [] : [Int](repeating: pages, count: layers)
+        self.onReady = onReady
+    }
+
+    /// Notes that one page has these layers.
+    ///
+    /// - Returns: the call to make, outside of any lock, when more layers from the first on are complete than before.
+    mutating func note(_ layers: Range<Int>) -> (() -> Void)? {
+        guard let onReady else { return nil }
+        for layer in layers { missing[layer] -= 1 }
+        let before = ready
+        while ready < missing.count, missing[ready] == 0 { ready += 1 }
+        let now = ready
+        return now > before ? { onReady(now) } : nil
+    }
+}

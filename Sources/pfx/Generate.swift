@@ -1,0 +1,102 @@
+// `pfx generate`: one prompt, the reply on the terminal while it comes.
+
+internal import ArgumentParser
+internal import Foundation
+internal import LlamaEngine
+
+/// `pfx generate --model <folder> --prompt <text>`.
+struct Generate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Continue one prompt, and show the reply as it comes.",
+        discussion: """
+            The reply goes to standard output, the statistics to standard error. With --store the prompt's prefix is taken from \
+            the store as far as it is there, and prompt and reply are kept in it for the next time.
+            """)
+
+    @OptionGroup var engine: EngineArguments
+    @OptionGroup var cache: CacheArguments
+    @OptionGroup var sampling: SamplingArguments
+
+    @Option(help: "The prompt.")
+    var prompt: String?
+
+    @Option(help: "A file that holds the prompt; - is standard input.")
+    var promptFile: String?
+
+    @Option(help: "Tokens to generate at most.")
+    var maxNewTokens = 256
+
+    @Flag(help: "Print the reply and its figures as one JSON object, at the end.")
+    var json = false
+
+    func validate() throws {
+        guard (prompt == nil) != (promptFile == nil) else {
+            throw ValidationError("Give either --prompt or --prompt-file.")
+        }
+        guard maxNewTokens >= 0 else { throw ValidationError("--max-new-tokens is below 0.") }
+    }
+
+    func run() throws {
+        Interruption.watch()
+        let text = try promptText()
+        let runtime = try Runtime(engine, parallel: 1, cache: cache)
+        let tokenizer = try runtime.tokenizer.get()
+        guard !text.isEmpty else {
+            throw CommandFailure(status: .badInput, sentence: "The prompt is empty.", remedy: "Give some text.")
+        }
+        try runtime.engine.submit(
+            GenerationRequest(
+                id: "", tokens: tokenizer.encode(text), maxNewTokens: maxNewTokens,
+                sampling: try sampling.parameters(overriddenBy: nil),
+                stopTokens: Set(runtime.checkpoint.config.eosTokenIDs)))
+
+        let clock = ContinuousClock()
+        let began = clock.now
+        var totals = BatchTotals()
+        var failures: [any Error] = []
+        do {
+            let result = try generate(runtime.engine, tokenizer)
+            totals.add(result)
+            if json {
+                let reply = tokenizer.decode(result.tokens)
+                try Output.write(
+                    JSONOutput.text(ResultLine(result, text: reply, finishReason: result.finishReason)))
+            }
+        } catch {
+            failures.append(error)
+        }
+        do { try runtime.close() } catch { failures.append(error) }
+        if !json {
+            let seconds = began.duration(to: clock.now).seconds
+            try RunSummary(totals, seconds: seconds, interrupted: Interruption.signalNumber != nil, runtime)
+                .print(json: false, to: .standardError)
+        }
+        if let failure = failures.first { throw failure }
+        if let signal = Interruption.signalNumber { throw ExitCode(Interruption.exitStatus(signal)) }
+    }
+
+    /// Works until the reply ends, or a signal ends it.
+    private func generate(_ engine: Engine, _ tokenizer: Tokenizer) throws -> GenerationResult {
+        var decoder = StreamingDecoder(tokenizer)
+        var result: GenerationResult?
+        var failure: (any Error)?
+        func show(_ text: String) {
+            guard !json, failure == nil, !text.isEmpty else { return }
+            do { try Output.write(text) } catch { failure = error }
+        }
+        while !engine.isIdle {
+            if Interruption.signalNumber != nil || failure != nil { engine.cancel("") }
+            engine.step(onToken: { show(decoder.append($1)) }, onFinish: { result = $0 })
+        }
+        show(decoder.finish())
+        show("\n")
+        if let failure { throw failure }
+        guard let result else { preconditionFailure("a request ends with a result") }
+        return result
+    }
+
+    private func promptText() throws -> String {
+        if let prompt { return prompt }
+        return try TextFile.read(promptFile ?? "-")
+    }
+}

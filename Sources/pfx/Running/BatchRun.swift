@@ -1,0 +1,120 @@
+// The loop of a batch: read ahead a little, compute, write what is finished.
+
+internal import Foundation
+internal import LlamaEngine
+
+/// Runs the requests of an input through an engine. Used by one thread.
+final class BatchRun {
+    private let engine: Engine
+    private let tokenizer: TokenizerChoice
+    private let reader: LineReader
+    private var input: BatchInput
+    private let output: BatchOutput
+    private let progress: ProgressBar
+    /// Requests that are read ahead of those that run, so that the engine sees which of them share a prefix.
+    private let lookAhead: Int
+
+    private var pending: [String: Pending] = [:]
+    private var doneBytes = 0
+    private var isAtEnd = false
+    private var failure: (any Error)?
+    private(set) var totals = BatchTotals()
+
+    /// What is kept of a request while it runs.
+    private struct Pending {
+        var byteCount: Int
+        /// Nil without stop texts.
+        var reply: ReplyText?
+        /// The reply up to a stop text, once one has come.
+        var stoppedText: String?
+    }
+
+    /// A run that has not begun. `input` and `output` are already open.
+    init(_ runtime: Runtime, _ input: BatchInput, from reader: LineReader, to output: BatchOutput) {
+        engine = runtime.engine
+        tokenizer = runtime.tokenizer
+        self.input = input
+        self.reader = reader
+        self.output = output
+        progress = ProgressBar(total: reader.byteCount)
+        lookAhead = 4 * engine.options.maxParallel
+    }
+
+    /// Works until the input ends, or a signal asks to stop; requests that are not finished then are left out.
+    ///
+    /// - Throws: `CommandFailure` when input cannot be read or output cannot be written.
+    func run() throws {
+        defer { progress.clear() }
+        while Interruption.signalNumber == nil {
+            try readAhead()
+            if engine.isIdle && isAtEnd { return }
+            if !engine.isIdle { try step() }
+        }
+    }
+
+    /// Takes lines until enough requests wait. Input that is slow to come is waited for only when there is nothing to compute.
+    private func readAhead() throws {
+        while !isAtEnd, pending.count < lookAhead, Interruption.signalNumber == nil {
+            switch try reader.next(waiting: engine.isIdle ? 100 : 0) {
+            case .line(let number, let bytes): try take(number, bytes)
+            case .tooLong(let number):
+                try refuse(
+                    BadLine(
+                        line: number, id: nil, sentence: InputError.tooLong.sentence))
+            case .end: isAtEnd = true
+            case .notYet: return
+            }
+        }
+    }
+
+    private func take(_ number: Int, _ bytes: [UInt8]) throws {
+        do throws(BadLine) {
+            guard let request = try input.request(line: number, bytes: bytes) else { return }
+            do throws(EngineError) {
+                try engine.submit(request.request)
+            } catch {
+                throw BadLine(line: number, id: request.request.id, sentence: "\(error) \(error.remedy)")
+            }
+            pending[request.request.id] = Pending(
+                byteCount: request.byteCount,
+                reply: request.stops.isEmpty ? nil : tokenizer.reply(stops: request.stops))
+        } catch {
+            doneBytes += bytes.count + 1
+            try refuse(error)
+        }
+    }
+
+    /// Says what is wrong with a line, on standard error and in the output.
+    private func refuse(_ bad: BadLine) throws {
+        totals.refused += 1
+        progress.clear()
+        FileHandle.standardError.write(Data("pfx: line \(bad.line): \(bad.sentence)\n".utf8))
+        try output.write(ErrorLine(bad))
+    }
+
+    private func step() throws {
+        engine.step(
+            onToken: { id, token in
+                guard let text = pending[id]?.reply?.append(token) else { return }
+                pending[id]?.stoppedText = text
+                engine.cancel(id)
+            },
+            onFinish: { finish($0) })
+        if let failure { throw failure }
+        progress.show(bytes: doneBytes, totals, running: pending.count)
+    }
+
+    private func finish(_ result: GenerationResult) {
+        let entry = pending.removeValue(forKey: result.id)
+        doneBytes += entry?.byteCount ?? 0
+        totals.add(result)
+        let line = ResultLine(
+            result, text: entry?.stoppedText ?? tokenizer.text(of: result.tokens),
+            finishReason: entry?.stoppedText == nil ? result.finishReason : .stop)
+        do {
+            try output.write(line)
+        } catch {
+            failure = failure ?? error
+        }
+    }
+}

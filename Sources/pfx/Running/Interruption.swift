@@ -1,0 +1,32 @@
+// Ctrl-C and `kill`: a run ends in order, with what is complete written and the store flushed.
+
+internal import Foundation
+internal import Synchronization
+
+/// The signal that came, or 0. Written by the handler, which may do nothing else.
+private let received = Atomic<Int32>(0)
+
+/// SIGINT and SIGTERM as a question that a loop asks.
+enum Interruption {
+    /// From now on the first SIGINT or SIGTERM asks the run to end; the second ends the process at once. A closed pipe is an
+    /// error of the write from now on, not the end of the process.
+    static func watch() {
+        received.store(0, ordering: .relaxed)
+        for number in [SIGINT, SIGTERM] {
+            var action = sigaction()
+            unsafe action.__sigaction_handler.sa_handler = { received.store($0, ordering: .relaxed) }
+            action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
+            unsafe sigaction(number, &action, nil)
+        }
+        signal(SIGPIPE, SIG_IGN)
+    }
+
+    /// The signal that asked the run to end.
+    static var signalNumber: Int32? {
+        let number = received.load(ordering: .relaxed)
+        return number == 0 ? nil : number
+    }
+
+    /// The exit status after a signal, as shells have it: 130 for SIGINT, 143 for SIGTERM.
+    static func exitStatus(_ signal: Int32) -> Int32 { 128 + signal }
+}

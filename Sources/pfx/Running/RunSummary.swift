@@ -1,0 +1,90 @@
+// The summary at the end of a run: text for people, JSON for programs.
+
+internal import Foundation
+internal import LlamaEngine
+internal import PrefixStore
+
+/// What a run did, what the store gave it, and how long it took.
+struct RunSummary: Encodable {
+    var requests, refused, promptTokens, computedTokens, generatedTokens: Int
+    var reusedTokens: ResultLine.Reused
+    var hitRate, prefillSeconds, wallSeconds, tokensPerSecond: Double
+    var interrupted: Bool
+    /// Nil without a store.
+    var store: StorePart?
+
+    /// The store's part in it.
+    struct StorePart: Encodable {
+        var path: String
+        var bytesOnDisk, spilledPages, droppedPages, damagedPages: UInt64
+        /// Prefill time that loading saved; nil when the run was interrupted.
+        var secondsSaved: Double?
+        /// The latest failure of the store, which the run went on without; nil when there was none.
+        var failure: String?
+    }
+
+    /// A summary of `totals` after `seconds`. Asks the store before it is closed, or after: its numbers stay.
+    init(_ totals: BatchTotals, seconds: Double, interrupted: Bool, _ runtime: Runtime) {
+        requests = totals.requests
+        refused = totals.refused
+        promptTokens = totals.promptTokens
+        computedTokens = totals.computedTokens
+        generatedTokens = totals.generatedTokens
+        reusedTokens = totals.reused
+        hitRate = totals.hitRate.inMicroseconds
+        prefillSeconds = totals.prefillSeconds.inMicroseconds
+        wallSeconds = seconds.inMicroseconds
+        let tokens = Double(totals.promptTokens + totals.generatedTokens)
+        tokensPerSecond = seconds > 0 ? (tokens / seconds * 10).rounded() / 10 : 0
+        self.interrupted = interrupted
+        store = runtime.store.map { store in
+            let statistics = store.statistics
+            return StorePart(
+                path: store.path, bytesOnDisk: runtime.bytesOnDisk, spilledPages: statistics.spilledPages,
+                droppedPages: statistics.droppedPages, damagedPages: statistics.damagedPages,
+                secondsSaved: runtime.secondsSaved()?.inMicroseconds,
+                failure: runtime.engine.storeFailure?.description)
+        }
+    }
+
+    /// Prints the summary as JSON or for people.
+    func print(json: Bool, to destination: Destination) throws {
+        let text = json ? try JSONOutput.text(self) : text
+        switch destination {
+        case .standardOutput: try Output.write(text)
+        case .standardError: FileHandle.standardError.write(Data(text.utf8))
+        }
+    }
+
+    /// Where a summary goes.
+    enum Destination { case standardOutput, standardError }
+
+    /// The lines for people.
+    var text: String {
+        var table = TextTable(("", .left), ("", .left))
+        let end = interrupted ? ", then interrupted" : ""
+        table.add("requests", "\(Render.count(requests)) done, \(Render.count(refused)) refused\(end)")
+        table.add("prompts", "\(Render.count(promptTokens, "token")), \(Render.count(computedTokens)) computed")
+        let reused = reusedTokens.hot + reusedTokens.cold
+        let rate = Render.percent(UInt64(reused), of: UInt64(promptTokens))
+        table.add(
+            "reused",
+            "\(Render.count(reused)) (\(rate)): \(Render.count(reusedTokens.cold)) from disk, "
+                + "\(Render.count(reusedTokens.hot)) from RAM, \(Render.count(reusedTokens.shared)) of them from a request beside"
+        )
+        table.add("replies", Render.count(generatedTokens, "token"))
+        table.add(
+            "time", String(format: "%.2f s, %.0f tokens/s with what was reused", wallSeconds, tokensPerSecond))
+        guard let store else { return table.text }
+        if let saved = store.secondsSaved { table.add("saved", String(format: "%.2f s of prefill", saved)) }
+        table.add("store", "\(store.path), \(ByteCount(store.bytesOnDisk)) on disk")
+        if store.droppedPages > 0 {
+            table.add("", "\(Render.count(Int(store.droppedPages), "page")) could not be written")
+        }
+        if store.damagedPages > 0 {
+            table.add("", "\(Render.count(Int(store.damagedPages), "damaged page")) computed again; see `pfx verify`")
+        }
+        if let failure = store.failure { table.add("", failure) }
+        return table.text
+    }
+}

@@ -1,0 +1,115 @@
+// Model, tokenizer, store and engine, opened together and closed together.
+
+internal import Foundation
+internal import LlamaEngine
+internal import PrefixStore
+
+/// Everything that a run needs. Used by one thread.
+final class Runtime {
+    let checkpoint: Checkpoint
+    let tokenizer: TokenizerChoice
+    let engine: Engine
+    /// Nil without a store.
+    let store: Store?
+
+    /// Opens all of it, the cheap things first, so that a mistake is told before the weights are read.
+    ///
+    /// - Throws: `EngineError` for the checkpoint, `StoreError` for the store. Nothing stays open then.
+    init(_ arguments: EngineArguments, parallel: Int, cache: CacheArguments?) throws {
+        checkpoint = try Checkpoint(folder: arguments.model)
+        tokenizer = try TokenizerChoice(of: checkpoint)
+        let salt = try cache?.salt()
+        store = try cache?.open()
+        do throws(EngineError) {
+            engine = try Engine(
+                checkpoint: checkpoint, options: arguments.options(parallel: parallel), store: store, salt: salt)
+        } catch {
+            try? store?.close()
+            throw error
+        }
+    }
+
+    /// Makes everything durable that was computed, and closes the store.
+    ///
+    /// - Throws: `StoreError` when something could not be written. The store is closed then, too.
+    func close() throws {
+        guard let store else { return }
+        do throws(StoreError) {
+            try store.flush()
+        } catch {
+            try? store.close()
+            throw error
+        }
+        try store.close()
+    }
+
+    /// Prefill time that the store saved: what it loaded, at the rate at which this machine computes, less the loading. To be
+    /// asked of an idle engine; a run that was interrupted has none and gives nil, as does one without a store.
+    func secondsSaved() -> Double? {
+        guard let statistics = store?.statistics, engine.isIdle else { return nil }
+        let tokens = statistics.hotTokens + statistics.coldTokens
+        guard tokens > 0 else { return 0 }
+        guard let rate = engine.measurePrefill() else { return nil }
+        return max(0, Double(tokens) * rate - Double(statistics.loadNanoseconds) / 1e9)
+    }
+
+    /// Bytes that the store's files take on the disk; 0 without a store.
+    var bytesOnDisk: UInt64 {
+        guard let path = store?.path, let names = try? FileManager.default.subpathsOfDirectory(atPath: path) else {
+            return 0
+        }
+        return names.reduce(0) { sum, name in
+            var status = stat()
+            guard unsafe lstat(path + "/" + name, &status) == 0 else { return sum }
+            return sum + UInt64(status.st_blocks) * 512
+        }
+    }
+}
+
+/// A checkpoint's tokenizer, or why there is none. Requests of token ids do without.
+enum TokenizerChoice {
+    case available(Tokenizer)
+    case unavailable(EngineError)
+
+    /// The tokenizer of `checkpoint`.
+    ///
+    /// - Throws: `EngineError` when there is one and it is damaged or does not fit.
+    init(of checkpoint: Checkpoint) throws(EngineError) {
+        do throws(EngineError) {
+            self = .available(try checkpoint.tokenizer())
+        } catch {
+            switch error {
+            case .missingFile, .unsupportedTokenizer: self = .unavailable(error)
+            default: throw error
+            }
+        }
+    }
+
+    /// The tokenizer.
+    func get() throws(EngineError) -> Tokenizer {
+        switch self {
+        case .available(let tokenizer): return tokenizer
+        case .unavailable(let error): throw error
+        }
+    }
+
+    /// A reply that ends with one of `stops`; nil without a tokenizer.
+    func reply(stops: [String]) -> ReplyText? {
+        guard case .available(let tokenizer) = self else { return nil }
+        return ReplyText(tokenizer, stops: stops)
+    }
+
+    /// The text of `tokens`; nil without a tokenizer.
+    func text(of tokens: [UInt32]) -> String? {
+        guard case .available(let tokenizer) = self else { return nil }
+        return tokenizer.decode(tokens)
+    }
+}
+
+extension Duration {
+    /// The duration in seconds.
+    var seconds: Double {
+        let (whole, fraction) = components
+        return Double(whole) + Double(fraction) * 1e-18
+    }
+}

@@ -1,0 +1,156 @@
+// Runs the built `pfx` on a tiny checkpoint, and reads what it wrote.
+
+import Foundation
+import StoreTestKit
+
+/// A finished `pfx`.
+struct Finished {
+    var status: Int32
+    var output: String
+    var errors: String
+
+    /// Standard output as JSON lines.
+    func lines() throws -> [JSONLine] { try JSONLine.all(in: output) }
+}
+
+/// One object of JSON, as `pfx` wrote it.
+struct JSONLine: Decodable, Equatable {
+    struct Reused: Decodable, Equatable { var hot, cold, shared: Int }
+    struct StorePart: Decodable, Equatable {
+        var path: String, bytesOnDisk: Int, spilledPages: Int, secondsSaved: Double
+    }
+
+    var id: String?
+    var text: String?
+    var tokens: [UInt32]?
+    var promptTokens: Int?
+    var reusedTokens: Reused?
+    var prefillSeconds: Double?
+    var queueSeconds: Double?
+    var ttftSeconds: Double?
+    var finishReason: String?
+    var line: Int?
+    var error: String?
+
+    var requests, refused, computedTokens, generatedTokens: Int?
+    var hitRate, tokensPerSecond, wallSeconds: Double?
+    var interrupted: Bool?
+    var store: StorePart?
+    var pinnedPages: Int?
+    var isSound: Bool?
+
+    static func all(in text: String) throws -> [JSONLine] {
+        try text.split(separator: "\n").map { try one(in: String($0)) }
+    }
+
+    static func one(in text: String) throws -> JSONLine {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(JSONLine.self, from: Data(text.utf8))
+    }
+
+    /// Tokens reused, from wherever.
+    var reused: Int { (reusedTokens?.hot ?? 0) + (reusedTokens?.cold ?? 0) }
+}
+
+/// A running `pfx`. Its standard output and error go to files, so that no pipe can fill up.
+final class Program {
+    private let process = Process()
+    private let input = Pipe()
+    private let folder: TemporaryFolder
+
+    /// Starts `pfx` with the given arguments.
+    init(_ arguments: [String]) throws {
+        folder = try TemporaryFolder()
+        process.executableURL = Self.executable
+        process.arguments = arguments
+        process.standardInput = input
+        process.standardOutput = try Self.file(folder.path("out"))
+        process.standardError = try Self.file(folder.path("err"))
+        try process.run()
+    }
+
+    /// Runs `pfx` to its end.
+    static func run(_ arguments: [String], input: String = "") throws -> Finished {
+        let program = try Program(arguments)
+        try program.write(input)
+        return try program.finish()
+    }
+
+    /// Writes to standard input.
+    func write(_ text: String) throws { try input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+
+    /// Sends a signal.
+    func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+    /// Closes standard input and waits for the end. A process that a signal ended has its number as status.
+    func finish() throws -> Finished {
+        try? input.fileHandleForWriting.close()
+        return try wait()
+    }
+
+    /// Waits for the end with standard input left open.
+    func wait() throws -> Finished {
+        process.waitUntilExit()
+        return Finished(
+            status: process.terminationStatus, output: try String(contentsOfFile: folder.path("out"), encoding: .utf8),
+            errors: try String(contentsOfFile: folder.path("err"), encoding: .utf8))
+    }
+
+    private static func file(_ path: String) throws -> FileHandle {
+        try Data().write(to: URL(fileURLWithPath: path))
+        return try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+    }
+
+    /// `pfx` lies beside the test bundle.
+    private static var executable: URL {
+        let tests = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        let beside = tests.appendingPathComponent("pfx")
+        if FileManager.default.isExecutableFile(atPath: beside.path) { return beside }
+        // Under `swift test` the runner is the toolchain's; the bundle's own path is an argument.
+        let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? ""
+        return URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent("pfx")
+    }
+}
+
+/// The input of the tests.
+enum Prompts {
+    /// A tiny Llama with a byte-level tokenizer, 512 positions.
+    static let model = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("LlamaEngineTests/Fixtures/checkpoints/llama-bf16").path
+
+    /// The beginning that all prompts of a group have in common: 180 tokens or more.
+    static func beginning(_ group: Int) -> String {
+        (0..<30).map { "group \(group) says \($0 * (group + 3)); " }.joined()
+    }
+
+    /// `count` lines in two groups that share a beginning each.
+    static func lines(_ count: Int, fields: String = "") -> String {
+        (0..<count).map { index in
+            line(id: "p\(index)", prompt: "\(beginning(index % 2)) question \(index)", fields: fields)
+        }.joined()
+    }
+
+    /// One line of input.
+    static func line(id: String, prompt: String, fields: String = "") -> String {
+        #"{"id": "\#(id)", "prompt": "\#(prompt)"\#(fields)}"# + "\n"
+    }
+}
+
+extension [JSONLine] {
+    /// The replies by id.
+    var replies: [String: [UInt32]] {
+        Dictionary(compactMap { line in line.tokens.map { (line.id ?? "", $0) } }, uniquingKeysWith: { $1 })
+    }
+}
+
+/// Waits until the file at `path` has `count` whole lines, or a minute has passed; the lines that it has.
+func waitForLines(_ count: Int, in path: String) throws -> [String] {
+    for _ in 0..<6000 {
+        let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+        if lines.count >= count { return lines.map(String.init) }
+        usleep(10_000)
+    }
+    return []
+}
