@@ -185,7 +185,7 @@ def about():
     return {
         "processor": names[0] if names else platform.machine(), "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "huge_pages": Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text().strip(),
         "commit": output_of("git", "rev-parse", "--short", "HEAD"),
         "versions": {

@@ -175,14 +175,10 @@ enum Machine {
         return "\(name.trimmingCharacters(in: .whitespaces)), \(Render.count(cores, "core"))"
     }
 
-    /// The kernel's name and version.
+    /// The kernel's name and the first two numbers of its version.
     static var system: String {
-        var names = utsname()
-        guard unsafe uname(&names) == 0 else { return "unknown system" }
-        let release = unsafe withUnsafeBytes(of: names.release) {
-            unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        return "Linux \(release)"
+        let version = ProcessInfo.processInfo.operatingSystemVersion
+        return "Linux \(version.majorVersion).\(version.minorVersion)"
     }
 
     /// Processes that wanted a CPU in the last minute: above the number of cores, times are too long.

@@ -1,5 +1,6 @@
 // Runs the phases of the benchmark in child processes, as often as asked for.
 
+internal import ArgumentParser
 internal import Foundation
 internal import PrefixStore
 
@@ -85,12 +86,13 @@ struct BenchRun {
         try process.run()
         let data = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
-        guard process.terminationReason == .exit, process.terminationStatus == 0 else {
-            let status = process.terminationReason == .exit ? process.terminationStatus : ExitStatus.failure.rawValue
+        guard process.terminationReason == .exit else {
             throw CommandFailure(
-                status: ExitStatus(rawValue: status) ?? .failure,
-                sentence: "The phase \(phase.rawValue) did not end well.", remedy: "Its message is above.")
+                status: .failure, sentence: "The phase \(phase.rawValue) was ended by a signal.",
+                remedy: "Run it again; a signal 9 means that memory ran out.")
         }
+        // The child has said what was wrong.
+        guard process.terminationStatus == 0 else { throw ExitCode(process.terminationStatus) }
         return data
     }
 }
