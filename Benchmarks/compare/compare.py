@@ -22,7 +22,8 @@ import contenders
 import report
 
 ALL = [
-    "memcpy", "prefixstore-raw", "prefixstore-kbit", "prefixstore-zstd", "files", "safetensors", "diskcache", "lmdb",
+    "memcpy", "memcpy-2threads", "prefixstore-raw", "prefixstore-kbit", "prefixstore-zstd", "files", "files-2threads",
+    "safetensors", "diskcache", "lmdb",
     "rocksdb", "rocksdb-unchecked", "rocksdb-zstd", "redis"]
 # Pages of known models: Llama-3.2-1B and Llama-3.1-8B, 32 tokens each.
 SHAPES = {
@@ -106,13 +107,13 @@ def measure(contender, at):
     row = {}
     contender.begin(at.folder)
     os.sync()
-    if contender.name != "memcpy":
+    if not contender.is_memory:
         put = contender.put(at)
         row.update(put=put["put_seconds"], put_sync=put["put_sync_seconds"])
         row["disk_bytes"] = disk_bytes(at.folder) if contender.keeps_files else 0
         row["bytes_elsewhere"] = put["bytes_elsewhere"]
     row["get_warm"], wall = measure_get(contender, at)
-    if contender.name != "memcpy" and contender.keeps_files:
+    if not contender.is_memory and contender.keeps_files:
         drop_from_page_cache(at.folder)
         row["get_cold"], _ = measure_get(contender, at)
     if contender.is_shared:
@@ -156,7 +157,7 @@ def compare_opening(options, chosen, count, folder):
     pages = make_pages(options, SMALL, 64, folder)
     rows = {}
     for contender in chosen:
-        if contender.name == "memcpy":
+        if contender.is_memory:
             continue
         say(f"opening {count} pages: {contender.name}")
         with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -186,7 +187,7 @@ def about():
         "processor": names[0] if names else platform.machine(), "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
-        "huge_pages": Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text().strip(),
+        "huge_pages": Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text().split("[")[1].split("]")[0],
         "commit": output_of("git", "rev-parse", "--short", "HEAD"),
         "versions": {
             "rocksdb": package("librocksdb-dev"), "lmdb": package("liblmdb-dev"), "redis": package("redis-server"),

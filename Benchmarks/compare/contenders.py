@@ -57,7 +57,10 @@ class Program:
     keeps_files = True
 
     def __init__(self, name, program):
-        self.name, self.setup, self.program = name, SETUPS[name], program
+        base = name.removesuffix("-2threads")
+        self.name, self.program = name, program
+        self.setup = SETUPS[base] if base == name else f"`{base}`, read by two threads, every other page each"
+        self.is_memory = base == "memcpy"
         self.is_shared = not name.startswith("rocksdb")
 
     def begin(self, folder):
@@ -115,7 +118,7 @@ class Redis(Program):
 class PrefixStore:
     """Ours: the phases of `pfx bench`."""
 
-    keeps_files, is_shared = True, True
+    keeps_files, is_shared, is_memory = True, True, False
 
     def __init__(self, name, pfx):
         self.name, self.codec, self.pfx = name, name.removeprefix("prefixstore-"), pfx
@@ -168,8 +171,9 @@ def contender(name, program, pfx):
     """The contender of a name."""
     if name.startswith("prefixstore-"):
         return PrefixStore(name, pfx)
-    if name not in SETUPS or name == "prefixstore":
-        sys.exit(f"compare: there is no contender {name}; there are {', '.join(SETUPS)}-CODEC")
+    base = name.removesuffix("-2threads")
+    if base not in SETUPS or base == "prefixstore":
+        sys.exit(f"compare: there is no contender {name}; there are {', '.join(SETUPS)}-CODEC, and files-2threads")
     if name in ("diskcache", "safetensors"):
         return Program(name, [sys.executable, HERE / "python_contender.py"])
     return (Redis if name == "redis" else Program)(name, [program])
