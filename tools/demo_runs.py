@@ -258,9 +258,10 @@ def table(runs):
 
 def report(demo, runs, checks, seconds):
     """The table, a reply, and a line a check."""
-    words = " ".join(next(iter(runs[0].lines.values()))["text"].split())
+    request = json.loads(demo.prompts["c"][0])
+    words = " ".join(runs[0].lines[request["id"]]["text"].split())
     print(f"\n{table(runs)}\n\nTTFT: time to first token. From RAM: the hot tier, or a request that ran beside it.")
-    print(f"One reply: \"{words}\"\n")
+    print(f"One reply: ...{request['prompt'].split(chr(10))[-1]} [{words}]\n")
     for check in checks:
         print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.found}")
     failed = sum(not check.passed for check in checks)

@@ -5,6 +5,8 @@
 
 // Rows (token, head of the group) that go through a page together: their scores stay in the first-level cache.
 #define ROW_BLOCK 24
+// Vectors of scores a row has in the largest page, of 256 tokens.
+#define MOST_VECTORS 16
 
 typedef struct {
     size_t rows, depth, keys;  // rows of queries; head_dim and page_size rounded up to 16
@@ -63,39 +65,52 @@ static void key_page(const ce_attention *b, const workspace *w, size_t page, siz
         page_in(b, w, base, count, CE_FP32);
 }
 
-// Turns a row of scores into weights, and rescales what the row has summed up so far. The row sees the
+// Turns a row of `vectors` times 16 scores into weights, and rescales what the row has summed up so far. The row sees the
 // first `visible` keys of the page; in the first page it sees at least one.
-static void soften(const workspace *w, size_t row, float *scores, size_t visible) {
+INLINE void soften(const workspace *w, const size_t vectors, size_t row, float *scores, size_t visible) {
     const i16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     const v16 nothing = splat(-INFINITY);
+    v16 weights[MOST_VECTORS];
     v16 most = nothing;
-    for (size_t i = 0; i < w->keys; i += CE_LANES) {
-        v16 s = load(scores + i);
-        if (i + CE_LANES > visible) {
-            i16 index = lane + splat_int((int32_t)i);
-            s = select((i16)(index < splat_int((int32_t)visible)), s, nothing);
-            store(scores + i, s);
+    for (size_t i = 0; i < vectors; i++) weights[i] = load(scores + i * CE_LANES);
+    if (visible < vectors * CE_LANES)
+        for (size_t i = 0; i < vectors; i++) {
+            i16 left = splat_int((int32_t)visible - (int32_t)(i * CE_LANES));
+            weights[i] = select((i16)(lane < left), weights[i], nothing);
         }
-        most = greater(s, most);
-    }
+    for (size_t i = 0; i < vectors; i++) most = greater(weights[i], most);
     float top = largest(most);
     if (!(top > w->top[row])) top = w->top[row];
     v16 total = splat(0.0f);
-    for (size_t i = 0; i < w->keys; i += CE_LANES) {
-        v16 p = exp16(load(scores + i) - splat(top));
-        store(scores + i, p);
-        total += p;
+    for (size_t i = 0; i < vectors; i++) {
+        weights[i] = power16(weights[i] - splat(top));
+        store(scores + i * CE_LANES, weights[i]);
+        total += weights[i];
     }
     // Most pages hold no new largest score: the factor is 1, and multiplying by 1 changes nothing.
     if (top == w->top[row]) {
         w->total[row] += sum(total);
         return;
     }
-    const v16 factor = exp16(splat(w->top[row] - top));
+    const v16 factor = power16(splat(w->top[row] - top));
     w->total[row] = w->total[row] * factor[0] + sum(total);
     w->top[row] = top;
     float *out = w->out + row * w->depth;
     for (size_t d = 0; d < w->depth; d += CE_LANES) store(out + d, load(out + d) * factor);
+}
+
+// `rows` rows from row `first` on, whose scores against the page that begins at `first_key` are in `w->scores`.
+INLINE void soften_rows(const ce_attention *b, const workspace *w, const size_t vectors, size_t first, size_t rows,
+                        size_t first_key) {
+    size_t position = b->position + first / b->group, head = first % b->group;
+    for (size_t r = 0; r < rows; r++) {
+        const size_t seen = position + 1 > first_key ? position + 1 - first_key : 0;
+        soften(w, vectors, first + r, w->scores + r * w->keys, seen < b->page_size ? seen : b->page_size);
+        if (++head == b->group) {
+            head = 0;
+            position++;
+        }
+    }
 }
 
 static void one_page(const ce_attention *b, const workspace *w, size_t page) {
@@ -108,11 +123,11 @@ static void one_page(const ce_attention *b, const workspace *w, size_t page) {
         if (last_position < first_key) continue;
         product(w->queries + row * w->depth, w->depth, rows, w->transposed, w->keys, b->head_dim, w->scores, w->keys,
                 w->keys, 0);
-        for (size_t r = 0; r < rows; r++) {
-            const size_t end = b->position + (row + r) / b->group + 1;
-            const size_t high = end <= first_key ? 0 : end - first_key;
-            soften(w, row + r, w->scores + r * w->keys, high < b->page_size ? high : b->page_size);
-        }
+        // The usual page has a build of its own, with its scores in registers.
+        if (w->keys == 4 * CE_LANES)
+            soften_rows(b, w, 4, row, rows, first_key);
+        else
+            soften_rows(b, w, w->keys / CE_LANES, row, rows, first_key);
         const size_t visible = last_position + 1 - first_key < present ? last_position + 1 - first_key : present;
         product(w->scores, w->keys, rows, w->values, w->depth, visible, w->out + row * w->depth, w->depth, w->depth, 1);
     }
@@ -131,9 +146,11 @@ static void attention(const ce_attention *b) {
     w.total = w.top + w.rows;
     memset(w.queries, 0, w.rows * w.depth * 2 * sizeof(float));
     memset(w.transposed, 0, 2 * w.depth * w.keys * sizeof(float));
+    // Scores in units of ln 2, so that weights are powers of 2.
+    const float scale = b->scale * 1.44269504088896341f;
     for (size_t row = 0; row < w.rows; row++) {
         const float *q = b->queries + row / b->group * b->query_stride + row % b->group * b->head_dim;
-        for (size_t d = 0; d < b->head_dim; d++) w.queries[row * w.depth + d] = q[d] * b->scale;
+        for (size_t d = 0; d < b->head_dim; d++) w.queries[row * w.depth + d] = q[d] * scale;
         w.top[row] = -INFINITY;
         w.total[row] = 0.0f;
     }

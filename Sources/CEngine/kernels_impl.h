@@ -51,7 +51,7 @@ INLINE v16 greater(v16 a, v16 b) { return select((i16)(a > b), a, b); }
 INLINE float sum(v16 x) { FOLD(plus); }
 INLINE float largest(v16 x) { FOLD(greater); }
 
-// e^x to about 1 ulp for x <= 88; exactly 1 at 0 and exactly 0 below -87.3, so that a masked key adds nothing at all.
+// e^x to about 1 ulp for x <= 88; 0 below -87.3.
 INLINE v16 exp16(v16 x) {
     const v16 magic = splat(12582912.0f);
     v16 scaled = x * splat(1.44269504088896341f) + magic;
@@ -68,6 +68,21 @@ INLINE v16 exp16(v16 x) {
     i16 exponent = ((i16)scaled - (i16)magic) << 23;
     v16 y = (v16)((i16)p + exponent);
     return select((i16)(x < splat(-87.3f)), splat(0.0f), y);
+}
+
+// 2^x for x <= 0, to about 1 ulp; exactly 1 at 0 and exactly 0 below -127, so that a masked key adds nothing at all.
+INLINE v16 power16(v16 x) {
+    const v16 magic = splat(12582912.0f);
+    x = greater(x, splat(-127.0f));
+    v16 scaled = x + magic;
+    v16 r = x - (scaled - magic);
+    v16 p = splat(1.3264722265e-3f);
+    p = p * r + splat(9.6715129915e-3f);
+    p = p * r + splat(5.5507337596e-2f);
+    p = p * r + splat(2.4022242078e-1f);
+    p = p * r + splat(6.9314697759e-1f);
+    p = p * r + splat(1.0f);
+    return (v16)((i16)p + (((i16)scaled - (i16)magic) << 23));
 }
 
 // --- matrix product ---------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 //     70  a mistake of this program; please report it
 //     73  the disk or the quota is full, or output cannot be written
 //     74  the system refused to read or write
+//    130  SIGINT asked a run to end, 143 SIGTERM; what was complete is written and stored
 
 internal import ArgumentParser
 

@@ -6,7 +6,8 @@ import KVFormat
 import PageCodec
 import Threads
 
-/// A folder that is removed with its contents when the last reference to it goes.
+/// A folder of a test. Its files go when the last reference to it goes, the folder itself when the process ends: a tier
+/// that still has it open would make the next folder that gets the same inode look open.
 final class Folder: Sendable {
     let path: String
 
@@ -15,14 +16,20 @@ final class Folder: Sendable {
         var name = Array(template.utf8CString)
         guard unsafe mkdtemp(&name) != nil else { throw StoreError.system(call: "mkdtemp", errno: errno) }
         path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        FolderList.shared.append(path)
     }
 
-    deinit { Self.remove(path) }
+    deinit { Self.removeFiles(path) }
 
     /// The store's folder, not made yet.
     var store: String { path + "/store" }
 
-    static func remove(_ path: String) {
+    private static func removeFiles(_ path: String) {
+        for name in names(path) { removeFiles(path + "/" + name) }
+        unsafe unlink(path)
+    }
+
+    fileprivate static func remove(_ path: String) {
         for name in names(path) { remove(path + "/" + name) }
         unsafe unlink(path)
         unsafe rmdir(path)
@@ -50,6 +57,21 @@ final class Folder: Sendable {
         var status = stat()
         return unsafe stat(path, &status) == 0 ? Int(status.st_size) : 0
     }
+}
+
+/// The folders of this process, removed at its end.
+private final class FolderList: @unchecked Sendable {
+    // Unchecked because the list is read and written under the mutex.
+    static let shared = FolderList()
+
+    private let mutex = Mutex()
+    private var paths: [String] = []
+
+    private init() { atexit { FolderList.shared.removeAll() } }
+
+    func append(_ path: String) { mutex.withLock { paths.append(path) } }
+
+    private func removeAll() { for path in mutex.withLock({ paths }) { Folder.remove(path) } }
 }
 
 extension ColdTier {

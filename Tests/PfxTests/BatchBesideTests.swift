@@ -25,7 +25,7 @@ struct BatchBesideTests {
         let batch = try Program.run(
             ["batch", "--model", Prompts.model, "--no-store", "--input", "-", "--max-new-tokens", "12"],
             input: Prompts.line(id: "a", prompt: prompt))
-        let text = try #require(try batch.lines().first?.text)
+        let text = try #require(batch.lines().first?.text)
         let plain = try generate(["--prompt", prompt])
         #expect(plain.status == 0)
         #expect(plain.output == text + "\n")
@@ -37,36 +37,19 @@ struct BatchBesideTests {
         #expect(json.reused == (json.promptTokens ?? 0) - 1)
     }
 
-    @Test("generate keeps its reply, so that the next turn begins behind it")
+    @Test("a reply is kept, so that the next turn begins behind it")
     func nextTurn() throws {
-        let first = try JSONLine.one(in: try generate(["--store", store, "--prompt", "Hello", "--json"]).output)
-        let tokens = try #require(first.tokens)
-        let prompt = try #require(first.promptTokens)
-        #expect(tokens.count == 12)
-        let turn = try Program.run(
-            ["batch", "--model", Prompts.model, "--store", store, "--input", "-"],
-            input: #"{"id": "t", "tokens": \#(try ids("Hello") + tokens + [7, 8])}"#)
-        let reused = try #require(try turn.lines().first).reused
-        #expect(reused == prompt + tokens.count - 1, "all but the last token, whose KV was never needed")
-    }
-
-    /// The token ids of a text of bytes: the tiny tokenizer's first tokens, found by asking it.
-    private func ids(_ text: String) throws -> [UInt32] {
-        let run = try Program.run(
-            ["warm", "--model", Prompts.model, "--store", folder.path("ids"), "--input", "-"],
-            input: Prompts.line(id: "x", prompt: text))
-        #expect(run.status == 0)
-        let shown = try Program.run([
-            "show", folder.path("ids"), "--reveal", "--json", try firstHash(folder.path("ids")),
-        ])
-        struct Page: Decodable { var tokens: [UInt32] }
-        return try JSONDecoder().decode(Page.self, from: Data(shown.output.utf8)).tokens
-    }
-
-    private func firstHash(_ store: String) throws -> String {
-        struct List: Decodable { struct Page: Decodable { var hash: String }; var pages: [Page] }
-        let list = try Program.run(["ls", store, "--json"])
-        return try #require(try JSONDecoder().decode(List.self, from: Data(list.output.utf8)).pages.first).hash
+        let first = Array(1...20) as [UInt32]
+        func turn(_ tokens: [UInt32]) throws -> JSONLine {
+            let run = try Program.run(
+                ["batch", "--model", Prompts.model, "--store", store, "--input", "-", "--max-new-tokens", "12"],
+                input: #"{"id": "t", "tokens": \#(tokens)}"#)
+            return try #require(run.lines().first)
+        }
+        let reply = try #require(turn(first).tokens)
+        #expect(reply.count == 12)
+        let second = try turn(first + reply + [7, 8])
+        #expect(second.reused == first.count + reply.count - 1, "all but the last token, whose KV was never needed")
     }
 
     @Test("warm stores texts and lines, and a batch begins behind them")
@@ -79,20 +62,23 @@ struct BatchBesideTests {
         #expect(run.status == 0, "\(run.errors)")
         let report = try JSONDecoder().decode(Report.self, from: Data(run.output.utf8))
         #expect(report.prefixes.map(\.name) == [text, "line 1"])
-        #expect(report.computed_tokens == report.tokens && report.pinned == 2)
+        #expect(report.tokens > 360 && report.tokens - report.computed_tokens < 16, "they begin with the same word")
+        #expect(report.pinned == 2)
 
         let batch = try Program.run(
             ["batch", "--model", Prompts.model, "--store", store, "--input", "-", "--max-new-tokens", "2"],
             input: Prompts.lines(2))
         for line in try batch.lines() { #expect(line.reused > 180) }
-        let info = try JSONLine.one(in: Program.run(["info", store, "--json"]).output)
-        #expect((info.pinnedPages ?? 0) >= 6)
+        let info = try JSONDecoder().decode(Info.self, from: Data(Program.run(["info", store, "--json"]).output.utf8))
+        #expect(info.pinned_pages >= 6)
         let again = try warm(["--input", text, "--input", lines])
         #expect(again.output.contains("all"))
         #expect(
             try JSONDecoder().decode(Report.self, from: Data(warm(["--input", text, "--json"]).output.utf8))
                 .computed_tokens == 0)
     }
+
+    private struct Info: Decodable { var pinned_pages: Int }
 
     private struct Report: Decodable {
         struct Prefix: Decodable { var name: String }

@@ -33,7 +33,7 @@ struct BatchEndTests {
     func killed() throws {
         let program = try startedRun()
         program.send(SIGKILL)
-        #expect(try program.wait().status == SIGKILL)
+        #expect(try program.wait().status == 128 + SIGKILL)
         #expect(try JSONLine.all(in: String(contentsOfFile: output, encoding: .utf8)).count == 6)
         let verified = try Program.run(["verify", store, "--json"])
         #expect(verified.status == 0)
@@ -64,6 +64,8 @@ struct BatchEndTests {
     func mistakes() throws {
         let file = folder.path("file")
         try Data(Prompts.lines(1).utf8).write(to: URL(fileURLWithPath: file))
+        let short = folder.path("short")
+        try Data("short\n".utf8).write(to: URL(fileURLWithPath: short))
         let ok = ["--input", file, "--no-store"]
         let cases: [(arguments: [String], status: Int32, sentence: String)] = [
             (["batch", "--model", Prompts.model, "--input", file], 64, "--no-store"),
@@ -78,7 +80,7 @@ struct BatchEndTests {
             (arguments(["--input", file, "--store", folder.path("none/none")]), 66, "not a folder"),
             (arguments(["--input", file, "--store", folder.path]), 69, "holds no store"),
             (arguments(["--input", file, "--store", store, "--salt-file", folder.path("none")]), 66, "salt file"),
-            (arguments(["--input", file, "--store", store, "--salt-file", "/dev/null"]), 65, "16 bytes"),
+            (arguments(["--input", file, "--store", store, "--salt-file", short]), 65, "16 bytes"),
             (arguments(ok + ["--output", folder.path("none/out")]), 73, "cannot be written"),
             (arguments(ok + ["--output", "/dev/full"]), 73, "cannot be written"),
         ]

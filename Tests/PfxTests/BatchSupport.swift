@@ -36,8 +36,6 @@ struct JSONLine: Decodable, Equatable {
     var hitRate, tokensPerSecond, wallSeconds: Double?
     var interrupted: Bool?
     var store: StorePart?
-    var pinnedPages: Int?
-    var isSound: Bool?
 
     static func all(in text: String) throws -> [JSONLine] {
         try text.split(separator: "\n").map { try one(in: String($0)) }
@@ -55,61 +53,54 @@ struct JSONLine: Decodable, Equatable {
 
 /// A running `pfx`. Its standard output and error go to files, so that no pipe can fill up.
 final class Program {
-    private let process = Process()
-    private let input = Pipe()
+    private let process: ChildProcess
+    private let input: FileHandle?
     private let folder: TemporaryFolder
 
-    /// Starts `pfx` with the given arguments.
-    init(_ arguments: [String]) throws {
+    /// Starts `pfx` with the given arguments and an input that does not end.
+    convenience init(_ arguments: [String]) throws { try self.init(arguments, wholeInput: nil) }
+
+    private init(_ arguments: [String], wholeInput: String?) throws {
         folder = try TemporaryFolder()
-        process.executableURL = Self.executable
-        process.arguments = arguments
-        process.standardInput = input
-        process.standardOutput = try Self.file(folder.path("out"))
-        process.standardError = try Self.file(folder.path("err"))
-        try process.run()
+        let output = try Self.file(folder.path("out"))
+        let errors = try Self.file(folder.path("err"))
+        let reading: FileHandle
+        if let wholeInput {
+            try Data(wholeInput.utf8).write(to: URL(fileURLWithPath: folder.path("in")))
+            reading = try FileHandle(forReadingFrom: URL(fileURLWithPath: folder.path("in")))
+            input = nil
+        } else {
+            let pipe = ChildProcess.pipe()
+            reading = FileHandle(fileDescriptor: pipe.reading, closeOnDealloc: true)
+            input = FileHandle(fileDescriptor: pipe.writing, closeOnDealloc: true)
+        }
+        process = try ChildProcess(
+            ChildProcess.product("pfx"), arguments, input: reading.fileDescriptor, output: output.fileDescriptor,
+            errors: errors.fileDescriptor)
     }
 
     /// Runs `pfx` to its end.
     static func run(_ arguments: [String], input: String = "") throws -> Finished {
-        let program = try Program(arguments)
-        try program.write(input)
-        return try program.finish()
+        try Program(arguments, wholeInput: input).wait()
     }
 
     /// Writes to standard input.
-    func write(_ text: String) throws { try input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+    func write(_ text: String) throws { try input?.write(contentsOf: Data(text.utf8)) }
 
     /// Sends a signal.
-    func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+    func send(_ signal: Int32) { process.send(signal) }
 
-    /// Closes standard input and waits for the end. A process that a signal ended has its number as status.
-    func finish() throws -> Finished {
-        try? input.fileHandleForWriting.close()
-        return try wait()
-    }
-
-    /// Waits for the end with standard input left open.
+    /// Waits for the end. A process that a signal ended has the signal's number as its status, 128 added.
     func wait() throws -> Finished {
-        process.waitUntilExit()
+        let status = process.wait()
         return Finished(
-            status: process.terminationStatus, output: try String(contentsOfFile: folder.path("out"), encoding: .utf8),
+            status: status, output: try String(contentsOfFile: folder.path("out"), encoding: .utf8),
             errors: try String(contentsOfFile: folder.path("err"), encoding: .utf8))
     }
 
     private static func file(_ path: String) throws -> FileHandle {
         try Data().write(to: URL(fileURLWithPath: path))
         return try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-    }
-
-    /// `pfx` lies beside the test bundle.
-    private static var executable: URL {
-        let tests = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-        let beside = tests.appendingPathComponent("pfx")
-        if FileManager.default.isExecutableFile(atPath: beside.path) { return beside }
-        // Under `swift test` the runner is the toolchain's; the bundle's own path is an argument.
-        let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? ""
-        return URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent("pfx")
     }
 }
 

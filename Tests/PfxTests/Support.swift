@@ -18,24 +18,26 @@ struct Run {
     ///
     /// - Parameter file: where standard output goes; nil for `output`.
     init(_ arguments: [String], to file: FileHandle? = nil) throws {
-        let process = Process()
-        process.executableURL = Self.executable
-        process.arguments = arguments
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = file ?? output
-        process.standardError = errors
-        try process.run()
+        let (output, errors) = (ChildProcess.pipe(), ChildProcess.pipe())
+        let process: ChildProcess
+        do {
+            defer {
+                close(output.writing)
+                close(errors.writing)
+            }
+            process = try ChildProcess(
+                ChildProcess.product("pfx"), arguments, output: file?.fileDescriptor ?? output.writing,
+                errors: errors.writing)
+        }
         // Errors are a line or two, so that reading one pipe to its end before the other cannot block the program.
-        if file != nil { try output.fileHandleForWriting.close() }
-        self.output = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        self.errors = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        status = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
+        self.output = Self.text(output.reading)
+        self.errors = Self.text(errors.reading)
+        status = process.wait()
     }
 
-    private static var executable: URL {
-        let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
-        return URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent("pfx")
+    private static func text(_ descriptor: Int32) -> String {
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        return String(decoding: file.readDataToEndOfFile(), as: UTF8.self)
     }
 
     /// The output as one JSON object.

@@ -4,32 +4,20 @@ import Foundation
 
 /// A running `store-worker`. Its replies are lines on its standard output.
 public final class Worker {
-    private let process = Process()
-    private let input = Pipe()
-    private let output = Pipe()
+    private let process: ChildProcess
+    private let output: FileHandle
     private var buffer = Data()
 
     /// Starts a worker with the given arguments.
     public init(_ arguments: [String]) throws {
-        process.executableURL = Self.executable
-        process.arguments = arguments
-        process.standardInput = input
-        process.standardOutput = output
-        try process.run()
-    }
-
-    /// The worker lies beside the test bundle.
-    private static var executable: URL {
-        let tests = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-        let beside = tests.appendingPathComponent("store-worker")
-        if FileManager.default.isExecutableFile(atPath: beside.path) { return beside }
-        // Under `swift test` the runner is the toolchain's; the bundle's own path is an argument.
-        let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? ""
-        return URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent("store-worker")
+        let pipe = ChildProcess.pipe()
+        defer { close(pipe.writing) }
+        output = FileHandle(fileDescriptor: pipe.reading, closeOnDealloc: true)
+        process = try ChildProcess(ChildProcess.product("store-worker"), arguments, output: pipe.writing)
     }
 
     /// The process's number.
-    public var processID: Int32 { process.processIdentifier }
+    public var processID: Int32 { process.processID }
 
     /// The next line, or nil when the worker has ended.
     public func nextLine() -> String? {
@@ -39,7 +27,7 @@ public final class Worker {
                 buffer.removeSubrange(buffer.startIndex...end)
                 return line
             }
-            let more = output.fileHandleForReading.availableData
+            let more = output.availableData
             if more.isEmpty { return nil }
             buffer.append(more)
         }
@@ -49,13 +37,12 @@ public final class Worker {
     public func finish() -> (lines: [String], status: Int32) {
         var lines: [String] = []
         while let line = nextLine() { lines.append(line) }
-        process.waitUntilExit()
-        return (lines, process.terminationStatus)
+        return (lines, process.wait())
     }
 
     /// Ends the worker as a power button would: SIGKILL.
     public func kill() {
-        Foundation.kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
+        process.send(SIGKILL)
+        _ = process.wait()
     }
 }

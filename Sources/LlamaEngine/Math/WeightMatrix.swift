@@ -88,10 +88,21 @@ final class WeightMatrix: @unchecked Sendable {
         pool.run(panels * blocks) { task, thread in
             let (block, panel) = task.quotientAndRemainder(dividingBy: panels)
             let row = block * Self.taskRows
-            unsafe kernels.table.pointee.panel_product(
-                source + row * stride, stride, min(Self.taskRows, count - row), memory.base + panel * panelBytes,
-                element, columns, target + row * targetStride + panel * Self.panelRows, targetStride,
-                scratch.floats + thread * Self.panelRows * Int(CE_K_BLOCK))
+            unsafe multiplyPanel(
+                panel, source + row * stride, stride: stride, rows: min(Self.taskRows, count - row),
+                into: target + row * targetStride + panel * Self.panelRows, targetStride: targetStride,
+                kernels: kernels, scratch: scratch, thread: thread)
         }
+    }
+
+    /// The 64 outputs of panel `panel`, for `count` rows, on thread `thread`.
+    func multiplyPanel(
+        _ panel: Int, _ source: UnsafePointer<Float>, stride: Int, rows count: Int,
+        into target: UnsafeMutablePointer<Float>, targetStride: Int, kernels: Kernels, scratch: AlignedMemory,
+        thread: Int
+    ) {
+        unsafe kernels.table.pointee.panel_product(
+            source, stride, count, memory.base + panel * panelBytes, element, columns, target, targetStride,
+            scratch.floats + thread * Self.panelRows * Int(CE_K_BLOCK))
     }
 }

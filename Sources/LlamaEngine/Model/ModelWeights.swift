@@ -18,8 +18,8 @@ struct LayerWeights {
     let outputBias: [Float]
     /// RMS norm before the feed-forward part.
     let feedForwardNorm: [Float]
-    /// Gate and up projections, one below the other.
-    let gateUp: WeightMatrix
+    /// Gate and up projections.
+    let gateUp: GatedProduct
     let down: WeightMatrix
 }
 
@@ -110,8 +110,9 @@ extension LayerWeights {
         outputBias = config.hasAttentionOutputBias ? try reader.vector(attention + "o_proj.bias", hidden) : []
         feedForwardNorm = try reader.vector(prefix + "post_attention_layernorm.weight", hidden)
         let width = config.intermediateSize
-        gateUp = try reader.matrix(
-            [(prefix + "mlp.gate_proj.weight", width), (prefix + "mlp.up_proj.weight", width)], columns: hidden)
+        gateUp = GatedProduct(
+            gate: try reader.matrix([(prefix + "mlp.gate_proj.weight", width)], columns: hidden),
+            up: try reader.matrix([(prefix + "mlp.up_proj.weight", width)], columns: hidden))
         down = try reader.matrix([(prefix + "mlp.down_proj.weight", hidden)], columns: width)
     }
 }

@@ -45,15 +45,6 @@ extension Transformer {
         }
     }
 
-    /// The feed-forward part's gate.
-    func gate(_ rows: Int) {
-        let width = config.intermediateSize
-        forRows(rows) { row in
-            let pair = unsafe gateUp.row(row)
-            unsafe kernels.table.pointee.silu_product(pair, pair + width, gated.row(row), width)
-        }
-    }
-
     /// Bias, head norms and rotation of the fresh heads; then keys and values, rounded, into their pages.
     func finishHeads(_ batch: ForwardBatch, _ layer: LayerWeights, _ index: Int) {
         let dimension = config.headDimension

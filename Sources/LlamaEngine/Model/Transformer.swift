@@ -28,17 +28,17 @@ final class Transformer {
     let heads: Activations
     /// The attention's result.
     let attended: Activations
-    /// Gate and up, and their product.
-    let gateUp: Activations
+    /// The activated product of gate and up.
     let gated: Activations
-    /// Widened weights and the attention kernel's work, a part for each thread.
+    /// Widened weights, unfinished gates and the attention kernel's work, a part for each thread.
     let panelScratch: AlignedMemory
+    let gateScratch: AlignedMemory
     let attentionScratch: AlignedMemory
 
     /// Rows that a task of an element-wise step takes.
     static let rowsPerTask = 16
     /// Queries, over all heads of a group, that a task of the attention takes.
-    static let queriesPerTask = 256
+    static let queriesPerTask = 512
 
     /// Loads the weights of `checkpoint`.
     ///
@@ -63,9 +63,9 @@ final class Transformer {
         normed = Activations(rows: maxRows, width: config.hiddenSize)
         heads = Activations(rows: maxRows, width: queryWidth + 2 * config.kvHeadCount * config.headDimension)
         attended = Activations(rows: maxRows, width: queryWidth)
-        gateUp = Activations(rows: maxRows, width: 2 * config.intermediateSize)
         gated = Activations(rows: maxRows, width: config.intermediateSize)
         panelScratch = AlignedMemory(floats: pool.threadCount * WeightMatrix.panelRows * Int(CE_K_BLOCK))
+        gateScratch = AlignedMemory(floats: pool.threadCount * GatedProduct.scratchFloats)
         let group = config.headCount / config.kvHeadCount
         let floats = ce_attention_scratch(
             layout.pageSize, config.headDimension, group, Self.tokensPerAttentionTask(group))
@@ -92,8 +92,9 @@ final class Transformer {
             attend(batch, layer: index)
             multiply(layer.output, attended, batch.rowCount, into: normed)
             addAndNormalize(batch.rowCount, bias: layer.outputBias, norm: layer.feedForwardNorm)
-            multiply(layer.gateUp, normed, batch.rowCount, into: gateUp)
-            gate(batch.rowCount)
+            layer.gateUp.multiply(
+                normed, rows: batch.rowCount, into: gated, kernels: kernels, pool: pool, scratch: panelScratch,
+                blocks: gateScratch)
             multiply(layer.down, gated, batch.rowCount, into: normed)
             let isLast = index + 1 == weights.layers.count
             let norm = isLast ? weights.finalNorm : weights.layers[index + 1].attentionNorm

@@ -6,7 +6,7 @@ extension Engine {
     /// What other sequences of this engine can give to a request.
     private struct LivePrefix {
         /// The sequence with the most computed tokens in common.
-        var donor: Sequence?
+        var donor: RunningRequest?
         /// Their number.
         var available = 0
         /// Tokens in common with a sequence, computed or still to come.
@@ -66,7 +66,8 @@ extension Engine {
         var prefix = share(live)
         let stored = loadStored(entry, moreThan: live.available, pageLimit: limit)
         if stored.tokens > prefix.tokens { prefix = stored }
-        let sequence = Sequence(entry, prefix: prefix, pageLimit: limit, pageSize: layout.pageSize, started: started)
+        let sequence = RunningRequest(
+            entry, prefix: prefix, pageLimit: limit, pageSize: layout.pageSize, started: started)
         running.append(sequence)
         if sequence.remaining == 0 { finishPrefill(sequence) }
     }

@@ -16,7 +16,7 @@ extension Engine {
     }
 
     /// The sequences of the next pass and how many tokens of each: replies first, then prompts in their order.
-    private func plan() -> [(sequence: Sequence, count: Int)] {
+    private func plan() -> [(sequence: RunningRequest, count: Int)] {
         var room = options.maxBatchTokens
         var counts: [Int] = running.map { $0.remaining == 1 ? 1 : 0 }
         room -= counts.reduce(0, +)
@@ -27,7 +27,7 @@ extension Engine {
         return zip(running, counts).filter { $0.1 > 0 }.map { (sequence: $0.0, count: $0.1) }
     }
 
-    private func compute(_ batch: [(sequence: Sequence, count: Int)], _ onToken: (String, UInt32) -> Void) {
+    private func compute(_ batch: [(sequence: RunningRequest, count: Int)], _ onToken: (String, UInt32) -> Void) {
         let began = clock.now
         let segments = batch.map { sequence, count in
             extendPages(sequence, to: sequence.computed + count)
@@ -56,7 +56,7 @@ extension Engine {
         }
     }
 
-    private func extendPages(_ sequence: Sequence, to count: Int) {
+    private func extendPages(_ sequence: RunningRequest, to count: Int) {
         while sequence.pages.count * layout.pageSize < count {
             guard let page = pool.take() else { preconditionFailure("admission keeps a page for every token") }
             sequence.pages.append(page)
@@ -64,7 +64,7 @@ extension Engine {
     }
 
     /// The rate of computing prompts: the share of the pass that they had.
-    private func recordPrefill(_ batch: [(sequence: Sequence, count: Int)], _ duration: Duration) {
+    private func recordPrefill(_ batch: [(sequence: RunningRequest, count: Int)], _ duration: Duration) {
         let all = batch.reduce(0) { $0 + $1.count }
         let prompts = batch.reduce(0) { $0 + ($1.count > 1 ? $1.count : 0) }
         guard prompts > 0 else { return }
@@ -73,7 +73,7 @@ extension Engine {
     }
 
     /// Appends a chosen token, or ends the reply.
-    private func take(_ token: UInt32, _ sequence: Sequence, _ onToken: (String, UInt32) -> Void) {
+    private func take(_ token: UInt32, _ sequence: RunningRequest, _ onToken: (String, UInt32) -> Void) {
         if sequence.timeToFirstToken == nil {
             sequence.timeToFirstToken = sequence.admitted.duration(to: clock.now).seconds
         }
@@ -90,7 +90,7 @@ extension Engine {
     }
 
     /// The whole prompt is computed: its pages, the last one too, go into the cache.
-    func finishPrefill(_ sequence: Sequence) {
+    func finishPrefill(_ sequence: RunningRequest) {
         sequence.prefillSeconds = sequence.started.duration(to: clock.now).seconds
         // From the first page on: pages that the cache holds cost a look-up, and those it has dropped meanwhile come back.
         sequence.published = 0
@@ -99,13 +99,13 @@ extension Engine {
     }
 
     /// Takes a sequence out of the batch.
-    func end(_ sequence: Sequence, _ reason: FinishReason) {
+    func end(_ sequence: RunningRequest, _ reason: FinishReason) {
         publish(sequence)
         running.removeAll { $0 === sequence }
         finished.append(sequence.result(reason))
     }
 
-    private func publishWholePages(_ sequence: Sequence) {
+    private func publishWholePages(_ sequence: RunningRequest) {
         let whole = sequence.computed / layout.pageSize
         guard let cache, whole > sequence.published else { return }
         cache.insert(
@@ -115,7 +115,7 @@ extension Engine {
     }
 
     /// Hands everything that is computed and not yet in the cache to it, the tail included.
-    private func publish(_ sequence: Sequence) {
+    private func publish(_ sequence: RunningRequest) {
         guard let cache, sequence.computed > sequence.published * layout.pageSize else { return }
         let pages = (sequence.computed + layout.pageSize - 1) / layout.pageSize
         cache.insert(

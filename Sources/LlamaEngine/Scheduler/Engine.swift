@@ -22,7 +22,7 @@ public final class Engine {
     let clock = ContinuousClock()
 
     var waiting: [WaitingRequest] = []
-    var running: [Sequence] = []
+    var running: [RunningRequest] = []
     var finished: [GenerationResult] = []
 
     /// An engine for the model in `checkpoint`.
@@ -91,7 +91,7 @@ public final class Engine {
     public func cancel(_ id: String) {
         if let index = waiting.firstIndex(where: { $0.request.id == id }) {
             let entry = waiting.remove(at: index)
-            let sequence = Sequence(
+            let sequence = RunningRequest(
                 entry, prefix: ReusedPrefix(), pageLimit: 0, pageSize: layout.pageSize, started: clock.now)
             finished.append(sequence.result(.cancelled))
         } else if let sequence = running.first(where: { $0.request.id == id }) {

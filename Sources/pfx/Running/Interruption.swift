@@ -12,12 +12,17 @@ enum Interruption {
     /// error of the write from now on, not the end of the process.
     static func watch() {
         received.store(0, ordering: .relaxed)
+        // A parent may have started this process with them blocked, as the threads of libdispatch have.
+        var both = sigset_t()
+        unsafe sigemptyset(&both)
         for number in [SIGINT, SIGTERM] {
+            unsafe sigaddset(&both, number)
             var action = sigaction()
             unsafe action.__sigaction_handler.sa_handler = { received.store($0, ordering: .relaxed) }
             action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
             unsafe sigaction(number, &action, nil)
         }
+        unsafe pthread_sigmask(SIG_UNBLOCK, &both, nil)
         signal(SIGPIPE, SIG_IGN)
     }
 

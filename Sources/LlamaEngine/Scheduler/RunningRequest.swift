@@ -19,7 +19,7 @@ final class WaitingRequest {
 }
 
 /// A request with pages, partly computed.
-final class Sequence {
+final class RunningRequest {
     let request: GenerationRequest
     /// Prompt and reply.
     var tokens: [UInt32]
