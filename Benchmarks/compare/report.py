@@ -38,12 +38,18 @@ def seconds_text(seconds):
     return "-"
 
 
+def busy(load, cores):
+    """What must be said of figures that other work has spoiled."""
+    return " **The machine was busy with other work: believe the order, not the figures.**" if load > cores else ""
+
+
 def machine(found):
     versions = ", ".join(f"{name} {number}" for name, number in sorted(found["versions"].items()))
     return (
         f"`{found['command']}`, {found['time']}, commit {found['commit']}: {found['processor']}, {found['cores']} cores, "
         f"{found['memory_bytes'] / 2**30:.0f} GiB, {found['system']}, huge pages {found['huge_pages']}; load average "
-        f"{' to '.join(f'{load:.1f}' for load in found['load_average'])}; medians of {found['repeat']}. {versions}.")
+        f"{' to '.join(f'{load:.1f}' for load in found['load_average'])}; medians of {found['repeat']}. {versions}."
+        + busy(max(found["load_average"]), found["cores"]))
 
 
 def size_table(size):
@@ -93,7 +99,8 @@ def benchmark(found):
     head = (
         f"{found['model']}, {found['element']}, codec `{found['codec']}`, {found['tokens']:,} tokens in "
         f"{found['page_count']} pages of {mib(found['page_bytes'])}, {found['pages']} pages; {found['processor']}, "
-        f"{found['system']}; load average {found['load_average']:.1f}; medians of {found['repeats']}.")
+        f"{found['system']}; load average {found['load_average']:.1f}; medians of {found['repeats']}."
+        + busy(found["load_average"], found["cores"]))
     rates = [
         [each["step"], f"{each['gigabytes_per_second']:.2f}", seconds_text(each["seconds"]), f"{each['of_memcpy']:.2f}"]
         for each in found["rates"]]

@@ -19,7 +19,7 @@ struct BenchRate: Encodable {
 struct BenchReport: Encodable {
     var model, element, codec, pages, processor, system: String
     var layers, kvHeads, keyDimension, valueDimension, pageTokens, pageBytes, pageCount, tokens, rawBytes: Int
-    var repeats: Int
+    var repeats, cores: Int
     var loadAverage: Double
     var rates: [BenchRate]
     var openSeconds, firstPageSeconds, firstMatchSeconds, matchSeconds, missSeconds: Double
@@ -39,6 +39,7 @@ struct BenchReport: Encodable {
         codec = work.codec.rawValue
         pages = isGenerated ? "generated" : "given"
         processor = Machine.processor
+        cores = ProcessInfo.processInfo.activeProcessorCount
         system = Machine.system
         loadAverage = Machine.loadAverage
         layers = layout.layers
@@ -137,6 +138,9 @@ extension BenchReport {
 
     private var breakEvenText: String {
         var text = ""
+        if loadAverage > Double(cores) {
+            text += "The machine was busy with other work: believe the order of these figures, not their size.\n"
+        }
         if let breakEvenWarm {
             text +=
                 "From the page cache, loading beats recomputing below \(Render.count(Int(breakEvenWarm))) prefill "
