@@ -49,7 +49,7 @@ def machine(found):
         f"`{found['command']}`, {found['time']}, commit {found['commit']}: {found['processor']}, {found['cores']} cores, "
         f"{found['memory_bytes'] / 2**30:.0f} GiB, {found['system']}, huge pages {found['huge_pages']}; load average "
         f"{' to '.join(f'{load:.1f}' for load in found['load_average'])}; medians of {found['repeat']}. {versions}."
-        + busy(max(found["load_average"]), found["cores"]))
+        + busy(found["load_average"][0], found["cores"]))
 
 
 def size_table(size):

@@ -93,8 +93,10 @@ struct Bench: ParsableCommand {
         let run = try BenchRun(in: store, pagesFile: pagesFile, arguments: childArguments)
         defer { run.remove() }
         let phases: [BenchPhase] = only.map { $0 == .cold ? [.loadCold] : [.loadWarm] } ?? [.loadWarm, .loadCold]
+        let load = Machine.loadAverage
         let samples = try run.samples(repeats: repeats, generates: pagesFile == nil, phases: phases)
-        let report = BenchReport(samples, work: work, model: modelName, isGenerated: pagesFile == nil)
+        let report = BenchReport(
+            samples, work: work, model: modelName, isGenerated: pagesFile == nil, loadAverage: load)
         if let plot { try write(report.plot.svg, to: plot) }
         try Output.write(json ? JSONOutput.text(report) : report.text)
     }

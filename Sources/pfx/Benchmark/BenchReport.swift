@@ -20,6 +20,7 @@ struct BenchReport: Encodable {
     var model, element, codec, pages, processor, system: String
     var layers, kvHeads, keyDimension, valueDimension, pageTokens, pageBytes, pageCount, tokens, rawBytes: Int
     var repeats, cores: Int
+    /// Before the run: the run itself is no other work.
     var loadAverage: Double
     var rates: [BenchRate]
     var openSeconds, firstPageSeconds, firstMatchSeconds, matchSeconds, missSeconds: Double
@@ -31,7 +32,7 @@ struct BenchReport: Encodable {
     var breakEvenWarm, breakEvenCold: Double?
     var samples: [BenchSample]
 
-    init(_ samples: [BenchSample], work: BenchWork, model: String, isGenerated: Bool) {
+    init(_ samples: [BenchSample], work: BenchWork, model: String, isGenerated: Bool, loadAverage: Double) {
         self.samples = samples
         self.model = model
         let layout = work.layout
@@ -41,7 +42,7 @@ struct BenchReport: Encodable {
         processor = Machine.processor
         cores = ProcessInfo.processInfo.activeProcessorCount
         system = Machine.system
-        loadAverage = Machine.loadAverage
+        self.loadAverage = loadAverage
         layers = layout.layers
         kvHeads = layout.kvHeads
         keyDimension = layout.keyDimension
