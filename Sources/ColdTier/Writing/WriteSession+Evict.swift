@@ -1,11 +1,11 @@
 // Eviction: which pages go when the quota has no room for new ones.
 //
-// The order is that of the table `queue`: expired pages first, then by use score, the least first. The score is the logarithm
-// of a page's uses, each fading with a half-life of hours (`UseScore`): pages used once go before pages used often, and
-// among equals the older goes. Leaves go first: a page is worthless without those before it, so a page that has children is
-// spared until they are gone. A match uses a whole path at once, so that a page's score is rarely below its children's; when
-// it is, the page moves behind one of its children in the order, and the walk does not meet it again and again. At equal
-// scores the deeper page goes first. Pinned pages are not in the order at all.
+// The order is that of the table `queue`: expired pages first, then by use score, the least first. The score is the time
+// of the last use, with a credit of minutes for pages that came back after a while (`UseScore`; docs/eviction.md has the
+// reasons and the figures). Leaves go first: a page is worthless without those before it, so a page that has children is
+// spared until they are gone. A match uses a whole path at once, so that a page's score is rarely below its children's;
+// when it is, the page moves behind one of its children in the order, and the walk does not meet it again and again. At
+// equal scores the deeper page goes first. Pinned pages are not in the order at all.
 
 internal import KVFormat
 internal import LMDB
@@ -23,13 +23,20 @@ extension WriteSession {
     mutating func makeRoom(for bytes: Int, _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
         guard UInt64(bytes) <= counters.quota else { return false }
         if room < UInt64(bytes), planStart.isEmpty { try mendFutureScores(&transaction) }
+        var seen = changes
         while room < UInt64(bytes) {
             let plan = try transaction.keys(
                 tables.queue, from: planStart.isEmpty ? [0] : planStart, limit: Self.planLength
             ) {
                 _ in true
             }
-            guard let last = plan.last else { return false }
+            guard let last = plan.last else {
+                // What moved in the order, or lost the last page that followed it, may stand before the end of this walk.
+                guard changes > seen else { return false }
+                seen = changes
+                planStart = []
+                continue
+            }
             // Just behind the last entry that is looked at now.
             planStart = last + [0]
             for key in plan {
@@ -122,6 +129,7 @@ extension WriteSession {
         else { return }
         var new = old
         new.score = childScore
+        changes += 1
         try write(new, of: entry.hash, firstToken: node.firstToken, replacing: old, &transaction)
     }
 
@@ -140,6 +148,7 @@ extension WriteSession {
 
     private mutating func count(evicted pages: Int) {
         evicted += pages
+        changes += pages
         counters.evicted.shift(by: pages)
     }
 }
