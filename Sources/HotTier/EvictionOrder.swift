@@ -5,13 +5,13 @@
 //
 // - A leaf, because a page is of no use without all pages before it: an evicted inner page would strand its subtree.
 //   A prefix is therefore eaten from its end, and what many prompts share (their beginning) lives longest.
-// - The lowest use score (`UseScore`: hits that fade with a half-life), because neither recency nor a count alone will
-//   do. A batch of prompts that are used once would wash a system prompt out of an LRU; a count without fading keeps
-//   yesterday's favourites for ever. What was just inserted has the score of one use now, above everything of equal use
-//   that is older.
+// - The lowest use score (`UseScore`: the time of the last use, with a credit for pages that came back after a while),
+//   because neither recency nor a count alone will do. A batch of prompts that are used once would wash a prompt that
+//   is used every few minutes out of an LRU; a count of hits keeps the conversations that ended and throws out the live
+//   ones. docs/eviction.md has the figures.
 // - Bytes need not be weighed: a page of a larger model takes more bytes in about the proportion in which it takes
 //   longer to prefill.
-// - A page that the cold tier does not have yet counts as used twice as much (one half-life more): its eviction costs a
+// - A page that the cold tier does not have yet has one half-life of credit more: its eviction costs a
 //   write first, or a prefill later where another costs a read. It is no absolute preference, or pages just promoted
 //   from the cold tier would always go before old ones that were never stored.
 // - A tail that a longer page has superseded is not weighed at all: it goes at once, or with its last pin.

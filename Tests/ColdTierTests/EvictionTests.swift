@@ -71,11 +71,14 @@ struct EvictionTests {
         let model = try Model(pageSize: 16, width: 640)
         try tier.open(space: model.descriptor)
         let often = tokens(32, from: 50_000)
-        _ = try tier.put(model.pages(often, now: 1000, uses: 20))
+        _ = try tier.put(model.pages(often, now: 1000))
+        // They come back after a while; the others are used once, and later.
+        let back = 1000 + 2 * UseScore.burst
+        tier.touch(model.path(often), now: back)
         var round: Int64 = 0
         while try tier.statistics.evictedPages < 100 {
             round += 1
-            _ = try tier.put(model.pages(tokens(32, from: TokenID(round * 100)), now: 1000 + round))
+            _ = try tier.put(model.pages(tokens(32, from: TokenID(round * 100)), now: back + round))
         }
         #expect(try model.load(often, from: tier) == 32)
         #expect(try model.match(tokens(32, from: 100), in: tier).isEmpty)
@@ -220,7 +223,7 @@ struct PinTests {
     @Test("make an expired page a miss with all that follows it, and the first to go")
     func expiry() throws {
         let prefix = tokens(64)
-        _ = try tier.put(model.pages(prefix, uses: 50))
+        _ = try tier.put(model.pages(prefix, now: 2_000_000))
         try tier.setExpiry(of: model.path(prefix)[1], at: 5000)
         #expect(try model.load(prefix, from: tier, now: 4999) == 64)
         #expect(try model.load(prefix, from: tier, now: 5000) == 16)
@@ -235,7 +238,7 @@ struct PinTests {
         let dated = tokens(32)
         let often = tokens(32, from: 700)
         _ = try tier.put(model.pages(dated))
-        _ = try tier.put(model.pages(often, now: 2_000_000, uses: 50))
+        _ = try tier.put(model.pages(often, now: 2_000_000))
         for hash in model.path(dated) + model.path(often) { try tier.setExpiry(of: hash, at: .max / 2) }
         try churn()
         #expect(try model.match(dated, in: tier).isEmpty)

@@ -30,19 +30,20 @@ struct UseTests {
         let path = model.path(tokens(8))
         _ = try tier.put(model.pages(tokens(8), now: 1000))
         let before = try tier.statistics.generation
-        for time in 1...5 { tier.touch(path, now: Int64(1000 + time)) }
+        let last = 1000 + 5 * UseScore.burst
+        for time in Int64(1)...5 { tier.touch(path, now: 1000 + time * UseScore.burst) }
         tier.touch([.sha256([99])], now: 5)
         #expect(try tier.statistics.generation == before)
         tier.close()
         let first = try #require(try recency(path[0]))
         #expect(first.uses == 6)
-        #expect(first.lastUse == 1005)
-        #expect(first.score > UseScore(firstUse: 1005))
+        #expect(first.lastUse == last)
+        #expect(first.score > UseScore(firstUse: last))
         #expect(try recency(path[1])?.uses == 6)
         try withTables(folder.store) { transaction, tables in
             let space = try transaction.space(model.root, tables).record
             #expect(space?.hitTokens == 40)
-            #expect(space?.lastUse == 1005)
+            #expect(space?.lastUse == last)
             #expect(space?.pages == 2)
             #expect(try transaction.entryCount(tables.queue) == 2)
         }
@@ -120,10 +121,11 @@ struct UseTests {
             }
         }
         let tier = try ColdTier(folder.store, quota: .mebibytes(4))
-        // These are used more than once and so outweigh a single use now.
-        let now = Clock.wallMilliseconds()
-        for round in 0..<60 {
-            _ = try tier.put(model.pages(tokens(32, from: TokenID(1000 + 100 * round)), now: now, uses: 8))
+        // The old ones are taken for used at the first eviction: they go when all that was there by then has gone.
+        var round: TokenID = 0
+        while try tier.statistics.evictedPages < 300 {
+            round += 1
+            _ = try tier.put(model.pages(tokens(32, from: 1000 + 100 * round), now: Clock.wallMilliseconds()))
         }
         #expect(try model.match(old, in: tier).isEmpty)
     }

@@ -13,7 +13,7 @@ struct ProcessTests {
 
     @Test("read and write it at once with no error and no wrong byte, within its quota", .timeLimit(.minutes(5)))
     func hammer() throws {
-        let workers = try (0..<2).map { try Worker(["hammer", path, "15", "\($0)", "8MiB"]) }
+        let workers = try (0..<2).map { try Worker(["hammer", path, "60", "\($0)", "8MiB"]) }
         for worker in workers {
             let (lines, status) = worker.finish()
             #expect(status == 0, "\(lines)")

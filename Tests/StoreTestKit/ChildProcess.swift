@@ -37,7 +37,9 @@ public final class ChildProcess: @unchecked Sendable {
             guard let descriptor else { continue }
             unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
         }
-        let all = ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { "\($0)=\($1)" }
+        // A child that is killed while it writes its coverage leaves half a file, and no profile of the run can be merged.
+        let quiet = ["LLVM_PROFILE_FILE": "/dev/null"].merging(environment) { $1 }
+        let all = ProcessInfo.processInfo.environment.merging(quiet) { $1 }.map { "\($0)=\($1)" }
         var list = unsafe ([executable] + arguments).map { unsafe strdup($0) } + [nil]
         var variables = unsafe all.map { unsafe strdup($0) } + [nil]
         defer {

@@ -1,11 +1,11 @@
 // Eviction: which pages go when the quota has no room for new ones.
 //
-// The order is that of the table `queue`: expired pages first, then by use score, the least first. The score is the logarithm
-// of a page's uses, each fading with a half-life of hours (`UseScore`): pages used once go before pages used often, and
-// among equals the older goes. Leaves go first: a page is worthless without those before it, so a page that has children is
-// spared until they are gone. A match uses a whole path at once, so that a page's score is rarely below its children's; when
-// it is, the page moves behind one of its children in the order, and the walk does not meet it again and again. At equal
-// scores the deeper page goes first. Pinned pages are not in the order at all.
+// The order is that of the table `queue`: expired pages first, then by use score, the least first. The score is the time
+// of the last use, with a credit of minutes for pages that came back after a while (`UseScore`; docs/eviction.md has the
+// reasons and the figures). Leaves go first: a page is worthless without those before it, so a page that has children is
+// spared until they are gone. A match uses a whole path at once, so that a page's score is rarely below its children's;
+// when it is, the page moves behind one of its children in the order, and the walk does not meet it again and again. At
+// equal scores the deeper page goes first. Pinned pages are not in the order at all.
 
 internal import KVFormat
 internal import LMDB

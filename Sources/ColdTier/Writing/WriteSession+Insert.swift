@@ -109,8 +109,8 @@ extension RecencyRecord {
     /// The record after `count` more uses at `now`. A stored time far in the future is a clock that jumped, and is dropped.
     func used(_ count: Int, at now: Int64) -> RecencyRecord {
         var new = self
-        // The score gains next to nothing from more uses at one moment than these.
-        for _ in 0..<min(count, 64) { new.score = new.score.used(at: now) }
+        // Uses at one moment count as one.
+        if count > 0 { new.score = new.score.used(at: now) }
         new.uses = UInt32(clamping: Int(uses) + count)
         new.lastUse = lastUse > now + UseScore.ceiling ? now : max(lastUse, now)
         return new

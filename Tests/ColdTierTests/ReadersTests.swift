@@ -1,0 +1,60 @@
+// Readers and the writer's lock.
+
+import KVFormat
+import LMDB
+import Testing
+import Threads
+
+@testable import ColdTier
+
+@Suite("Readers")
+struct ReadersTests {
+    /// Opens when it is told to.
+    final class Door: @unchecked Sendable {
+        // Unchecked because both flags are only touched under the mutex.
+        private let mutex = Mutex()
+        private let condition = Condition()
+        private var isEntered = false
+        private var isOpen = false
+
+        /// Says that the writer holds its lock, and waits until the door is opened.
+        func enter() {
+            mutex.withLock {
+                isEntered = true
+                condition.broadcast()
+                while !isOpen { condition.wait(mutex) }
+            }
+        }
+
+        func waitForEntry() { mutex.withLock { while !isEntered { condition.wait(mutex) } } }
+
+        func open() {
+            mutex.withLock {
+                isOpen = true
+                condition.broadcast()
+            }
+        }
+    }
+
+    @Test("match, load and count uses while a writer holds LMDB's lock, and never wait for it", .timeLimit(.minutes(2)))
+    func neverWait() throws {
+        let folder = try Folder()
+        let model = try Model()
+        let tier = try ColdTier(folder.store)
+        try tier.open(space: model.descriptor)
+        _ = try tier.put(model.pages(tokens(40)))
+        let door = Door()
+        let writer = try Thread {
+            try? tier.writing { (_, _) throws(LMDBError) in door.enter() }
+        }
+        door.waitForEntry()
+        // If any of this waited for the writer it would wait for ever: the door opens afterwards.
+        #expect(try model.load(tokens(40), from: tier) == 40)
+        #expect(try tier.contains(model.path(tokens(40))[0]))
+        tier.touch(model.path(tokens(40)), now: 1)
+        door.open()
+        writer.join()
+        try tier.flushTouches()
+        tier.close()
+    }
+}
