@@ -60,11 +60,12 @@ final class BreakEvenTests {
             // Far from the measured rate: nothing about it depends on how fast this machine is.
             space.state.prefillNanosecondsPerToken.set(1_000_000_000)
             slowDown(space)
-            for _ in 0..<7 { #expect(try reused(engine).cold == 0) }
-            #expect(try reused(engine).cold == 99)
+            let cold = try (0..<9).map { index in
+                if index == 8 { space.state.prefillNanosecondsPerToken.set(1_000_000_000) }
+                return try reused(engine).cold
+            }
+            #expect(cold == [0, 0, 0, 0, 0, 0, 0, 99, 99])
             #expect(store.statistics.skippedTokens == 7 * 99)
-            space.state.prefillNanosecondsPerToken.set(1_000_000_000)
-            #expect(try reused(engine).cold == 99)
         }
     }
 
