@@ -10,3 +10,5 @@ extension ByteCount: ExpressibleByArgument {
 }
 
 extension PageOrder: ExpressibleByArgument {}
+
+extension StoreCodec: ExpressibleByArgument {}

@@ -31,6 +31,7 @@ struct Pfx: ParsableCommand {
                 name: "Looking at a store",
                 subcommands: [Info.self, Spaces.self, List.self, Tree.self, Show.self, Verify.self]),
             CommandGroup(name: "Working on a store", subcommands: [Trim.self, Pin.self, Unpin.self]),
+            CommandGroup(name: "Measuring", subcommands: [Bench.self]),
         ])
 
     /// Runs the command that the arguments name, and ends the process with its status.

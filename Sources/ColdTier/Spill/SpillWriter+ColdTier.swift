@@ -24,6 +24,7 @@ extension CodecChoice {
         switch codec {
         case .raw: self = .raw
         case .zstd: self = .zstd
+        case .kbit: self = .kbit
         }
     }
 }

@@ -23,13 +23,20 @@ extension WriteSession {
     mutating func makeRoom(for bytes: Int, _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
         guard UInt64(bytes) <= counters.quota else { return false }
         if room < UInt64(bytes), planStart.isEmpty { try mendFutureScores(&transaction) }
+        var seen = changes
         while room < UInt64(bytes) {
             let plan = try transaction.keys(
                 tables.queue, from: planStart.isEmpty ? [0] : planStart, limit: Self.planLength
             ) {
                 _ in true
             }
-            guard let last = plan.last else { return false }
+            guard let last = plan.last else {
+                // What moved in the order, or lost the last page that followed it, may stand before the end of this walk.
+                guard changes > seen else { return false }
+                seen = changes
+                planStart = []
+                continue
+            }
             // Just behind the last entry that is looked at now.
             planStart = last + [0]
             for key in plan {
@@ -122,6 +129,7 @@ extension WriteSession {
         else { return }
         var new = old
         new.score = childScore
+        changes += 1
         try write(new, of: entry.hash, firstToken: node.firstToken, replacing: old, &transaction)
     }
 
@@ -140,6 +148,7 @@ extension WriteSession {
 
     private mutating func count(evicted pages: Int) {
         evicted += pages
+        changes += pages
         counters.evicted.shift(by: pages)
     }
 }

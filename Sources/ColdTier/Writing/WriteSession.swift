@@ -18,6 +18,8 @@ package struct WriteSession {
     var planStart: [UInt8] = []
     /// Pages evicted in this transaction.
     var evicted = 0
+    /// How often eviction has changed the order in this transaction: pages that went or moved.
+    var changes = 0
 
     init(_ transaction: inout WriteTransaction, _ tables: Tables, now: Int64) throws(LMDBError) {
         self.tables = tables

@@ -1,0 +1,156 @@
+// `pfx bench`: what a store does on this machine.
+
+internal import ArgumentParser
+internal import Foundation
+internal import PrefixStore
+
+/// `pfx bench`.
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measure what a store does on this machine.",
+        discussion: """
+            Puts the KV of one long prompt into a new store, opens it again in a new process, and loads it, beside memcpy of \
+            the same bytes. Works in a folder of its own below --store and removes it; needs about three times the KV in RAM \
+            and twice on disk. Pages are generated unless --pages-file gives real ones: normally distributed numbers with a \
+            scale a layer, which is close to real KV.
+            """)
+
+    @Option(help: "The model whose KV shape is used.")
+    var modelShape: ModelShape = .llama31of8B
+
+    @Option(help: "Layers, to give a shape by numbers.")
+    var layers: Int?
+
+    @Option(help: "KV heads of a layer, to give a shape by numbers.")
+    var kvHeads: Int?
+
+    @Option(help: "Elements of a head, to give a shape by numbers.")
+    var headDimension: Int?
+
+    @Option(help: "The element type.")
+    var element: BenchElement = .bf16
+
+    @Option(help: "How pages are encoded.")
+    var codec: StoreCodec = .zstd
+
+    @Option(help: "Tokens of a page.")
+    var pageSize = 64
+
+    @Option(help: "Tokens of the prompt; rounded up to whole pages.")
+    var tokens = 4096
+
+    @Flag(exclusivity: .exclusive, help: "Load from the disk only, or from the page cache only.")
+    var only: Temperature?
+
+    @Option(name: .customLong("repeat"), help: "How often everything is measured; the medians are shown.")
+    var repeats = 3
+
+    @Option(help: "A folder on the disk to measure.")
+    var store = "."
+
+    @Option(help: "A file of raw pages to use instead of generated ones.")
+    var pagesFile: String?
+
+    @Option(help: "A file to draw the rates into, as SVG.")
+    var plot: String?
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    @Option(help: .hidden)
+    var phase: BenchPhase?
+
+    @Option(help: .hidden)
+    var startAt = 0.0
+
+    @Option(help: .hidden)
+    var sequencePages = Int.max
+
+    /// Which loads are measured.
+    enum Temperature: String, EnumerableFlag { case cold, warm }
+
+    func validate() throws {
+        guard (1...1 << 30).contains(tokens) else { throw ValidationError("--tokens is 1 or more.") }
+        guard (1...100).contains(repeats) else { throw ValidationError("--repeat is 1 to 100.") }
+        guard (1...4096).contains(pageSize) else { throw ValidationError("--page-size is 1 to 4096.") }
+        guard sequencePages > 0 else { throw ValidationError("--sequence-pages is 1 or more.") }
+        let numbers = [layers, kvHeads, headDimension]
+        guard numbers.allSatisfy({ $0 == nil }) || numbers.allSatisfy({ $0 != nil }) else {
+            throw ValidationError("--layers, --kv-heads and --head-dimension go together.")
+        }
+    }
+
+    func run() throws {
+        if let phase { return try run(phase) }
+        let work = try work(folder: store, pagesFile: "")
+        let memory = ProcessInfo.processInfo.physicalMemory
+        guard UInt64(work.byteCount) <= memory / 4 else {
+            throw CommandFailure(
+                status: .usage,
+                sentence: "The pages have \(ByteCount(UInt64(work.byteCount))), and this machine \(ByteCount(memory)).",
+                remedy: "Give fewer --tokens: the benchmark needs three times the pages in RAM.")
+        }
+        let run = try BenchRun(in: store, pagesFile: pagesFile, arguments: childArguments)
+        defer { run.remove() }
+        let phases: [BenchPhase] = only.map { $0 == .cold ? [.loadCold] : [.loadWarm] } ?? [.loadWarm, .loadCold]
+        let load = Machine.loadAverage
+        let samples = try run.samples(repeats: repeats, generates: pagesFile == nil, phases: phases)
+        let report = BenchReport(
+            samples, work: work, model: modelName, isGenerated: pagesFile == nil, loadAverage: load)
+        if let plot { try write(report.plot.svg, to: plot) }
+        try Output.write(json ? JSONOutput.text(report) : report.text)
+    }
+
+    /// One phase, in the store's own folder.
+    private func run(_ phase: BenchPhase) throws {
+        guard let pagesFile else { throw ValidationError("--phase needs --pages-file.") }
+        let work = try work(folder: store, pagesFile: pagesFile)
+        switch phase {
+        case .pages: try GeneratedPages(work.layout).write(work.pageCount, to: pagesFile)
+        case .fill: try Output.write(JSONOutput.text(work.fill()))
+        case .restart: try Output.write(JSONOutput.text(work.restart()))
+        case .loadWarm, .loadCold: try Output.write(JSONOutput.text(work.load(phase, at: startAt)))
+        }
+    }
+
+    private func work(folder: String, pagesFile: String) throws -> BenchWork {
+        let layout = try dimensions.layout(element.element, pageSize: pageSize)
+        let pages = (tokens + pageSize - 1) / pageSize
+        return BenchWork(
+            folder: folder, pagesFile: pagesFile, layout: layout, pageCount: pages,
+            sequencePages: min(sequencePages, pages, Limits.tokens / pageSize), codec: codec)
+    }
+
+    private var dimensions: KVDimensions {
+        guard let layers, let kvHeads, let headDimension else { return modelShape.dimensions }
+        return KVDimensions(layers: layers, kvHeads: kvHeads, key: headDimension, value: headDimension)
+    }
+
+    private var modelName: String {
+        guard let layers, let kvHeads, let headDimension else { return modelShape.rawValue }
+        return "\(layers) layers of \(kvHeads) heads of \(headDimension)"
+    }
+
+    /// The arguments that say which pages and how they are encoded.
+    private var childArguments: [String] {
+        var arguments = [
+            "--model-shape", modelShape.rawValue, "--element", element.rawValue, "--codec", codec.rawValue,
+            "--page-size", "\(pageSize)", "--tokens", "\(tokens)",
+        ]
+        if sequencePages < Int.max { arguments += ["--sequence-pages", "\(sequencePages)"] }
+        if let layers, let kvHeads, let headDimension {
+            arguments += ["--layers", "\(layers)", "--kv-heads", "\(kvHeads)", "--head-dimension", "\(headDimension)"]
+        }
+        return arguments
+    }
+
+    private func write(_ text: String, to path: String) throws {
+        do {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        } catch {
+            throw CommandFailure(
+                status: .noRoom, sentence: "The file \(path) cannot be written.",
+                remedy: "Check its folder and the disk.")
+        }
+    }
+}
