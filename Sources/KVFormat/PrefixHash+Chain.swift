@@ -57,7 +57,7 @@ extension PrefixHash {
                 unsafe withUnsafePointer(to: &sizes) { sizes in
                     let parts = unsafe UnsafeRawPointer(parts).assumingMemoryBound(to: UnsafeRawPointer?.self)
                     let sizes = unsafe UnsafeRawPointer(sizes).assumingMemoryBound(to: Int.self)
-                    // Fails only when libcrypto has no memory for its context, or no SHA-256: nothing can be named then.
+                    // Fails only when libcrypto has no SHA-256: nothing can be named then.
                     let done = unsafe chash_sha256(parts, sizes, 2, output.baseAddress)
                     precondition(done == 1, "libcrypto cannot compute SHA-256")
                 }

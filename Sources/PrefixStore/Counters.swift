@@ -11,6 +11,7 @@ struct Counters: Sendable {
     let loadedBytes = Counter()
     let loadNanoseconds = Counter()
     let savedNanoseconds = Counter()
+    let skippedTokens = Counter()
     let insertedPages = Counter()
 }
 

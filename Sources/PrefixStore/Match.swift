@@ -13,6 +13,7 @@ public struct Match: ~Copyable {
     let pageSize: Int
     /// The sequence that was asked for.
     let tokens: [TokenID]
+    let breakEven: BreakEven
 
     /// Tokens found.
     public let tokenCount: Int
@@ -25,12 +26,15 @@ public struct Match: ~Copyable {
     /// Whether nothing was found.
     public var isEmpty: Bool { tokenCount == 0 }
 
-    init(lease: consuming HotMatch, hotPages: Int, hotTokens: Int, cold: [ColdPage], pageSize: Int, tokens: [TokenID]) {
+    init(
+        lease: consuming HotMatch, hotPages: Int, hotTokens: Int, cold: [ColdPage], tokens: [TokenID], in space: Space
+    ) {
         self.lease = lease
         self.hotPages = hotPages
         self.hotTokens = hotTokens
         self.cold = cold
-        self.pageSize = pageSize
+        pageSize = space.layout.pageSize
+        breakEven = space.breakEven
         self.tokens = tokens
         tokenCount = hotTokens + cold.reduce(0) { $0 + $1.matchedTokens }
     }

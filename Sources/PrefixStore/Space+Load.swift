@@ -48,13 +48,14 @@ extension Space {
             match.lease.copy(page: page, tokens: tokens, to: targets[page])
             loaded.hotTokens += tokens
         }
+        let hotTime = Clock.monotonicNanoseconds() - start
         if pages > match.hotPages {
             let control = LoadControl(onLayersReady: onLayersReady, isCancelled: isCancelled)
             loaded.coldTokens = loadCold(match, pages: pages, wanted: wanted, targets, control)
         } else {
             onLayersReady?(layout.layers)
         }
-        count(loaded, nanoseconds: Clock.monotonicNanoseconds() - start)
+        count(loaded, hotNanoseconds: hotTime, nanoseconds: Clock.monotonicNanoseconds() - start)
         return loaded
     }
 
@@ -89,7 +90,12 @@ extension Space {
         }
     }
 
-    private func count(_ loaded: Loaded, nanoseconds: UInt64) {
+    private func count(_ loaded: Loaded, hotNanoseconds: UInt64, nanoseconds: UInt64) {
+        state.loadRates.withLock { rates in
+            rates.hot.record(bytes: loaded.hotTokens * layout.bytesPerToken, nanoseconds: hotNanoseconds)
+            rates.cold.record(
+                bytes: loaded.coldTokens * layout.bytesPerToken, nanoseconds: nanoseconds - hotNanoseconds)
+        }
         let counters = store.counters
         counters.hotTokens.add(UInt64(loaded.hotTokens))
         counters.coldTokens.add(UInt64(loaded.coldTokens))

@@ -20,36 +20,28 @@ extension Space {
         spillAfterHits(lease)
         let found = lease.tokenCount
         let pages = lease.pageCount
-        if found == tokens.count {
-            touchStored(lease, now)
-            return Match(
-                lease: lease, hotPages: pages, hotTokens: found, cold: [], pageSize: layout.pageSize,
-                tokens: tokens)
-        }
-        let whole = wholePages(lease)
-        let parent = whole == 0 ? root : lease.hash(of: whole - 1)
-        let cold = try store.cold.match(
-            tokens, from: whole * layout.pageSize, parent: parent, root: root, layout: layout, now: now)
+        var used: [PrefixHash] = []
+        used.reserveCapacity(pages)
+        for page in 0..<pages { used.append(lease.hash(of: page)) }
+        let whole = found / layout.pageSize
+        let cold = found == tokens.count ? [] : try matchCold(tokens, after: whole, of: used, now)
         let coldTokens = cold.reduce(0) { $0 + $1.matchedTokens }
-        touchStored(lease, now)
-        if whole * layout.pageSize + coldTokens <= found {
-            return Match(
-                lease: lease, hotPages: pages, hotTokens: found, cold: [], pageSize: layout.pageSize,
-                tokens: tokens)
-        }
-        store.cold.touch(cold.map(\.hash), now: now)
+        let goesOn = whole * layout.pageSize + coldTokens > found
+        if goesOn { used.append(contentsOf: cold.lazy.map(\.hash)) }
+        // A use in RAM is a use on disk too: else the pages that are used most, which never leave RAM, would be the first to be
+        // evicted from the cold tier.
+        if !used.isEmpty { store.cold.touch(used, now: now) }
         return Match(
-            lease: lease, hotPages: whole, hotTokens: whole * layout.pageSize, cold: cold, pageSize: layout.pageSize,
-            tokens: tokens)
+            lease: lease, hotPages: goesOn ? whole : pages, hotTokens: goesOn ? whole * layout.pageSize : found,
+            cold: goesOn ? cold : [], tokens: tokens, in: self)
     }
 
-    /// Pages of a lease that are whole and wholly matched: where the cold tier can go on.
-    private func wholePages(_ lease: borrowing HotMatch) -> Int { lease.tokenCount / layout.pageSize }
-
-    /// A use in RAM is a use on disk too: else the pages that are used most, which never leave RAM, would be the first to be
-    /// evicted from the cold tier.
-    private func touchStored(_ lease: borrowing HotMatch, _ now: Int64) {
-        guard lease.pageCount > 0 else { return }
-        store.cold.touch((0..<lease.pageCount).map { lease.hash(of: $0) }, now: now)
+    /// What the cold tier has behind the first `pages` pages, whose hashes `path` begins with.
+    private func matchCold(
+        _ tokens: [TokenID], after pages: Int, of path: [PrefixHash], _ now: Int64
+    ) throws(StoreError) -> [ColdPage] {
+        try store.cold.match(
+            tokens, from: pages * layout.pageSize, parent: pages == 0 ? root : path[pages - 1], root: root,
+            layout: layout, now: now)
     }
 }

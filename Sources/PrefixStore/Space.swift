@@ -39,7 +39,8 @@ public final class Space: Sendable {
         rate.set(old == 0 ? sample : (3 * old + sample) / 4)
     }
 
-    /// The engine's measured prefill time of one token in nanoseconds; nil until `recordPrefill` was called.
+    /// The engine's measured prefill time of one token in nanoseconds, perhaps in an earlier process: `flush()` and `close()` of
+    /// the store keep it in the folder. Nil until `recordPrefill` was called.
     public var prefillTimePerToken: UInt64? {
         let time = state.prefillNanosecondsPerToken.value
         return time == 0 ? nil : time
@@ -60,5 +61,23 @@ final class SpaceState: Sendable {
     /// Nanoseconds of prefill a token, a moving average; 0 until the engine has reported one.
     let prefillNanosecondsPerToken = Counter()
 
-    init(_ hot: HotSpace) { self.hot = hot }
+    /// The prefill time that the folder knows.
+    let storedPrefillTime = Counter()
+    /// How fast this process has loaded pages lately.
+    let loadRates = Guarded(LoadRates())
+
+    /// A space whose engine needed `prefillTime` nanoseconds a token when a process stored that last; 0 when none did.
+    init(_ hot: HotSpace, prefillTime: UInt64) {
+        self.hot = hot
+        prefillNanosecondsPerToken.set(prefillTime)
+        storedPrefillTime.set(prefillTime)
+    }
+
+    /// The prefill time, if the folder should be told: it changes with every prefill, and each write is a transaction.
+    var changedPrefillTime: UInt64? {
+        let known = storedPrefillTime.value
+        let time = prefillNanosecondsPerToken.value
+        let difference = time > known ? time - known : known - time
+        return difference > known / 8 ? time : nil
+    }
 }

@@ -70,10 +70,11 @@ public final class Store: Sendable {
         let root = descriptor.root
         if let known = spaceState(root) { return Space(known, of: self) }
         try cold.open(space: descriptor)
+        let prefillTime = try cold.space(root)?.prefillNanoseconds ?? 0
         let hotSpace = try hot.space(root: root, layout: identity.layout)
         let state = spaces.withLock { spaces in
             if let known = spaces[root] { return known }
-            let state = SpaceState(hotSpace)
+            let state = SpaceState(hotSpace, prefillTime: prefillTime)
             spaces[root] = state
             return state
         }
@@ -89,6 +90,7 @@ public final class Store: Sendable {
         spiller.spillDirtyPages()
         try writer.flush()
         try cold.flushTouches()
+        keepPrefillTimes()
     }
 
     /// Writes what waits to be written, stops the writer and closes the folder. Later calls throw `.closed`; calling it twice
@@ -105,9 +107,20 @@ public final class Store: Sendable {
         defer { cold.close() }
         try writer.close()
         try cold.flushTouches()
+        keepPrefillTimes()
     }
 
     deinit { try? close() }
+
+    /// Tells the folder what the engines' prefill times have become, for the processes to come.
+    private func keepPrefillTimes() {
+        for (root, space) in spaces.withLock({ $0 }) {
+            guard let time = space.changedPrefillTime else { continue }
+            // Not told is no harm: the next process measures anew.
+            guard (try? cold.setPrefillTime(nanosecondsPerToken: time, of: root)) != nil else { continue }
+            space.storedPrefillTime.set(time)
+        }
+    }
 
     /// The space with this root, if this process has opened it.
     func spaceState(_ root: PrefixHash) -> SpaceState? { spaces.withLock { $0[root] } }

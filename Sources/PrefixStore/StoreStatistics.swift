@@ -13,6 +13,8 @@ public struct StoreStatistics: Hashable, Sendable {
     public var hotTokens: UInt64 = 0
     /// Tokens that came from the cold tier.
     public var coldTokens: UInt64 = 0
+    /// Tokens that were found, and computed all the same because loading them would have taken longer.
+    public var skippedTokens: UInt64 = 0
     /// Bytes of pages loaded into callers' memory.
     public var loadedBytes: UInt64 = 0
     /// Nanoseconds spent in loading them.
@@ -51,6 +53,7 @@ extension Store {
         all.requestedTokens = counters.requestedTokens.value
         all.hotTokens = counters.hotTokens.value
         all.coldTokens = counters.coldTokens.value
+        all.skippedTokens = counters.skippedTokens.value
         all.loadedBytes = counters.loadedBytes.value
         all.loadNanoseconds = counters.loadNanoseconds.value
         all.savedNanoseconds = counters.savedNanoseconds.value

@@ -9,8 +9,18 @@ import Testing
 /// Lets no file of this process grow past `bytes`; writes beyond fail, as on a full disk.
 private func limitFiles(to bytes: rlim_t) -> Bool {
     signal(SIGXFSZ, SIG_IGN)
-    var limit = rlimit(rlim_cur: bytes, rlim_max: bytes)
-    return unsafe setrlimit(__rlimit_resource_t(1), &limit) == 0  // 1 is RLIMIT_FSIZE
+    return setFileLimit { $0.rlim_cur = bytes }
+}
+
+/// Makes room again: a process whose coverage is measured writes a file of its own when it ends.
+private func liftFileLimit() -> Bool { setFileLimit { $0.rlim_cur = $0.rlim_max } }
+
+private func setFileLimit(_ change: (inout rlimit) -> Void) -> Bool {
+    let size = __rlimit_resource_t(1)  // 1 is RLIMIT_FSIZE
+    var limit = rlimit()
+    guard unsafe getrlimit(size, &limit) == 0 else { return false }
+    change(&limit)
+    return unsafe setrlimit(size, &limit) == 0
 }
 
 @Suite("A full disk")
@@ -43,6 +53,7 @@ struct FullDiskTests {
             let again = try ColdTier(folder.store, quota: .mebibytes(64))
             #expect(try model.load(pinned, from: again) == 64)
             #expect(try model.load(tokens(64, from: 5900), from: again) == 64)
+            #expect(liftFileLimit())
         }
     }
 
@@ -65,6 +76,7 @@ struct FullDiskTests {
             }
             #expect(failures == 5)
             #expect(try model.match(tokens(64), in: tier).isEmpty)
+            #expect(liftFileLimit())
         }
     }
 }

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// SHA-256 over the concatenation of `count` parts. Returns 1, or 0 when libcrypto could not allocate its context.
+/// SHA-256 over the concatenation of `count` parts. Returns 1, or 0 when libcrypto has no SHA-256. Allocates nothing.
 int chash_sha256(const void *const *parts, const size_t *sizes, size_t count, uint8_t digest[32]);
 
 /// SHA-256 of a stream: begin, update any number of times, finish. `chash_sha256_finish` frees the state in every case.

@@ -52,6 +52,26 @@ package struct EdgeKey: Equatable, Sendable {
         return writer.bytes
     }
 
+    /// How many token ids a stored key shows of a child of `parent` that are also the first of `wanted`; nil when the key is no
+    /// child's of `parent`. Nothing is allocated.
+    static func commonRun(_ key: RawSpan, parent: PrefixHash, _ wanted: ArraySlice<TokenID>) -> Int? {
+        let tokenBytes = key.byteCount - 2 * PrefixHash.byteCount
+        guard tokenBytes >= 0, tokenBytes % 4 == 0, tokenBytes <= 4 * tokens, PrefixHash(key, at: 0) == parent else {
+            return nil
+        }
+        let limit = min(tokenBytes / 4, wanted.count)
+        var run = 0
+        while run < limit,
+            key.bigEndian(at: PrefixHash.byteCount + 4 * run, as: TokenID.self) == wanted[wanted.startIndex + run]
+        {
+            run += 1
+        }
+        return run
+    }
+
+    /// The child that a stored key names.
+    static func child(_ key: RawSpan) -> PrefixHash { PrefixHash(key, at: key.byteCount - PrefixHash.byteCount) }
+
     /// The stored value.
     package static func value(tokenCount: Int) -> [UInt8] {
         var writer = ByteWriter(capacity: 4)

@@ -88,6 +88,16 @@ package struct NodeRecord: Equatable, Sendable {
 
     /// Reads the node stored under `key`; nil when it is damaged or belongs to another key.
     package init?(_ bytes: RawSpan, key: PrefixHash) {
+        self.init(fields: bytes, key: key)
+        guard !flags.contains(.foreign) else { return }
+        let count = Int(tokenCount)
+        tokens = [TokenID](capacity: count) { output in
+            for index in 0..<count { output.append(Self.token(index, of: bytes)) }
+        }
+    }
+
+    /// As the above, without the token ids, which lie in `bytes` still: `commonRun`. Nothing is allocated.
+    init?(fields bytes: RawSpan, key: PrefixHash) {
         guard bytes.byteCount >= Self.headerBytes + 8, bytes.endsWithChecksum(key: key) else { return nil }
         parent = PrefixHash(bytes, at: 0)
         root = PrefixHash(bytes, at: 32)
@@ -104,11 +114,20 @@ package struct NodeRecord: Equatable, Sendable {
             count == (flags.contains(.foreign) ? 0 : Int(tokenCount)),
             rawBytes <= UInt64(Limits.pageBytes), encodedBytes <= 2 * UInt64(Limits.pageBytes)
         else { return nil }
-        tokens = [TokenID](capacity: count) { output in
-            for index in 0..<count {
-                output.append(bytes.integer(at: Self.headerBytes + 4 * index, as: TokenID.self))
-            }
-        }
+        tokens = []
+    }
+
+    /// How many token ids the node in `bytes`, which `init(fields:key:)` has checked, begins with in common with `wanted`.
+    static func commonRun(_ bytes: RawSpan, _ wanted: ArraySlice<TokenID>) -> Int {
+        let stored = (bytes.byteCount - headerBytes - 8) / 4
+        let limit = min(stored, wanted.count)
+        var run = 0
+        while run < limit, token(run, of: bytes) == wanted[wanted.startIndex + run] { run += 1 }
+        return run
+    }
+
+    private static func token(_ index: Int, of bytes: RawSpan) -> TokenID {
+        bytes.integer(at: headerBytes + 4 * index, as: TokenID.self)
     }
 
     /// The bytes stored under `key`.

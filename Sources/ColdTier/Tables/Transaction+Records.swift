@@ -26,19 +26,29 @@ extension Transaction where Self: ~Copyable {
         return .sound(record)
     }
 
+    /// As `read` for the key of a page or space; nothing is allocated.
+    package borrowing func read<Record>(
+        _ table: Table, _ hash: PrefixHash, _ decode: (RawSpan) -> Record?
+    ) throws(LMDBError) -> Stored<Record> {
+        let key = hash.inlineBytes
+        guard let bytes = try unsafe get(table, key: key.span.bytes) else { return .missing }
+        guard let record = decode(bytes) else { return .damaged }
+        return .sound(record)
+    }
+
     /// The node of a page.
     package borrowing func node(_ hash: PrefixHash, _ tables: Tables) throws(LMDBError) -> Stored<NodeRecord> {
-        try read(tables.nodes, hash.bytes) { NodeRecord($0, key: hash) }
+        try read(tables.nodes, hash) { NodeRecord($0, key: hash) }
     }
 
     /// How much a page is used.
     package borrowing func recency(_ hash: PrefixHash, _ tables: Tables) throws(LMDBError) -> Stored<RecencyRecord> {
-        try read(tables.recency, hash.bytes) { RecencyRecord($0, key: hash) }
+        try read(tables.recency, hash) { RecencyRecord($0, key: hash) }
     }
 
     /// A space.
     package borrowing func space(_ root: PrefixHash, _ tables: Tables) throws(LMDBError) -> Stored<SpaceRecord> {
-        try read(tables.spaces, root.bytes) { SpaceRecord($0, root: root) }
+        try read(tables.spaces, root) { SpaceRecord($0, root: root) }
     }
 
     /// Whether something has the key.

@@ -8,12 +8,19 @@ final class StorePrefixCache: PrefixCache {
     let space: Space
     private(set) var failure: StoreError?
 
+    /// Of so many matches that are not worth loading whole one is loaded whole: a rate is measured by loading only, and a disk
+    /// that was slow may be fast again.
+    private static let matchesPerTrial = 8
+    private var skippedMatches = 0
+
     init(_ space: Space) { self.space = space }
 
     func load(_ tokens: [UInt32], limit: Int, into targets: (Int) -> [PageTarget]?) -> LoadedPrefix {
         do throws(StoreError) {
             let match = try space.match(tokens)
-            let count = min(match.tokenCount, limit)
+            let found = min(match.tokenCount, limit)
+            let count = worthLoading(match, found)
+            space.recordSkipped(tokens: found - count)
             guard count > 0, let pages = targets(count) else { return LoadedPrefix() }
             let loaded = space.load(match, into: pages, limit: count)
             return LoadedPrefix(tokens: loaded.tokens, hotTokens: loaded.hotTokens, coldTokens: loaded.coldTokens)
@@ -21,6 +28,14 @@ final class StorePrefixCache: PrefixCache {
             failure = error
             return LoadedPrefix()
         }
+    }
+
+    /// How many of the `found` tokens to load: those that are not computed faster.
+    private func worthLoading(_ match: borrowing Match, _ found: Int) -> Int {
+        let worth = min(match.tokensWorthLoading, found)
+        guard worth < found else { return found }
+        skippedMatches += 1
+        return skippedMatches % Self.matchesPerTrial == 0 ? found : worth
     }
 
     func insert(_ tokens: [UInt32], fromPage: Int, pages: [PageSource]) {

@@ -1,0 +1,105 @@
+// Break-even: whether loading what a match found takes less time than computing it again.
+
+/// How fast pages have been loaded from one tier lately: recent loads count more, large ones too.
+struct LoadRate: Sendable {
+    /// How many times longer than expected one load may seem to have taken. A load that waited for a CPU says little about the
+    /// next; a tier that has become slow is believed after a few loads.
+    private static let largestSurprise = 8.0
+    /// What of the loads so far still counts when a new one comes.
+    private static let memory = 0.75
+
+    /// Nanoseconds a byte of decoded pages: measured, or what was assumed until the first load.
+    private(set) var nanosecondsPerByte: Double
+    private var bytes = 0.0
+    private var nanoseconds = 0.0
+
+    /// 5 GB/s: a copy in RAM.
+    static var hot: LoadRate { LoadRate(assuming: 0.2) }
+    /// 1 GB/s: a disk, and decoding. Optimistic on purpose: the first load measures, a load that is never tried does not.
+    static var cold: LoadRate { LoadRate(assuming: 1) }
+
+    init(assuming nanosecondsPerByte: Double) { self.nanosecondsPerByte = nanosecondsPerByte }
+
+    /// Takes a load into account.
+    mutating func record(bytes loaded: Int, nanoseconds taken: UInt64) {
+        guard loaded > 0, taken > 0 else { return }
+        let believed = min(Double(taken), Self.largestSurprise * nanosecondsPerByte * Double(loaded))
+        bytes = Self.memory * bytes + Double(loaded)
+        nanoseconds = Self.memory * nanoseconds + believed
+        nanosecondsPerByte = nanoseconds / bytes
+    }
+}
+
+/// The load rates of a space, a tier each.
+struct LoadRates: Sendable {
+    var hot = LoadRate.hot
+    var cold = LoadRate.cold
+}
+
+/// What was known about a space's speed when a match was made.
+struct BreakEven: Sendable {
+    /// Nanoseconds by which leaving tokens out must be faster: below that the fixed costs of a load, which no rate knows,
+    /// decide, and a wrong answer costs nothing that anybody would notice.
+    static let leastGain = 1_000_000.0
+
+    /// Nanoseconds a byte.
+    let hotRate, coldRate: Double
+    /// Nanoseconds a token; nil while the engine has not reported any.
+    let prefillTime: UInt64?
+    let bytesPerToken: Int
+
+    /// Nanoseconds that loading these tokens will take, about.
+    func loadTime(hotTokens: Int, coldTokens: Int) -> Double {
+        Double(bytesPerToken) * (Double(hotTokens) * hotRate + Double(coldTokens) * coldRate)
+    }
+
+    /// Whether loading all of these tokens takes less time than computing them. True while the prefill time is not known.
+    func isWorthLoading(hotTokens: Int, coldTokens: Int) -> Bool {
+        guard let prefillTime else { return true }
+        let computing = Double(prefillTime) * Double(hotTokens + coldTokens)
+        return loadTime(hotTokens: hotTokens, coldTokens: coldTokens) <= computing
+    }
+
+    /// How many of the tokens had best be loaded, the rest computed: all of them, those in RAM, or none.
+    func tokensWorthLoading(hotTokens: Int, coldTokens: Int) -> Int {
+        guard let prefillTime else { return hotTokens + coldTokens }
+        // What leaving out gains.
+        let hotGain = loadTime(hotTokens: hotTokens, coldTokens: 0) - Double(prefillTime) * Double(hotTokens)
+        let coldGain = loadTime(hotTokens: 0, coldTokens: coldTokens) - Double(prefillTime) * Double(coldTokens)
+        // Tokens on disk are of use behind those in RAM only: both are left out, or the former alone.
+        if hotGain > 0, hotGain + coldGain >= Self.leastGain { return 0 }
+        return coldGain >= Self.leastGain ? hotTokens : hotTokens + coldTokens
+    }
+}
+
+extension Match {
+    /// Nanoseconds that loading all of the match will take, about: its bytes at the rates at which this process has loaded pages
+    /// of this space lately, RAM and disk apart. Until the first load 5 GB/s and 1 GB/s are assumed.
+    public var estimatedLoadTime: UInt64 {
+        UInt64(breakEven.loadTime(hotTokens: hotTokens, coldTokens: coldTokens))
+    }
+
+    /// Whether loading all of the match takes less time than computing its tokens, at the engine's measured prefill time
+    /// (`Space.recordPrefill`). True while that is not known. It only tells: `Space.load` loads what it is asked for.
+    public var worthLoading: Bool { breakEven.isWorthLoading(hotTokens: hotTokens, coldTokens: coldTokens) }
+
+    /// How many tokens had best be loaded, to compute those after them: all of the match, those in RAM, or none. Give it to
+    /// `Space.load` as the limit. Tokens are left out only where that saves a millisecond or more.
+    ///
+    /// A rate is measured by loading only: an engine that leaves tokens out should load some now and then nevertheless.
+    public var tokensWorthLoading: Int { breakEven.tokensWorthLoading(hotTokens: hotTokens, coldTokens: coldTokens) }
+}
+
+extension Space {
+    /// The rates as they are known now.
+    var breakEven: BreakEven {
+        let rates = state.loadRates.withLock { $0 }
+        return BreakEven(
+            hotRate: rates.hot.nanosecondsPerByte, coldRate: rates.cold.nanosecondsPerByte,
+            prefillTime: prefillTimePerToken, bytesPerToken: layout.bytesPerToken)
+    }
+
+    /// Tells the store that the engine computes `tokens` matched tokens because loading them is not worth it, for
+    /// `StoreStatistics.skippedTokens`.
+    public func recordSkipped(tokens: Int) { store.counters.skippedTokens.add(UInt64(max(0, tokens))) }
+}

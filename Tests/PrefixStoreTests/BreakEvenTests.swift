@@ -1,0 +1,129 @@
+// Break-even: when loading is worth it, and what is known about it in the next process.
+
+import StoreTestKit
+import Testing
+
+@testable import PrefixStore
+
+@Suite("Break-even")
+struct BreakEvenTests {
+    let folder: TemporaryFolder
+    let model: GeneratedModel
+    let tokens = (0..<70).map { TokenID($0) }
+
+    init() throws {
+        folder = try TemporaryFolder()
+        model = try GeneratedModel()
+    }
+
+    private func open() throws -> Store {
+        try Store(at: folder.path("store"), options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(8)))
+    }
+
+    @Test("holds for any load while the prefill time is unknown")
+    func unknown() {
+        let slow = BreakEven(hotRate: 1e6, coldRate: 1e9, prefillTime: nil, bytesPerToken: 1000)
+        #expect(slow.isWorthLoading(hotTokens: 5, coldTokens: 7))
+        #expect(slow.tokensWorthLoading(hotTokens: 5, coldTokens: 7) == 12)
+    }
+
+    @Test("compares bytes at their tier's rate with tokens at the engine's")
+    func estimates() {
+        // 131,072 bytes a token, as an 8B model has: 25,000 prompt tokens a second are 3.3 GB/s.
+        func at(_ coldRate: Double) -> BreakEven {
+            BreakEven(hotRate: 0.1, coldRate: coldRate, prefillTime: 40_000, bytesPerToken: 131_072)
+        }
+        #expect(at(0.5).loadTime(hotTokens: 2, coldTokens: 3) == 131_072 * (2 * 0.1 + 3 * 0.5))
+        #expect(at(0.30).isWorthLoading(hotTokens: 0, coldTokens: 1000))
+        #expect(!at(0.31).isWorthLoading(hotTokens: 0, coldTokens: 1000))
+        // What RAM gives makes up for the disk in the whole, not for the part on disk.
+        #expect(at(0.40).isWorthLoading(hotTokens: 1000, coldTokens: 1000))
+        #expect(at(0.40).tokensWorthLoading(hotTokens: 1000, coldTokens: 1000) == 1000)
+        #expect(at(0.30).tokensWorthLoading(hotTokens: 1000, coldTokens: 1000) == 2000)
+    }
+
+    @Test("leaves tokens out only where that saves a millisecond")
+    func smallLoads() {
+        let rates = BreakEven(hotRate: 0, coldRate: 2, prefillTime: 1000, bytesPerToken: 1000)
+        #expect(rates.tokensWorthLoading(hotTokens: 10, coldTokens: 999) == 1009)
+        #expect(rates.tokensWorthLoading(hotTokens: 10, coldTokens: 1000) == 10)
+        #expect(!rates.isWorthLoading(hotTokens: 0, coldTokens: 999))
+    }
+
+    @Test("leaves out what is in RAM too when the engine is faster than RAM, but not for the sake of what is on disk")
+    func fastEngine() {
+        let rates = BreakEven(hotRate: 2, coldRate: 4, prefillTime: 1000, bytesPerToken: 1000)
+        #expect(rates.tokensWorthLoading(hotTokens: 5000, coldTokens: 5000) == 0)
+        #expect(rates.tokensWorthLoading(hotTokens: 5000, coldTokens: 0) == 0)
+        let fastDisk = BreakEven(hotRate: 2, coldRate: 0.1, prefillTime: 1000, bytesPerToken: 1000)
+        #expect(fastDisk.tokensWorthLoading(hotTokens: 5000, coldTokens: 50_000) == 55_000)
+    }
+
+    @Test("follows the measured rates, large and recent loads before others, and one odd load not far")
+    func rates() {
+        var rate = LoadRate(assuming: 1)
+        rate.record(bytes: 1000, nanoseconds: 2000)
+        #expect(rate.nanosecondsPerByte == 2)
+        rate.record(bytes: 750, nanoseconds: 750)
+        #expect(rate.nanosecondsPerByte == 1.5)
+        rate.record(bytes: 0, nanoseconds: 1_000_000)
+        #expect(rate.nanosecondsPerByte == 1.5)
+        rate.record(bytes: 1, nanoseconds: 1_000_000_000)
+        #expect(rate.nanosecondsPerByte < 1.52)
+        for _ in 0..<20 { rate.record(bytes: 1000, nanoseconds: 100_000) }
+        #expect(rate.nanosecondsPerByte > 95 && rate.nanosecondsPerByte < 105)
+    }
+
+    @Test("knows in a new process what the engine was measured at in an earlier one")
+    func persistence() throws {
+        let first = try open()
+        let space = try first.space(model.identity)
+        #expect(space.prefillTimePerToken == nil)
+        space.recordPrefill(tokens: 10, nanoseconds: 800_000)
+        try first.flush()
+        space.recordPrefill(tokens: 10, nanoseconds: 4_000_000)
+        try first.close()
+        let second = try open()
+        // Three quarters of what was, a quarter of what is new.
+        #expect(try second.space(model.identity).prefillTimePerToken == 160_000)
+        #expect(try second.space(GeneratedModel("other").identity).prefillTimePerToken == nil)
+        try second.close()
+    }
+
+    @Test("does not cost a transaction when the engine's prefill time has hardly changed")
+    func fewTransactions() throws {
+        let store = try open()
+        let space = try store.space(model.identity)
+        space.recordPrefill(tokens: 10, nanoseconds: 800_000)
+        try store.flush()
+        let writes = try store.cold.statistics.generation
+        space.recordPrefill(tokens: 10, nanoseconds: 840_000)
+        try store.flush()
+        #expect(try store.cold.statistics.generation == writes)
+        try store.close()
+    }
+
+    @Test("is told by a match, and measured by loads")
+    func matches() throws {
+        let first = try open()
+        try first.space(model.identity).insertGenerated(tokens, by: model)
+        try first.close()
+        let store = try open()
+        let space = try store.space(model.identity)
+        let bytes = UInt64(70 * model.layout.bytesPerToken)
+        let unmeasured = try space.match(tokens)
+        let (isWorth, time) = (unmeasured.worthLoading, unmeasured.estimatedLoadTime)
+        #expect(isWorth && time == bytes)
+        #expect(try space.loadGenerated(tokens, by: model).loaded.coldTokens == 70)
+        #expect(space.breakEven.coldRate != 1)
+        #expect(space.breakEven.hotRate == LoadRate.hot.nanosecondsPerByte)
+        #expect(try space.loadGenerated(tokens, by: model).loaded.hotTokens == 70)
+        #expect(space.breakEven.hotRate != LoadRate.hot.nanosecondsPerByte)
+        space.recordPrefill(tokens: 1_000_000, nanoseconds: 1)
+        let fast = try space.match(tokens).worthLoading
+        #expect(!fast)
+        space.recordSkipped(tokens: 70)
+        #expect(store.statistics.skippedTokens == 70)
+        try store.close()
+    }
+}
