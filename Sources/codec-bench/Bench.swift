@@ -84,9 +84,10 @@ struct Bench {
             }
         }
         let size = layout.bytesPerPage * pages
-        guard unsafe memcmp(source.base, target.base, size) == 0 else { return "\"\(codec)\": \"WRONG BYTES\"" }
+        let name = if case .auto = codec { "auto" } else { "\(codec)" }
+        guard unsafe memcmp(source.base, target.base, size) == 0 else { return "\"\(name)\": \"WRONG BYTES\"" }
         let stored = records.map(\.byteCount).reduce(0, +)
-        return "\"\(codec)\": {\"ratio\": \(rounded(Double(size) / Double(stored))), "
+        return "\"\(name)\": {\"ratio\": \(rounded(Double(size) / Double(stored))), "
             + "\"encode_gbps\": \(rate(size, encoding)), \"decode_gbps\": \(rate(size, decoding))}"
     }
 
