@@ -65,5 +65,10 @@ struct Batch: ParsableCommand {
         if let failure = failures.first { throw failure }
         if let signal = Interruption.signalNumber { throw ExitCode(Interruption.exitStatus(signal)) }
         if batch.totals.refused > 0 { throw ExitStatus.failure.code }
+        if batch.totals.requests == 0 {
+            throw CommandFailure(
+                status: .badInput, sentence: "The input \(input == "-" ? "on standard input" : input) holds no prompt.",
+                remedy: "Give a line of JSON with \"id\" and \"prompt\" for each.")
+        }
     }
 }

@@ -104,6 +104,13 @@ struct BatchTests {
         #expect(y.tokens == [] && y.ttftSeconds == nil && y.text == "")
     }
 
+    @Test("says so when its input holds no prompt")
+    func emptyInput() throws {
+        let run = try Program.run(["batch", "--model", Prompts.model, "--no-store", "--input", "-"], input: "\n\n")
+        #expect(run.status == 65)
+        #expect(run.errors.contains("The input on standard input holds no prompt. Give a line of JSON"))
+    }
+
     @Test("ends a reply at a stop text, which is not part of it")
     func stopText() throws {
         let prompt = Prompts.beginning(1)
