@@ -34,7 +34,6 @@ final class Loading: @unchecked Sendable {
     private var firstGivenUp = Int.max
     private let isCancelled: (@Sendable () -> Bool)?
     private var progress: LayerProgress
-
     private let rate: ReadRate
 
     init(_ pages: [Page], _ layout: KVLayout, _ control: LoadControl, _ rate: ReadRate) {

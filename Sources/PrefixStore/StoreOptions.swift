@@ -6,7 +6,7 @@ public enum WritePolicy: Hashable, Sendable {
     case writeThrough
     /// When the hot tier evicts it, on `flush()` and on `close()`. Least disk traffic; a crash loses what is only in RAM.
     case writeBack
-    /// When it has been matched this many times, and on `close()` never: prefixes that are used once never reach the disk.
+    /// When it has been matched this many times. What is matched less often never reaches the disk, not on `close()` either.
     case afterHits(Int)
 }
 
