@@ -25,7 +25,7 @@ struct CanaryTests {
         case 0: fixture.tier.state.tree.nodes[node].depth += 1
         case 1: fixture.tier.state.tree.nodes[node].pins += 1
         case 2: fixture.tier.state.tree.nodes[node].childCount += 1
-        case 3: fixture.tier.state.tree.nodes[node].score = UseScore(milliseconds: 77)
+        case 3: fixture.tier.state.tree.nodes[node].use = PageUse(last: 77)
         case 4: fixture.tier.state.tree.nodes[node].slot = 0
         case 5: fixture.tier.state.tree.nodes[node].hash = .sha256([1])
         case 6: fixture.tier.state.tree.nodes[node].children = RadixNode.none

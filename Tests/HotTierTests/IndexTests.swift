@@ -7,7 +7,7 @@ import Testing
 struct NodeIndexTests {
     private func node(_ number: Int) -> RadixNode {
         RadixNode(
-            hash: .sha256([UInt8(number & 255), UInt8(number >> 8)]), score: UseScore(milliseconds: 0), parent: 0,
+            hash: .sha256([UInt8(number & 255), UInt8(number >> 8)]), use: PageUse(last: 0), parent: 0,
             depth: 0, space: 0, slot: 0, tokenCount: 1)
     }
 
