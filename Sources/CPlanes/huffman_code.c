@@ -115,9 +115,13 @@ static int lengths_of(const uint8_t *weights, int count, huffman_code *code) {
     code->bits[count] = (uint8_t)(code->longest - highest_bit(left));
     code->symbols = count + 1;
     code->shortest = HUFFMAN_MAX_BITS;
-    for (int i = 0; i <= count; i++)
+    int deepest = 0;
+    for (int i = 0; i <= count; i++) {
         if (code->bits[i] && code->bits[i] < code->shortest) code->shortest = code->bits[i];
-    return 1;
+        if (code->bits[i] > deepest) deepest = code->bits[i];
+    }
+    // A code whose weights all could be smaller is sound, but not zstd's.
+    return deepest == code->longest;
 }
 
 size_t huffman_read_code(const uint8_t *source, size_t size, huffman_code *code) {

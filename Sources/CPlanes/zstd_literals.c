@@ -11,18 +11,21 @@ static uint32_t little(const uint8_t *bytes, int size) {
     return value;
 }
 
-// Bytes of a frame's header when the frame has no dictionary and no checksum; 0 for any other.
-static size_t header_bytes(const uint8_t *source, size_t size) {
-    static const uint8_t content_size_bytes[4] = {0, 2, 4, 8};
-    if (size < 5 || little(source, 4) != 0xFD2FB528u || (source[4] & 0x0F)) return 0;
-    int single_segment = source[4] >> 5 & 1, flag = source[4] >> 6;
-    return 5 + (single_segment ? flag == 0 : 1) + content_size_bytes[flag];
+// Bytes of the header of a frame of `count` bytes in a single segment, without a dictionary or a checksum; 0 for any other.
+static size_t header_bytes(const uint8_t *source, size_t size, size_t count) {
+    if (size < 9 || little(source, 4) != 0xFD2FB528u || (source[4] & 0x2F) != 0x20) return 0;
+    switch (source[4] >> 6) {
+    case 0: return little(source + 5, 1) == count ? 6 : 0;
+    case 1: return little(source + 5, 2) + 256 == count ? 7 : 0;
+    case 2: return little(source + 5, 4) == count ? 9 : 0;
+    default: return 0;
+    }
 }
 
 int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t size, uint8_t *target, size_t count) {
 #if defined(__x86_64__)
     if (level == CPLANES_PORTABLE) return 0;
-    size_t head = header_bytes(source, size);
+    size_t head = header_bytes(source, size, count);
     if (head == 0 || size < head + 3) return 0;
     // One block, the last, compressed.
     uint32_t block = little(source + head, 3);

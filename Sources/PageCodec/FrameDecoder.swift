@@ -65,7 +65,7 @@ struct FrameDecoder: ~Copyable {
             let address = unsafe target.address(ofPlane: plane, region.layout)
             for start in stride(from: 0, to: tokens * perToken, by: Self.stepBytes) {
                 let count = min(Self.stepBytes, tokens * perToken - start)
-                frame.hash(upTo: position + start + count, checksum)
+                frame.step(to: position + start + count, checksum)
                 unsafe kernels.copy(
                     frame.bytes + position + start, count, to: address + start, isCold: Self.isCold(region))
             }
@@ -132,7 +132,7 @@ struct FrameDecoder: ~Copyable {
             let start = frame.hashed
             for first in stride(from: 0, to: count, by: Self.stepElements) {
                 let step = min(Self.stepElements, count - first)
-                frame.hash(upTo: start + (end - start) * (first + step) / count, checksum)
+                frame.step(to: start + (end - start) * (first + step) / count, checksum)
                 guard
                     unsafe kernels.merge16(
                         &codes, low: low + first, count: step, to: elements + 2 * first, isCold: Self.isCold(region))
@@ -179,6 +179,16 @@ private struct StoredFrame {
     init(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
         unsafe self.bytes = bytes
         self.count = count
+    }
+
+    /// Bytes that are asked for ahead of a step: the CPU's own prefetching stops at the end of every 4 KiB page.
+    private static let ahead = 4096
+
+    /// `hash(upTo:_:)` for one of many small steps.
+    mutating func step(to end: Int, _ checksum: borrowing ChecksumStream) {
+        let from = min(hashed + Self.ahead, count)
+        unsafe cplanes_prefetch(bytes + from, min(end - hashed, count - from))
+        hash(upTo: end, checksum)
     }
 
     /// Adds to `checksum` what comes before `end` and was not added yet.

@@ -76,6 +76,9 @@ cplanes_kbit_codes cplanes_kbit_begin(const uint8_t *codes, int k, const uint8_t
 int cplanes_kbit_merge16(cplanes_level level, cplanes_kbit_codes *codes, const uint8_t *low, size_t count, void *target,
                          int cold);
 
+/// Asks for `size` bytes to be brought near (to the second level of caches); reads nothing.
+void cplanes_prefetch(const void *bytes, size_t size);
+
 /// Makes what was written past the caches visible to other threads, in order with what is written after it.
 void cplanes_fence(void);
 
