@@ -36,9 +36,9 @@ BMI2 static void prepend(const uint64_t *after, size_t count, uint64_t symbol, u
 
 // Builds the tables for `bits` = 0 up to what a shortest code leaves, and for all bits.
 BMI2 static void build_tables(const huffman_code *code, decode_tables *tables) {
-    // Codes stand in the order of their weights, the longest first, and of their symbols within a weight.
+    // The symbols in the order of their codes.
     uint8_t order[256];
-    int begins[HUFFMAN_MAX_BITS + 2] = {0}, count = 0;
+    int begins[HUFFMAN_MAX_BITS + 1] = {0}, count = 0;
     for (int symbol = 0; symbol < code->symbols; symbol++)
         if (code->bits[symbol]) begins[code->bits[symbol]]++;
     for (int length = HUFFMAN_MAX_BITS; length > 0; length--) {

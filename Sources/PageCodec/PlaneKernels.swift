@@ -74,6 +74,15 @@ struct PlaneKernels {
         unsafe cplanes_kbit_merge16(level, &codes, low, count, target, isCold ? 1 : 0) == 1
     }
 
+    /// Makes a zstd frame of Huffman-coded literals; nil when zstd itself must try. See `cplanes_zstd_compress_literals`.
+    @unsafe
+    func zstdCompressLiterals(
+        _ source: UnsafePointer<UInt8>, _ count: Int, to target: UnsafeMutablePointer<UInt8>, room: Int
+    ) -> Int? {
+        let size = unsafe cplanes_zstd_compress_literals(level, source, count, target, room)
+        return size > 0 ? size : nil
+    }
+
     /// Decodes a zstd frame of Huffman-coded literals; false when zstd itself must look at it. See
     /// `cplanes_zstd_literals`.
     @unsafe

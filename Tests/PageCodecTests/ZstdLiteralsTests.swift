@@ -41,7 +41,7 @@ struct ZstdLiteralsTests {
     }
 
     private func compressed(_ bytes: [UInt8]) -> [UInt8]? {
-        let zstd = ZstdCompressor()
+        let zstd = ZstdCompressor(.exponents)
         var target = [UInt8](repeating: 0, count: ZstdCompressor.bound(bytes.count))
         let size = unsafe target.withUnsafeMutableBytes { target in
             unsafe bytes.withUnsafeBytes { source -> Int? in
@@ -96,6 +96,58 @@ struct ZstdLiteralsTests {
         switch content {
         case .exponents, .many, .high: #expect(taken >= 5 * Self.fast.count)
         default: break
+        }
+    }
+
+    /// What the kernel makes of `bytes`; nil when it leaves them to zstd. The bytes behind the room must not change.
+    private func made(_ bytes: [UInt8], room: Int, _ kernels: PlaneKernels) -> [UInt8]? {
+        var target = [UInt8](repeating: 0xA5, count: room + 64)
+        let size = unsafe target.withUnsafeMutableBufferPointer { target in
+            unsafe bytes.withUnsafeBufferPointer { source -> Int? in
+                guard let from = source.baseAddress, let to = target.baseAddress else { return nil }
+                return unsafe kernels.zstdCompressLiterals(from, source.count, to: to, room: room)
+            }
+        }
+        #expect(target.suffix(64).allSatisfy { $0 == 0xA5 })
+        return size.map { Array(target.prefix($0)) }
+    }
+
+    @Test("makes frames that zstd reads, no more than 2 % larger than zstd's own", arguments: Content.allCases)
+    func makesFrames(content: Content) throws {
+        var random = SeededRandom(testSeed("made zstd frames"))
+        for length in [1024, 1025, 2047, 4099, 16_383, 16_384, 40_000, 65_535, 65_536, 65_792, 131_072] {
+            let bytes = (0..<length).map { _ in content.byte(&random) }
+            for kernels in Self.fast {
+                let room = ZstdCompressor.bound(length)
+                guard let frame = made(bytes, room: room, kernels) else {
+                    // One value has no code; zstd has a block of its own for that.
+                    #expect(content == .constant)
+                    continue
+                }
+                #expect(byZstd(frame, length) == bytes, "\(content), \(length) bytes")
+                if let found = byKernel(frame, length, kernels) { #expect(found == bytes) }
+                if let zstds = compressed(bytes) { #expect(frame.count <= zstds.count + zstds.count / 50 + 20) }
+                // With too little room there is no frame, and nothing beyond it.
+                #expect(made(bytes, room: frame.count / 2, kernels) == nil)
+            }
+            #expect(made(bytes, room: ZstdCompressor.bound(length), KernelTests.levels[0]) == nil)
+        }
+    }
+
+    @Test("makes frames of rare values among many, each of which has a code")
+    func rareValues() throws {
+        var random = SeededRandom(testSeed("rare values"))
+        for kernels in Self.fast.suffix(1) {
+            for round in 0..<200 {
+                // Few values, all the others once or twice; narrow and wide ranges, which are counted in two ways.
+                let spread = round % 2 == 0 ? 40 : 250
+                var bytes = (0..<8192).map { _ in UInt8(3 + random.next() % 5) }
+                for value in 0..<spread where random.next() % 3 > 0 {
+                    bytes[Int(random.next() % 8192)] = UInt8(value)
+                }
+                let frame = try #require(made(bytes, room: ZstdCompressor.bound(8192), kernels))
+                #expect(byZstd(frame, 8192) == bytes)
+            }
         }
     }
 

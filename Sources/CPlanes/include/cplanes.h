@@ -3,7 +3,7 @@
 /// Every element is rotated left by one bit, so that its top byte is the exponent (bf16, fp32) or holds it (fp16). The
 /// top bytes form one plane, which compresses; the other bytes form one plane each, which do not. Bit-exact for every
 /// pattern. No kernel reads or writes outside the ranges named, and none needs any alignment. The level says which
-/// instructions may be used; every level gives the same bytes.
+/// instructions may be used; every level gives the same bytes, except that zstd frames are made by a kernel or by zstd itself.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -87,3 +87,9 @@ void cplanes_fence(void);
 /// kind, or damaged, or the level has no kernel for it: zstd itself has the last word then, and `target` may hold
 /// anything. Nothing outside `target` is written, nothing outside the frame read.
 int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t size, uint8_t *target, size_t count);
+
+/// Makes a zstd frame of that kind from `count` bytes, in `target`, which has `room` bytes. Returns its bytes; or 0 when they
+/// are too few or too many for one block, or gain nothing, or the level has no kernel for it. What lies beyond the frame within
+/// the room may be written.
+size_t cplanes_zstd_compress_literals(cplanes_level level, const uint8_t *source, size_t count, uint8_t *target,
+                                      size_t room);

@@ -1,17 +1,8 @@
 // Reads the description of a Huffman code: weights as they are, or compressed with FSE.
+#include "fse.h"
 #include "huffman.h"
 
 #include <string.h>
-
-enum { FSE_MAX_LOG = 6, FSE_STATES = 1 << FSE_MAX_LOG, MAX_WEIGHTS = 255, MAX_WEIGHT = 12 };
-
-static int highest_bit(uint32_t value) { return 31 - __builtin_clz(value); }
-
-typedef struct {
-    int log;
-    uint8_t symbol[FSE_STATES], bits[FSE_STATES];
-    uint16_t base[FSE_STATES];
-} fse_table;
 
 static uint32_t byte_at(const uint8_t *bytes, size_t size, long at) {
     return at >= 0 && (size_t)at < size ? bytes[at] : 0;
@@ -25,16 +16,16 @@ static uint32_t bits_at(const uint8_t *bytes, size_t size, long at, int count) {
 }
 
 // Reads how often every weight occurs (RFC 8878, 4.1.1). Returns the bytes read, or 0.
-static size_t read_frequencies(const uint8_t *source, size_t size, int *log, int frequencies[MAX_WEIGHT + 1]) {
+static size_t read_frequencies(const uint8_t *source, size_t size, int *log, int frequencies[FSE_MAX_SYMBOL + 1]) {
     *log = (int)bits_at(source, size, 0, 4) + 5;
     if (*log > FSE_MAX_LOG) return 0;
     long at = 4;
     int left = 1 << *log, symbol = 0;
-    memset(frequencies, 0, sizeof(int) * (MAX_WEIGHT + 1));
+    memset(frequencies, 0, sizeof(int) * (FSE_MAX_SYMBOL + 1));
     while (left > 0) {
-        if (symbol > MAX_WEIGHT) return 0;
+        if (symbol > FSE_MAX_SYMBOL) return 0;
         // A value is at most left + 1; the smallest ones take a bit less.
-        int width = highest_bit((uint32_t)left + 1) + 1;
+        int width = fse_highest_bit((uint32_t)left + 1) + 1;
         uint32_t value = bits_at(source, size, at, width);
         uint32_t low = value & ((1u << (width - 1)) - 1), spare = (1u << width) - 1 - (uint32_t)(left + 1);
         if (low < spare) {
@@ -54,37 +45,17 @@ static size_t read_frequencies(const uint8_t *source, size_t size, int *log, int
         }
     }
     size_t used = (size_t)(at + 7) / 8;
-    return left == 0 && symbol <= MAX_WEIGHT + 1 && used <= size ? used : 0;
-}
-
-static void build_table(const int frequencies[MAX_WEIGHT + 1], fse_table *table) {
-    int size = 1 << table->log, high = size, position = 0;
-    uint16_t next[MAX_WEIGHT + 1];
-    for (int symbol = 0; symbol <= MAX_WEIGHT; symbol++) {
-        next[symbol] = (uint16_t)(frequencies[symbol] < 0 ? 1 : frequencies[symbol]);
-        if (frequencies[symbol] < 0) table->symbol[--high] = (uint8_t)symbol;
-    }
-    for (int symbol = 0; symbol <= MAX_WEIGHT; symbol++)
-        for (int i = 0; i < frequencies[symbol]; i++) {
-            table->symbol[position] = (uint8_t)symbol;
-            do position = (position + (size >> 1) + (size >> 3) + 3) & (size - 1);
-            while (position >= high);
-        }
-    for (int state = 0; state < size; state++) {
-        int number = next[table->symbol[state]]++;
-        table->bits[state] = (uint8_t)(table->log - highest_bit((uint32_t)number));
-        table->base[state] = (uint16_t)((number << table->bits[state]) - size);
-    }
+    return left == 0 && symbol <= FSE_MAX_SYMBOL + 1 && used <= size ? used : 0;
 }
 
 // Decodes weights with two states that take turns, from the last bit to the first. Returns how many, or 0.
-static int decode_weights(const fse_table *table, const uint8_t *source, size_t size, uint8_t weights[MAX_WEIGHTS]) {
+static int decode_weights(const fse_table *table, const uint8_t *source, size_t size, uint8_t weights[HUFFMAN_MAX_WEIGHTS]) {
     if (size == 0 || source[size - 1] == 0) return 0;
-    long at = 8 * (long)size - 8 + highest_bit(source[size - 1]);
+    long at = 8 * (long)size - 8 + fse_highest_bit(source[size - 1]);
     uint32_t states[2];
     for (int i = 0; i < 2; i++) states[i] = bits_at(source, size, at -= table->log, table->log);
     if (at < 0) return 0;
-    for (int count = 0; count < MAX_WEIGHTS - 1;) {
+    for (int count = 0; count < HUFFMAN_MAX_WEIGHTS - 1;) {
         uint32_t *state = &states[count & 1];
         weights[count++] = table->symbol[*state];
         int width = table->bits[*state];
@@ -106,13 +77,13 @@ static int lengths_of(const uint8_t *weights, int count, huffman_code *code) {
         if (weights[i]) sum += 1u << (weights[i] - 1);
     }
     if (sum == 0) return 0;
-    code->longest = highest_bit(sum) + 1;
+    code->longest = fse_highest_bit(sum) + 1;
     uint32_t left = (1u << code->longest) - sum;
     if (code->longest > HUFFMAN_MAX_BITS || (left & (left - 1))) return 0;
     memset(code->bits, 0, sizeof code->bits);
     for (int i = 0; i < count; i++)
         if (weights[i]) code->bits[i] = (uint8_t)(code->longest + 1 - weights[i]);
-    code->bits[count] = (uint8_t)(code->longest - highest_bit(left));
+    code->bits[count] = (uint8_t)(code->longest - fse_highest_bit(left));
     code->symbols = count + 1;
     code->shortest = HUFFMAN_MAX_BITS;
     int deepest = 0;
@@ -125,7 +96,7 @@ static int lengths_of(const uint8_t *weights, int count, huffman_code *code) {
 }
 
 size_t huffman_read_code(const uint8_t *source, size_t size, huffman_code *code) {
-    uint8_t weights[MAX_WEIGHTS + 1] = {0};
+    uint8_t weights[HUFFMAN_MAX_WEIGHTS + 1] = {0};
     if (size == 0) return 0;
     int count;
     size_t used;
@@ -135,13 +106,13 @@ size_t huffman_read_code(const uint8_t *source, size_t size, huffman_code *code)
         if (used > size) return 0;
         for (int i = 0; i < count; i++) weights[i] = i & 1 ? source[1 + i / 2] & 15 : source[1 + i / 2] >> 4;
     } else {
-        int frequencies[MAX_WEIGHT + 1];
+        int frequencies[FSE_MAX_SYMBOL + 1];
         fse_table table;
         used = 1 + (size_t)source[0];
         if (used > size) return 0;
         size_t head = read_frequencies(source + 1, used - 1, &table.log, frequencies);
         if (head == 0) return 0;
-        build_table(frequencies, &table);
+        fse_build_table(frequencies, &table);
         count = decode_weights(&table, source + 1 + head, used - 1 - head, weights);
         if (count == 0) return 0;
     }
