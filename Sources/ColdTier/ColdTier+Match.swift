@@ -79,8 +79,8 @@ private struct MatchWalk {
         if layout.isDivisible { try findPartial(transaction) }
         guard let last = pages.last else { return }
         if last.firstToken + last.matchedTokens < tokens.count {
-            let isFollowed = try isFollowed(last.hash, transaction)
-            pages[pages.count - 1].isBranchPoint = isFollowed || last.matchedTokens < last.tokenCount
+            let isLeftInside = last.matchedTokens < last.tokenCount
+            pages[pages.count - 1].isBranchPoint = isLeftInside ? true : try isFollowed(last.hash, transaction)
         }
     }
 
