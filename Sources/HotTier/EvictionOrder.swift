@@ -58,7 +58,7 @@ struct EvictionOrder {
         var least: (worth: Double, node: Int32)?
         for (useClass, heap) in heaps.enumerated() {
             guard let first = heap.first else { continue }
-            let worth = history.worth(ofClass: useClass, age: max(0, now - first.time))
+            let worth = history.worth(ofClass: useClass, age: PageUse.age(of: first.time, at: now))
             if worth < least?.worth ?? .infinity { least = (worth, first.node) }
         }
         return least?.node

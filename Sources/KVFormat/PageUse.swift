@@ -34,7 +34,13 @@ public struct PageUse: Hashable, Sendable {
     public mutating func branch(_ count: Int) { branches = UInt16(clamping: Int(branches) + count) }
 
     /// How long ago the last use was, milliseconds; never negative.
-    public func age(at now: Int64) -> Int64 { max(0, now - last) }
+    public func age(at now: Int64) -> Int64 { Self.age(of: last, at: now) }
+
+    /// How long ago `time` was, milliseconds; never negative, whatever a clock or a damaged record says.
+    public static func age(of time: Int64, at now: Int64) -> Int64 {
+        let (age, overflows) = now.subtractingReportingOverflow(time)
+        return overflows ? (time < now ? .max : 0) : max(0, age)
+    }
 }
 
 /// What a use of a whole path says of its pages.

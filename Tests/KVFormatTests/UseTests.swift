@@ -16,6 +16,8 @@ struct PageUseTests {
         #expect(use.last == Self.now + 1)
         #expect(use.age(at: Self.now) == 0)
         #expect(use.age(at: Self.now + 11) == 10)
+        #expect(PageUse.age(of: .min, at: Self.now) == .max)
+        #expect(PageUse.age(of: .max, at: -Self.now) == 0)
     }
 
     @Test("forgets a use from an impossible future")

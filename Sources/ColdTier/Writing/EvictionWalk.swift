@@ -37,7 +37,7 @@ struct EvictionWalk {
         for index in lists.indices {
             try Self.fill(&lists[index], tables, &transaction)
             guard let first = lists[index].entries.first else { continue }
-            let worth = history.worth(ofClass: index, age: max(0, now - first.milliseconds))
+            let worth = history.worth(ofClass: index, age: PageUse.age(of: first.milliseconds, at: now))
             if worth < least?.worth ?? .infinity { least = (worth, index) }
         }
         guard let least else { return nil }

@@ -114,7 +114,7 @@ extension WriteSession {
         _ transaction: inout WriteTransaction
     ) throws(LMDBError) {
         func worth(_ place: QueuePlace) -> Double {
-            history.worth(ofClass: place.useClass, age: max(0, now - place.time))
+            history.worth(ofClass: place.useClass, age: PageUse.age(of: place.time, at: now))
         }
         guard let old = try transaction.recency(entry.hash, tables).record,
             let place = try transaction.recency(child, tables).record?.place,
