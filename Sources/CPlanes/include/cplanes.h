@@ -89,7 +89,7 @@ void cplanes_fence(void);
 int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t size, uint8_t *target, size_t count);
 
 /// Makes a zstd frame of that kind from `count` bytes, in `target`, which has `room` bytes. Returns its bytes; or 0 when they
-/// are too few or too many for one block, or gain nothing, or the level has no kernel for it. What lies beyond the frame within
+/// are too few or too many for one block, or gain nothing, or have 48 values or more, or the level has no kernel for it. What lies beyond the frame within
 /// the room may be written.
 size_t cplanes_zstd_compress_literals(cplanes_level level, const uint8_t *source, size_t count, uint8_t *target,
                                       size_t room);
