@@ -64,7 +64,9 @@ extension TierState {
         for node in pages {
             let page = tree.nodes[Int(node)]
             let expected = page.isEvictable ? EvictionOrder.place(of: page) : nil
-            if order.place(of: node) != expected { faults.append("page \(node) has a wrong place in the eviction order") }
+            if order.place(of: node) != expected {
+                faults.append("page \(node) has a wrong place in the eviction order")
+            }
         }
         if order.count != pages.count(where: { tree.nodes[Int($0)].isEvictable }) {
             faults.append("the eviction order has nodes that are no evictable pages")

@@ -27,18 +27,19 @@ extension WriteSession {
             return history
         }
         var seen = changes
-        while room < UInt64(bytes) {
+        var isStuck = false
+        while room < UInt64(bytes), !isStuck {
             guard let entry = try walk.next(history, now: now, tables, &transaction) else {
                 // What moved in the order, or lost the last page that followed it, may stand before the end of this walk.
-                guard changes > seen else { return false }
+                isStuck = changes == seen
                 seen = changes
-                walk.restart()
+                if !isStuck { walk.restart() }
                 continue
             }
             try evict(entry, &history, &transaction)
         }
         try self.history(&transaction) { $0 = history }
-        return true
+        return !isStuck
     }
 
     /// Uses that no page can have had by now come from a clock that was ahead, and would keep their pages for ever: they

@@ -36,7 +36,9 @@ extension WriteSession {
         let stored = try transaction.recency(hash, tables).record
         let used = min(touch.lastUse, now)
         let old = stored ?? RecencyRecord(lastUse: used, uses: 0)
-        if touch.matches > 0 { try history(&transaction) { $0.countReturn(of: old.use, bytes: node.physicalBytes, at: used) } }
+        if touch.matches > 0 {
+            try history(&transaction) { $0.countReturn(of: old.use, bytes: node.physicalBytes, at: used) }
+        }
         let new = old.used(touch, at: used)
         try write(new, of: hash, firstToken: node.firstToken, replacing: stored, &transaction)
         try update(node.root, &transaction) { space in
