@@ -4,12 +4,12 @@ internal import KVFormat
 internal import Threads
 
 extension SpillWriter {
-    /// The queue, the pages of the batch that is being written, and the counters.
+    /// The queue, the pages of the batches under way, and the counters.
     struct State {
         /// Pages that wait, oldest first; `queue[..<head]` has been taken.
         private var jobs: [SpillJob] = []
         private var head = 0
-        /// All pages that are not done, waiting or being written, with those who want to hear of them.
+        /// All pages that are not done, waiting, being encoded or being written, with those who want to hear of them.
         var waiting: [PrefixHash: [@Sendable (SpillOutcome) -> Void]] = [:]
         /// Raw bytes of all pages that are not done.
         var bytes: UInt64 = 0
@@ -28,7 +28,7 @@ extension SpillWriter {
         var isClosed = false
         /// Callers of `enqueue` that wait for room.
         var blockedCallers = 0
-        var thread: Thread?
+        var encodingThread, writingThread: Thread?
         var statistics = SpillStatistics()
 
         var queue: ArraySlice<SpillJob> { jobs[head...] }
@@ -74,7 +74,7 @@ extension SpillWriter {
             waiting.removeValue(forKey: hash) ?? []
         }
 
-        mutating func count(_ page: Finished) {
+        mutating func count(_ page: FinishedJob) {
             switch page.outcome {
             case .stored:
                 statistics.spilledPages += 1
@@ -86,13 +86,5 @@ extension SpillWriter {
             case .failed: statistics.failedPages += 1
             }
         }
-    }
-
-    /// A job that is done.
-    struct Finished {
-        let job: SpillJob
-        let outcome: SpillOutcome
-        /// Bytes of its record.
-        let bytes: Int
     }
 }
