@@ -52,8 +52,9 @@ private final class TransactionMemory: @unchecked Sendable {
     private let byteCount: Int
     private var held: HeapReserve?
 
-    /// For batches of `batchBytes`, encoded: twice that, since the records of a page have slots larger than they are.
-    init(_ batchBytes: ByteCount) { byteCount = Int(clamping: min(batchBytes.value, 16 << 20) * 2) }
+    /// For batches of `batchBytes` that gain nothing by encoding: the slot of a record is a little larger than it is. More would
+    /// not fit into one of glibc's heaps.
+    init(_ batchBytes: ByteCount) { byteCount = Int(min(batchBytes.value, 48 << 20) / 8 * 9) }
 
     /// Called in every batch: the reserve is that of the calling thread's heap.
     func reserve() { if held == nil { held = HeapReserve(byteCount: byteCount) } }
