@@ -8,7 +8,9 @@ extension SpillWriter {
     func encodeBatches() {
         while let (jobs, isRefused) = nextJobs() {
             let known = isRefused ? [] : known(jobs)
-            encoded.give(SpillBatch(jobs: jobs, known: known, encoded: isRefused ? nil : encode(jobs, without: known)))
+            let batch = SpillBatch(jobs: jobs, known: known, encoded: isRefused ? nil : encode(jobs, without: known))
+            mutex.withLock { state.batchesToWrite += 1 }
+            encoded.give(batch)
         }
     }
 
@@ -26,9 +28,12 @@ extension SpillWriter {
     /// when the disk has just failed, so that no engine waits for a full disk.
     private func nextJobs() -> (jobs: [SpillJob], isRefused: Bool)? {
         mutex.withLock {
+            // Nothing to do for either thread: what comes now begins with a small batch.
+            if state.queue.isEmpty && state.batchesToWrite == 0 { state.wantedBytes = Self.firstBytes }
             while state.queue.isEmpty && !state.isClosed { work.wait(mutex) }
             waitForMore()
-            let jobs = state.take(options.batchBytes.value)
+            let jobs = state.take(min(state.wantedBytes, options.batchBytes.value))
+            state.wantedBytes = min(2 * state.wantedBytes, options.batchBytes.value)
             return jobs.isEmpty ? nil : (jobs, isPausing)
         }
     }
@@ -36,10 +41,18 @@ extension SpillWriter {
     /// Called under the lock: lets a batch fill up, unless somebody waits for the disk or for room.
     private func waitForMore() {
         let deadline = Clock.monotonicNanoseconds() + UInt64(options.batchMilliseconds) * 1_000_000
-        while state.queuedBytes < options.batchBytes.value, !state.isClosed, !isFlushing, state.blockedCallers == 0 {
+        while state.queuedBytes < enoughBytes, !state.isClosed, !isFlushing, state.blockedCallers == 0 {
             let now = Clock.monotonicNanoseconds()
             guard now < deadline else { return }
             _ = work.wait(mutex, milliseconds: Int((deadline - now) / 1_000_000) + 1)
         }
     }
+
+    /// Called under the lock: raw bytes that are worth a batch now. While the disk has nothing to do, a small batch gets it
+    /// going; then each is up to twice the one before it, since it has that much longer to be encoded.
+    private var enoughBytes: UInt64 {
+        min(options.batchBytes.value, state.batchesToWrite == 0 ? Self.firstBytes : state.wantedBytes)
+    }
+
+    static let firstBytes: UInt64 = 8 << 20
 }

@@ -15,6 +15,10 @@ extension SpillWriter {
         var bytes: UInt64 = 0
         /// Raw bytes of the pages that wait.
         var queuedBytes: UInt64 = 0
+        /// The most raw bytes that the next batch takes.
+        var wantedBytes = SpillWriter.firstBytes
+        /// Batches that are encoded and not written.
+        var batchesToWrite = 0
         /// Pages taken since the beginning, and how many of them are done. Pages are done in the order they were taken.
         var accepted: UInt64 = 0
         var finished: UInt64 = 0

@@ -14,6 +14,10 @@ extension SpillWriter {
             if let pages = batch.encoded { encoder.reuse(pages) }
             // All at once and in order: a flush counts pages, and one that was known must not stand for one that is not done.
             finish(done)
+            mutex.withLock {
+                state.batchesToWrite -= 1
+                work.signal()
+            }
         }
     }
 
