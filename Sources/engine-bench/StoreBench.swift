@@ -34,7 +34,7 @@ struct StoreBench {
     }
 
     private func store(_ folder: String) throws -> Store {
-        try Store(at: folder, options: StoreOptions(quota: .gibibytes(4), codec: arguments.codec))
+        try Store(at: folder, options: StoreOptions(quota: .gibibytes(4), codec: arguments.codec, promotes: false))
     }
 
     private func engine(_ store: Store?) throws -> Engine {
@@ -58,40 +58,36 @@ struct StoreBench {
         let count = min(arguments.tokens, checkpoint.config.maxPositions - 1)
         let store = try store(folder)
         let (plain, spilling) = (try engine(nil), try engine(store))
-        var seconds: (plain: [Double], spilling: [Double]) = ([], [])
+        var rounds: [(plain: Measure, spilling: Measure, flushed: Measure)] = []
         // The first round of each warms up and does not count.
         for round in 0...arguments.rounds {
             let prompts = (0..<Self.prompts).map { tokens(count, round * Self.prompts + $0) }
-            let without = try time(prompts, plain)
-            let with = try time(prompts, spilling)
+            let without = try measure { for prompt in prompts { _ = try plain.prefill(prompt) } }
+            let with = try measure { for prompt in prompts { _ = try spilling.prefill(prompt) } }
             // What is left of the spill must not disturb the next round without one.
-            try store.flush()
-            if round > 0 {
-                seconds.plain.append(without)
-                seconds.spilling.append(with)
-            }
+            let flush = try measure { try store.flush() }
+            if round > 0 { rounds.append((without, with, with + flush)) }
         }
         let statistics = store.statistics
         try store.close()
         let all = Double(count * Self.prompts)
-        let ratios = zip(seconds.plain, seconds.spilling).map { $0 / $1 }
+        let (without, with) = (median(rounds.map(\.plain.seconds)), median(rounds.map(\.spilling.seconds)))
         return [
             "prefill_tokens": count,
-            "prefill_tokens_per_second": (all / median(seconds.plain)).rounded(),
-            "prefill_tokens_per_second_spilling": (all / median(seconds.spilling)).rounded(),
-            "prefill_rate_spilling_to_plain": median(ratios),
-            "kv_bytes_per_second": (Double(plain.layout.bytesPerToken) * all / median(seconds.spilling)).rounded(),
+            "prefill_tokens_per_second": (all / without).rounded(),
+            "prefill_tokens_per_second_spilling": (all / with).rounded(),
+            "prefill_rate_spilling_to_plain": median(rounds.map { $0.plain.seconds / $0.spilling.seconds }),
+            "prefill_cpu_spilling_to_plain": median(rounds.map { $0.flushed.cpuSeconds / $0.plain.cpuSeconds }),
+            "kv_bytes_per_second": (Double(plain.layout.bytesPerToken) * all / with).rounded(),
             "spilled_pages": statistics.spilledPages,
         ]
     }
 
-    private func time(_ prompts: [[UInt32]], _ engine: Engine) throws -> Double {
+    private func measure(_ body: () throws -> Void) throws -> Measure {
         var failure: (any Error)?
-        let measure = Measure.of {
-            do { for prompt in prompts { _ = try engine.prefill(prompt) } } catch { failure = error }
-        }
+        let measure = Measure.of { do { try body() } catch { failure = error } }
         if let failure { throw failure }
-        return measure.seconds
+        return measure
     }
 
     // MARK: First token
@@ -107,7 +103,7 @@ struct StoreBench {
             let store = try store(folder)
             let engine = try engine(store)
             // The engine's own memory is new too, whatever the store does.
-            _ = try engine.prefill(tokens(64, -100 - round))
+            _ = try engine.prefill(tokens(Self.promptTokens, -100 - round))
             let restart = try result(known, 2 * round, engine)
             let hot = try result(known, 2 * round + 1, engine)
             seconds.computed.append(try result(tokens(Self.storedTokens, -1000 - round), 0, engine).seconds)

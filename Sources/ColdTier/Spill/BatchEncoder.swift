@@ -18,7 +18,7 @@ final class BatchEncoder: @unchecked Sendable {
     private static let sharedBytes = 256 << 10
 
     init(_ options: SpillOptions, encode: @escaping @Sendable (SpillJob, EncodedRecord) -> Void) {
-        team = Team(helpers: options.encoders - 1)
+        team = Team(helpers: options.encoders - 1, priority: .background)
         roomLimit = 2 * Int(clamping: options.batchBytes.value)
         self.encode = encode
     }

@@ -131,7 +131,9 @@ package final class SpillWriter: @unchecked Sendable {
     private func startThreads() -> Bool {
         if state.writingThread == nil { state.writingThread = try? Thread { self.writeBatches() } }
         guard state.writingThread != nil else { return false }
-        if state.encodingThread == nil { state.encodingThread = try? Thread { self.encodeBatches() } }
+        if state.encodingThread == nil {
+            state.encodingThread = try? Thread(priority: .background) { self.encodeBatches() }
+        }
         return state.encodingThread != nil
     }
 
