@@ -13,7 +13,9 @@ struct StoreBench {
 
     /// Prompts of one round of prefill: what is still in the queue when the last one ends is little beside them.
     private static let prompts = 4
-    private static let hotMebibytes: UInt64 = 64
+    /// Small tiers, for stores that are full after the warm-up: new memory, for pages and for a file that grows, costs a virtual
+    /// machine many times the copy, and only once.
+    private static let hotMebibytes: UInt64 = 64, quotaMebibytes: UInt64 = 96
     /// The prompt of the second measurement, and how much of it is stored.
     private static let promptTokens = 2000, storedTokens = 1950
 
@@ -34,15 +36,12 @@ struct StoreBench {
         return codec.merging(spilling) { $1 }.merging(first) { $1 }
     }
 
-    /// A hot tier that the warm-up fills: the first use of its memory costs a virtual machine more than the copy, once.
-    ///
     /// It does not keep what is loaded: the engine inserts a prompt's pages anyway, when its first token is out.
-    private func store(_ folder: String) throws -> Store {
+    private func store(_ folder: String, quota: ByteCount) throws -> Store {
         try Store(
             at: folder,
             options: StoreOptions(
-                quota: .gibibytes(4), hotCapacity: .mebibytes(Self.hotMebibytes), codec: arguments.codec,
-                promotes: false))
+                quota: quota, hotCapacity: .mebibytes(Self.hotMebibytes), codec: arguments.codec, promotes: false))
     }
 
     private func engine(_ store: Store?) throws -> Engine {
@@ -64,12 +63,12 @@ struct StoreBench {
 
     private func prefill(_ folder: String) throws -> [String: Any] {
         let count = min(arguments.tokens, checkpoint.config.maxPositions - 1)
-        let store = try store(folder)
+        let store = try store(folder, quota: .mebibytes(Self.quotaMebibytes))
         let (plain, spilling) = (try engine(nil), try engine(store))
         var rounds: [(plain: Measure, spilling: Measure, flushed: Measure)] = []
         // The first rounds warm up and do not count.
         let bytes = plain.layout.bytesPerToken * count * Self.prompts
-        let warmUp = Int(Self.hotMebibytes) << 20 / bytes + 1
+        let warmUp = 2 * Int(Self.quotaMebibytes) << 20 / bytes + 1
         for round in 0..<warmUp + arguments.rounds {
             let prompts = (0..<Self.prompts).map { tokens(count, round * Self.prompts + $0) }
             let without = try measure { for prompt in prompts { _ = try plain.prefill(prompt) } }
@@ -104,13 +103,13 @@ struct StoreBench {
 
     private func firstToken(_ folder: String) throws -> [String: Any] {
         let known = tokens(Self.storedTokens, -2)
-        let filling = try store(folder)
+        let filling = try store(folder, quota: .gibibytes(4))
         _ = try engine(filling).prefill(known)
         try filling.flush()
         try filling.close()
         var seconds: (restart: [Double], hot: [Double], computed: [Double]) = ([], [], [])
         for round in 0..<arguments.rounds {
-            let store = try store(folder)
+            let store = try store(folder, quota: .gibibytes(4))
             let engine = try engine(store)
             // The engine's own memory is new too, whatever the store does.
             _ = try engine.prefill(tokens(Self.promptTokens, -100 - round))
