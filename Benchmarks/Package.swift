@@ -14,6 +14,9 @@ let package = Package(
     targets: [
         .target(name: "CAllocationCounter"),
         .executableTarget(name: "eviction", dependencies: [store], swiftSettings: strict),
+        .executableTarget(
+            name: "real-pages", dependencies: [store, .product(name: "LlamaEngine", package: "PrefixStore")],
+            swiftSettings: strict),
         .executableTarget(name: "lookup", dependencies: [store, "CAllocationCounter"], swiftSettings: strict),
     ]
 )

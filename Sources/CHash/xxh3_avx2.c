@@ -12,5 +12,6 @@
 #include <xxhash.h>
 
 uint64_t xxh3_avx2(const void *bytes, size_t size, uint64_t seed) { return XXH3_64bits_withSeed(bytes, size, seed); }
+void xxh3_update_avx2(void *state, const void *bytes, size_t size) { XXH3_64bits_update(state, bytes, size); }
 #pragma clang attribute pop
 #endif

@@ -16,7 +16,6 @@ AVX512 void cold_copy_avx512(const uint8_t *source, size_t size, uint8_t *target
         _mm512_stream_si512((void *)(target + i + 128), c);
         _mm512_stream_si512((void *)(target + i + 192), d);
     }
-    _mm_sfence();
     memcpy(target + i, source + i, size - i);
 }
 
@@ -28,7 +27,6 @@ AVX512 size_t cold_merge16_avx512(const uint8_t *top, const uint8_t *low, size_t
         _mm512_stream_si512((void *)(target + 2 * i), first);
         _mm512_stream_si512((void *)(target + 2 * i + 64), last);
     }
-    _mm_sfence();
     return i;
 }
 
@@ -51,7 +49,6 @@ AVX512 size_t cold_merge32_avx512(const uint8_t *top, const uint8_t *low, size_t
         for (int j = 0; j < 4; j++)
             _mm512_stream_si512((void *)(target + 4 * i + 64 * j), _mm512_ror_epi32(out[j], 1));
     }
-    _mm_sfence();
     return i;
 }
 #endif

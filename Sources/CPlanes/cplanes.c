@@ -90,6 +90,16 @@ void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low
     PICK(level, merge16)(top + done, low + done, count - done, (uint8_t *)target + 2 * done);
 }
 
+void cplanes_prefetch(const void *bytes, size_t size) {
+    for (size_t i = 0; i < size; i += 64) __builtin_prefetch((const char *)bytes + i, 0, 2);
+}
+
+void cplanes_fence(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_sfence();
+#endif
+}
+
 void cplanes_copy(cplanes_level level, const void *source, size_t size, void *target, int cold) {
 #if defined(__x86_64__)
     if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0) {

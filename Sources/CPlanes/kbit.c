@@ -79,15 +79,14 @@ static int unpack_portable(const kbit_codes *in, size_t count, uint8_t *top) {
     return kbit_unpack_groups(in, count, top, kbit_unpack64_portable);
 }
 
-static int merge16_portable(const kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target) {
+static int merge16_portable(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target) {
     uint8_t group[64];
-    kbit_codes rest = *in;
     for (size_t start = 0; start < count; start += 64) {
         size_t lanes = count - start < 64 ? count - start : 64;
-        if (!kbit_next_group(&rest, lanes, group, kbit_unpack64_portable)) return 0;
+        if (!kbit_next_group(in, lanes, group, kbit_unpack64_portable)) return 0;
         cplanes_merge16(CPLANES_PORTABLE, group, low + start, lanes, target + 2 * start, 0);
     }
-    return rest.escape_count == 0;
+    return 1;
 }
 
 size_t cplanes_kbit_pack(cplanes_level level, const uint8_t *top, size_t count, int k, const uint8_t *values,
@@ -103,7 +102,7 @@ size_t cplanes_kbit_pack(cplanes_level level, const uint8_t *top, size_t count, 
 
 int cplanes_kbit_unpack(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
                         size_t escape_count, size_t count, uint8_t *top) {
-    kbit_codes in = kbit_codes_of(codes, k, values, escapes, escape_count);
+    kbit_codes in = cplanes_kbit_begin(codes, k, values, escapes, escape_count);
 #if defined(__x86_64__)
     if (level == CPLANES_AVX512) return kbit_unpack_avx512(&in, count, top);
     if (level == CPLANES_AVX2 && k <= 4) return kbit_unpack_avx2(&in, count, top);
@@ -113,16 +112,21 @@ int cplanes_kbit_unpack(cplanes_level level, const uint8_t *codes, int k, const 
     return unpack_portable(&in, count, top);
 }
 
-int cplanes_kbit_merge16(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values,
-                         const uint8_t *escapes, size_t escape_count, const uint8_t *low, size_t count,
-                         void *target, int cold) {
-    kbit_codes in = kbit_codes_of(codes, k, values, escapes, escape_count);
+cplanes_kbit_codes cplanes_kbit_begin(const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
+                                      size_t escape_count) {
+    kbit_codes in = {codes, escapes, escape_count, k, {0}};
+    memcpy(in.table, values, ((size_t)1 << k) - 1);
+    return in;
+}
+
+int cplanes_kbit_merge16(cplanes_level level, cplanes_kbit_codes *codes, const uint8_t *low, size_t count, void *target,
+                         int cold) {
 #if defined(__x86_64__)
-    if (level == CPLANES_AVX512) return kbit_merge16_avx512(&in, low, count, target, cold);
-    if (level == CPLANES_AVX2 && k <= 4) return kbit_merge16_avx2(&in, low, count, target, cold);
+    if (level == CPLANES_AVX512) return kbit_merge16_avx512(codes, low, count, target, cold);
+    if (level == CPLANES_AVX2 && codes->k <= 4) return kbit_merge16_avx2(codes, low, count, target, cold);
 #else
     (void)level;
 #endif
     (void)cold;
-    return merge16_portable(&in, low, count, target);
+    return merge16_portable(codes, low, count, target);
 }

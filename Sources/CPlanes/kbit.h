@@ -4,21 +4,13 @@
 
 #include <string.h>
 
-/// Codes on their way to bytes: what is left of the codes and of the escapes.
-typedef struct {
-    const uint8_t *codes;
-    const uint8_t *escapes;
-    size_t escape_count;
-    int k;
-    /// The value of every code; the escape's and those beyond are 0.
-    uint8_t table[64];
-} kbit_codes;
+typedef cplanes_kbit_codes kbit_codes;
 
-static inline kbit_codes kbit_codes_of(const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
-                                       size_t escape_count) {
-    kbit_codes in = {codes, escapes, escape_count, k, {0}};
-    memcpy(in.table, values, ((size_t)1 << k) - 1);
-    return in;
+/// Moves `in` on to where `rest`, a copy that the kernel kept in registers, got to.
+static inline void kbit_advance(kbit_codes *in, const kbit_codes *rest) {
+    in->codes = rest->codes;
+    in->escapes = rest->escapes;
+    in->escape_count = rest->escape_count;
 }
 
 /// The code of every value; the escape for values that have none.
@@ -70,9 +62,9 @@ static inline __attribute__((always_inline)) int kbit_unpack_groups(const kbit_c
 #if defined(__x86_64__)
 size_t kbit_pack_avx2(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes, uint8_t *escapes);
 int kbit_unpack_avx2(const kbit_codes *in, size_t count, uint8_t *top);
-int kbit_merge16_avx2(const kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold);
+int kbit_merge16_avx2(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold);
 size_t kbit_pack_avx512(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
                         uint8_t *escapes);
 int kbit_unpack_avx512(const kbit_codes *in, size_t count, uint8_t *top);
-int kbit_merge16_avx512(const kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold);
+int kbit_merge16_avx512(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold);
 #endif

@@ -52,7 +52,7 @@ AVX2_INLINE void join(const uint8_t *low, const uint8_t *top, uint8_t *target, c
     }
 }
 
-AVX2_INLINE int merge16(const kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, const int cold) {
+AVX2_INLINE int merge16(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, const int cold) {
     kbit_codes rest = *in;
     uint8_t group[64];
     size_t i = 0;
@@ -61,12 +61,12 @@ AVX2_INLINE int merge16(const kbit_codes *in, const uint8_t *low, size_t count, 
         join(low + i, group, target + 2 * i, cold);
         join(low + i + 32, group + 32, target + 2 * i + 64, cold);
     }
-    if (cold) _mm_sfence();
     if (i < count) {
         if (!next_group(&rest, count - i, group)) return 0;
         cplanes_merge16(CPLANES_PORTABLE, group, low + i, count - i, target + 2 * i, 0);
     }
-    return rest.escape_count == 0;
+    kbit_advance(in, &rest);
+    return 1;
 }
 
 // Codes of 32 values: one comparison a value that has a code.
@@ -107,7 +107,7 @@ AVX2 int kbit_unpack_avx2(const kbit_codes *in, size_t count, uint8_t *top) {
     return kbit_unpack_groups(in, count, top, unpack64);
 }
 
-AVX2 int kbit_merge16_avx2(const kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold) {
+AVX2 int kbit_merge16_avx2(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold) {
     if (cold && (uintptr_t)target % 32 == 0) return merge16(in, low, count, target, 1);
     return merge16(in, low, count, target, 0);
 }

@@ -39,7 +39,7 @@ AVX512_INLINE int unpack(const kbit_codes *in, const int k, size_t count, uint8_
     return rest.escape_count == 0;
 }
 
-AVX512_INLINE int merge16(const kbit_codes *in, const int k, const uint8_t *low, size_t count, uint8_t *target,
+AVX512_INLINE int merge16(kbit_codes *in, const int k, const uint8_t *low, size_t count, uint8_t *target,
                           const int cold) {
     kbit_codes rest = *in;
     __m512i table = _mm512_loadu_si512(in->table), values, first, last;
@@ -55,7 +55,6 @@ AVX512_INLINE int merge16(const kbit_codes *in, const int k, const uint8_t *low,
             _mm512_storeu_si512(target + 2 * i + 64, last);
         }
     }
-    if (cold) _mm_sfence();
     if (i < count) {
         size_t lanes = count - i;
         __mmask64 valid = first_lanes(lanes);
@@ -64,7 +63,8 @@ AVX512_INLINE int merge16(const kbit_codes *in, const int k, const uint8_t *low,
         _mm512_mask_storeu_epi16(target + 2 * i, (__mmask32)valid, first);
         _mm512_mask_storeu_epi16(target + 2 * i + 64, (__mmask32)(valid >> 32), last);
     }
-    return rest.escape_count == 0;
+    kbit_advance(in, &rest);
+    return 1;
 }
 
 AVX512_INLINE size_t pack(const uint8_t *top, size_t count, const int k, const uint8_t *code_of, uint8_t *codes,
@@ -116,7 +116,7 @@ AVX512 int kbit_unpack_avx512(const kbit_codes *in, size_t count, uint8_t *top) 
     FOR_EACH_K(in->k, UNPACK)
 }
 
-AVX512 int kbit_merge16_avx512(const kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold) {
+AVX512 int kbit_merge16_avx512(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold) {
     if (cold && (uintptr_t)target % 64 == 0) {
 #define MERGE_COLD(K) merge16(in, K, low, count, target, 1)
         FOR_EACH_K(in->k, MERGE_COLD)

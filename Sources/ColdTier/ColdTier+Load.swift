@@ -9,16 +9,20 @@ extension ColdTier {
     /// Raw bytes that one read transaction loads: long enough to cost nothing, short enough that freed pages are used again.
     private static let bytesPerTransaction = 64 << 20
 
+    /// The same for a load that tells of its layers: they are complete only when all pages have been through one transaction.
+    private static let layeredBytesPerTransaction = 1 << 30
+
     /// Raw bytes from which on it pays to wake other threads: decoding less takes no longer than waking them.
     private static let sharedBytes = 512 << 10
 
     /// Loads pages, each checked and decoded into its target: length, own key, header checksum, frame checksums. Frames are
-    /// decoded by the calling thread and the store's own, the first layers of all pages first.
+    /// decoded by the calling thread and the store's own, the first layers of all pages first when `control` wants to hear of
+    /// them.
     ///
     /// - Parameters:
     ///   - loads: pages of one space; `tokens` is 1 to `tokenCount` of each, and `tokenCount` itself when the layout is opaque.
     ///   - layout: the space's layout.
-    ///   - control: what to tell while it runs. Of more than 64 MiB, layers are ready only in the last part; a damaged page
+    ///   - control: what to tell while it runs. Of more than 1 GiB, layers are ready only in the last part; a damaged page
     ///     stops the telling.
     /// - Returns: how many of the first loads were delivered whole. The rest was evicted meanwhile, or is damaged, which is
     ///   counted and quarantined; the targets from the first that failed on may hold some bytes.
@@ -29,7 +33,8 @@ extension ColdTier {
     ) throws(StoreError) -> Int {
         var delivered = 0
         while delivered < loads.count {
-            let batch = Self.batch(loads[delivered...], layout)
+            let limit = control.onLayersReady == nil ? Self.bytesPerTransaction : Self.layeredBytesPerTransaction
+            let batch = Self.batch(loads[delivered...], layout, limit)
             var control = control
             if batch.endIndex < loads.endIndex { control.onLayersReady = nil }
             var count = 0
@@ -47,11 +52,23 @@ extension ColdTier {
         return delivered
     }
 
-    private static func batch(_ loads: ArraySlice<ColdLoad>, _ layout: KVLayout) -> ArraySlice<ColdLoad> {
+    /// Calls `body` once with each number below `count`; together they move `rawBytes`. The load helpers take part when that is
+    /// worth waking them.
+    package func share(_ rawBytes: Int, as count: Int, _ body: @Sendable (Int) -> Void) {
+        if rawBytes < Self.sharedBytes {
+            for number in 0..<count { body(number) }
+        } else {
+            team.forEach(count, body)
+        }
+    }
+
+    private static func batch(
+        _ loads: ArraySlice<ColdLoad>, _ layout: KVLayout, _ limit: Int
+    ) -> ArraySlice<ColdLoad> {
         var bytes = 0
         let end = loads.firstIndex { load in
             defer { bytes += layout.pageBytes(tokens: load.tokens) }
-            return bytes >= bytesPerTransaction
+            return bytes >= limit
         }
         return loads[..<(end ?? loads.endIndex)]
     }
@@ -71,11 +88,7 @@ extension ColdTier {
         if pages.count < batch.count { control.onLayersReady = nil }
         let loading = Loading(pages, layout, control, readRate)
         let decode: @Sendable (Int) -> Void = { index in self.decoders.withDecoder { loading.decode(index, with: $0) } }
-        if batch.reduce(0, { $0 + layout.pageBytes(tokens: $1.tokens) }) < Self.sharedBytes {
-            for index in loading.pieces.indices { decode(index) }
-        } else {
-            team.forEach(loading.pieces.count, decode)
-        }
+        share(batch.reduce(0) { $0 + layout.pageBytes(tokens: $1.tokens) }, as: loading.pieces.count, decode)
         for (index, reason) in loading.damage {
             pending.quarantine(batch[batch.startIndex + index].hash, QuarantineReason(reason))
         }

@@ -19,7 +19,7 @@ extension ColdTier {
     ///   - now: milliseconds since the Unix epoch, for expiry.
     /// - Returns: pages in order; the last may be matched in part.
     /// - Throws: `.closed`, `.forked`, `.readersFull`, `.system`. Damage of any kind is a shorter match.
-    /// - Complexity: two look-ups and one SHA-256 a page, in one read transaction; a miss is one look-up. Memory is allocated
+    /// - Complexity: one look-up and one SHA-256 a page, in one read transaction; a miss is one look-up. Memory is allocated
     ///   for the result and for the end of the match, not for every page.
     package func match(
         _ tokens: [TokenID], from firstToken: Int, parent: PrefixHash, root: PrefixHash, layout: KVLayout, now: Int64
@@ -137,7 +137,11 @@ private struct MatchWalk {
         guard node.parent == parent, node.root == root, Int(node.firstToken) == position,
             Int(node.tokenCount) <= layout.pageSize, !node.flags.contains(.foreign)
         else { return nil }
-        if let recency = try transaction.recency(hash, tables).record, recency.isExpired(at: now) { return nil }
+        if node.flags.contains(.expires), let recency = try transaction.recency(hash, tables).record,
+            recency.isExpired(at: now)
+        {
+            return nil
+        }
         return child
     }
 

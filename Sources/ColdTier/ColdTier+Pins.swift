@@ -66,11 +66,14 @@ extension ColdTier {
         let missing = try writing { (transaction, session) throws(LMDBError) -> PrefixHash? in
             for hash in hashes where try transaction.node(hash, tables).record == nil { return hash }
             for hash in hashes {
-                guard let node = try transaction.node(hash, tables).record else { return hash }
+                guard var node = try transaction.node(hash, tables).record else { return hash }
                 let old = try transaction.recency(hash, tables).record
                 var new = old ?? RecencyRecord(score: UseScore(firstUse: session.now), lastUse: session.now)
                 change(&new)
                 try session.write(new, of: hash, firstToken: node.firstToken, replacing: old, &transaction)
+                guard node.flags.contains(.expires) != (new.expiry != 0) else { continue }
+                node.flags.formSymmetricDifference(.expires)
+                try transaction.write(tables.nodes, hash.bytes, node.encoded(key: hash))
             }
             return nil
         }

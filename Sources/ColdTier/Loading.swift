@@ -1,7 +1,8 @@
 // One batch of loads under way: every frame of every page is a piece of work of its own.
 //
-// Frames are begun layer by layer across all pages, so that the first layers of the whole prefix are there first: an engine
-// can compute layer i while layer i + 1 is still being decoded.
+// For an engine that wants to hear of its layers, frames are begun layer by layer across all pages, so that the first layers
+// of the whole prefix are there first: it computes layer i while layer i + 1 is still being decoded. For all others they are
+// begun page by page, in the order in which they lie in the file.
 
 internal import KVFormat
 internal import PageCodec
@@ -46,7 +47,10 @@ final class Loading: @unchecked Sendable {
             let layers = pages[index].layers
             pieces += layers.indices.map { (layers[$0].lowerBound, Piece(page: index, frame: $0)) }
         }
-        self.pieces = pieces.sorted { ($0.layer, $0.piece.page) < ($1.layer, $1.piece.page) }.map(\.piece)
+        if control.onLayersReady != nil {
+            pieces.sort { ($0.layer, $0.piece.page) < ($1.layer, $1.piece.page) }
+        }
+        self.pieces = pieces.map(\.piece)
         progress = LayerProgress(layers: layout.layers, pages: pages.count, control.onLayersReady)
     }
 

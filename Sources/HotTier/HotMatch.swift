@@ -51,11 +51,12 @@ package struct HotMatch: ~Copyable, Sendable {
     /// The bytes of page `page`: in one piece, planes of `pageSize` tokens. Valid while the lease lives.
     package func source(_ page: Int) -> PageSource { space.record.source(self[page].slot) }
 
-    /// Copies the first `tokens` tokens of page `page` to `target`, which must have room for them.
-    package func copy(page: Int, tokens: Int, to target: PageTarget) {
+    /// The copy of the first `tokens` tokens of page `page` to `target`, which must have room for them; to be run on any
+    /// thread while the lease lives.
+    package func copy(of page: Int, tokens: Int, to target: PageTarget) -> PageCopy {
         precondition(tokens >= 0 && tokens <= storedTokens(of: page), "page \(page) has fewer tokens")
         precondition(tokens == space.layout.pageSize || space.layout.isDivisible, "an opaque page can't be cut")
-        target.copy(tokens: tokens, from: source(page), space.layout)
+        return PageCopy(tokens: tokens, source: source(page), target: target, layout: space.layout)
     }
 
     /// Ends the lease now; the compiler rejects any later use.
@@ -65,4 +66,16 @@ package struct HotMatch: ~Copyable, Sendable {
         precondition(page >= 0 && page < pages.count, "page \(page) is not in this lease")
         return pages[pages.count - 1 - page]
     }
+}
+
+/// One page on its way out of the tier.
+package struct PageCopy: Sendable {
+    /// Tokens that are copied.
+    package let tokens: Int
+    let source: PageSource
+    let target: PageTarget
+    let layout: KVLayout
+
+    /// Copies.
+    package func run() { target.copy(tokens: tokens, from: source, layout) }
 }

@@ -1,17 +1,24 @@
 // One frame, from stored bytes to planes.
 
+internal import CPlanes
 internal import KVFormat
 
-/// Decodes frames whose checksum was verified, and trusts them no further than that: every size is checked before it is
-/// used. Holds a context and scratch; one thread at a time.
+/// Decodes frames and computes their checksum on the way. Trusts them with nothing: every size is checked before it is
+/// used. Holds contexts and scratch; one thread at a time.
 @safe
 struct FrameDecoder: ~Copyable {
     private let kernels: PlaneKernels
     private let zstd = ZstdDecompressor()
+    private let checksum = ChecksumStream()
     private let top: UnsafeMutablePointer<UInt8>
 
     /// Raw bytes of a frame from which on it is written past the caches: pages of so large a model are not read soon.
     private static func isCold(_ region: FrameRegion) -> Bool { region.rawBytes >= 256 << 10 }
+
+    /// How much is decoded between two steps of the checksum: so little that the checksum's reads, which wait for memory,
+    /// and the decoder's writes past the caches go on at the same time. Measured; 4 times as much takes a tenth longer.
+    private static let stepElements = 1024
+    private static let stepBytes = 4096
 
     init(_ kernels: PlaneKernels) {
         self.kernels = kernels
@@ -22,69 +29,98 @@ struct FrameDecoder: ~Copyable {
 
     /// Decodes the first `tokens` tokens of each plane of `region`, stored as `stored`, into `target`.
     ///
-    /// - Returns: false when the bytes are not what the codec writes; some of the planes may have been written then.
+    /// - Returns: the checksum of `stored` under `key` and `part`, computed along the way, so that the bytes come from
+    ///   memory once. Whoever calls must compare it: until then the planes may hold anything. nil when the bytes are not what
+    ///   the codec writes; some of the planes may have been written then.
     borrowing func decode(
-        _ stored: RawSpan, _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget
-    ) -> Bool {
-        if codec == .raw { return copyPlanes(stored, region, tokens: tokens, into: target) }
-        guard (codec == .zstdPlain) == (region.layout.element.byteCount == 1) else { return false }
-        return decodeChunks(stored, codec, region, tokens: tokens, into: target)
+        _ stored: RawSpan, _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget,
+        key: PrefixHash, part: UInt64
+    ) -> UInt64? {
+        guard codec == .raw || (codec == .zstdPlain) == (region.layout.element.byteCount == 1) else { return nil }
+        checksum.begin(key: key, part: part)
+        let done = unsafe stored.withUnsafeBytes { bytes in
+            guard let start = unsafe bytes.bindMemory(to: UInt8.self).baseAddress else { return false }
+            var frame = unsafe StoredFrame(start, bytes.count)
+            guard
+                codec == .raw
+                    ? unsafe copyPlanes(&frame, region, tokens: tokens, into: target)
+                    : unsafe decodeChunks(&frame, codec, region, tokens: tokens, into: target)
+            else { return false }
+            frame.hash(upTo: frame.count, checksum)
+            return true
+        }
+        // Only now may another thread be told that the planes are there.
+        cplanes_fence()
+        return done ? checksum.value() : nil
     }
 
+    @unsafe
     private borrowing func copyPlanes(
-        _ stored: RawSpan, _ region: FrameRegion, tokens: Int, into target: PageTarget
+        _ frame: inout StoredFrame, _ region: FrameRegion, tokens: Int, into target: PageTarget
     ) -> Bool {
-        guard stored.byteCount == region.rawBytes else { return false }
+        guard frame.count == region.rawBytes else { return false }
         var position = 0
         for plane in region.planes {
             let perToken = region.layout.bytesPerToken(inPlane: plane)
-            let wanted = stored.extracting(position..<position + tokens * perToken)
-            unsafe wanted.withUnsafeBytes { wanted in
-                guard let from = wanted.baseAddress else { return }
-                let address = unsafe target.address(ofPlane: plane, region.layout)
-                unsafe kernels.copy(from, wanted.count, to: address, isCold: Self.isCold(region))
+            let address = unsafe target.address(ofPlane: plane, region.layout)
+            for start in stride(from: 0, to: tokens * perToken, by: Self.stepBytes) {
+                let count = min(Self.stepBytes, tokens * perToken - start)
+                frame.step(to: position + start + count, checksum)
+                unsafe kernels.copy(
+                    frame.bytes + position + start, count, to: address + start, isCold: Self.isCold(region))
             }
             position += region.tokens * perToken
         }
         return true
     }
 
+    @unsafe
     private borrowing func decodeChunks(
-        _ stored: RawSpan, _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget
+        _ frame: inout StoredFrame, _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget
     ) -> Bool {
         let width = region.layout.element.byteCount
         var walk = ChunkWalk(region)
         var position = 0
         while let count = walk.nextChunk() {
-            guard stored.byteCount - position >= 4 else { return false }
-            let head = stored.little(position, as: UInt32.self)
+            guard frame.count - position >= 4 else { return false }
+            let head = unsafe UInt32(
+                littleEndian: UnsafeRawPointer(frame.bytes + position).loadUnaligned(as: UInt32.self))
             let size = codec == .kbit ? KbitChunk.codedBytes(head, count: count) : Int(head) <= count ? Int(head) : nil
-            guard let size, stored.byteCount - position - 4 >= (width - 1) * count + size else { return false }
-            let end = position + 4 + (width - 1) * count + size
-            let done = unsafe stored.extracting(position + 4..<end).withUnsafeBytes { chunk in
-                guard let low = unsafe chunk.bindMemory(to: UInt8.self).baseAddress else { return false }
-                let coded = unsafe low + (width - 1) * count
-                if codec == .kbit {
-                    let chunk = unsafe KbitChunk(head, coded, count: count)
-                    return unsafe decodeByTable(chunk, low, count, &walk, region, tokens: tokens, into: target)
-                }
-                // Top bytes that gain nothing are stored as they are.
-                if size < count, unsafe !zstd.decompress(coded, size, to: top, count) { return false }
-                let source = unsafe size < count ? UnsafePointer(top) : coded
-                unsafe merge(source, low, count, &walk, region, tokens: tokens, into: target)
-                return true
+            guard let size, frame.count - position - 4 >= (width - 1) * count + size else { return false }
+            let low = unsafe frame.bytes + position + 4
+            let coded = unsafe low + (width - 1) * count
+            position += 4 + (width - 1) * count + size
+            if codec == .kbit {
+                let chunk = unsafe KbitChunk(head, coded, count: count)
+                guard
+                    unsafe decodeByTable(
+                        chunk, low, count, endingAt: position, &frame, &walk, region, tokens: tokens, into: target)
+                else { return false }
+                continue
             }
-            guard done else { return false }
-            position = end
+            // Hashing brings the chunk into the cache, where the decoder then finds it.
+            frame.hash(upTo: position, checksum)
+            // Top bytes that gain nothing are stored as they are.
+            if size < count, unsafe !decompress(coded, size, count) { return false }
+            let source = unsafe size < count ? UnsafePointer(top) : coded
+            unsafe merge(source, low, count, &walk, region, tokens: tokens, into: target)
         }
-        return position == stored.byteCount
+        return position == frame.count
     }
 
-    /// Decodes a chunk of codes of fixed length: in one pass when it is wanted whole and goes to one place.
+    /// Decompresses a chunk's top bytes to `top`.
+    @unsafe
+    private borrowing func decompress(_ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int) -> Bool {
+        if unsafe kernels.zstdLiterals(coded, size, to: top, count) { return true }
+        return unsafe zstd.decompress(coded, size, to: top, count)
+    }
+
+    /// Decodes a chunk of codes of fixed length, which ends `endingAt` bytes into the frame: in one pass when it is wanted
+    /// whole and goes to one place.
     @unsafe
     private borrowing func decodeByTable(
-        _ chunk: KbitChunk, _ low: UnsafePointer<UInt8>, _ count: Int, _ walk: inout ChunkWalk, _ region: FrameRegion,
-        tokens: Int, into target: PageTarget
+        _ chunk: KbitChunk, _ low: UnsafePointer<UInt8>, _ count: Int, endingAt end: Int, _ frame: inout StoredFrame,
+        _ walk: inout ChunkWalk, _ region: FrameRegion, tokens: Int, into target: PageTarget
     ) -> Bool {
         var ahead = walk
         if region.layout.element.byteCount == 2, tokens == region.tokens, chunk.bits > 0,
@@ -92,8 +128,19 @@ struct FrameDecoder: ~Copyable {
         {
             walk = ahead
             let elements = unsafe target.address(ofPlane: run.plane, region.layout) + run.first * 2
-            return unsafe kernels.merge16(chunk, low: low, count: count, to: elements, isCold: Self.isCold(region))
+            var codes = unsafe chunk.begin()
+            let start = frame.hashed
+            for first in stride(from: 0, to: count, by: Self.stepElements) {
+                let step = min(Self.stepElements, count - first)
+                frame.step(to: start + (end - start) * (first + step) / count, checksum)
+                guard
+                    unsafe kernels.merge16(
+                        &codes, low: low + first, count: step, to: elements + 2 * first, isCold: Self.isCold(region))
+                else { return false }
+            }
+            return unsafe codes.escape_count == 0
         }
+        frame.hash(upTo: end, checksum)
         if chunk.bits > 0, unsafe !kernels.unpack(chunk, count: count, top: top) { return false }
         let source = unsafe chunk.bits > 0 ? UnsafePointer(top) : chunk.escapes
         unsafe merge(source, low, count, &walk, region, tokens: tokens, into: target)
@@ -118,5 +165,36 @@ struct FrameDecoder: ~Copyable {
             }
             at += run.count
         }
+    }
+}
+
+/// The stored bytes of a frame, and how far its checksum has got.
+@safe
+private struct StoredFrame {
+    let bytes: UnsafePointer<UInt8>
+    let count: Int
+    private(set) var hashed = 0
+
+    @unsafe
+    init(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
+        unsafe self.bytes = bytes
+        self.count = count
+    }
+
+    /// Bytes that are asked for ahead of a step: the CPU's own prefetching stops at the end of every 4 KiB page.
+    private static let ahead = 4096
+
+    /// `hash(upTo:_:)` for one of many small steps.
+    mutating func step(to end: Int, _ checksum: borrowing ChecksumStream) {
+        let from = min(hashed + Self.ahead, count)
+        unsafe cplanes_prefetch(bytes + from, min(end - hashed, count - from))
+        hash(upTo: end, checksum)
+    }
+
+    /// Adds to `checksum` what comes before `end` and was not added yet.
+    mutating func hash(upTo end: Int, _ checksum: borrowing ChecksumStream) {
+        guard end > hashed else { return }
+        unsafe checksum.update(bytes + hashed, end - hashed)
+        hashed = end
     }
 }

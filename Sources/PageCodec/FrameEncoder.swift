@@ -6,7 +6,8 @@ internal import KVFormat
 @safe
 struct FrameEncoder: ~Copyable {
     private let kernels: PlaneKernels
-    private let zstd = ZstdCompressor()
+    private let exponentCompressor = ZstdCompressor(.exponents)
+    private let byteCompressor = ZstdCompressor(.bytes)
     private let top: UnsafeMutablePointer<UInt8>
     /// Where `auto` tries a second codec.
     private let trial = EncodedRecord()
@@ -100,7 +101,11 @@ struct FrameEncoder: ~Copyable {
                 at += run.count
             }
             let coded = unsafe low + (width - 1) * count
-            let (head, size) = unsafe codec == .kbit ? codeByTable(count, to: coded) : codeByZstd(count, to: coded)
+            let (head, size) =
+                switch codec {
+                case .kbit: unsafe codeByTable(count, to: coded)
+                default: unsafe codeByZstd(count, width == 1 ? .bytes : .exponents, to: coded)
+                }
             unsafe (target + position).storeBytes(of: head.littleEndian, as: UInt32.self)
             position += 4 + (width - 1) * count + size
             if position > budget { return nil }
@@ -111,8 +116,18 @@ struct FrameEncoder: ~Copyable {
     /// Codes the first `count` bytes of `top` with zstd; as they are when that is no longer. The head is the coded
     /// size.
     @unsafe
-    private borrowing func codeByZstd(_ count: Int, to coded: UnsafeMutablePointer<UInt8>) -> (UInt32, Int) {
-        if let size = unsafe zstd.compress(top, count, to: coded) { return (UInt32(size), size) }
+    private borrowing func codeByZstd(
+        _ count: Int, _ content: ZstdCompressor.Content, to coded: UnsafeMutablePointer<UInt8>
+    ) -> (UInt32, Int) {
+        let size: Int?
+        switch content {
+        case .bytes: size = unsafe byteCompressor.compress(top, count, to: coded)
+        case .exponents:
+            size =
+                unsafe kernels.zstdCompressLiterals(top, count, to: coded, room: ZstdCompressor.bound(count))
+                ?? exponentCompressor.compress(top, count, to: coded)
+        }
+        if let size { return (UInt32(size), size) }
         unsafe UnsafeMutableRawPointer(coded).copyMemory(from: top, byteCount: count)
         return (UInt32(count), count)
     }

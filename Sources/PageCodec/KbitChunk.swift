@@ -46,4 +46,10 @@ struct KbitChunk {
         unsafe codes = coded + (1 << bits) - 1
         unsafe escapes = codes + Self.codeBytes(bits: bits, count: count)
     }
+
+    /// The codes, none of them used yet.
+    @unsafe
+    func begin() -> cplanes_kbit_codes {
+        unsafe cplanes_kbit_begin(codes, Int32(bits), values, escapes, escapeCount)
+    }
 }

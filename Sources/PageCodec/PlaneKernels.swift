@@ -65,13 +65,30 @@ struct PlaneKernels {
             level, chunk.codes, Int32(chunk.bits), chunk.values, chunk.escapes, chunk.escapeCount, count, top) == 1
     }
 
-    /// Decodes `count` elements of 2 bytes straight to where they go; see `cplanes_kbit_merge16`.
+    /// Decodes the next `count` elements of 2 bytes of `codes` straight to where they go; see `cplanes_kbit_merge16`.
     @unsafe
     func merge16(
-        _ chunk: KbitChunk, low: UnsafePointer<UInt8>, count: Int, to target: UnsafeMutableRawPointer, isCold: Bool
+        _ codes: inout cplanes_kbit_codes, low: UnsafePointer<UInt8>, count: Int, to target: UnsafeMutableRawPointer,
+        isCold: Bool
     ) -> Bool {
-        unsafe cplanes_kbit_merge16(
-            level, chunk.codes, Int32(chunk.bits), chunk.values, chunk.escapes, chunk.escapeCount, low, count, target,
-            isCold ? 1 : 0) == 1
+        unsafe cplanes_kbit_merge16(level, &codes, low, count, target, isCold ? 1 : 0) == 1
+    }
+
+    /// Makes a zstd frame of Huffman-coded literals; nil when zstd itself must try. See `cplanes_zstd_compress_literals`.
+    @unsafe
+    func zstdCompressLiterals(
+        _ source: UnsafePointer<UInt8>, _ count: Int, to target: UnsafeMutablePointer<UInt8>, room: Int
+    ) -> Int? {
+        let size = unsafe cplanes_zstd_compress_literals(level, source, count, target, room)
+        return size > 0 ? size : nil
+    }
+
+    /// Decodes a zstd frame of Huffman-coded literals; false when zstd itself must look at it. See
+    /// `cplanes_zstd_literals`.
+    @unsafe
+    func zstdLiterals(
+        _ source: UnsafePointer<UInt8>, _ size: Int, to target: UnsafeMutablePointer<UInt8>, _ count: Int
+    ) -> Bool {
+        unsafe cplanes_zstd_literals(level, source, size, target, count) == 1
     }
 }

@@ -68,9 +68,13 @@ package final class RecordDecoder {
         _ frame: Int, _ record: borrowing RecordView, tokens: Int, into target: PageTarget
     ) throws(RecordDamage) {
         let entry = FrameEntry(record.bytes, index: frame)
-        let stored = try record.storedBytes(ofFrame: frame)
-        guard let codec = FrameCodec(rawValue: entry.codec),
-            frames.decode(stored, codec, record.region(entry), tokens: tokens, into: target)
-        else { throw .undecodable(frame: frame) }
+        guard let codec = FrameCodec(rawValue: entry.codec) else { throw .undecodable(frame: frame) }
+        let checksum = frames.decode(
+            record.uncheckedBytes(ofFrame: frame), codec, record.region(entry), tokens: tokens, into: target,
+            key: record.header.key, part: UInt64(frame) + 1)
+        if checksum == entry.checksum { return }
+        // Bytes that the decoder refuses are damaged on their way more often than they were written so.
+        if checksum == nil { _ = try record.storedBytes(ofFrame: frame) }
+        throw checksum == nil ? .undecodable(frame: frame) : .badChecksum(frame: frame)
     }
 }

@@ -43,11 +43,7 @@ extension Space {
         var loaded = Loaded()
         guard wanted > 0 else { return loaded }
         let pages = (wanted + layout.pageSize - 1) / layout.pageSize
-        for page in 0..<min(pages, match.hotPages) {
-            let tokens = min(match.tokens(inPage: page), wanted - page * layout.pageSize)
-            match.lease.copy(page: page, tokens: tokens, to: targets[page])
-            loaded.hotTokens += tokens
-        }
+        loaded.hotTokens = loadHot(match, pages: min(pages, match.hotPages), wanted: wanted, targets)
         let hotTime = Clock.monotonicNanoseconds() - start
         if pages > match.hotPages {
             let control = LoadControl(onLayersReady: onLayersReady, isCancelled: isCancelled)
@@ -57,6 +53,18 @@ extension Space {
         }
         count(loaded, hotNanoseconds: hotTime, nanoseconds: Clock.monotonicNanoseconds() - start)
         return loaded
+    }
+
+    /// - Returns: the tokens that were copied: all that were wanted of these pages.
+    private func loadHot(_ match: borrowing Match, pages: Int, wanted: Int, _ targets: [PageTarget]) -> Int {
+        let copies = (0..<pages).map { page in
+            let tokens = min(match.tokens(inPage: page), wanted - page * layout.pageSize)
+            return match.lease.copy(of: page, tokens: tokens, to: targets[page])
+        }
+        let tokens = copies.reduce(0) { $0 + $1.tokens }
+        // The lease, which the caller holds, keeps the sources where they are.
+        store.cold.share(tokens * layout.bytesPerToken, as: pages) { copies[$0].run() }
+        return tokens
     }
 
     private func loadCold(

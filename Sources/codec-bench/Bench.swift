@@ -2,7 +2,7 @@
 // object.
 //
 //     swift run -c release codec-bench [--element bf16|fp16|fp32] [--pages N] [--rounds N] [--file PATH]
-//         [--layers N] [--heads N] [--dimension N] [--page-size N]
+//         [--codec NAME] [--layers N] [--heads N] [--dimension N] [--page-size N]
 //
 // Pages have Llama-3.1-8B's shape unless said: 32 layers of 8 heads of 128, 64 tokens. With --file the bytes come from a file of raw
 // elements (real KV), repeated as often as needed; without it they are normally distributed with a scale a plane.
@@ -17,6 +17,7 @@ struct Bench {
     var pages = 16
     var rounds = 7
     var file: String?
+    var only: String?
     var layers = 32
     var heads = 8
     var dimension = 128
@@ -31,6 +32,7 @@ struct Bench {
             case "--pages": bench.pages = Int(value) ?? bench.pages
             case "--rounds": bench.rounds = Int(value) ?? bench.rounds
             case "--file": bench.file = value
+            case "--codec": bench.only = value
             case "--layers": bench.layers = Int(value) ?? bench.layers
             case "--heads": bench.heads = Int(value) ?? bench.heads
             case "--dimension": bench.dimension = Int(value) ?? bench.dimension
@@ -52,7 +54,7 @@ struct Bench {
             unsafe target.base.copyMemory(from: source.base, byteCount: size)
         }
         var results = ["\"memcpy_gbps\": \(rate(size, copy))"]
-        for codec in CodecChoice.allCases {
+        for codec in CodecChoice.allCases where only == nil || only == Self.name(codec) {
             results.append(try measure(codec, layout, source, target))
         }
         print(
@@ -84,11 +86,15 @@ struct Bench {
             }
         }
         let size = layout.bytesPerPage * pages
-        let name = if case .auto = codec { "auto" } else { "\(codec)" }
+        let name = Self.name(codec)
         guard unsafe memcmp(source.base, target.base, size) == 0 else { return "\"\(name)\": \"WRONG BYTES\"" }
         let stored = records.map(\.byteCount).reduce(0, +)
         return "\"\(name)\": {\"ratio\": \(rounded(Double(size) / Double(stored))), "
             + "\"encode_gbps\": \(rate(size, encoding)), \"decode_gbps\": \(rate(size, decoding))}"
+    }
+
+    private static func name(_ codec: CodecChoice) -> String {
+        if case .auto = codec { "auto" } else { "\(codec)" }
     }
 
     /// The median CPU seconds (so that a busy machine matters less) of `rounds` calls after one that warms up.

@@ -110,7 +110,7 @@ struct Fixture: Sendable {
             var copied = [UInt8](repeating: 0, count: layout.pageBytes(tokens: count))
             unsafe copied.withUnsafeMutableBytes { bytes in
                 guard let base = bytes.baseAddress else { return }
-                unsafe match.copy(page: page, tokens: count, to: PageTarget(base, capacity: count))
+                unsafe match.copy(of: page, tokens: count, to: PageTarget(base, capacity: count)).run()
             }
             if copied != bytes(tokens, from: page * layout.pageSize, count: count) { wrong.append(page) }
         }

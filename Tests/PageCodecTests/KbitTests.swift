@@ -56,7 +56,19 @@ struct KbitTests {
         let done = unsafe coded.withUnsafeBufferPointer { coded -> Bool in
             guard let start = coded.baseAddress, let target = memory.baseAddress else { return false }
             let chunk = unsafe KbitChunk(head, start, count: count)
-            return unsafe kernels.merge16(chunk, low: low, count: count, to: target + 64 + misaligned, isCold: isCold)
+            var codes = unsafe chunk.begin()
+            // In steps, as the decoder does it.
+            for first in stride(from: 0, to: count, by: 128) {
+                guard
+                    unsafe low.withUnsafeBufferPointer({ low in
+                        guard let low = low.baseAddress else { return false }
+                        return unsafe kernels.merge16(
+                            &codes, low: low + first, count: min(128, count - first),
+                            to: target + 64 + misaligned + 2 * first, isCold: isCold)
+                    })
+                else { return false }
+            }
+            return unsafe codes.escape_count == 0
         }
         let bytes = unsafe [UInt8](memory)
         let (start, end) = (64 + misaligned, 64 + misaligned + 2 * count)

@@ -41,6 +41,19 @@ struct LoadTests {
         try store.close()
     }
 
+    @Test("leaves its pages in RAM, from where several threads deliver every byte too")
+    func fromRAM() throws {
+        let store = try Store(
+            at: folder.path("store"), options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(32)))
+        let space = try store.space(model.identity)
+        #expect(try space.loadGenerated(tokens, by: model).loaded.coldTokens == 600)
+        for _ in 0..<3 {
+            let read = try space.loadGenerated(tokens, by: model)
+            #expect(read.loaded.hotTokens == 600 && read.wrongBytes == 0)
+        }
+        try store.close()
+    }
+
     @Test("tells of its layers in rising order, the last of them last")
     func layers() throws {
         let store = try open()

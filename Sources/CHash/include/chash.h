@@ -16,6 +16,15 @@ int chash_sha256_finish(chash_sha256_stream *stream, uint8_t digest[32]);
 /// XXH3-64 of `size` bytes with a seed.
 uint64_t chash_xxh3(const void *bytes, size_t size, uint64_t seed);
 
+/// XXH3-64 of a stream: `chash_xxh3_begin`, update any number of times, finish; then begin again. One thread at a time.
+/// `chash_xxh3_new` returns NULL when there is no memory.
+typedef struct chash_xxh3_stream chash_xxh3_stream;
+chash_xxh3_stream *chash_xxh3_new(void);
+void chash_xxh3_begin(chash_xxh3_stream *stream, uint64_t seed);
+void chash_xxh3_update(chash_xxh3_stream *stream, const void *bytes, size_t size);
+uint64_t chash_xxh3_finish(const chash_xxh3_stream *stream);
+void chash_xxh3_free(chash_xxh3_stream *stream);
+
 /// The same number, computed with AVX-512 (level 2), AVX2 (1) or neither (0), or the next lower that this CPU has: for
 /// tests.
 uint64_t chash_xxh3_at(int level, const void *bytes, size_t size, uint64_t seed);

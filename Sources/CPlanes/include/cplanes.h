@@ -3,7 +3,7 @@
 /// Every element is rotated left by one bit, so that its top byte is the exponent (bf16, fp32) or holds it (fp16). The
 /// top bytes form one plane, which compresses; the other bytes form one plane each, which do not. Bit-exact for every
 /// pattern. No kernel reads or writes outside the ranges named, and none needs any alignment. The level says which
-/// instructions may be used; every level gives the same bytes.
+/// instructions may be used; every level gives the same bytes, except that zstd frames are made by a kernel or by zstd itself.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +22,7 @@ cplanes_level cplanes_chosen_level(void);
 void cplanes_split16(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low);
 
 /// The inverse of `cplanes_split16`. A target that is `cold` (larger than the caches, not read soon) is written past
-/// the caches where level and alignment allow.
+/// the caches where level and alignment allow; other threads see it after `cplanes_fence` only.
 void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target, int cold);
 
 /// Copies `size` bytes; `cold` as for `cplanes_merge16`.
@@ -56,7 +56,40 @@ size_t cplanes_kbit_pack(cplanes_level level, const uint8_t *top, size_t count, 
 int cplanes_kbit_unpack(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
                         size_t escape_count, size_t count, uint8_t *top);
 
-/// `cplanes_kbit_unpack` and `cplanes_merge16` in one pass.
-int cplanes_kbit_merge16(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values,
-                         const uint8_t *escapes, size_t escape_count, const uint8_t *low, size_t count,
-                         void *target, int cold);
+/// Codes on their way to bytes: what is left of the codes and of the escapes.
+typedef struct {
+    const uint8_t *codes;
+    const uint8_t *escapes;
+    size_t escape_count;
+    int k;
+    /// The value of every code; the escape's and those beyond are 0.
+    uint8_t table[64];
+} cplanes_kbit_codes;
+
+/// Codes of `k` bits and their escapes, none of them used yet.
+cplanes_kbit_codes cplanes_kbit_begin(const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
+                                      size_t escape_count);
+
+/// `cplanes_kbit_unpack` and `cplanes_merge16` in one pass, for the next `count` elements of `codes`: a multiple of 64
+/// unless they are the last. Returns 1; or 0 when escapes are missing. After the last elements `escape_count` must be
+/// 0.
+int cplanes_kbit_merge16(cplanes_level level, cplanes_kbit_codes *codes, const uint8_t *low, size_t count, void *target,
+                         int cold);
+
+/// Asks for `size` bytes to be brought near (to the second level of caches); reads nothing.
+void cplanes_prefetch(const void *bytes, size_t size);
+
+/// Makes what was written past the caches visible to other threads, in order with what is written after it.
+void cplanes_fence(void);
+
+/// Decodes the zstd frame of exactly `size` bytes at `source` to exactly `count` bytes, when it is of the kind that the
+/// codec writes: one block of Huffman-coded literals in four streams, no checksum. Returns 1; or 0 when it is of another
+/// kind, or damaged, or the level has no kernel for it: zstd itself has the last word then, and `target` may hold
+/// anything. Nothing outside `target` is written, nothing outside the frame read.
+int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t size, uint8_t *target, size_t count);
+
+/// Makes a zstd frame of that kind from `count` bytes, in `target`, which has `room` bytes. Returns its bytes; or 0 when they
+/// are too few or too many for one block, or gain nothing, or have 48 values or more, or the level has no kernel for it. What lies beyond the frame within
+/// the room may be written.
+size_t cplanes_zstd_compress_literals(cplanes_level level, const uint8_t *source, size_t count, uint8_t *target,
+                                      size_t room);

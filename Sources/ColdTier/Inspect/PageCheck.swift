@@ -84,6 +84,10 @@ struct PageCheck {
             findings.append(VerifyFinding(.damagedRecency, hash, "Its recency is missing, or fails its checksum."))
             return findings
         }
+        if node.flags.contains(.expires) != (recency.expiry != 0) {
+            findings.append(
+                VerifyFinding(.wrongExpiry, hash, "Its node and its recency do not agree on whether it expires."))
+        }
         for entry in QueueKey.entries(of: hash, recency, firstToken: node.firstToken) {
             guard try transaction.has(tables.queue, entry.encoded) else {
                 findings.append(

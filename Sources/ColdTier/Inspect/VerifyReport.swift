@@ -77,6 +77,8 @@ public struct VerifyFinding: Sendable, Equatable {
         case damagedRecency
         /// An unpinned page is not in the eviction order.
         case missingQueueEntry
+        /// Node and recency do not agree on whether a page expires.
+        case wrongExpiry
         /// A node has no record.
         case missingRecord
         /// A record fails a checksum, or cannot be decoded.

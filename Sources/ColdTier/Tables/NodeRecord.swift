@@ -32,6 +32,8 @@ package struct NodeRecord: Equatable, Sendable {
         package static let tail = Flags(rawValue: 1)
         /// Named by another engine's digest, its token ids unknown.
         package static let foreign = Flags(rawValue: 2)
+        /// May expire; `recency` says when. Kept here too, so that matching a page takes one look-up and not two.
+        package static let expires = Flags(rawValue: 4)
     }
 
     static let headerBytes = 104

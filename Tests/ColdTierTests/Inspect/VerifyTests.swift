@@ -91,6 +91,13 @@ final class Plot: Sendable {
         Damage("a node with another flag", [.wrongShape, .wrongParent]) { plot in
             try plot.rewrite(2) { $0.flags = .tail }
         },
+        Damage("a node that expires, and a recency that does not", [.wrongExpiry]) { plot in
+            try plot.rewrite(2) { $0.flags.insert(.expires) }
+        },
+        Damage("a node that does not know that it expires", [.wrongExpiry]) { plot in
+            try plot.tier.setExpiry(of: plot.path[1], at: .max / 2)
+            try plot.rewrite(1) { $0.flags.remove(.expires) }
+        },
         Damage("a node at another position", [.wrongParent, .wrongShape, .orphanQueueEntry, .missingQueueEntry]) {
             plot in
             try plot.rewrite(4) { $0.firstToken = 15 }
