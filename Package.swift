@@ -67,7 +67,8 @@ let program: [Target] = [
         ],
         swiftSettings: strict),
     .executableTarget(
-        name: "engine-bench", dependencies: ["LlamaEngine", "KVFormat", "COpenBLAS"], swiftSettings: strict),
+        name: "engine-bench", dependencies: ["LlamaEngine", "PrefixStore", "KVFormat", "COpenBLAS"],
+        swiftSettings: strict),
     .testTarget(
         name: "PfxTests", dependencies: ["pfx", "PrefixStore", "LlamaEngine", "StoreTestKit", "store-worker"],
         exclude: ["Snapshots"], swiftSettings: strict),

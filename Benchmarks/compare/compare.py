@@ -20,9 +20,8 @@ import machine
 import report
 
 ALL = [
-    "memcpy", "memcpy-2threads", "prefixstore-raw", "prefixstore-kbit", "prefixstore-zstd", "files", "files-2threads",
-    "safetensors", "diskcache", "lmdb",
-    "rocksdb", "rocksdb-unchecked", "rocksdb-zstd", "redis"]
+    "memcpy", "memcpy-2threads", "prefixstore-auto", "prefixstore-raw", "prefixstore-kbit", "prefixstore-zstd", "files",
+    "files-2threads", "safetensors", "diskcache", "lmdb", "rocksdb", "rocksdb-unchecked", "rocksdb-zstd", "redis"]
 # Pages of known models: Llama-3.2-1B and Llama-3.1-8B, 32 tokens each.
 SHAPES = {
     1: {"layers": 16, "kv_heads": 8, "head_dimension": 64, "tokens": 32, "element": "bf16"},

@@ -4,11 +4,11 @@ internal import KVFormat
 internal import PageCodec
 internal import Threads
 
-/// Decode rates of one thread, from a page of 2 MiB made up like the bf16 keys and values of a model.
+/// Decode rates of one thread, from a page of 512 KiB, one frame, made up like the bf16 keys and values of a model.
 enum CodecCalibration {
-    /// The rates of this CPU, with an assumed read rate. The first call takes a few milliseconds; the others wait for it.
+    /// The rates of this CPU, with an assumed read rate. The first call takes two milliseconds; the others wait for it.
     static let rates: CodecRates = {
-        guard let layout = try? KVLayout(layers: 4, kvHeads: 8, headDimension: 256, element: .bf16, pageSize: 64) else {
+        guard let layout = try? KVLayout(layers: 1, kvHeads: 8, headDimension: 256, element: .bf16, pageSize: 64) else {
             preconditionFailure("the layout of the calibration is sound")
         }
         let sample = Sample(layout)

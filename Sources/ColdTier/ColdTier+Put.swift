@@ -20,7 +20,7 @@ extension ColdTier {
         var report = PutReport()
         for slice in slices(of: batch) {
             do throws(LMDBError) {
-                try put(slice, &report)
+                try putEarly(slice, &report)
             } catch {
                 guard error.isFull else { throw StoreError(error, path: path, options: options) }
                 try putAfterMakingRoom(slice, &report)
@@ -52,6 +52,15 @@ extension ColdTier {
 
     /// LMDB keeps a list of what a transaction has changed; its length is bounded.
     private static let pagesPerTransaction = 1000
+
+    /// As `put`, with the disk at work before the commit syncs where that is worth a thread's while.
+    private func putEarly(_ slice: ArraySlice<SpillPage>, _ report: inout PutReport) throws(LMDBError) {
+        guard slice.reduce(0, { $0 + $1.cost }) >= Self.earlyBytes else { return try put(slice, &report) }
+        try writeback.during(of: environment) { () throws(LMDBError) in try put(slice, &report) }
+    }
+
+    /// A smaller transaction is written before the first nudge.
+    private static let earlyBytes = 4 << 20
 
     private func put(_ slice: ArraySlice<SpillPage>, _ report: inout PutReport) throws(LMDBError) {
         var changed = report

@@ -21,6 +21,7 @@ package final class ColdTier: Sendable {
     let decoders = DecoderPool()
     let readRate = ReadRate()
     let team: Team
+    let writeback = Writeback()
 
     /// Opens the store in the folder `path`; makes it when there is none and `options.opening` allows it.
     ///
@@ -52,6 +53,7 @@ package final class ColdTier: Sendable {
     package func close() {
         // What cannot be written now is uses and damage: the next process finds both again.
         try? flushTouches()
+        writeback.close()
         environment.close()
         team.close()
     }

@@ -53,6 +53,13 @@ package final class HotPin: Sendable {
         return record.runs.read(slot, count: tokenCount)
     }
 
+    /// Says that a spill of the page was queued, so that `HotTier.dirtyPath` leaves it out until `HotTier.countSpillEnd`. Not
+    /// after the release.
+    package func countSpill() {
+        checkNotReleased()
+        tier.countSpill(node)
+    }
+
     /// Lets the page go now. A second call does nothing.
     package func release() {
         if !isReleased.exchange(true, ordering: .acquiringAndReleasing) { tier.unpin(node) }

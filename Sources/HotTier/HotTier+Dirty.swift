@@ -27,6 +27,17 @@ extension HotTier {
         }
     }
 
+    /// Counts a spill of the page with `hash` that is over, well or not: the other half of `HotPin.countSpill()`, in either
+    /// order. Nothing happens when the page is not here.
+    package func countSpillEnd(_ hash: PrefixHash) {
+        mutex.withLock {
+            let node = state.tree.page(hash)
+            if node != RadixNode.none { state.tree.nodes[Int(node)].spills -= 1 }
+        }
+    }
+
+    func countSpill(_ node: Int32) { mutex.withLock { state.tree.nodes[Int(node)].spills += 1 } }
+
     /// Pins the pages that the cold tier does not have, each before those that follow it.
     ///
     /// - Parameter limit: pages at most; those nearest to the roots come first.
@@ -37,19 +48,26 @@ extension HotTier {
         }
     }
 
-    /// Pins what the cold tier lacks of the path to `hash`: the page itself and the pages before it, the first page
-    /// first. Empty when the cold tier has them all, or the page is not here.
+    /// Pins what the cold tier lacks of the path to `hash` and nobody has queued: the page itself and the pages before it, the
+    /// first page first. Empty when the page is stored, queued, or not here.
+    ///
+    /// - Complexity: the pages before one that is stored or queued are not looked at, since they were stored or queued before it.
+    ///   So a sequence that is inserted page by page costs one look at each page, not one at each pair.
     package func dirtyPath(to hash: PrefixHash) -> [HotPin] {
         mutex.withLock {
             var path: [HotPin] = []
             var node = state.tree.page(hash)
-            while node != RadixNode.none && state.tree.nodes[Int(node)].isPage {
-                if !state.tree.nodes[Int(node)].isStored { path.append(pinned(node)) }
+            while node != RadixNode.none, state.tree.nodes[Int(node)].needsSpill {
+                path.append(pinned(node))
                 node = state.tree.nodes[Int(node)].parent
             }
             return path.reversed()
         }
     }
+}
+
+extension RadixNode {
+    fileprivate var needsSpill: Bool { isPage && !isStored && spills <= 0 }
 }
 
 extension RadixTree {

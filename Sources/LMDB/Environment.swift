@@ -27,7 +27,7 @@ package final class Environment: @unchecked Sendable {
     let fileBytes = Atomic<Int>(0)
 
     private let identity: FolderIdentity
-    private let processId: pid_t
+    let processId: pid_t
 
     /// Opens the files in a folder that exists, and creates them (mode 0600) if they are not there and access is
     /// `.readWrite`. Slots of dead readers are given free.

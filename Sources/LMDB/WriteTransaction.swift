@@ -38,30 +38,26 @@ extension WriteTransaction {
         return true
     }
 
-    /// Stores a value of a known size that `fill` writes straight into LMDB's page.
+    /// Stores a value with zeros behind it, `byteCount` bytes in all: copied once, straight into LMDB's page.
     ///
-    /// The room is zeroed first, so that nothing of the heap can reach the disk; `fill` should still write it to the last
-    /// byte. When `fill` throws, the key holds a half-written value: let the error out, so that the transaction aborts.
-    package mutating func reserve<E: LMDBErrorConvertible>(
-        _ table: Table, key: RawSpan, byteCount: Int, fill: (inout MutableRawSpan) throws(E) -> Void
-    ) throws(E) {
-        precondition(byteCount >= 0, "a value has no negative size")
-        var value = unsafe MDB_val(mv_size: byteCount, mv_data: nil)
-        do throws(LMDBError) {
-            try requireKeySize(key)
-            let handle = unsafe core.handle
-            let status = unsafe key.withUnsafeBytes { bytes in
-                var key = unsafe MDB_val(reading: bytes)
-                return unsafe mdb_put(handle, table.handle, &key, &value, UInt32(MDB_RESERVE))
-            }
-            try check(status, call: "mdb_put")
-        } catch {
-            throw E(error)
+    /// - Throws: as `put`.
+    package mutating func put(
+        _ table: Table, key: RawSpan, value: RawSpan, paddedTo byteCount: Int
+    ) throws(LMDBError) {
+        precondition(byteCount >= value.byteCount, "a value is cut by its padding")
+        try requireKeySize(key)
+        var room = unsafe MDB_val(mv_size: byteCount, mv_data: nil)
+        let handle = unsafe core.handle
+        let status = unsafe key.withUnsafeBytes { bytes in
+            var key = unsafe MDB_val(reading: bytes)
+            return unsafe mdb_put(handle, table.handle, &key, &room, UInt32(MDB_RESERVE))
         }
-        let room = unsafe UnsafeMutableRawBufferPointer(start: value.mv_data, count: byteCount)
-        unsafe room.initializeMemory(as: UInt8.self, repeating: 0)
-        var span = unsafe MutableRawSpan(_unsafeBytes: room)
-        try fill(&span)
+        try check(status, call: "mdb_put")
+        let target = unsafe UnsafeMutableRawBufferPointer(start: room.mv_data, count: byteCount)
+        unsafe value.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
+        // Nothing of the heap may reach the disk.
+        let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: target[value.byteCount...])
+        unsafe rest.initializeMemory(as: UInt8.self, repeating: 0)
     }
 
     /// Deletes a key, and answers whether it was there.

@@ -45,7 +45,9 @@ final class Spiller: Sendable {
     }
 
     /// The pin keeps the page's bytes until they are written. A page that could not be written stays dirty: the next flush
-    /// tries it again.
+    /// tries it again, and so does the next page behind it.
+    ///
+    /// The spill is counted after it was queued, so that no page behind this one is ever queued before it.
     private func enqueue(_ pin: HotPin, for hot: HotTier) -> Bool {
         let hash = pin.hash
         let job = SpillJob(
@@ -53,8 +55,11 @@ final class Spiller: Sendable {
             layout: pin.layout, now: Clock.wallMilliseconds(), uses: 1, source: pin.source, keepAlive: pin,
             onDone: { [weak hot] outcome in
                 if outcome == .stored || outcome == .alreadyThere { hot?.markStored(hash) }
+                hot?.countSpillEnd(hash)
             })
-        return writer.enqueue(job) == .queued
+        let outcome = writer.enqueue(job)
+        pin.countSpill()
+        return outcome == .queued
     }
 }
 

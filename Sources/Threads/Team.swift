@@ -10,6 +10,7 @@ internal import Synchronization
 package final class Team: @unchecked Sendable {
     // Unchecked because every variable is touched under `mutex`; a loop's own counters are atomic.
     private let helperCount: Int
+    private let priority: ThreadPriority
     private let mutex = Mutex()
     private let begin = Condition()
     private let end = Condition()
@@ -19,8 +20,12 @@ package final class Team: @unchecked Sendable {
     private var active = 0
     private var isClosed = false
 
-    /// A team of `helpers` threads beside the caller; 0 makes every loop the caller's own.
-    package init(helpers: Int) { helperCount = max(0, helpers) }
+    /// A team of `helpers` threads beside the caller; 0 makes every loop the caller's own. Give background helpers to callers
+    /// in the background only: whoever calls waits for all of them.
+    package init(helpers: Int, priority: ThreadPriority = .normal) {
+        helperCount = max(0, helpers)
+        self.priority = priority
+    }
 
     /// Calls `body` once with each number below `count`, from several threads at once, in rising order of the beginning.
     /// Returns when all calls have ended.
@@ -65,7 +70,7 @@ package final class Team: @unchecked Sendable {
     /// Called under the lock. A system that gives no thread costs speed only.
     private func startHelpers() -> Bool {
         while helpers.count < helperCount {
-            guard let helper = try? Thread({ self.help() }) else { break }
+            guard let helper = try? Thread(priority: priority, { self.help() }) else { break }
             helpers.append(helper)
         }
         return !helpers.isEmpty

@@ -4,6 +4,15 @@
 
 internal import Glibc
 
+/// How a thread stands beside others when there are more of them than cores.
+package enum ThreadPriority: Sendable {
+    /// As its starter does.
+    case normal
+    /// Behind: it has a tenth of a core for certain, and never takes one from a thread that is just running. For work that
+    /// nobody waits for while the cores are busy.
+    case background
+}
+
 /// A running thread. `join()` waits for its end; a thread that is never joined keeps its stack until the process ends.
 @safe
 package final class Thread: @unchecked Sendable {
@@ -14,16 +23,19 @@ package final class Thread: @unchecked Sendable {
 
     /// Starts a thread that runs `body` once.
     ///
+    /// - Parameter priority: advice; a system that refuses it runs the thread as any other.
     /// - Throws: `ThreadError` when the system has no room for another thread; nothing was started then.
-    package init(_ body: @escaping @Sendable () -> Void) throws(ThreadError) {
-        let start = unsafe Unmanaged.passRetained(Start(body))
+    package init(
+        priority: ThreadPriority = .normal, _ body: @escaping @Sendable () -> Void
+    ) throws(ThreadError) {
+        let start = unsafe Unmanaged.passRetained(Start(priority, body))
         var thread = pthread_t()
         let status = unsafe pthread_create(
             &thread, nil,
             { argument in
                 guard let argument = unsafe argument else { return nil }
                 let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-                start.body()
+                start.run()
                 return nil
             }, start.toOpaque())
         guard status == 0 else {
@@ -50,9 +62,24 @@ package struct ThreadError: Error, Equatable, Sendable {
 }
 
 private final class Start: Sendable {
-    let body: @Sendable () -> Void
+    private let priority: ThreadPriority
+    private let body: @Sendable () -> Void
 
-    init(_ body: @escaping @Sendable () -> Void) {
+    init(_ priority: ThreadPriority, _ body: @escaping @Sendable () -> Void) {
+        self.priority = priority
         self.body = body
+    }
+
+    func run() {
+        if priority == .background { Self.standBack() }
+        body()
+    }
+
+    /// On Linux both calls are about the calling thread. The policy is `SCHED_BATCH`, which programs without GNU extensions do
+    /// not see: a thread under it does not interrupt another one when it wakes.
+    private static func standBack() {
+        _ = nice(10)
+        var parameters = sched_param()
+        unsafe _ = sched_setscheduler(0, 3, &parameters)
     }
 }

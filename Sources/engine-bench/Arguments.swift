@@ -1,6 +1,7 @@
 // The command line of engine-bench.
 
 import KVFormat
+import PrefixStore
 
 /// What was asked for; anything not understood keeps its default.
 struct Arguments {
@@ -9,6 +10,10 @@ struct Arguments {
     var rounds = 7
     var threads = 2
     var kvElement: KVElement?
+    /// A folder for stores: what the store costs and gains is measured, not the engine alone.
+    var store: String?
+    var size = RandomCheckpoint.Size.small
+    var codec = StoreCodec.auto
 
     init(_ words: [String]) {
         for (name, value) in zip(words.dropFirst(), words.dropFirst(2)) {
@@ -18,6 +23,9 @@ struct Arguments {
             case "--rounds": rounds = max(1, Int(value) ?? rounds)
             case "--threads": threads = max(1, Int(value) ?? threads)
             case "--kv": kvElement = KVElement.allCases.first { $0.description == value }
+            case "--store": store = value
+            case "--size": size = RandomCheckpoint.Size(rawValue: value) ?? size
+            case "--codec": codec = StoreCodec(rawValue: value) ?? codec
             default: break
             }
         }

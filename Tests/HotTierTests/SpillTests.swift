@@ -116,16 +116,38 @@ struct SpillTests {
         let tokens: [TokenID] = Array(1...15)
         let hashes = fixture.hashes(tokens)
         fixture.insert(tokens, isStored: false)
-        fixture.tier.markStored(hashes[1])
+        fixture.tier.markStored(hashes[0])
         let path = fixture.tier.dirtyPath(to: hashes[3])
-        #expect(path.map(\.hash) == [hashes[0], hashes[2], hashes[3]])
-        #expect(path.map(\.firstToken) == [0, 8, 12])
+        #expect(path.map(\.hash) == [hashes[1], hashes[2], hashes[3]])
+        #expect(path.map(\.firstToken) == [4, 8, 12])
         #expect(path.map(\.tokenCount) == [4, 4, 3])
-        #expect(path.map(\.parentHash) == [fixture.root, hashes[1], hashes[2]])
-        #expect(path.map(\.tokens) == [[1, 2, 3, 4], [9, 10, 11, 12], [13, 14, 15]])
+        #expect(path.map(\.parentHash) == [hashes[0], hashes[1], hashes[2]])
+        #expect(path.map(\.tokens) == [[5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15]])
         #expect(path.allSatisfy { $0.root == fixture.root && $0.layout == fixture.layout })
         #expect(fixture.tier.dirtyPath(to: fixture.root).isEmpty)
         #expect(fixture.tier.dirtyPath(to: .sha256([])).isEmpty)
+    }
+
+    @Test("lists of a path what no spill is under way for, until that is over, whichever is counted first")
+    func queuedPath() throws {
+        let fixture = try Fixture(pages: 16)
+        let tokens: [TokenID] = Array(1...15)
+        let hashes = fixture.hashes(tokens)
+        fixture.insert(tokens, isStored: false)
+        for pin in fixture.tier.dirtyPath(to: hashes[1]) { pin.countSpill() }
+        #expect(fixture.tier.dirtyPath(to: hashes[1]).isEmpty)
+        #expect(fixture.tier.dirtyPath(to: hashes[3]).map(\.hash) == [hashes[2], hashes[3]])
+        // A flush asks for all: it must wait for what others have queued, and for what they are about to.
+        #expect(fixture.tier.dirtyPages().count == 4)
+        fixture.tier.markStored(hashes[0])
+        for hash in hashes[...1] { fixture.tier.countSpillEnd(hash) }
+        #expect(fixture.tier.dirtyPath(to: hashes[1]).map(\.hash) == [hashes[1]])
+        fixture.tier.countSpillEnd(hashes[2])
+        let late = try #require(fixture.tier.retain(hashes[2]))
+        #expect(fixture.tier.dirtyPath(to: hashes[2]).count == 2)
+        late.countSpill()
+        #expect(fixture.tier.dirtyPath(to: hashes[2]).count == 2)
+        fixture.tier.countSpillEnd(.sha256([]))
     }
 
     @Test("pins by hash until the pin is let go, once")

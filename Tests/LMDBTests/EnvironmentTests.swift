@@ -231,6 +231,16 @@ struct EnvironmentTests {
         #expect(try environment.get(table, key(1)) == value(1))
     }
 
-    @Test("raises the thresholds of the C library's allocator on request")
-    func tunesAllocator() { #expect(Environment.tuneAllocator()) }
+    @Test("starts to write early on request, which changes nothing that is stored, and does nothing once it is closed")
+    func writeback() throws {
+        let (environment, table) = try folder.open()
+        try environment.put(table, 0..<100)
+        try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
+            try transaction.put(table, key: unsafe key(100).span.bytes, value: unsafe value(100).span.bytes)
+            environment.startWriteback()
+        }
+        for number in 0...100 { #expect(try environment.get(table, key(number)) == value(number)) }
+        environment.close()
+        environment.startWriteback()
+    }
 }

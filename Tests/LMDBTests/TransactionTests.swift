@@ -102,8 +102,8 @@ struct TransactionTests {
         #expect(try environment.get(table, key(3)) == value(3))
     }
 
-    @Test("hands out reserved room zeroed, whatever the pages held before", arguments: [10, 4_096, 200_000])
-    func reserve(count: Int) throws {
+    @Test("pads a value with zeros, whatever the pages held before", arguments: [10, 4_096, 200_000])
+    func padding(count: Int) throws {
         for round in 0..<3 {
             try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
                 try transaction.put(
@@ -112,27 +112,14 @@ struct TransactionTests {
                 _ = try transaction.delete(table, key: unsafe key(round).span.bytes)
             }
         }
-        try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
-            try transaction.reserve(table, key: unsafe key(9).span.bytes, byteCount: count) {
-                (room: inout MutableRawSpan) throws(LMDBError) in
-                #expect(room.byteCount == count)
-                #expect(room.bytes.array.allSatisfy { $0 == 0 })
-                room.storeBytes(of: 0xAB, toByteOffset: count - 1, as: UInt8.self)
-            }
-        }
-        #expect(try environment.get(table, key(9)) == [UInt8](repeating: 0, count: count - 1) + [0xAB])
-    }
-
-    @Test("aborts when the closure that fills reserved room throws")
-    func reserveThrows() throws {
-        #expect(throws: LMDBError.damaged("test")) {
+        for used in [0, 1, count / 2, count] {
+            let value = [UInt8](repeating: 0xAB, count: used)
             try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
-                try transaction.reserve(table, key: unsafe key(1).span.bytes, byteCount: 8) {
-                    (_: inout MutableRawSpan) throws(LMDBError) in throw LMDBError.damaged("test")
-                }
+                try transaction.put(
+                    table, key: unsafe key(9).span.bytes, value: unsafe value.span.bytes, paddedTo: count)
             }
+            #expect(try environment.get(table, key(9)) == value + [UInt8](repeating: 0, count: count - used))
         }
-        #expect(try environment.get(table, key(1)) == nil)
     }
 
     @Test("refuses a key of an impossible size before LMDB sees it", arguments: [0, 512, 70_000])
@@ -151,9 +138,8 @@ struct TransactionTests {
         }
         #expect(throws: LMDBError.keySize(count)) {
             try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
-                try transaction.reserve(table, key: unsafe bytes.span.bytes, byteCount: 1) {
-                    (_: inout MutableRawSpan) throws(LMDBError) in
-                }
+                try transaction.put(
+                    table, key: unsafe bytes.span.bytes, value: unsafe bytes.span.bytes, paddedTo: 80_000)
             }
         }
         #expect(throws: LMDBError.keySize(count)) {

@@ -1,15 +1,16 @@
-// One batch on its way from page bytes to records: what is stored already is left out, the rest is encoded by several threads.
+// One batch on its way from page bytes to records: encoded by several threads, into memory that earlier batches used.
 
 internal import KVFormat
 internal import PageCodec
 internal import Threads
 
-/// Encodes batches, and keeps the records' memory for the next one. One batch at a time: the writer's thread calls it.
+/// Encodes batches, and keeps the records' memory for those to come. One thread encodes; any thread may give memory back.
 final class BatchEncoder: @unchecked Sendable {
-    // Unchecked because `spare` is touched by the writer's thread alone; each record is written by one thread of the team,
-    // and the team's lock hands all of them over before the loop returns.
+    // Unchecked because `spare` is touched under `mutex`; each record is written by one thread of the team, and the team's
+    // lock hands all of them over before the loop returns.
     private let team: Team
     private let roomLimit: Int
+    private let mutex = Mutex()
     private var spare: [EncodedRecord] = []
     private let encode: @Sendable (SpillJob, EncodedRecord) -> Void
 
@@ -17,15 +18,14 @@ final class BatchEncoder: @unchecked Sendable {
     private static let sharedBytes = 256 << 10
 
     init(_ options: SpillOptions, encode: @escaping @Sendable (SpillJob, EncodedRecord) -> Void) {
-        team = Team(helpers: options.encoders - 1)
+        team = Team(helpers: options.encoders - 1, priority: .background)
         roomLimit = 2 * Int(clamping: options.batchBytes.value)
         self.encode = encode
     }
 
-    /// Encodes `jobs`, in any order; the pages come back in theirs. They are valid until `reuse`.
+    /// Encodes `jobs`, in any order; the pages come back in theirs. They are valid until they are given to `reuse`.
     func pages(_ jobs: [SpillJob]) -> [SpillPage] {
-        while spare.count < jobs.count { spare.append(EncodedRecord()) }
-        let records = spare
+        let records = takeRecords(jobs.count)
         let encode = encode
         if jobs.reduce(0, { $0 + $1.rawBytes }) < Self.sharedBytes {
             for index in jobs.indices { encode(jobs[index], records[index]) }
@@ -35,14 +35,24 @@ final class BatchEncoder: @unchecked Sendable {
         return jobs.indices.map { SpillPage(jobs[$0], records[$0]) }
     }
 
-    /// Takes the records back: nobody reads the pages any more. What is more than two batches' worth of memory is freed.
-    func reuse() {
-        var room = 0
-        let kept = spare.prefix { record in
-            room += record.capacity
-            return room <= roomLimit
+    private func takeRecords(_ count: Int) -> [EncodedRecord] {
+        mutex.withLock {
+            let used = min(count, spare.count)
+            let records = Array(spare.suffix(used))
+            spare.removeLast(used)
+            return records + (used..<count).map { _ in EncodedRecord() }
         }
-        spare = Array(kept)
+    }
+
+    /// Takes the records back: nobody reads the pages any more. What is more than two batches' worth of memory is freed.
+    func reuse(_ pages: [SpillPage]) {
+        mutex.withLock {
+            var room = 0
+            spare = (spare + pages.map(\.record)).filter { record in
+                room += record.capacity
+                return room <= roomLimit
+            }
+        }
     }
 
     /// Ends the helping threads.

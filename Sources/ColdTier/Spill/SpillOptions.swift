@@ -8,9 +8,11 @@ package struct SpillOptions: Hashable, Sendable {
     package var queueCapacity: ByteCount
     /// What happens when that many wait.
     package var whenFull: WhenQueueFull
-    /// Raw bytes of one batch, which is one synced transaction. From 4 MiB a commit on, the disk and not the sync is the limit.
+    /// Raw bytes of one batch, which is one synced transaction. Two batches are in memory at once, one being encoded and one
+    /// being written. From 4 MiB a commit on, the disk and not the sync is the limit; 32 MiB also hide the way there.
     package var batchBytes: ByteCount
-    /// How long a batch waits for more pages before it is written, in milliseconds.
+    /// How long a batch waits for more pages before it is written, in milliseconds: what a kill may lose beside the batch under
+    /// way. A commit costs an engine that is busy about as much as 2 MiB of pages do, so there should not be many a second.
     package var batchMilliseconds: Int
     /// How long the writer leaves the disk alone after a failure, in milliseconds; doubled at each further failure, up to
     /// 64 times.
@@ -24,7 +26,7 @@ package struct SpillOptions: Hashable, Sendable {
     /// Options with the given values.
     package init(
         queueCapacity: ByteCount = .mebibytes(256), whenFull: WhenQueueFull = .wait,
-        batchBytes: ByteCount = .mebibytes(16), batchMilliseconds: Int = 20, pauseMilliseconds: Int = 100,
+        batchBytes: ByteCount = .mebibytes(32), batchMilliseconds: Int = 100, pauseMilliseconds: Int = 100,
         encoders: Int = SpillOptions.defaultEncoders, bytesPerSecond: ByteCount? = nil
     ) {
         self.queueCapacity = queueCapacity

@@ -1,6 +1,7 @@
 // The spill writer of a cold tier: what "known", "encode" and "commit" are there.
 
 package import KVFormat
+internal import LMDB
 internal import PageCodec
 internal import Threads
 
@@ -8,6 +9,7 @@ extension SpillWriter {
     /// A writer that stores pages in `tier`, encoded as `codec` says.
     package convenience init(into tier: ColdTier, codec: StoreCodec, options: SpillOptions) {
         let encoders = EncoderPool()
+        let memory = TransactionMemory(options.batchBytes)
         self.init(
             options: options,
             known: { jobs in
@@ -23,7 +25,10 @@ extension SpillWriter {
                         codec: tier.choice(codec), into: record)
                 }
             },
-            commit: { pages throws(StoreError) in try tier.put(pages).outcomes.map { SpillOutcome($0) } })
+            commit: { pages throws(StoreError) in
+                memory.reserve()
+                return try tier.put(pages).outcomes.map { SpillOutcome($0) }
+            })
     }
 }
 
@@ -39,4 +44,18 @@ private final class EncoderPool: @unchecked Sendable {
         defer { mutex.withLock { idle.append(encoder) } }
         body(encoder)
     }
+}
+
+/// The memory of the writing thread's transactions, kept from one to the next. Used by that thread alone.
+private final class TransactionMemory: @unchecked Sendable {
+    // Unchecked because one thread uses it.
+    private let byteCount: Int
+    private var held: HeapReserve?
+
+    /// For batches of `batchBytes` that gain nothing by encoding: the slot of a record is a little larger than it is. More would
+    /// not fit into one of glibc's heaps.
+    init(_ batchBytes: ByteCount) { byteCount = Int(min(batchBytes.value, 48 << 20) / 8 * 9) }
+
+    /// Called in every batch: the reserve is that of the calling thread's heap.
+    func reserve() { if held == nil { held = HeapReserve(byteCount: byteCount) } }
 }

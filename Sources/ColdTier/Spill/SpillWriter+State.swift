@@ -4,17 +4,21 @@ internal import KVFormat
 internal import Threads
 
 extension SpillWriter {
-    /// The queue, the pages of the batch that is being written, and the counters.
+    /// The queue, the pages of the batches under way, and the counters.
     struct State {
         /// Pages that wait, oldest first; `queue[..<head]` has been taken.
         private var jobs: [SpillJob] = []
         private var head = 0
-        /// All pages that are not done, waiting or being written, with those who want to hear of them.
+        /// All pages that are not done, waiting, being encoded or being written, with those who want to hear of them.
         var waiting: [PrefixHash: [@Sendable (SpillOutcome) -> Void]] = [:]
         /// Raw bytes of all pages that are not done.
         var bytes: UInt64 = 0
         /// Raw bytes of the pages that wait.
         var queuedBytes: UInt64 = 0
+        /// The most raw bytes that the next batch takes.
+        var wantedBytes = SpillWriter.firstBytes
+        /// Batches that are encoded and not written.
+        var batchesToWrite = 0
         /// Pages taken since the beginning, and how many of them are done. Pages are done in the order they were taken.
         var accepted: UInt64 = 0
         var finished: UInt64 = 0
@@ -28,7 +32,7 @@ extension SpillWriter {
         var isClosed = false
         /// Callers of `enqueue` that wait for room.
         var blockedCallers = 0
-        var thread: Thread?
+        var encodingThread, writingThread: Thread?
         var statistics = SpillStatistics()
 
         var queue: ArraySlice<SpillJob> { jobs[head...] }
@@ -74,7 +78,7 @@ extension SpillWriter {
             waiting.removeValue(forKey: hash) ?? []
         }
 
-        mutating func count(_ page: Finished) {
+        mutating func count(_ page: FinishedJob) {
             switch page.outcome {
             case .stored:
                 statistics.spilledPages += 1
@@ -86,13 +90,5 @@ extension SpillWriter {
             case .failed: statistics.failedPages += 1
             }
         }
-    }
-
-    /// A job that is done.
-    struct Finished {
-        let job: SpillJob
-        let outcome: SpillOutcome
-        /// Bytes of its record.
-        let bytes: Int
     }
 }

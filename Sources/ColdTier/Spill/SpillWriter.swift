@@ -1,33 +1,39 @@
-// The bounded queue of pages on their way down, and the thread that drains it.
+// The bounded queue of pages on their way down; the threads that drain it are in the extensions.
 //
-// One thread commits, in the order in which pages came: a page's parent comes before it and is committed before it or with
-// it. A few more help it to encode. Encoding happens outside the write transaction, so that other processes wait for LMDB's
-// lock only as long as the writing itself takes; what is stored already is not encoded at all.
+// One thread takes batches off the queue and encodes them, with a few to help it; another commits them, so that the next batch
+// is encoded while the disk has the one before. Both keep the order in which pages came: a page's parent comes before it
+// and is committed before it or with it. Encoding happens outside the write transaction, so that other processes wait for
+// LMDB's lock only as long as the writing itself takes; what is stored already is not encoded at all.
 
 package import KVFormat
 package import PageCodec
 internal import Threads
 
-/// The spill queue and its writer. Thread-safe. The thread is started by the first page; whoever makes a writer closes it.
+/// The spill queue and its writer. Thread-safe. The threads are started by the first page; whoever makes a writer closes it.
 package final class SpillWriter: @unchecked Sendable {
     // Unchecked because `state` is only touched under `mutex`.
-    private let mutex = Mutex()
-    private let work = Condition()
+    let mutex = Mutex()
+    /// The encoding thread waits for pages, or for more of them.
+    let work = Condition()
+    /// The writing thread waits for the rate.
+    let rate = Condition()
     private let room = Condition()
     private let done = Condition()
-    private var state = State()
-    private let options: SpillOptions
-    private let known: @Sendable ([SpillJob]) -> Set<PrefixHash>
-    private let encoder: BatchEncoder
-    private let commit: @Sendable ([SpillPage]) throws(StoreError) -> [SpillOutcome]
+    var state = State()
+    let options: SpillOptions
+    let known: @Sendable ([SpillJob]) -> Set<PrefixHash>
+    let encoder: BatchEncoder
+    let commit: @Sendable ([SpillPage]) throws(StoreError) -> [SpillOutcome]
+    /// From the encoding thread to the writing thread: two batches are in memory at most, one with each.
+    let encoded = Handover<SpillBatch>()
 
     /// Makes a writer.
     ///
     /// - Parameters:
-    ///   - known: which pages of a batch are stored already; counts that as a use of each. Called on the writer's thread.
+    ///   - known: which pages of a batch are stored already; counts that as a use of each. Called on the encoding thread.
     ///   - encode: encodes one page into memory that earlier pages used. Called on several threads at once.
     ///   - commit: writes a batch in one synced transaction and says what became of each page; on an error nothing was
-    ///     written. Called on the writer's thread; the records are used again after it.
+    ///     written. Called on the writing thread; the records are used again after it.
     package init(
         options: SpillOptions, known: @escaping @Sendable ([SpillJob]) -> Set<PrefixHash> = { _ in [] },
         encode: @escaping @Sendable (SpillJob, EncodedRecord) -> Void,
@@ -56,7 +62,7 @@ package final class SpillWriter: @unchecked Sendable {
                 room.wait(mutex)
                 state.blockedCallers -= 1
             }
-            guard !state.isClosed, startThread() else { return .closed }
+            guard !state.isClosed, startThreads() else { return .closed }
             if state.joinWaiting(job) { return .queued }
             state.append(job)
             work.signal()
@@ -75,7 +81,7 @@ package final class SpillWriter: @unchecked Sendable {
             let target = state.accepted
             while state.finished < target {
                 state.flushTarget = max(state.flushTarget, target)
-                work.signal()
+                hurry()
                 done.wait(mutex)
             }
             defer { state.failure = nil }
@@ -84,17 +90,19 @@ package final class SpillWriter: @unchecked Sendable {
         if let failure { throw failure }
     }
 
-    /// Writes what waits, then ends the thread. Later pages are refused; calling it twice does no harm.
+    /// Writes what waits, then ends the threads. Later pages are refused; calling it twice does no harm.
     ///
     /// - Throws: as `flush`.
     package func close() throws(StoreError) {
-        let thread = mutex.withLock { () -> Thread? in
+        let threads = mutex.withLock {
             state.isClosed = true
-            work.signal()
+            hurry()
             room.broadcast()
-            return state.thread
+            return (encoding: state.encodingThread, writing: state.writingThread)
         }
-        thread?.join()
+        threads.encoding?.join()
+        encoded.end()
+        threads.writing?.join()
         encoder.close()
         let failure = mutex.withLock { () -> StoreError? in
             defer { state.failure = nil }
@@ -113,111 +121,34 @@ package final class SpillWriter: @unchecked Sendable {
         }
     }
 
-    // MARK: The thread
+    /// Called under the lock: somebody waits for the disk, so nobody waits for more pages or for the rate.
+    private func hurry() {
+        work.signal()
+        rate.signal()
+    }
 
     /// Called under the lock. False when the system has no thread to give: pages are refused then, and the next one tries again.
-    private func startThread() -> Bool {
-        if state.thread != nil { return true }
-        state.thread = try? Thread { self.drain() }
-        return state.thread != nil
+    private func startThreads() -> Bool {
+        if state.writingThread == nil { state.writingThread = try? Thread { self.writeBatches() } }
+        guard state.writingThread != nil else { return false }
+        if state.encodingThread == nil {
+            state.encodingThread = try? Thread(priority: .background) { self.encodeBatches() }
+        }
+        return state.encodingThread != nil
     }
 
-    private func drain() {
-        while let batch = nextBatch() {
-            let known = known(batch)
-            var written = write(batch.filter { !known.contains($0.hash) })[...]
-            // All at once and in order: a flush counts pages, and one that was known must not stand for one that is not done.
-            finish(
-                batch.map { job in
-                    if !known.contains(job.hash), let done = written.popFirst() { return done }
-                    return Finished(job: job, outcome: .alreadyThere, bytes: 0)
-                })
-        }
-    }
+    /// Called under the lock: whether a flush waits.
+    var isFlushing: Bool { state.finished < state.flushTarget }
 
-    /// Encodes and commits; says what became of each page.
-    private func write(_ batch: [SpillJob]) -> [Finished] {
-        if batch.isEmpty { return [] }
-        let start = Clock.monotonicNanoseconds()
-        let pages = encoder.pages(batch)
-        let encoded = Clock.monotonicNanoseconds()
-        var outcomes = [SpillOutcome](repeating: .failed, count: pages.count)
-        var failure: StoreError?
-        do throws(StoreError) { outcomes = try commit(pages) } catch { failure = error }
-        let committed = Clock.monotonicNanoseconds()
-        let done = batch.indices.map {
-            Finished(job: batch[$0], outcome: outcomes[$0], bytes: pages[$0].record.byteCount)
-        }
-        encoder.reuse()
-        let stored = done.reduce(0) { $0 + ($1.outcome == .stored ? UInt64($1.bytes) : 0) }
-        mutex.withLock {
-            state.statistics.encodeNanoseconds += encoded - start
-            state.statistics.commitNanoseconds += committed - encoded
-            state.bucket?.spend(stored, now: committed)
-            note(failure)
-        }
-        return done
-    }
-
-    /// Waits for pages, then a moment for more of them; nil when the writer is closed and everything is written.
-    private func nextBatch() -> [SpillJob]? {
-        while true {
-            let (batch, isRefused) = mutex.withLock { () -> ([SpillJob], Bool) in
-                while state.queue.isEmpty && !state.isClosed { work.wait(mutex) }
-                waitForRate()
-                waitForMore()
-                return (state.take(options.batchBytes.value), isPausing)
-            }
-            if batch.isEmpty { return nil }
-            guard isRefused else { return batch }
-            // The disk refused a moment ago. Pages are refused at once, so that no engine waits for a full disk.
-            finish(batch.map { Finished(job: $0, outcome: .failed, bytes: 0) })
-        }
-    }
-
-    /// Called under the lock: keeps to the rate, unless somebody waits for the disk or pages are refused anyway.
-    private func waitForRate() {
-        while let bucket = state.bucket, !state.isClosed, !isFlushing, !isPausing {
-            let left = bucket.wait(now: Clock.monotonicNanoseconds())
-            guard left > 0 else { return }
-            _ = work.wait(mutex, milliseconds: Int(left / 1_000_000) + 1)
-        }
-    }
-
-    /// Called under the lock: lets a batch fill up, unless somebody waits for the disk or for room.
-    private func waitForMore() {
-        let deadline = Clock.monotonicNanoseconds() + UInt64(options.batchMilliseconds) * 1_000_000
-        while state.queuedBytes < options.batchBytes.value, !state.isClosed, !isFlushing, state.blockedCallers == 0 {
-            let now = Clock.monotonicNanoseconds()
-            guard now < deadline else { return }
-            _ = work.wait(mutex, milliseconds: Int((deadline - now) / 1_000_000) + 1)
-        }
-    }
-
-    private var isFlushing: Bool { state.finished < state.flushTarget }
-
-    /// A flush and a close try the disk again at once: their caller asks for the truth of this moment.
-    private var isPausing: Bool {
+    /// Called under the lock: whether the disk has just failed. A flush and a close try it again at once: their caller asks
+    /// for the truth of this moment.
+    var isPausing: Bool {
         !isFlushing && !state.isClosed && Clock.monotonicNanoseconds() < state.pausedUntil
-    }
-
-    /// Called under the lock.
-    private func note(_ failure: StoreError?) {
-        guard let failure else {
-            state.statistics.batches += 1
-            state.failures = 0
-            state.pausedUntil = 0
-            return
-        }
-        state.failure = state.failure ?? failure
-        let pause = UInt64(options.pauseMilliseconds) << UInt64(min(state.failures, 6))
-        state.failures += 1
-        state.pausedUntil = Clock.monotonicNanoseconds() + pause * 1_000_000
     }
 
     /// Counts what became of the pages, tells those who want to hear of it, and only then makes room and wakes who waits:
     /// when `flush` returns, every page knows its outcome.
-    private func finish(_ pages: [Finished]) {
+    func finish(_ pages: [FinishedJob]) {
         let callbacks = mutex.withLock {
             pages.map { page in
                 state.count(page)

@@ -106,14 +106,8 @@ extension WriteTransaction {
 
     /// Stores `record`, padded with zeros to its slot.
     package mutating func writeSlot(_ table: Table, _ key: [UInt8], _ record: RawSpan) throws(LMDBError) {
-        let count = record.byteCount
-        try unsafe reserve(table, key: key.span.bytes, byteCount: SlotSize.slotBytes(holding: count)) {
-            (room: inout MutableRawSpan) throws(LMDBError) in
-            // The rest is zeroed by `reserve`.
-            unsafe record.withUnsafeBytes { source in
-                unsafe room.withUnsafeMutableBytes { unsafe $0.copyMemory(from: source) }
-            }
-        }
+        let size = SlotSize.slotBytes(holding: record.byteCount)
+        try unsafe put(table, key: key.span.bytes, value: record, paddedTo: size)
     }
 }
 

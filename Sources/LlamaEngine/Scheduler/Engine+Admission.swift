@@ -69,7 +69,10 @@ extension Engine {
         let sequence = RunningRequest(
             entry, prefix: prefix, pageLimit: limit, pageSize: layout.pageSize, started: started)
         running.append(sequence)
-        if sequence.remaining == 0 { finishPrefill(sequence) }
+        if sequence.remaining == 0 {
+            completePrompt(sequence)
+            finishPrefill(sequence)
+        }
     }
 
     /// Pages of a running sequence: whole ones are held in common, the beginning of a further one is copied.

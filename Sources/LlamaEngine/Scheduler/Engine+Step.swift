@@ -47,12 +47,12 @@ extension Engine {
             guard running.contains(where: { $0 === sequence }) else { continue }
             let wasPrompt = sequence.computed < sequence.request.tokens.count
             sequence.computed += count
-            if wasPrompt && sequence.computed == sequence.request.tokens.count {
-                finishPrefill(sequence)
-            } else {
-                publishWholePages(sequence)
-            }
+            let isWhole = wasPrompt && sequence.computed == sequence.request.tokens.count
+            if isWhole { completePrompt(sequence) }
+            // The token first: nobody waits for what the cache does with the pages.
             if wantsToken { take(sequence.sampler.next(logits: logits[row]), sequence, onToken) }
+            guard running.contains(where: { $0 === sequence }) else { continue }
+            if isWhole { finishPrefill(sequence) } else { publishWholePages(sequence) }
         }
     }
 
@@ -89,11 +89,15 @@ extension Engine {
         }
     }
 
-    /// The whole prompt is computed: its pages, the last one too, go into the cache.
-    func finishPrefill(_ sequence: RunningRequest) {
+    /// The whole prompt is computed.
+    func completePrompt(_ sequence: RunningRequest) {
         sequence.prefillSeconds = sequence.started.duration(to: clock.now).seconds
         // From the first page on: pages that the cache holds cost a look-up, and those it has dropped meanwhile come back.
         sequence.published = 0
+    }
+
+    /// The pages of a prompt that is complete, the last one too, go into the cache.
+    func finishPrefill(_ sequence: RunningRequest) {
         publish(sequence)
         if sequence.request.maxNewTokens == 0 { end(sequence, .length) }
     }

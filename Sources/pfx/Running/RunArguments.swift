@@ -54,8 +54,12 @@ struct CacheArguments: ParsableArguments {
     /// Opens the store; nil when none is named.
     func open() throws(StoreError) -> Store? {
         guard let store else { return nil }
+        // The engine inserts a prompt's pages anyway, once its first token is out: keeping them while they are loaded would make
+        // that token wait for a copy.
         return try Store(
-            at: store, options: StoreOptions(quota: quota, hotCapacity: hotBytes, writePolicy: writePolicy.policy))
+            at: store,
+            options: StoreOptions(
+                quota: quota, hotCapacity: hotBytes, writePolicy: writePolicy.policy, promotes: false))
     }
 
     /// The tenant's salt; a line end at the end of the file does not count.

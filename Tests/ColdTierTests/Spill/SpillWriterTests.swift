@@ -14,8 +14,12 @@ final class FakeDisk: @unchecked Sendable {
     private var batches: [[PrefixHash]] = []
     private var error: StoreError?
     private var isHeld = false
+    private var commits = 0
 
     var written: [[PrefixHash]] { mutex.withLock { batches } }
+
+    /// Batches that came here, written or not.
+    var begun: Int { mutex.withLock { commits } }
 
     func fail(with error: StoreError?) { mutex.withLock { self.error = error } }
 
@@ -28,8 +32,15 @@ final class FakeDisk: @unchecked Sendable {
         }
     }
 
+    /// Waits until `count` batches have come.
+    func waitForCommits(_ count: Int) {
+        mutex.withLock { while commits < count, condition.wait(mutex, milliseconds: 20_000) {} }
+    }
+
     func commit(_ pages: [SpillPage]) throws(StoreError) -> [SpillOutcome] {
         let failure = mutex.withLock { () -> StoreError? in
+            commits += 1
+            condition.broadcast()
             while isHeld { condition.wait(mutex) }
             if error == nil { batches.append(pages.map(\.hash)) }
             return error
@@ -47,6 +58,9 @@ final class Outcomes: @unchecked Sendable {
     func note(_ hash: PrefixHash, _ outcome: SpillOutcome) { mutex.withLock { all[hash, default: []].append(outcome) } }
 
     func of(_ hash: PrefixHash) -> [SpillOutcome] { mutex.withLock { all[hash] ?? [] } }
+
+    /// How many pages something was noted of.
+    var count: Int { mutex.withLock { all.count } }
 }
 
 /// Something that tells when it is let go.

@@ -1,0 +1,65 @@
+// A thread that keeps the disk busy while a large transaction writes.
+//
+// LMDB writes all pages of a transaction to the page cache and then syncs: the disk has nothing to do during the first, the
+// processor nothing during the second. With a nudge every quarter of a millisecond the disk begins with the first pages while LMDB
+// still copies the last: a fifth to a third less time a commit of 12 to 48 MiB.
+
+internal import Glibc
+internal import LMDB
+internal import Threads
+
+/// Nudges the disk while transactions run. Thread-safe, one transaction at a time; the thread is started by the first of them
+/// and sleeps between them. Whoever makes it closes it.
+final class Writeback: @unchecked Sendable {
+    // Unchecked because every variable is touched under `mutex`.
+    private let mutex = Mutex()
+    private let changed = Condition()
+    private var isWriting = false
+    private var isClosed = false
+    private var thread: Thread?
+
+    /// How long the disk may wait for the next nudge.
+    private static let microseconds: UInt32 = 250
+
+    /// Runs `body`; meanwhile `environment` is told to start writing every now and then.
+    func during<R, E: Error>(of environment: Environment, _ body: () throws(E) -> R) throws(E) -> R {
+        begin(environment)
+        defer { mutex.withLock { isWriting = false } }
+        return try body()
+    }
+
+    /// Ends the thread.
+    func close() {
+        let thread = mutex.withLock {
+            isClosed = true
+            changed.signal()
+            return self.thread
+        }
+        thread?.join()
+    }
+
+    private func begin(_ environment: Environment) {
+        mutex.withLock {
+            guard !isClosed else { return }
+            // A system that gives no thread costs speed only.
+            if thread == nil { thread = try? Thread { self.nudge(environment) } }
+            isWriting = true
+            changed.signal()
+        }
+    }
+
+    private func nudge(_ environment: Environment) {
+        while isNeeded() {
+            environment.startWriteback()
+            usleep(Self.microseconds)
+        }
+    }
+
+    /// Waits for a transaction; false when there will be none.
+    private func isNeeded() -> Bool {
+        mutex.withLock {
+            while !isWriting && !isClosed { changed.wait(mutex) }
+            return !isClosed
+        }
+    }
+}
