@@ -7,18 +7,16 @@ cache before. Two processes: both get all pages, begun at the same moment; the r
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import contenders
+import machine
 import report
 
 ALL = [
@@ -171,27 +169,12 @@ def compare_opening(options, chosen, count, folder):
     return {"pages": count, "page_bytes": contenders.page_bytes(SMALL), "contenders": rows}
 
 
-def output_of(*command):
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def about():
-    """The machine and the versions."""
-    names = [line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
-    package = lambda name: output_of("dpkg-query", "-W", "-f", "${Version}", name)
+def versions():
+    """The versions of what is compared."""
     return {
-        "processor": names[0] if names else platform.machine(), "cores": os.cpu_count(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
-        "huge_pages": Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text().split("[")[1].split("]")[0],
-        "commit": output_of("git", "rev-parse", "--short", "HEAD"),
-        "versions": {
-            "rocksdb": package("librocksdb-dev"), "lmdb": package("liblmdb-dev"), "redis": package("redis-server"),
-            "diskcache": version("diskcache"), "safetensors": version("safetensors"), "numpy": version("numpy")},
-    }
+        "rocksdb": machine.package("librocksdb-dev"), "lmdb": machine.package("liblmdb-dev"),
+        "redis": machine.package("redis-server"), "diskcache": machine.module("diskcache"),
+        "safetensors": machine.module("safetensors"), "numpy": machine.module("numpy")}
 
 
 def main():
@@ -206,9 +189,9 @@ def main():
     os.makedirs(options.folder, exist_ok=True)
     hidden = {"--contender", "--pfx"}
     shown = [part for i, part in enumerate(sys.argv[1:], 1) if part not in hidden and sys.argv[i - 1] not in hidden]
-    found = about() | {
+    found = machine.about() | {
+        "versions": versions(),
         "command": " ".join(["tools/bench/compare"] + shown), "repeat": options.repeat,
-        "time": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "load_average": [os.getloadavg()[0]], "setups": {each.name: each.setup for each in chosen}}
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="run-") as folder:
         folder = os.path.abspath(folder)

@@ -4,16 +4,20 @@
     report.py show FILE                       the tables of a file, as Markdown
     report.py plot FILE OUT.svg               its picture
     report.py fill DOCUMENT NAME=FILE...      puts the tables between `<!-- figures NAME -->` and `<!-- end NAME -->`
+    report.py gather KIND COMMAND             makes a FILE of the JSON objects at standard input, which COMMAND printed
 
-FILE is what `tools/bench/compare` or `pfx bench --json` wrote.
+FILE is what `tools/bench/compare`, `pfx bench --json` or `report.py gather` wrote. A KIND is codecs, lookup or engine.
 """
 
 import json
+import os
 import re
 import statistics
 import sys
 from pathlib import Path
 from xml.sax.saxutils import escape
+
+import machine as host
 
 
 def rate(size, seconds, times=1):
@@ -113,6 +117,70 @@ def benchmark(found):
     return "\n\n".join([head, table(["step", "GB/s", "time", "of memcpy"], rates), table(["", ""], facts)])
 
 
+def heading(found):
+    """What was run, and where."""
+    return (
+        f"`{found['command']}`, {found['time']}, commit {found['commit']}: {found['processor']}, {found['cores']} cores, "
+        f"{found['system']}; load average {found['load_average']:.1f}." + busy(found["load_average"], found["cores"]))
+
+
+def codecs(found):
+    """The tables of `codec-bench`, one for each kind of pages."""
+    parts = [heading(found)]
+    for run in found["runs"]:
+        origin = "real text" if run["file"] else "generated"
+        rows = [
+            [name, f"{row['ratio']:.3f}", f"{row['encode_gbps']:.2f}", f"{row['decode_gbps']:.2f}",
+             f"{row['decode_gbps'] / run['memcpy_gbps']:.2f}"]
+            for name, row in run.items() if isinstance(row, dict)]
+        parts.append(
+            f"{run['element']}, {origin}; memcpy {run['memcpy_gbps']:.2f} GB/s\n\n"
+            + table(["codec", "times smaller", "encode, GB/s", "decode, GB/s", "of memcpy"], rows))
+    return "\n\n".join(parts)
+
+
+def lookup(found):
+    """The table of `tools/bench/lookup`."""
+    run = found["runs"][0]
+    names = {
+        "hot8192": "8,192 tokens, in RAM", "hot4096": "4,096 tokens, in RAM", "cold8192": "8,192 tokens, on disk only",
+        "cold4096": "4,096 tokens, on disk only", "miss": "a miss of 8,192 tokens",
+        "onlyFirstToken": "a miss but for the first token"}
+    rows = [
+        [text, f"{run[key]['microseconds']:.1f} us", f"{run[key]['p99']:.1f} us", str(run[key]["allocations"])]
+        for key, text in names.items()]
+    return "\n\n".join([
+        heading(found),
+        f"{run['pages']:,} pages of 64 tokens; opening the store took {run['openMilliseconds']:.2f} ms.",
+        table(["look-up of", "median", "99 %", "allocations"], rows)])
+
+
+def engine(found):
+    """The table of `engine-bench --store`."""
+    rows = []
+    for run in found["runs"]:
+        rows.append([
+            run["model"], run["codec"], f"{run['prefill_tokens_per_second']:,.0f}",
+            f"{run['prefill_rate_spilling_to_plain']:.3f}", f"{run['prefill_cpu_spilling_to_plain']:.3f}",
+            f"{run['first_token_milliseconds_computed']:.1f} ms", f"{run['first_token_milliseconds_from_ram']:.2f} ms",
+            f"{run['first_token_milliseconds_after_restart']:.2f} ms", f"{run['first_token_restart_to_ram']:.3f}"])
+    return heading(found) + "\n\n" + table(
+        ["model", "codec", "prefill, tokens/s", "rate while spilling", "CPU time with the spill", "first token, computed",
+         "from RAM", "after a restart", "restart to RAM"], rows)
+
+
+def gather(kind, command):
+    """The objects at standard input with what was run, and where, around them."""
+    text, runs, decoder = sys.stdin.read().strip(), [], json.JSONDecoder()
+    while text:
+        run, end = decoder.raw_decode(text)
+        runs.append(run)
+        text = text[end:].lstrip()
+    if not runs:
+        sys.exit("report: nothing to gather")
+    return {**host.about(), "kind": kind, "command": command, "load_average": os.getloadavg()[0], "runs": runs}
+
+
 def bars(title, subtitle, groups):
     """Horizontal bars in SVG. `groups`: a name, and bars of (name, value, colour), each."""
     largest = max((value for _, rows in groups for _, value, _ in rows), default=1) or 1
@@ -157,8 +225,11 @@ def benchmark_plot(found):
     return bars(f"{found['model']}, codec {found['codec']}, GB/s", found["processor"], [("", rows)])
 
 
+KINDS = {"codecs": codecs, "lookup": lookup, "engine": engine}
+
+
 def show(found):
-    return comparison(found) if "sizes" in found else benchmark(found)
+    return comparison(found) if "sizes" in found else KINDS.get(found.get("kind"), benchmark)(found)
 
 
 def fill(document, figures):
@@ -180,6 +251,8 @@ def main(arguments):
         case ["plot", path, out]:
             found = json.loads(Path(path).read_text())
             Path(out).write_text(comparison_plot(found) if "sizes" in found else benchmark_plot(found))
+        case ["gather", kind, command] if kind in KINDS:
+            print(json.dumps(gather(kind, command), indent=1))
         case ["fill", document, *figures] if figures and all("=" in figure for figure in figures):
             fill(document, [figure.split("=", 1) for figure in figures])
         case _:

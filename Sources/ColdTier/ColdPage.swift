@@ -57,6 +57,8 @@ package struct ColdPage: Sendable, Equatable {
     package let rawBytes: Int
     /// Bytes that it occupies on disk.
     package let storedBytes: Int
+    /// Whether the request goes another way here, inside the page or behind it, than those before. In the last page only.
+    package internal(set) var isBranchPoint = false
 }
 
 /// A page to load.

@@ -75,8 +75,22 @@ private struct MatchWalk {
         case .page: try followPages(transaction)
         case .tokens: break
         }
-        guard layout.isDivisible, !wanted.isEmpty else { return }
-        try findPartial(transaction)
+        guard !wanted.isEmpty else { return }
+        if layout.isDivisible { try findPartial(transaction) }
+        guard let last = pages.last else { return }
+        if last.firstToken + last.matchedTokens < tokens.count {
+            let isLeftInside = last.matchedTokens < last.tokenCount
+            pages[pages.count - 1].isBranchPoint = isLeftInside ? true : try isFollowed(last.hash, transaction)
+        }
+    }
+
+    /// Whether a page has children.
+    private func isFollowed(
+        _ hash: PrefixHash, _ transaction: borrowing ReadTransaction
+    ) throws(LMDBError) -> Bool {
+        var cursor = try transaction.cursor(tables.edges)
+        let prefix = hash.inlineBytes
+        return try unsafe cursor.seek(prefix.span.bytes) && EdgeKey.commonRun(cursor.key, parent: hash, []) != nil
     }
 
     /// How much of what is wanted some child of `parent` may hold.

@@ -68,7 +68,7 @@ extension ColdTier {
             for hash in hashes {
                 guard var node = try transaction.node(hash, tables).record else { return hash }
                 let old = try transaction.recency(hash, tables).record
-                var new = old ?? RecencyRecord(score: UseScore(firstUse: session.now), lastUse: session.now)
+                var new = old ?? RecencyRecord(lastUse: session.now)
                 change(&new)
                 try session.write(new, of: hash, firstToken: node.firstToken, replacing: old, &transaction)
                 guard node.flags.contains(.expires) != (new.expiry != 0) else { continue }

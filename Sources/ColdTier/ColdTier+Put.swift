@@ -82,7 +82,7 @@ extension ColdTier {
         _ report: inout PutReport
     ) throws(LMDBError) -> PutReport.Outcome {
         if try transaction.has(tables.pages, page.hash.bytes), try transaction.node(page.hash, tables).record != nil {
-            try session.touch(page.hash, Touch(uses: 1, lastUse: page.now), &transaction)
+            try session.touch(page.hash, Touch(.insert, at: page.now), &transaction)
             session.spared.insert(page.hash)
             return .present
         }

@@ -9,7 +9,11 @@ extension ColdTier {
 
     /// Counts a use of each page at `now`, milliseconds since the Unix epoch. Give the whole path, so that a page never looks
     /// less used than those after it. Never waits for a writer; written by the next `put`, `flushTouches` or `close`.
-    package func touch(_ hashes: [PrefixHash], now: Int64) { pending.touch(hashes, now: now) }
+    ///
+    /// - Parameter use: what the use says of the pages; a match says that they saved something.
+    package func touch(_ hashes: [PrefixHash], now: Int64, as use: PathUse = .match) {
+        pending.touch(hashes, now: now, as: use)
+    }
 
     /// Writes all uses and takes out all damage that are pending.
     ///

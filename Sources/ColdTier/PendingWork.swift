@@ -7,8 +7,32 @@ internal import Threads
 struct Touch: Equatable {
     /// How often.
     var uses: UInt32
+    /// How many of them were matches: they saved something.
+    var matches: UInt32
+    /// How many of these branched off at the page or behind it.
+    var branches: UInt32
     /// Milliseconds since the Unix epoch, the last of them.
     var lastUse: Int64
+
+    /// One use.
+    init(_ use: PathUse, at now: Int64) {
+        uses = 1
+        matches = use == .insert ? 0 : 1
+        branches = use == .branch ? 1 : 0
+        lastUse = now
+    }
+
+    /// Adds the uses of `other`.
+    mutating func add(_ other: Touch) {
+        uses = uses.addingClamped(other.uses)
+        matches = matches.addingClamped(other.matches)
+        branches = branches.addingClamped(other.branches)
+        lastUse = max(lastUse, other.lastUse)
+    }
+}
+
+extension UInt32 {
+    fileprivate func addingClamped(_ other: UInt32) -> UInt32 { self &+ Swift.min(other, .max - self) }
 }
 
 /// Buffered changes. Thread-safe.
@@ -25,9 +49,10 @@ final class PendingWork: @unchecked Sendable {
     private var dropped = 0
 
     /// Remembers a use of each page.
-    func touch(_ hashes: [PrefixHash], now: Int64) {
+    func touch(_ hashes: [PrefixHash], now: Int64, as use: PathUse) {
+        let touch = Touch(use, at: now)
         mutex.withLock {
-            for hash in hashes { merge(hash, Touch(uses: 1, lastUse: now)) }
+            for hash in hashes { merge(hash, touch) }
         }
     }
 
@@ -80,8 +105,7 @@ final class PendingWork: @unchecked Sendable {
 
     private func merge(_ hash: PrefixHash, _ touch: Touch) {
         if var known = touches[hash] {
-            known.uses = known.uses &+ min(touch.uses, .max - known.uses)
-            known.lastUse = max(known.lastUse, touch.lastUse)
+            known.add(touch)
             touches[hash] = known
         } else if touches.count < Self.touchLimit {
             touches[hash] = touch

@@ -15,11 +15,14 @@ package struct HotMatch: ~Copyable, Sendable {
 
     /// Tokens of the prefix; 0 when nothing was found.
     package let tokenCount: Int
+    /// What the request says of these pages, as far as this tier can tell.
+    package let use: PathUse
 
     init(space: HotSpace, _ path: MatchedPath) {
         self.space = space
         pages = path.pages
         deepest = path.deepest
+        use = path.use
         tokenCount = path.tokenCount
     }
 

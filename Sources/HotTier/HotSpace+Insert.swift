@@ -54,7 +54,7 @@ extension HotSpace {
         case .done(let outcome): return outcome
         case .copy(let parent): parentNode = parent
         }
-        guard let slot = tier.makeRoom(in: record) else {
+        guard let slot = tier.makeRoom(in: record, now: now) else {
             tier.mutex.withLock { tier.state.abandonInsert(parent: parentNode) }
             return .noRoom
         }

@@ -9,10 +9,10 @@ extension HotTier {
     static let offersPerInsert = 16
 
     /// A slot for a page of `space`; nil when nothing more can be evicted.
-    func makeRoom(in space: SpaceRecord) -> Int32? {
+    func makeRoom(in space: SpaceRecord, now: Int64) -> Int32? {
         for offers in 0... {
             let step = mutex.withLock {
-                state.makeRoom(in: space.pool, offersUnstored: spillBeforeEvict != nil)
+                state.makeRoom(in: space.pool, offersUnstored: spillBeforeEvict != nil, now: now)
             }
             switch step {
             case .slot(let slot): return slot

@@ -15,8 +15,8 @@ struct RadixNode {
 
     /// The page's prefix hash, or the space root.
     var hash: PrefixHash
-    /// How much the page has been used.
-    var score: UseScore
+    /// When the page was used last, and by how many different continuations.
+    var use: PageUse
     /// The page before this one, or the space's root.
     var parent: Int32
     /// The page's number in its sequence, from 0.

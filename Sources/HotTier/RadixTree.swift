@@ -67,7 +67,7 @@ struct RadixTree {
         let number = Int32(spaces.count)
         let node = allocate(
             RadixNode(
-                hash: root, score: UseScore(milliseconds: 0), parent: RadixNode.none, depth: RadixNode.rootDepth,
+                hash: root, use: PageUse(last: 0), parent: RadixNode.none, depth: RadixNode.rootDepth,
                 space: number, slot: RadixNode.none, tokenCount: 0))
         let record = SpaceRecord(
             root: root, layout: layout, index: number, rootNode: node, pool: pool, slotBytes: slots.slotBytes,

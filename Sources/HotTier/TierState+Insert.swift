@@ -36,7 +36,7 @@ extension TierState {
         }
         let covered = tree.search(after: parent, page.run.span, space.runs).covered
         var node = RadixNode(
-            hash: page.hash, score: UseScore(firstUse: page.now), parent: parent, depth: page.pageIndex,
+            hash: page.hash, use: PageUse(last: page.now), parent: parent, depth: page.pageIndex,
             space: space.index, slot: slot, tokenCount: Int32(page.run.count))
         node.isStored = page.isStored
         let added = tree.add(node)
@@ -57,7 +57,7 @@ extension TierState {
         let found = tree.search(after: parent, page.run.span, space.runs)
         guard found.common == page.run.count else { return false }
         let node = Int(found.best)
-        tree.nodes[node].score = tree.nodes[node].score.used(at: page.now)
+        tree.nodes[node].use.keep(at: page.now)
         if page.isStored && tree.nodes[node].hash == page.hash { tree.nodes[node].isStored = true }
         refresh(found.best)
         counters.alreadyThere += 1

@@ -63,8 +63,10 @@ extension TierState {
         var faults: [String] = []
         for node in pages {
             let page = tree.nodes[Int(node)]
-            let expected = page.isEvictable ? EvictionOrder.key(of: page) : nil
-            if order.key(at: node) != expected { faults.append("page \(node) has a wrong place in the eviction order") }
+            let expected = page.isEvictable ? EvictionOrder.place(of: page) : nil
+            if order.place(of: node) != expected {
+                faults.append("page \(node) has a wrong place in the eviction order")
+            }
         }
         if order.count != pages.count(where: { tree.nodes[Int($0)].isEvictable }) {
             faults.append("the eviction order has nodes that are no evictable pages")

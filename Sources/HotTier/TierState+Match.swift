@@ -22,6 +22,8 @@ struct MatchedPath {
     var tokenCount = 0
     /// The node of the last page, or `none`.
     var deepest = RadixNode.none
+    /// What the request says of the pages.
+    var use = PathUse.match
 }
 
 extension TierState {
@@ -45,20 +47,30 @@ extension TierState {
         }
         guard node != space.rootNode else { return path }
         path.deepest = node
-        path.pages = use(upwardsFrom: node, now: now)
+        path.use = branches(at: node, path.tokenCount, of: tokens, pageSize) ? .branch : .match
+        path.pages = use(upwardsFrom: node, path.use, now: now)
         pin(node)
         counters.matchedPages += path.pages.count
         counters.matchedTokens += path.tokenCount
         return path
     }
 
+    /// Whether a request that shares `matched` tokens, `node` the last page, goes another way than those before it.
+    private func branches(at node: Int32, _ matched: Int, of tokens: ArraySlice<TokenID>, _ pageSize: Int) -> Bool {
+        let page = tree.nodes[Int(node)]
+        let isLeftInside = matched < Int(page.depth) * pageSize + Int(page.tokenCount)
+        return matched < tokens.count && (isLeftInside || page.childCount > 0)
+    }
+
     /// Counts one more hit for `node` and all pages before it, and lists them, the last first.
-    private mutating func use(upwardsFrom node: Int32, now: Int64) -> [MatchedPage] {
+    private mutating func use(upwardsFrom node: Int32, _ use: PathUse, now: Int64) -> [MatchedPage] {
         var pages: [MatchedPage] = []
         pages.reserveCapacity(Int(tree.nodes[Int(node)].depth) + 1)
         var next = node
         while tree.nodes[Int(next)].isPage {
-            tree.nodes[Int(next)].use(at: now)
+            let before = tree.nodes[Int(next)]
+            history.countReturn(of: before.use, bytes: slotBytes(of: before), at: now)
+            tree.nodes[Int(next)].hit(use, at: now)
             let page = tree.nodes[Int(next)]
             pages.append(MatchedPage(hash: page.hash, slot: page.slot, tokenCount: page.tokenCount, hits: page.hits))
             next = page.parent
@@ -69,8 +81,9 @@ extension TierState {
 
 extension RadixNode {
     /// Counts one more hit.
-    fileprivate mutating func use(at now: Int64) {
-        score = score.used(at: now)
+    fileprivate mutating func hit(_ pathUse: PathUse, at now: Int64) {
+        use.keep(at: now)
+        if pathUse == .branch { use.branch(1) }
         if hits < UInt32.max { hits += 1 }
         isDroppable = false
     }

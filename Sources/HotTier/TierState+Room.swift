@@ -17,19 +17,22 @@ extension TierState {
     ///
     /// - Parameter offersUnstored: whether pages that the cold tier does not have are offered for spilling before they
     ///   go.
-    mutating func makeRoom(in pool: Int, offersUnstored: Bool) -> RoomStep {
+    /// - Parameter now: milliseconds since the Unix epoch.
+    mutating func makeRoom(in pool: Int, offersUnstored: Bool, now: Int64) -> RoomStep {
         guard arena.pools[pool].slotBytes <= arena.capacity else { return .none }
+        history.learn()
         while true {
             if let slot = arena.take(from: pool) {
                 slotsInFlight += 1
                 return .slot(slot)
             }
-            guard let victim = order.first else { return .none }
+            guard let victim = order.first(at: now, history) else { return .none }
             let page = tree.nodes[Int(victim)]
             if offersUnstored && !page.isStored && !page.isDroppable {
                 pin(victim)
                 return .offer(victim)
             }
+            history.countEviction(of: page.use, bytes: slotBytes(of: page), at: now)
             drop(victim)
             counters.evicted += 1
             if !page.isStored { counters.evictedUnstored += 1 }

@@ -9,6 +9,8 @@ struct TierState {
     var tree = RadixTree()
     /// Pages that can be evicted.
     var order = EvictionOrder()
+    /// Which pages come back, and when.
+    var history: UseHistory
     /// Page memory.
     var arena: PageArena
     /// What has happened so far; what there is now is filled in by `statistics`.
@@ -19,7 +21,13 @@ struct TierState {
     var slotsInFlight = 0
 
     /// A tier with nothing in it.
-    init(capacity: Int) { arena = PageArena(capacity: capacity) }
+    init(capacity: Int) {
+        arena = PageArena(capacity: capacity)
+        history = UseHistory(capacity: capacity)
+    }
+
+    /// Bytes that a page takes.
+    func slotBytes(of page: RadixNode) -> Int { arena.pools[tree.spaces[Int(page.space)].pool].slotBytes }
 
     /// Keeps `node`, and with it all pages before it, until `unpin`.
     mutating func pin(_ node: Int32) {
@@ -45,7 +53,7 @@ struct TierState {
     mutating func refresh(_ node: Int32) {
         let page = tree.nodes[Int(node)]
         if page.isEvictable {
-            order.set(node, key: EvictionOrder.key(of: page))
+            order.set(node, EvictionOrder.place(of: page))
         } else {
             order.remove(node)
         }

@@ -30,7 +30,8 @@ extension Space {
         if goesOn { used.append(contentsOf: cold.lazy.map(\.hash)) }
         // A use in RAM is a use on disk too: else the pages that are used most, which never leave RAM, would be the first to be
         // evicted from the cold tier.
-        if !used.isEmpty { store.cold.touch(used, now: now) }
+        let branches = goesOn ? cold.last?.isBranchPoint == true : lease.use == .branch
+        if !used.isEmpty { store.cold.touch(used, now: now, as: branches ? .branch : .match) }
         return Match(
             lease: lease, hotPages: goesOn ? whole : pages, hotTokens: goesOn ? whole * layout.pageSize : found,
             cold: goesOn ? cold : [], tokens: tokens, in: self)

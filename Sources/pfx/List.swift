@@ -77,7 +77,7 @@ struct PageJSON: Encodable {
     var firstToken, tokenCount, hits, pins, childCount: Int
     var isTail, isForeign: Bool
     var rawBytes, encodedBytes, slotBytes: UInt64
-    var score: Int64
+    var branches: Int
     var sideStates: [String]
 
     init(_ page: PageInfo) {
@@ -97,7 +97,7 @@ struct PageJSON: Encodable {
         rawBytes = page.rawBytes.value
         encodedBytes = page.encodedBytes.value
         slotBytes = page.slotBytes.value
-        score = page.score.milliseconds
+        branches = page.branches
         sideStates = page.sideStates
     }
 }

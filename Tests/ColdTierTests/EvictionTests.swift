@@ -4,6 +4,7 @@ import ColdTier
 import KVFormat
 import PageCodec
 import Testing
+import Threads
 
 @Suite("The quota")
 struct EvictionTests {
@@ -65,26 +66,40 @@ struct EvictionTests {
         }
     }
 
-    @Test("evicts the least used first, whatever the order of insertion")
-    func leastUsedFirst() throws {
-        let tier = try ColdTier(folder.store, quota: .mebibytes(4))
+    @Test("learns that shared beginnings come back and single requests do not, and remembers it when opened again")
+    func learned() throws {
         let model = try Model(pageSize: 16, width: 640)
-        try tier.open(space: model.descriptor)
-        let often = tokens(32, from: 50_000)
-        _ = try tier.put(model.pages(often, now: 1000))
-        // They come back after a while; the others are used once, and later.
-        let back = 1000 + 2 * UseScore.burst
-        tier.touch(model.path(often), now: back)
-        var round: Int64 = 0
-        while try tier.statistics.evictedPages < 100 {
-            round += 1
-            _ = try tier.put(model.pages(tokens(32, from: TokenID(round * 100)), now: back + round))
+        let start = Clock.wallMilliseconds()
+        var single: TokenID = 0
+        func store(singles count: Int, in tier: ColdTier) throws {
+            for _ in 0..<count {
+                single += 1
+                _ = try tier.put(model.pages(tokens(32, from: 10_000 + 100 * single), now: start - 30_000))
+            }
         }
-        #expect(try model.load(often, from: tier) == 32)
-        #expect(try model.match(tokens(32, from: 100), in: tier).isEmpty)
+        let shared = tokens(160)
+        do {
+            let tier = try ColdTier(folder.store, quota: .mebibytes(4))
+            try tier.open(space: model.descriptor)
+            // Twice what fits, each used once.
+            while try tier.statistics.evictedPages < 200 { try store(singles: 1, in: tier) }
+            _ = try tier.put(model.pages(shared, now: start - 90_000))
+            for second in Int64(0)..<20 {
+                tier.touch(model.path(shared), now: start - 80_000 + 1_000 * second, as: .branch)
+                try tier.flushTouches()
+            }
+            tier.close()
+        }
+        let tier = try ColdTier(folder.store, quota: .mebibytes(4))
+        // Every single is newer than the last use of the shared pages.
+        let before = try tier.statistics.evictedPages
+        while try tier.statistics.evictedPages < before + 300 { try store(singles: 1, in: tier) }
+        #expect(try model.load(shared, from: tier) == 160)
+        #expect(try tier.verify().findings.isEmpty)
+        tier.close()
     }
 
-    @Test("spares a parent with a low score until its children are gone")
+    @Test("spares a parent whose last use is older until its children are gone")
     func lowParents() throws {
         let tier = try ColdTier(folder.store, quota: .mebibytes(4))
         let model = try Model(pageSize: 16, width: 640)

@@ -108,7 +108,8 @@ struct ModelTests {
                 #expect(outcomes.allSatisfy { $0 == .stored || $0 == .present }, "seed \(seed), step \(step)")
             case 6..<9:
                 #expect(try model.load(tokens, from: tier) != nil, "seed \(seed), step \(step)")
-                tier.touch(model.path(tokens), now: Int64(step) * 100_000)
+                let use: PathUse = [.insert, .match, .branch][Int.random(in: 0..<3, using: &generator)]
+                tier.touch(model.path(tokens), now: Int64(step) * 100_000, as: use)
             default:
                 tier.close()
                 tier = try ColdTier(folder.store, quota: .mebibytes(4))

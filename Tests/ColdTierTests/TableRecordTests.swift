@@ -36,7 +36,8 @@ struct TableRecordTests {
         encodedBytes: 300, createdAt: 1_700_000_000_000)
 
     private var recency: RecencyRecord {
-        var record = RecencyRecord(score: UseScore(milliseconds: 5), lastUse: 6, uses: 7)
+        var record = RecencyRecord(lastUse: 6, uses: 7, branches: 0x0102)
+        record.place = QueuePlace(useClass: 3, time: 5)
         record.pins = 8
         record.expiry = 9
         return record
@@ -93,9 +94,11 @@ struct TableRecordTests {
     @Test("of recency is read back under its key only, and any flipped bit is noticed")
     func recencyRecord() {
         let bytes = recency.encoded(key: hash)
-        let golden = "0500000000000000" + "0600000000000000" + "07000000" + "08000000" + "0900000000000000"
+        let golden =
+            "0600000000000000" + "0500000000000000" + "07000000" + "08000000" + "0900000000000000" + "0201" + "03"
+            + "0000000000"
         #expect(hex(Array(bytes.dropLast(8))) == golden)
-        #expect(hex(Array(bytes.suffix(8))) == "88e02c7b09982c0f")
+        #expect(hex(Array(bytes.suffix(8))) == "9d989810f84507a0")
         #expect(bytes.span { RecencyRecord($0, key: hash) } == recency)
         #expect(bytes.span { RecencyRecord($0, key: root) } == nil)
         for flip in bytes.flips { #expect(flip.span { RecencyRecord($0, key: hash) } == nil) }
@@ -141,27 +144,28 @@ struct TableRecordTests {
 
     @Test("of the queue sorts by class, time and depth, and is read back")
     func queue() {
-        func key(_ order: QueueKey.Class, _ time: Int64, _ first: UInt32) -> QueueKey {
+        func key(_ order: QueueKey.Order, _ time: Int64, _ first: UInt32) -> QueueKey {
             QueueKey(order, milliseconds: time, firstToken: first, hash: hash)
         }
         #expect(
-            hex(key(.use, 2, 64).encoded) == "01" + "8000000000000002" + "ffffffbf" + hash.description)
+            hex(key(.use(0), 2, 64).encoded) == "01" + "8000000000000002" + "ffffffbf" + hash.description)
         let ordered = [
-            key(.expiry, -5, 0), key(.expiry, 9, 0), key(.use, .min, 4), key(.use, -1, 4), key(.use, 7, 128),
-            key(.use, 7, 64), key(.use, 7, 0), key(.use, 8, 128), key(.use, .max, 0),
+            key(.expiry, -5, 0), key(.expiry, 9, 0), key(.use(0), .min, 4), key(.use(0), -1, 4), key(.use(0), 7, 128),
+            key(.use(0), 7, 64), key(.use(0), 7, 0), key(.use(0), 8, 128), key(.use(0), .max, 0), key(.use(1), 0, 0),
+            key(.use(5), -9, 0),
         ]
         for (left, right) in zip(ordered, ordered.dropFirst()) {
             #expect(left.encoded.lexicographicallyPrecedes(right.encoded))
         }
         for entry in ordered { #expect(entry.encoded.span { QueueKey($0) } == entry) }
         #expect([UInt8](repeating: 0, count: 44).span { QueueKey($0) } == nil)
-        #expect([UInt8](repeating: 2, count: 45).span { QueueKey($0) } == nil)
+        #expect([UInt8](repeating: 7, count: 45).span { QueueKey($0) } == nil)
     }
 
     @Test("of the queue exists once for a page, twice when it expires, never when it is pinned")
     func queueEntries() {
-        var record = RecencyRecord(score: UseScore(milliseconds: 5), lastUse: 6)
-        #expect(QueueKey.entries(of: hash, record, firstToken: 0).map(\.order) == [.use])
+        var record = RecencyRecord(lastUse: 5, branches: 2)
+        #expect(QueueKey.entries(of: hash, record, firstToken: 0).map(\.order) == [.use(2)])
         record.expiry = 10
         #expect(QueueKey.entries(of: hash, record, firstToken: 0).map(\.milliseconds) == [5, 10])
         record.pins = 1

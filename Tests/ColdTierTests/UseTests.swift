@@ -30,15 +30,15 @@ struct UseTests {
         let path = model.path(tokens(8))
         _ = try tier.put(model.pages(tokens(8), now: 1000))
         let before = try tier.statistics.generation
-        let last = 1000 + 5 * UseScore.burst
-        for time in Int64(1)...5 { tier.touch(path, now: 1000 + time * UseScore.burst) }
+        let last: Int64 = 451_000
+        for time in Int64(1)...5 { tier.touch(path, now: 1000 + time * 90_000) }
         tier.touch([.sha256([99])], now: 5)
         #expect(try tier.statistics.generation == before)
         tier.close()
         let first = try #require(try recency(path[0]))
         #expect(first.uses == 6)
-        #expect(first.lastUse == last)
-        #expect(first.score > UseScore(firstUse: last))
+        #expect(first.use.last == last)
+        #expect(first.use.branches == 0 && first.place == QueuePlace(first.use))
         #expect(try recency(path[1])?.uses == 6)
         try withTables(folder.store) { transaction, tables in
             let space = try transaction.space(model.root, tables).record
@@ -90,13 +90,13 @@ struct UseTests {
         tier.touch(path, now: -5)
         tier.close()
         let record = try #require(try recency(path[0]))
-        #expect(record.score.milliseconds <= Clock.wallMilliseconds() + UseScore.halfLife * 2)
-        #expect(record.lastUse <= Clock.wallMilliseconds())
+        #expect(record.use.last <= Clock.wallMilliseconds())
+        #expect(record.place.time <= Clock.wallMilliseconds())
         #expect(record.uses == 3)
     }
 
     @Test("from a clock that was years ahead do not keep a page for ever")
-    func futureScores() throws {
+    func futureUses() throws {
         let model = try Model(pageSize: 16, width: 640)
         let old = tokens(32)
         do {
@@ -105,7 +105,7 @@ struct UseTests {
             _ = try tier.put(model.pages(old))
             tier.close()
         }
-        let years = Clock.wallMilliseconds() + 100 * UseScore.ceiling
+        let years = Clock.wallMilliseconds() + 100 * PageUse.ceiling
         try withTables(folder.store) { transaction, tables in
             for hash in model.path(old) {
                 let node = try #require(try transaction.node(hash, tables).record)
@@ -113,7 +113,7 @@ struct UseTests {
                 for entry in QueueKey.entries(of: hash, record, firstToken: node.firstToken) {
                     try transaction.erase(tables.queue, entry.encoded)
                 }
-                let ahead = RecencyRecord(score: UseScore(firstUse: years), lastUse: years)
+                let ahead = RecencyRecord(lastUse: years)
                 try transaction.write(tables.recency, hash.bytes, ahead.encoded(key: hash))
                 for entry in QueueKey.entries(of: hash, ahead, firstToken: node.firstToken) {
                     try transaction.write(tables.queue, entry.encoded, [])

@@ -17,20 +17,40 @@ struct EvictionTests {
         #expect(fixture.tier.checkInvariants() == [])
     }
 
-    @Test("spares a page that came back for a while, against newer ones used once")
-    func frequency() throws {
-        let fixture = try Fixture(pages: 2)
-        fixture.insert([1, 1, 1, 1], now: 0)
-        let back = 2 * UseScore.burst
-        #expect(fixture.matched([1, 1, 1, 1], now: back) == 4)
-        for scan in TokenID(10)..<30 {
-            #expect(fixture.insert([scan, 0, 0, 0], now: back + Int64(scan) * 1_000) == [.inserted])
+    @Test("learns that shared beginnings come back and single requests do not, and spares the shared")
+    func learned() throws {
+        let fixture = try Fixture(pages: 8)
+        let shared: [TokenID] = [1, 1, 1, 1]
+        fixture.insert(shared, now: 0)
+        var now: Int64 = 0
+        // Every ten seconds a request for the same beginning, between four that are never seen again.
+        for round in TokenID(1)..<60 {
+            now += 10_000
+            let request = shared + [round, 0, 0, 0]
+            _ = fixture.matched(request, now: now)
+            fixture.insert(request, now: now)
+            for single in TokenID(0)..<4 { fixture.insert([100 + round, single, 0, 0], now: now + 1 + Int64(single)) }
         }
-        #expect(fixture.matched([1, 1, 1, 1], now: back + 40_000) == 4)
-        // After some half-lives its credit is used up.
-        let later = 100 * UseScore.halfLife
-        for scan in TokenID(10)..<30 { fixture.insert([scan, 1, 0, 0], now: later + Int64(scan) * 1_000) }
-        #expect(fixture.matched([1, 1, 1, 1], now: later + 40_000) == 0)
+        // Now it stays away for a time in which the tier is filled three times over.
+        for single in TokenID(0)..<24 {
+            now += 1_000
+            #expect(fixture.insert([200, single, 0, 0], now: now) == [.inserted])
+        }
+        #expect(fixture.matched(shared, now: now) == 4)
+        #expect(fixture.tier.checkInvariants() == [])
+    }
+
+    @Test("tells a request that goes another way from one that goes on")
+    func branches() throws {
+        let fixture = try Fixture(pages: 8)
+        func use(_ tokens: [TokenID]) -> PathUse { fixture.space.match(tokens, now: 5).use }
+        fixture.insert(Array(1...8), now: 0)
+        #expect(use(Array(1...12)) == .match)
+        #expect(use(Array(1...8)) == .match)
+        #expect(use([1, 2, 3, 4, 9, 9, 9, 9]) == .branch)
+        #expect(use([1, 2, 3, 4, 5, 6, 9, 9]) == .branch)
+        #expect(use([1, 2]) == .match)
+        #expect(use([7]) == .match)
     }
 
     @Test("goes across the spaces of the tier")
@@ -103,7 +123,7 @@ struct BudgetTests {
         #expect(tier.statistics.pages == 7)
         #expect(tier.statistics.residentBytes <= tier.statistics.capacity)
         #expect(large.matched(Array(1...64)) == 64)
-        for run in TokenID(0)..<8 { small.insert([run, 1, 0, 0], now: 2 * UseScore.halfLife + Int64(run)) }
+        for run in TokenID(0)..<8 { small.insert([run, 1, 0, 0], now: 1_200_000 + Int64(run)) }
         #expect(tier.statistics.pages == 8)
         #expect(large.matched(Array(1...64)) == 0)
         for run in TokenID(0)..<8 { #expect(small.matched([run, 1, 0, 0]) == 4) }

@@ -8,13 +8,13 @@ import Testing
 
 /// One page of the model, under the token ids of its whole prefix.
 private struct ModelPage {
-    var score: UseScore
+    var use: PageUse
     var isStored: Bool
     var isSuperseded = false
     var pins = 0
     var hits = 0
 
-    var key: Int64 { score.milliseconds + (isStored ? 0 : UseScore.halfLife) }
+    var time: Int64 { use.last + (isStored ? 0 : EvictionOrder.unstoredCredit) }
 }
 
 /// What the tier should hold: one space, `capacity` pages.
@@ -36,9 +36,16 @@ private struct Model {
         }.max() ?? 0
     }
 
-    mutating func touch(_ path: [TokenID], now: Int64) {
+    /// Whether a request for `tokens` that ends in the page at `path` goes another way than those before.
+    func branches(_ tokens: [TokenID], at path: [TokenID]) -> Bool {
+        let common = zip(path, tokens).prefix { $0 == $1 }.count
+        return common < tokens.count && (common < path.count || !successors(of: path).isEmpty)
+    }
+
+    mutating func touch(_ path: [TokenID], now: Int64, branches: Bool) {
         guard var page = pages[path] else { return }
-        page.score = page.score.used(at: now)
+        page.use.keep(at: now)
+        if branches { page.use.branch(1) }
         page.hits += 1
         pages[path] = page
     }
@@ -49,23 +56,30 @@ private struct Model {
         pages[path] = page.isSuperseded && page.pins == 0 ? nil : page
     }
 
-    /// Evicts one page; false when nothing can go.
-    mutating func evict(sparing parent: [TokenID]) -> Bool {
+    /// Evicts one page; false when nothing can go. Of each class the oldest is weighed by what the tier has learned.
+    mutating func evict(sparing parent: [TokenID], now: Int64, _ history: UseHistory) -> Bool {
         let leaves = pages.filter { $0.value.pins == 0 && $0.key != parent && successors(of: $0.key).isEmpty }
-        guard let victim = leaves.min(by: { $0.value.key < $1.value.key }) else { return false }
+        let oldest = Dictionary(grouping: leaves) { $0.value.use.useClass }.sorted { $0.key < $1.key }
+            .compactMap { $0.value.min { $0.value.time < $1.value.time } }
+        func worth(_ page: ModelPage) -> Double {
+            history.worth(ofClass: page.use.useClass, age: max(0, now - page.time))
+        }
+        guard let victim = oldest.min(by: { worth($0.value) < worth($1.value) }) else { return false }
         pages[victim.key] = nil
         return true
     }
 
-    mutating func insert(_ path: [TokenID], now: Int64, isStored: Bool) -> InsertOutcome {
+    mutating func insert(
+        _ path: [TokenID], now: Int64, isStored: Bool, _ history: UseHistory
+    ) -> InsertOutcome {
         let parent = parent(path)
         guard parent.isEmpty || pages[parent] != nil else { return .orphan }
         if successors(of: parent).contains(where: { $0.starts(with: path) }) {
             if isStored { pages[path]?.isStored = true }
             return .alreadyThere
         }
-        while pages.count >= capacity { guard evict(sparing: parent) else { return .noRoom } }
-        pages[path] = ModelPage(score: UseScore(firstUse: now), isStored: isStored)
+        while pages.count >= capacity { guard evict(sparing: parent, now: now, history) else { return .noRoom } }
+        pages[path] = ModelPage(use: PageUse(last: now), isStored: isStored)
         // The longest tail that the new page covers; shorter ones were superseded by that one already.
         let covered = successors(of: parent).filter { $0 != path && path.starts(with: $0) }
         if let tail = covered.max(by: { $0.count < $1.count }) {
@@ -127,9 +141,10 @@ private struct Run {
         let expected = model.longestCommonRun(tokens)
         if sight.tokenCount != expected { faults.append("matched \(sight.tokenCount) tokens of \(expected)") }
         if !sight.wrongPages.isEmpty { faults.append("wrong bytes in pages \(sight.wrongPages)") }
+        let branches = sight.hashes.last.flatMap { path(of: $0) }.map { model.branches(tokens, at: $0) } ?? false
         for (hash, hits) in zip(sight.hashes, sight.hits) {
             guard let path = path(of: hash) else { return faults + ["matched a page that should not be there"] }
-            model.touch(path, now: now)
+            model.touch(path, now: now, branches: branches)
             if model.pages[path]?.hits != hits { faults.append("a page has \(hits) hits") }
         }
         if keeping, let last = sight.hashes.last, let path = path(of: last) {
@@ -146,22 +161,24 @@ private struct Run {
         for page in 0..<(tokens.count + 3) / 4 {
             now += 1000
             let path = Array(tokens.prefix(4 * (page + 1)))
-            let expected = model.insert(path, now: now, isStored: isStored)
+            var history = fixture.tier.state.history
+            history.learn()
+            let expected = model.insert(path, now: now, isStored: isStored, history)
             let outcome = fixture.insert(tokens, page: page, now: now, isStored: isStored)
             if outcome != expected { faults.append("insert: \(outcome), not \(expected)") }
-            if outcome == .alreadyThere { learnScores() }
+            if outcome == .alreadyThere { learnUses() }
         }
         return faults
     }
 
     /// Which of several longer pages counts as used when a tail is there already is the tier's choice; the model
     /// follows.
-    private mutating func learnScores() {
+    private mutating func learnUses() {
         for path in model.pages.keys {
             guard let hash = fixture.hashes(path).last else { continue }
             let node = fixture.tier.state.tree.page(hash)
             guard node != RadixNode.none else { continue }
-            model.pages[path]?.score = fixture.tier.state.tree.nodes[Int(node)].score
+            model.pages[path]?.use = fixture.tier.state.tree.nodes[Int(node)].use
         }
     }
 

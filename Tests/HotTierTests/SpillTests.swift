@@ -42,8 +42,8 @@ struct SpillTests {
         let spills = Spills()
         let fixture = try Fixture(pages: 2) { spills.keep($0) }
         fixture.insert([1, 1, 1, 1], now: 0, isStored: false)
-        fixture.insert([2, 2, 2, 2], now: 2 * UseScore.halfLife, isStored: true)
-        #expect(fixture.insert([3, 3, 3, 3], now: 3 * UseScore.halfLife) == [.inserted])
+        fixture.insert([2, 2, 2, 2], now: 2 * EvictionOrder.unstoredCredit, isStored: true)
+        #expect(fixture.insert([3, 3, 3, 3], now: 3 * EvictionOrder.unstoredCredit) == [.inserted])
         #expect(spills.offered == fixture.hashes([1, 1, 1, 1]))
         #expect(fixture.matched([1, 1, 1, 1]) == 4)
         #expect(fixture.matched([2, 2, 2, 2]) == 0)

@@ -121,65 +121,6 @@ struct ByteCountTests {
     }
 }
 
-@Suite("A use score")
-struct UseScoreTests {
-    static let now: Int64 = 1_800_000_000_000
-
-    @Test("gives a credit for coming back after a burst, which a fresh use outweighs within a half-life")
-    func credit() {
-        let once = UseScore(firstUse: Self.now)
-        let later = Self.now + UseScore.burst + 1
-        let twice = once.used(at: later)
-        #expect(twice > UseScore(firstUse: later + UseScore.halfLife / 2))
-        #expect(twice < UseScore(firstUse: later + UseScore.halfLife + 1))
-        // The longer ago the use before, the less it counts.
-        let muchLater = Self.now + 10 * UseScore.halfLife
-        #expect(once.used(at: muchLater) < UseScore(firstUse: muchLater + 1000))
-    }
-
-    @Test("is the time of the last use while uses come in a burst, however many")
-    func burst() {
-        var score = UseScore(firstUse: Self.now)
-        for step in 1...1000 { score = score.used(at: Self.now + Int64(step) * UseScore.burst) }
-        #expect(score == UseScore(firstUse: Self.now + 1000 * UseScore.burst))
-    }
-
-    @Test("is never ahead of its last use by more than a half-life, nor behind it", arguments: 1...8)
-    func bounds(seed: Int) {
-        var state = UInt64(seed)
-        var now = Self.now
-        var score = UseScore(firstUse: now)
-        for step in 0..<2000 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            now += Int64(state >> 33) % (3 * UseScore.halfLife)
-            let before = score
-            score = score.used(at: now)
-            #expect(score.milliseconds >= now, "seed \(seed), step \(step)")
-            #expect(score.milliseconds <= now + UseScore.halfLife, "seed \(seed), step \(step)")
-            #expect(score >= before, "seed \(seed), step \(step)")
-        }
-    }
-
-    @Test("keeps a page used every few minutes behind none that was used once meanwhile")
-    func scan() {
-        var template = UseScore(firstUse: Self.now)
-        template = template.used(at: Self.now + 2 * UseScore.burst)
-        for minute in Int64(2)..<6 { #expect(template > UseScore(firstUse: Self.now + minute * 60_000)) }
-    }
-
-    @Test("does not fall when the clock goes back")
-    func clockBack() {
-        let score = UseScore(firstUse: Self.now)
-        #expect(score.used(at: Self.now - 3_600_000) >= score)
-    }
-
-    @Test("forgets a use from an impossible future")
-    func clockJump() {
-        let score = UseScore(firstUse: Self.now + 400 * 86_400_000)
-        #expect(score.used(at: Self.now) == UseScore(firstUse: Self.now))
-    }
-}
-
 @Suite("A checksum")
 struct ChecksumTests {
     @Test("depends on the bytes, on the key and on the part")

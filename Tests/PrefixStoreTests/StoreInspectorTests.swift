@@ -44,6 +44,24 @@ struct StoreInspectorTests {
         #expect(try inspector.verify().findings.isEmpty)
     }
 
+    @Test("sees the branches that requests took, found on disk or in RAM")
+    func branches() throws {
+        defer { removeFolder() }
+        let options = StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(1))
+        let store = try Store(at: path, options: options)
+        let space = try store.space(model.identity)
+        let other = Array(tokens.prefix(32)) + [900, 901, 902]
+        // On disk: another way, then on from the end.
+        #expect(try space.match(other).tokenCount == 32)
+        #expect(try space.match(tokens + [60, 61]).tokenCount == 50)
+        // In RAM: the insert meets the pages on disk, and the same request goes another way again.
+        try space.insertGenerated(tokens, by: model)
+        #expect(try space.match(other).tokenCount == 32)
+        try store.close()
+        let inspector = try StoreInspector(at: path)
+        #expect(try hashes.map { try inspector.page($0).branches } == [2, 2, 0, 0])
+    }
+
     @Test("pins the whole path, trims around it, and removes what follows")
     func works() throws {
         defer { removeFolder() }

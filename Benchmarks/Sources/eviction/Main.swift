@@ -96,7 +96,7 @@ enum EvictionBench {
         } else {
             print("Share of all prefill seconds that was saved; in brackets over LRU's and over the optimum's.\n")
             for study in studies { print(study.table(quotas: options.quotas)) }
-            print(verdict(studies))
+            print(verdict(studies, quotas: options.quotas))
         }
     }
 }

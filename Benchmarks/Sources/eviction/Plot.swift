@@ -3,7 +3,7 @@
 /// A picture of `studies`, complete in itself.
 func plot(_ studies: [Study], quotas: [Double]) -> String {
     let (width, height) = (300.0, 220.0)
-    let colors = ["#888888", "#4477aa", "#ccbb44", "#aa3377", "#ee6677", "#66ccee", "#228833"]
+    let colors = ["#888888", "#4477aa", "#ccbb44", "#aa3377", "#ee6677", "#228833"]
     var parts: [String] = []
     for (number, study) in studies.enumerated() {
         let left = 50 + Double(number) * (width + 40)

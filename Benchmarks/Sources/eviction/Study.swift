@@ -7,7 +7,6 @@ enum PolicyName: String, CaseIterable, Encodable {
     case s3FIFO = "S3-FIFO, leaf-aware"
     case lrfu = "LRFU, 6 h, leaf first"
     case store = "PrefixStore"
-    case branches = "PrefixStore, branches"
     case optimum = "offline optimum"
 
     func run(_ trace: Trace, _ paths: [[Int32]], quota: Int) -> Outcome {
@@ -17,7 +16,6 @@ enum PolicyName: String, CaseIterable, Encodable {
         case .s3FIFO: simulate(LeafS3FIFO.self, trace, paths, quota: quota)
         case .lrfu: simulate(LRFU.self, trace, paths, quota: quota)
         case .store: simulate(StorePolicy.self, trace, paths, quota: quota)
-        case .branches: simulate(BranchPolicy.self, trace, paths, quota: quota)
         case .optimum: simulate(Belady.self, trace, paths, quota: quota)
         }
     }
@@ -46,11 +44,15 @@ struct Study: Encodable {
     var footprint: Int
     var unbounded: Double
     var cells: [Cell] = []
+    /// For each quota the share that no policy without foresight passes, over that of LRU, and over the optimum's; see
+    /// `Bound.swift`.
+    var bounds: [[Double]] = []
 
     init(of name: String, quotas: [Double], traces: [() throws -> Trace]) throws {
         trace = name
         (requests, pages, footprint, unbounded) = (0, 0, 0, 0)
         var shares: [[PolicyName: [Double]]] = quotas.map { _ in [:] }
+        var limits: [[Double]] = []
         for (number, make) in traces.enumerated() {
             let trace = try make()
             let paths = trace.requests.map { trace.path(to: $0.leaf) }
@@ -58,6 +60,7 @@ struct Study: Encodable {
                 (requests, pages, footprint) = (trace.requests.count, trace.pageCount, trace.footprint)
                 unbounded = PolicyName.leafLRU.run(trace, paths, quota: trace.footprint).share
             }
+            limits.append(eviction.bounds(trace, paths, quotas: quotas))
             for (place, quota) in quotas.enumerated() {
                 let bytes = Int(Double(trace.footprint) * quota / 100)
                 for policy in PolicyName.allCases {
@@ -67,6 +70,8 @@ struct Study: Encodable {
         }
         for (place, quota) in quotas.enumerated() {
             let (lru, optimum) = (shares[place][.lru] ?? [], shares[place][.optimum] ?? [])
+            let limit = limits.map { $0[place] }
+            bounds.append([median(limit), median(zip(limit, lru).map(ratio)), median(zip(limit, optimum).map(ratio))])
             for policy in PolicyName.allCases {
                 let own = shares[place][policy] ?? []
                 cells.append(
@@ -76,6 +81,9 @@ struct Study: Encodable {
             }
         }
     }
+
+    /// The bound at a quota, over LRU.
+    func bound(at quota: Double, _ quotas: [Double]) -> Double? { quotas.firstIndex(of: quota).map { bounds[$0][1] } }
 
     func cell(_ policy: PolicyName, at quota: Double) -> Cell? {
         cells.first { $0.policy == policy && $0.quota == quota }

@@ -32,17 +32,20 @@ extension Study {
             }
             lines.append("| " + ([padded(policy.rawValue, to: 22)] + values).joined(separator: " | ") + " |")
         }
+        let limits = bounds.map { "\(decimals($0[0])) (\(decimals($0[1])), \(decimals($0[2])))" }
+        lines.append("| " + ([padded("bound", to: 22)] + limits).joined(separator: " | ") + " |")
         return lines.joined(separator: "\n") + "\n"
     }
 }
 
 /// How many of the studies reach what issue 3 asks for.
-func verdict(_ studies: [Study]) -> String {
+func verdict(_ studies: [Study], quotas: [Double]) -> String {
     let gains = studies.compactMap { $0.cell(.store, at: 5) }
     let nearness = studies.compactMap { $0.cell(.store, at: 20) }
     return """
         saved seconds at 5 % at least 1.15 times LRU's: \(gains.count { $0.overLRU >= 1.15 }) of \(gains.count) \
-        (the offline optimum itself: \(studies.compactMap { $0.cell(.optimum, at: 5) }.count { $0.overLRU >= 1.15 }))
+        (the offline optimum itself: \(studies.compactMap { $0.cell(.optimum, at: 5) }.count { $0.overLRU >= 1.15 }); \
+        the bound: \(studies.compactMap { $0.bound(at: 5, quotas) }.count { $0 >= 1.15 }))
         saved seconds at 20 % at least 0.9 of the offline optimum's: \(nearness.count { $0.overOptimum >= 0.9 }) of \
         \(nearness.count)
         """

@@ -133,9 +133,9 @@ extension ColdTier {
             tokenCount: Int(node.tokenCount), isTail: node.flags.contains(.tail),
             isForeign: node.flags.contains(.foreign), rawBytes: ByteCount(node.rawBytes),
             encodedBytes: ByteCount(node.encodedBytes), slotBytes: ByteCount(UInt64(node.physicalBytes)),
-            createdAt: node.createdAt, lastUse: recency?.lastUse ?? node.createdAt,
+            createdAt: node.createdAt, lastUse: recency?.use.last ?? node.createdAt,
             hits: max(0, Int(recency?.uses ?? 1) - 1),
-            score: recency?.score ?? UseScore(milliseconds: node.createdAt), pins: Int(recency?.pins ?? 0),
+            branches: Int(recency?.use.branches ?? 0), pins: Int(recency?.pins ?? 0),
             expiry: recency.flatMap { $0.expiry == 0 ? nil : $0.expiry },
             childCount: try transaction.countKeys(tables.edges, under: prefix),
             sideStates: sides.compactMap { key in unsafe SideKey(key.span.bytes)?.name })
@@ -170,7 +170,7 @@ private struct BestPages {
     }
 
     mutating func offer(_ hash: PrefixHash, _ node: NodeRecord, _ recency: RecencyRecord?) {
-        let lastUse = recency?.lastUse ?? node.createdAt
+        let lastUse = recency?.use.last ?? node.createdAt
         switch order {
         case .recent: kept.append((-lastUse, Int64(node.firstToken), hash))
         case .size: kept.append((-Int64(node.physicalBytes), -Int64(clamping: node.encodedBytes), hash))

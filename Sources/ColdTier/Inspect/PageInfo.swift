@@ -30,8 +30,8 @@ public struct PageInfo: Sendable, Equatable {
     public var lastUse: Int64
     /// How often it was used after it was stored.
     public var hits: Int
-    /// What it is worth keeping for; the page with the least goes first.
-    public var score: UseScore
+    /// How many requests branched off at the page or behind it: with the last use, what eviction goes by.
+    public var branches: Int
     /// How many pins hold it; a pinned page is not evicted.
     public var pins: Int
     /// From when on it is a miss; nil for never.

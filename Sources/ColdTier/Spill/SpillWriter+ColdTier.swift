@@ -15,7 +15,7 @@ extension SpillWriter {
             known: { jobs in
                 // A look-up that fails is no answer; the commit meets the same trouble and reports it.
                 guard let known = try? tier.known(jobs.map(\.hash)) else { return [] }
-                for job in jobs where known.contains(job.hash) { tier.touch([job.hash], now: job.now) }
+                for job in jobs where known.contains(job.hash) { tier.touch([job.hash], now: job.now, as: .insert) }
                 return known
             },
             encode: { job, record in

@@ -1,31 +1,46 @@
-// The table `queue`: pages in the order in which they are evicted. A walk from the front is the eviction plan.
+// The table `queue`: pages in the order in which they are evicted: a list by expiry, and one by last use for each class.
 
 package import KVFormat
 
 /// A place in the eviction order. The value is empty.
 ///
-/// An unpinned page has one entry of class `use`, and one of class `expiry` besides when it expires; a pinned page has none.
+/// An unpinned page has one entry in the list of its class, and one in the list by expiry besides when it expires; a pinned
+/// page has none.
 ///
 /// | bytes of the key | field |
 /// | --- | --- |
-/// | 0 | class |
-/// | 1..<9 | milliseconds, big-endian with the sign bit flipped: use score or expiry |
+/// | 0 | list: 0 by expiry, 1 to 6 the classes by use |
+/// | 1..<9 | milliseconds, big-endian with the sign bit flipped: last use or expiry |
 /// | 9..<13 | `0xFFFFFFFF` less the first token's position, big-endian: of two equal pages the deeper goes first |
 /// | 13..<45 | prefix hash |
 package struct QueueKey: Equatable, Sendable {
-    /// Which order an entry belongs to.
-    package enum Class: UInt8, Sendable {
+    /// Which list an entry belongs to.
+    package enum Order: Equatable, Sendable {
         /// By expiry: entries of the past go before all others.
-        case expiry = 0
-        /// By use score.
-        case use = 1
+        case expiry
+        /// A class of pages by last use.
+        case use(Int)
+
+        /// The stored byte.
+        var byte: UInt8 {
+            switch self {
+            case .expiry: 0
+            case .use(let useClass): UInt8(1 + useClass)
+            }
+        }
+
+        /// The list of a stored byte.
+        init?(byte: UInt8) {
+            guard Int(byte) <= UseHistory.classes else { return nil }
+            self = byte == 0 ? .expiry : .use(Int(byte) - 1)
+        }
     }
 
     static let byteCount = 45
 
-    /// Which order the entry belongs to.
-    package let order: Class
-    /// Use score or expiry, milliseconds.
+    /// Which list the entry belongs to.
+    package let order: Order
+    /// Last use or expiry, milliseconds.
     package let milliseconds: Int64
     /// Position of the page's first token.
     package let firstToken: UInt32
@@ -33,7 +48,7 @@ package struct QueueKey: Equatable, Sendable {
     package let hash: PrefixHash
 
     /// An entry from its fields.
-    package init(_ order: Class, milliseconds: Int64, firstToken: UInt32, hash: PrefixHash) {
+    package init(_ order: Order, milliseconds: Int64, firstToken: UInt32, hash: PrefixHash) {
         self.order = order
         self.milliseconds = milliseconds
         self.firstToken = firstToken
@@ -43,14 +58,15 @@ package struct QueueKey: Equatable, Sendable {
     /// The entries that a page with this recency has.
     package static func entries(of hash: PrefixHash, _ recency: RecencyRecord, firstToken: UInt32) -> [QueueKey] {
         guard recency.pins == 0 else { return [] }
-        let use = QueueKey(.use, milliseconds: recency.score.milliseconds, firstToken: firstToken, hash: hash)
+        let use = QueueKey(
+            .use(recency.place.useClass), milliseconds: recency.place.time, firstToken: firstToken, hash: hash)
         guard recency.expiry != 0 else { return [use] }
         return [use, QueueKey(.expiry, milliseconds: recency.expiry, firstToken: firstToken, hash: hash)]
     }
 
-    /// Reads a key; nil when its length or class is impossible.
+    /// Reads a key; nil when its length or list is impossible.
     package init?(_ key: RawSpan) {
-        guard key.byteCount == Self.byteCount, let order = Class(rawValue: key.integer(at: 0, as: UInt8.self)) else {
+        guard key.byteCount == Self.byteCount, let order = Order(byte: key.integer(at: 0, as: UInt8.self)) else {
             return nil
         }
         self.order = order
@@ -62,7 +78,7 @@ package struct QueueKey: Equatable, Sendable {
     /// The stored key.
     package var encoded: [UInt8] {
         var writer = ByteWriter(capacity: Self.byteCount)
-        writer.append(order.rawValue)
+        writer.append(order.byte)
         writer.appendBigEndian(UInt64(bitPattern: milliseconds) ^ (1 << 63))
         writer.appendBigEndian(~firstToken)
         writer.append(hash)

@@ -1,24 +1,47 @@
-// The table `recency`: prefix hash -> how much a page is used, and what keeps or ends it.
+// The table `recency`: prefix hash -> how a page is used, and what keeps or ends it.
 
 package import KVFormat
+
+/// Where an unpinned page stands in the eviction order: its class, and a time in it.
+package struct QueuePlace: Equatable, Sendable {
+    /// See `PageUse.useClass`.
+    package var useClass: Int
+    /// Milliseconds since the Unix epoch.
+    package var time: Int64
+
+    /// The place that a page's own use gives it.
+    package init(_ use: PageUse) {
+        useClass = use.useClass
+        time = use.last
+    }
+
+    /// A place from its fields.
+    package init(useClass: Int, time: Int64) {
+        self.useClass = useClass
+        self.time = time
+    }
+}
 
 /// Use, pins and expiry of a page.
 ///
 /// | bytes | field |
 /// | --- | --- |
-/// | 0..<8 | use score, milliseconds (`UseScore`) |
-/// | 8..<16 | last use, milliseconds since the Unix epoch |
+/// | 0..<8 | last use, milliseconds since the Unix epoch |
+/// | 8..<16 | time in the eviction order: the last use, or that of a page behind it which is worth more |
 /// | 16..<20 | uses |
 /// | 20..<24 | pins |
 /// | 24..<32 | expiry, milliseconds since the Unix epoch; 0 for never |
-/// | 32..<40 | XXH3-64 of the bytes before, seeded by the prefix hash |
+/// | 32..<34 | requests that branched off at the page or behind it |
+/// | 34 | class in the eviction order |
+/// | 35..<40 | 0 |
+/// | 40..<48 | XXH3-64 of the bytes before, seeded by the prefix hash |
 package struct RecencyRecord: Equatable, Sendable {
-    static let byteCount = 40
+    static let byteCount = 48
 
-    /// What the page is worth keeping for.
-    package var score: UseScore
-    /// Milliseconds since the Unix epoch.
-    package var lastUse: Int64
+    /// The last use, and by how many continuations.
+    package private(set) var use: PageUse
+    /// Where the page stands in the eviction order.
+    package var place: QueuePlace
     /// How often the page was used, counting its insertion.
     package var uses: UInt32
     /// How many pins hold the page; a pinned page is never evicted.
@@ -30,30 +53,43 @@ package struct RecencyRecord: Equatable, Sendable {
     package func isExpired(at now: Int64) -> Bool { expiry != 0 && expiry <= now }
 
     /// A page that was used `uses` times until `lastUse`.
-    package init(score: UseScore, lastUse: Int64, uses: UInt32 = 1) {
-        self.score = score
-        self.lastUse = lastUse
+    package init(lastUse: Int64, uses: UInt32 = 1, branches: UInt16 = 0) {
+        use = PageUse(last: lastUse, branches: branches)
+        place = QueuePlace(use)
         self.uses = uses
+    }
+
+    /// Changes the use; the page stands where that puts it then.
+    package mutating func setUse(_ new: PageUse) {
+        use = new
+        place = QueuePlace(new)
     }
 
     /// Reads the record stored under `key`; nil when it is damaged.
     package init?(_ bytes: RawSpan, key: PrefixHash) {
         guard bytes.byteCount == Self.byteCount, bytes.endsWithChecksum(key: key) else { return nil }
-        score = UseScore(milliseconds: bytes.integer(at: 0, as: Int64.self))
-        lastUse = bytes.integer(at: 8, as: Int64.self)
+        use = PageUse(
+            last: bytes.integer(at: 0, as: Int64.self), branches: bytes.integer(at: 32, as: UInt16.self))
+        place = QueuePlace(
+            useClass: Int(bytes.integer(at: 34, as: UInt8.self)), time: bytes.integer(at: 8, as: Int64.self))
         uses = bytes.integer(at: 16, as: UInt32.self)
         pins = bytes.integer(at: 20, as: UInt32.self)
         expiry = bytes.integer(at: 24, as: Int64.self)
+        guard place.useClass < UseHistory.classes else { return nil }
     }
 
     /// The bytes stored under `key`.
     package func encoded(key: PrefixHash) -> [UInt8] {
         var writer = ByteWriter(capacity: Self.byteCount)
-        writer.append(score.milliseconds)
-        writer.append(lastUse)
+        writer.append(use.last)
+        writer.append(place.time)
         writer.append(uses)
         writer.append(pins)
         writer.append(expiry)
+        writer.append(use.branches)
+        writer.append(UInt8(place.useClass))
+        writer.append(UInt8(0))
+        writer.append(UInt32(0))
         writer.appendChecksum(key: key)
         return writer.bytes
     }

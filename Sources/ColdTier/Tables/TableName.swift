@@ -12,7 +12,7 @@ package enum TableName: String, CaseIterable, Sendable {
     case edges
     /// Prefix hash -> the encoded page, padded to its slot.
     case pages
-    /// Prefix hash -> use score, pins, expiry.
+    /// Prefix hash -> last use, branches, pins, expiry.
     case recency
     /// Eviction order.
     case queue

@@ -68,10 +68,13 @@ extension Transaction where Self: ~Copyable {
         return keys.compactMap { key in unsafe EdgeKey(key.span.bytes)?.child }
     }
 
-    /// The last key of a table; nil when it is empty.
-    package borrowing func lastKey(_ table: Table) throws(LMDBError) -> [UInt8]? {
+    /// The last key of a table that begins with `byte`; nil when there is none.
+    package borrowing func lastKey(_ table: Table, beginningWith byte: UInt8) throws(LMDBError) -> [UInt8]? {
         var cursor = try cursor(table)
-        return try cursor.last() ? cursor.key.copy(from: 0) : nil
+        // From nowhere `previous` moves to the last key, which is where a seek beyond it stands.
+        _ = try unsafe cursor.seek([byte + 1].span.bytes)
+        guard try cursor.previous(), cursor.key.starts(with: [byte]) else { return nil }
+        return cursor.key.copy(from: 0)
     }
 
     /// Up to `limit` keys from `start` on, while `isWanted` says so.

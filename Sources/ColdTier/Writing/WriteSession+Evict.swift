@@ -1,19 +1,17 @@
 // Eviction: which pages go when the quota has no room for new ones.
 //
-// The order is that of the table `queue`: expired pages first, then by use score, the least first. The score is the time
-// of the last use, with a credit of minutes for pages that came back after a while (`UseScore`; docs/eviction.md has the
-// reasons and the figures). Leaves go first: a page is worthless without those before it, so a page that has children is
-// spared until they are gone. A match uses a whole path at once, so that a page's score is rarely below its children's;
-// when it is, the page moves behind one of its children in the order, and the walk does not meet it again and again. At
-// equal scores the deeper page goes first. Pinned pages are not in the order at all.
+// Expired pages go first, then the page that is worth the least: of its class, by how many continuations share it, and at
+// its age, the smallest share will come back for the time that it would be kept (`UseHistory`, learned from the store's own
+// traffic; docs/eviction.md has the reasons and the figures). The table `queue` has a list by last use for each class, so
+// that only the first entry of each has to be compared. Leaves go first: a page is worthless without those before it, so a
+// page that has children is spared until they are gone. When it is worth less than one of them, it moves behind that child
+// in the order, and the walk does not meet it again and again. At equal times the deeper page goes first. Pinned pages are
+// not in the order at all.
 
 internal import KVFormat
 internal import LMDB
 
 extension WriteSession {
-    /// Entries of the eviction order that are looked at together.
-    private static let planLength = 64
-
     /// Bytes that the quota has left.
     var room: UInt64 { counters.quota &- min(counters.quota, counters.usedBytes) }
 
@@ -22,113 +20,109 @@ extension WriteSession {
     /// - Returns: false when they do not, since they are more than the quota, or all that is left is pinned or spared.
     mutating func makeRoom(for bytes: Int, _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
         guard UInt64(bytes) <= counters.quota else { return false }
-        if room < UInt64(bytes), planStart.isEmpty { try mendFutureScores(&transaction) }
+        guard room < UInt64(bytes) else { return true }
+        if walk.isAtStart { try mendFutureUses(&transaction) }
+        var history = try history(&transaction) { (history: inout UseHistory) -> UseHistory in
+            history.learn()
+            return history
+        }
         var seen = changes
-        while room < UInt64(bytes) {
-            let plan = try transaction.keys(
-                tables.queue, from: planStart.isEmpty ? [0] : planStart, limit: Self.planLength
-            ) {
-                _ in true
-            }
-            guard let last = plan.last else {
+        var isStuck = false
+        while room < UInt64(bytes), !isStuck {
+            guard let entry = try walk.next(history, now: now, tables, &transaction) else {
                 // What moved in the order, or lost the last page that followed it, may stand before the end of this walk.
-                guard changes > seen else { return false }
+                isStuck = changes == seen
                 seen = changes
-                planStart = []
+                if !isStuck { walk.restart() }
                 continue
             }
-            // Just behind the last entry that is looked at now.
-            planStart = last + [0]
-            for key in plan {
-                guard try evict(key, &transaction) else { break }
-                if room >= UInt64(bytes) {
-                    planStart = key
-                    break
-                }
+            try evict(entry, &history, &transaction)
+        }
+        try self.history(&transaction) { $0 = history }
+        return !isStuck
+    }
+
+    /// Uses that no page can have had by now come from a clock that was ahead, and would keep their pages for ever: they
+    /// become uses of the present, a few in each transaction that evicts.
+    private mutating func mendFutureUses(_ transaction: inout WriteTransaction) throws(LMDBError) {
+        for useClass in 0..<UseHistory.classes {
+            let order = QueueKey.Order.use(useClass)
+            for _ in 0..<Self.mendedEntries {
+                guard let key = try transaction.lastKey(tables.queue, beginningWith: order.byte),
+                    let entry = unsafe QueueKey(key.span.bytes), entry.milliseconds > now + PageUse.ceiling
+                else { break }
+                try transaction.erase(tables.queue, key)
+                guard let node = try transaction.node(entry.hash, tables).record else { continue }
+                let old = try transaction.recency(entry.hash, tables).record
+                var new = old ?? RecencyRecord(lastUse: now)
+                new.setUse(PageUse(last: min(new.use.last, now), branches: new.use.branches))
+                try write(new, of: entry.hash, firstToken: node.firstToken, replacing: old, &transaction)
             }
         }
-        return true
     }
 
-    /// Scores that no page can have by now come from a clock that was ahead, and would keep their pages for ever: they become
-    /// scores of the present, a few in each transaction that evicts.
-    private mutating func mendFutureScores(_ transaction: inout WriteTransaction) throws(LMDBError) {
-        for _ in 0..<Self.planLength {
-            guard let key = try transaction.lastKey(tables.queue), let entry = unsafe QueueKey(key.span.bytes),
-                entry.order == .use, entry.milliseconds > now + UseScore.ceiling
-            else { return }
-            try transaction.erase(tables.queue, key)
-            guard let node = try transaction.node(entry.hash, tables).record else { continue }
-            let old = try transaction.recency(entry.hash, tables).record
-            var new = old ?? RecencyRecord(score: UseScore(firstUse: now), lastUse: now)
-            new.score = UseScore(firstUse: now)
-            new.lastUse = min(new.lastUse, now)
-            try write(new, of: entry.hash, firstToken: node.firstToken, replacing: old, &transaction)
-        }
-    }
+    /// Entries of a list that are mended together.
+    private static let mendedEntries = 64
 
     /// Evicts the page of one entry of the order, if it may go now.
-    ///
-    /// - Returns: false when the walk has jumped and the rest of the plan does not count.
-    private mutating func evict(_ key: [UInt8], _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
-        guard let entry = unsafe QueueKey(key.span.bytes) else {
-            try transaction.erase(tables.queue, key)
-            return true
-        }
-        if entry.order == .expiry, entry.milliseconds > now {
-            planStart = [QueueKey.Class.use.rawValue]
-            return false
-        }
+    private mutating func evict(
+        _ entry: QueueKey, _ history: inout UseHistory, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) {
         guard let node = try transaction.node(entry.hash, tables).record else {
-            try evictUnreadable(entry, key, &transaction)
-            return true
+            return try evictUnreadable(entry, &transaction)
         }
-        guard try isInStep(entry, key, node, &transaction) else { return true }
-        guard !spared.contains(entry.hash) else { return true }
+        guard try isInStep(entry, node, &transaction), !spared.contains(entry.hash) else { return }
         if entry.order == .expiry {
             try evictExpired(entry.hash, &transaction)
         } else if let child = try firstChild(of: entry.hash, &transaction) {
-            try requeue(entry, node, behind: child, &transaction)
+            try requeue(entry, node, behind: child, history, &transaction)
         } else {
+            if let use = try transaction.recency(entry.hash, tables).record?.use {
+                history.countEviction(of: use, bytes: node.physicalBytes, at: now)
+            }
             try remove(entry.hash, &transaction)
             count(evicted: 1)
         }
-        return true
     }
 
     /// An entry whose page has no readable node: the page was taken out, or is damaged and goes with all that follow it.
     private mutating func evictUnreadable(
-        _ entry: QueueKey, _ key: [UInt8], _ transaction: inout WriteTransaction
+        _ entry: QueueKey, _ transaction: inout WriteTransaction
     ) throws(LMDBError) {
-        try transaction.erase(tables.queue, key)
+        try transaction.erase(tables.queue, entry.encoded)
         guard try transaction.has(tables.nodes, entry.hash.bytes) else { return }
         count(evicted: try removeSubtree(of: entry.hash, &transaction).count)
     }
 
     /// Whether an entry is one that its page's recency says; deleted or mended when not.
     private mutating func isInStep(
-        _ entry: QueueKey, _ key: [UInt8], _ node: NodeRecord, _ transaction: inout WriteTransaction
+        _ entry: QueueKey, _ node: NodeRecord, _ transaction: inout WriteTransaction
     ) throws(LMDBError) -> Bool {
         guard let recency = try transaction.recency(entry.hash, tables).record else {
-            try transaction.erase(tables.queue, key)
-            let mended = RecencyRecord(score: UseScore(firstUse: now), lastUse: now)
+            try transaction.erase(tables.queue, entry.encoded)
+            let mended = RecencyRecord(lastUse: now)
             try write(mended, of: entry.hash, firstToken: node.firstToken, replacing: nil, &transaction)
             return false
         }
         let isInStep = QueueKey.entries(of: entry.hash, recency, firstToken: node.firstToken).contains(entry)
-        if !isInStep { try transaction.erase(tables.queue, key) }
+        if !isInStep { try transaction.erase(tables.queue, entry.encoded) }
         return isInStep
     }
 
     /// A page with children is worth at least what they are: it moves behind one of them.
     private mutating func requeue(
-        _ entry: QueueKey, _ node: NodeRecord, behind child: PrefixHash, _ transaction: inout WriteTransaction
+        _ entry: QueueKey, _ node: NodeRecord, behind child: PrefixHash, _ history: UseHistory,
+        _ transaction: inout WriteTransaction
     ) throws(LMDBError) {
+        func worth(_ place: QueuePlace) -> Double {
+            history.worth(ofClass: place.useClass, age: PageUse.age(of: place.time, at: now))
+        }
         guard let old = try transaction.recency(entry.hash, tables).record,
-            let childScore = try transaction.recency(child, tables).record?.score, childScore > old.score
+            let place = try transaction.recency(child, tables).record?.place,
+            place.useClass == old.place.useClass ? place.time > old.place.time : worth(place) > worth(old.place)
         else { return }
         var new = old
-        new.score = childScore
+        new.place = place
         changes += 1
         try write(new, of: entry.hash, firstToken: node.firstToken, replacing: old, &transaction)
     }

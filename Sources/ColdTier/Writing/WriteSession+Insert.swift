@@ -18,8 +18,7 @@ extension WriteSession {
         let edge = EdgeKey(parent: page.parent, tokens: page.tokens, child: page.hash)
         try transaction.write(tables.edges, edge.encoded, EdgeKey.value(tokenCount: page.tokens.count))
         let used = min(page.now, now)
-        let first = RecencyRecord(score: UseScore(firstUse: used), lastUse: used, uses: 1)
-        let recency = first.used(max(0, page.uses - 1), at: used)
+        let recency = RecencyRecord(lastUse: used, uses: UInt32(clamping: max(1, page.uses)))
         try write(recency, of: page.hash, firstToken: node.firstToken, replacing: nil, &transaction)
         try transaction.erase(tables.quarantine, key)
         counters.count(node, by: 1)
@@ -36,8 +35,11 @@ extension WriteSession {
         guard let node = try transaction.node(hash, tables).record else { return }
         let stored = try transaction.recency(hash, tables).record
         let used = min(touch.lastUse, now)
-        let old = stored ?? RecencyRecord(score: UseScore(firstUse: used), lastUse: used, uses: 0)
-        let new = old.used(Int(touch.uses), at: used)
+        let old = stored ?? RecencyRecord(lastUse: used, uses: 0)
+        if touch.matches > 0 {
+            try history(&transaction) { $0.countReturn(of: old.use, bytes: node.physicalBytes, at: used) }
+        }
+        let new = old.used(touch, at: used)
         try write(new, of: hash, firstToken: node.firstToken, replacing: stored, &transaction)
         try update(node.root, &transaction) { space in
             space.hitTokens.shift(by: Int(node.tokenCount) * Int(touch.uses))
@@ -106,13 +108,15 @@ extension WriteSession {
 }
 
 extension RecencyRecord {
-    /// The record after `count` more uses at `now`. A stored time far in the future is a clock that jumped, and is dropped.
-    func used(_ count: Int, at now: Int64) -> RecencyRecord {
+    /// The record after more uses, the last of them at `now`. A stored time far in the future is a clock that jumped, and is
+    /// dropped.
+    fileprivate func used(_ touch: Touch, at now: Int64) -> RecencyRecord {
+        var use = use
+        use.keep(at: now)
+        use.branch(Int(touch.branches))
         var new = self
-        // Uses at one moment count as one.
-        if count > 0 { new.score = new.score.used(at: now) }
-        new.uses = UInt32(clamping: Int(uses) + count)
-        new.lastUse = lastUse > now + UseScore.ceiling ? now : max(lastUse, now)
+        new.setUse(use)
+        new.uses = UInt32(clamping: Int(uses) + Int(touch.uses))
         return new
     }
 }

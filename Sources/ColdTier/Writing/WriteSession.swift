@@ -14,8 +14,9 @@ package struct WriteSession {
     private var spaces: [PrefixHash: SpaceRecord] = [:]
     /// Pages that eviction must spare in this transaction: those just stored, and the parents of those to come.
     var spared: Set<PrefixHash> = []
-    /// Where the next walk over the eviction order begins: all before it was looked at in this transaction.
-    var planStart: [UInt8] = []
+    /// How far this transaction has walked along the eviction order.
+    var walk = EvictionWalk()
+    private var learned: UseHistory?
     /// Pages evicted in this transaction.
     var evicted = 0
     /// How often eviction has changed the order in this transaction: pages that went or moved.
@@ -37,7 +38,26 @@ package struct WriteSession {
     mutating func finish(_ transaction: inout WriteTransaction) throws(LMDBError) {
         counters.generation &+= 1
         try transaction.write(tables.meta, MetaKey.counters, counters.encoded)
+        if let learned { try transaction.write(tables.meta, MetaKey.history, HistoryRecord.encoded(learned)) }
         for (root, space) in spaces { try transaction.write(tables.spaces, root.bytes, space.encoded) }
+    }
+
+    /// Lends what the store has learned of its traffic; it is written with the counters. A history that is damaged begins
+    /// anew.
+    mutating func history<R>(
+        _ transaction: inout WriteTransaction, _ body: (inout UseHistory) -> R
+    ) throws(LMDBError) -> R {
+        var history: UseHistory
+        if let learned {
+            history = learned
+        } else {
+            let quota = counters.quota
+            let stored = try transaction.read(tables.meta, MetaKey.history) { HistoryRecord.history($0, quota: quota) }
+            history = stored.record ?? UseHistory(capacity: Int(clamping: quota))
+        }
+        learned = nil
+        defer { learned = history }
+        return body(&history)
     }
 
     /// A space that is registered in this transaction.

@@ -197,13 +197,13 @@ final class Plot: Sendable {
             }
         },
         Damage("an entry of the eviction order without a page", [.orphanQueueEntry]) { plot in
-            let entry = QueueKey(.use, milliseconds: 5, firstToken: 0, hash: Plot.nowhere)
+            let entry = QueueKey(.use(0), milliseconds: 5, firstToken: 0, hash: Plot.nowhere)
             try plot.change { (transaction) throws(LMDBError) in
                 try transaction.write(plot.tier.tables.queue, entry.encoded, [])
             }
         },
         Damage("an entry of the eviction order at another place", [.orphanQueueEntry]) { plot in
-            let entry = QueueKey(.use, milliseconds: 5, firstToken: 0, hash: plot.path[0])
+            let entry = QueueKey(.use(0), milliseconds: 5, firstToken: 0, hash: plot.path[0])
             try plot.change { (transaction) throws(LMDBError) in
                 try transaction.write(plot.tier.tables.queue, entry.encoded, [])
             }

@@ -102,7 +102,7 @@ struct SpillToTierTests {
         try withTables(folder.store) { transaction, tables in
             let first = try transaction.recency(path[0], tables).record
             #expect(first?.uses == 3)
-            #expect(first?.lastUse == 4000)
+            #expect(first?.use.last == 4000)
         }
     }
 

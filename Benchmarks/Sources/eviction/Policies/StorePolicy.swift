@@ -1,74 +1,118 @@
-// The store's own policy, and two relatives that show what its parts are worth.
+// The store's own policy.
 
-internal import Glibc
 internal import PrefixStore
 
-/// The order of both tiers: the leaf with the least use score goes.
+/// The order of both tiers: the leaf that is worth the least goes, by its class, its age, and what was learned of both.
 struct StorePolicy: Policy {
-    private var order: LeafOrder
-    private var now: Int64 = 0
-
-    init(trace: Trace, quota: Int) { order = LeafOrder(trace: trace) }
-
-    mutating func begin(_ request: Int, path: [Int32], at time: Int64) {
-        now = time
-        order.begin(path: path)
-    }
-
-    mutating func use(_ page: Int32) {
-        order.setKey(page, UseScore(milliseconds: order.key(of: page)).used(at: now).milliseconds)
-    }
-
-    mutating func insert(_ page: Int32) { order.insert(page, key: UseScore(firstUse: now).milliseconds) }
-    func victim() -> Int32? { order.first }
-    mutating func evict(_ page: Int32) { order.evict(page) }
-}
-
-/// The same, but a request that goes on where a sequence ended gives no credit: only a new branch says that a prefix
-/// is shared.
-struct BranchPolicy: Policy {
-    private var order: LeafOrder
-    private var now: Int64 = 0
+    private let trace: Trace
+    private var leaves: ClassLeaves
+    private var history: UseHistory
+    private var uses: [PageUse]
     private var isBranch = false
-
-    init(trace: Trace, quota: Int) { order = LeafOrder(trace: trace) }
-
-    mutating func begin(_ request: Int, path: [Int32], at time: Int64) {
-        now = time
-        isBranch = path.last(where: order.isResident).map(order.isFollowed) ?? false
-        order.begin(path: path)
-    }
-
-    mutating func use(_ page: Int32) {
-        let score = UseScore(milliseconds: order.key(of: page))
-        order.setKey(page, isBranch ? score.used(at: now).milliseconds : max(score.milliseconds, now))
-    }
-
-    mutating func insert(_ page: Int32) { order.insert(page, key: UseScore(firstUse: now).milliseconds) }
-    func victim() -> Int32? { order.first }
-    mutating func evict(_ page: Int32) { order.evict(page) }
-}
-
-/// What the store had first: LRFU with a half-life of six hours, in which all uses add up.
-struct LRFU: Policy {
-    private static let halfLife = 6 * 3_600_000.0
-    private var order: LeafOrder
     private var now: Int64 = 0
 
-    init(trace: Trace, quota: Int) { order = LeafOrder(trace: trace) }
+    init(trace: Trace, quota: Int) {
+        self.trace = trace
+        leaves = ClassLeaves(trace: trace)
+        history = UseHistory(capacity: quota)
+        uses = Array(repeating: PageUse(last: 0), count: trace.pageCount)
+    }
 
     mutating func begin(_ request: Int, path: [Int32], at time: Int64) {
         now = time
-        order.begin(path: path)
+        let found = path.prefix { leaves.isResident($0) }
+        isBranch = found.count < path.count && (found.last.map(leaves.isFollowed) ?? false)
+        leaves.begin(path: path, uses)
     }
 
     mutating func use(_ page: Int32) {
-        let old = order.key(of: page)
-        let gap = Double(max(old, now) - min(old, now)) / Self.halfLife
-        order.setKey(page, max(old, now) + Int64(Self.halfLife * log2(1 + exp2(-gap))))
+        history.countReturn(of: uses[Int(page)], bytes: trace.bytes(of: page), at: now)
+        uses[Int(page)].keep(at: now)
+        if isBranch { uses[Int(page)].branch(1) }
     }
 
-    mutating func insert(_ page: Int32) { order.insert(page, key: now) }
-    func victim() -> Int32? { order.first }
-    mutating func evict(_ page: Int32) { order.evict(page) }
+    mutating func insert(_ page: Int32) {
+        uses[Int(page)] = PageUse(last: now)
+        leaves.insert(page, uses)
+    }
+
+    mutating func victim() -> Int32? {
+        history.learn()
+        var worst: (page: Int32, worth: Double)?
+        for useClass in 0..<UseHistory.classes {
+            guard let page = leaves.first(ofClass: useClass) else { continue }
+            let worth = history.worth(ofClass: useClass, age: uses[Int(page)].age(at: now))
+            if worth < worst?.worth ?? .infinity { worst = (page, worth) }
+        }
+        return worst?.page
+    }
+
+    mutating func evict(_ page: Int32) {
+        history.countEviction(of: uses[Int(page)], bytes: trace.bytes(of: page), at: now)
+        leaves.evict(page, uses)
+    }
+}
+
+/// The leaves of the resident pages, a heap a class; those of the present request's path are not offered.
+private struct ClassLeaves {
+    private let parents: [Int32]
+    private var heaps: [PageHeap]
+    private var residentChildren: [Int32]
+    private var residents: [Bool]
+    private var onPath: [Int32] = []
+    private var isOnPath: [Bool]
+
+    init(trace: Trace) {
+        parents = trace.parents
+        heaps = Array(repeating: PageHeap(pageCount: trace.pageCount), count: UseHistory.classes)
+        residentChildren = Array(repeating: 0, count: trace.pageCount)
+        residents = Array(repeating: false, count: trace.pageCount)
+        isOnPath = residents
+    }
+
+    func isResident(_ page: Int32) -> Bool { residents[Int(page)] }
+
+    func isFollowed(_ page: Int32) -> Bool { residentChildren[Int(page)] > 0 }
+
+    func first(ofClass useClass: Int) -> Int32? { heaps[useClass].first }
+
+    mutating func begin(path: [Int32], _ uses: [PageUse]) {
+        for page in onPath { isOnPath[Int(page)] = false }
+        let released = onPath
+        onPath = path
+        for page in path {
+            isOnPath[Int(page)] = true
+            withdraw(page)
+        }
+        for page in released { offer(page, uses) }
+    }
+
+    mutating func insert(_ page: Int32, _ uses: [PageUse]) {
+        residents[Int(page)] = true
+        let parent = parents[Int(page)]
+        if parent >= 0 {
+            residentChildren[Int(parent)] += 1
+            withdraw(parent)
+        }
+        offer(page, uses)
+    }
+
+    mutating func evict(_ page: Int32, _ uses: [PageUse]) {
+        withdraw(page)
+        residents[Int(page)] = false
+        let parent = parents[Int(page)]
+        guard parent >= 0 else { return }
+        residentChildren[Int(parent)] -= 1
+        offer(parent, uses)
+    }
+
+    private mutating func offer(_ page: Int32, _ uses: [PageUse]) {
+        let index = Int(page)
+        guard residents[index], residentChildren[index] == 0, !isOnPath[index] else { return }
+        heaps[uses[index].useClass].set(page, key: uses[index].last)
+    }
+
+    private mutating func withdraw(_ page: Int32) {
+        for useClass in heaps.indices { heaps[useClass].remove(page) }
+    }
 }

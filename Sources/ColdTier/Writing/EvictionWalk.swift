@@ -1,0 +1,66 @@
+// One walk over the eviction order: its lists are read side by side, a few entries of each at a time.
+
+internal import KVFormat
+internal import LMDB
+
+/// How far a transaction has walked along each list of the eviction order. What it has passed is not looked at again
+/// until `restart`.
+struct EvictionWalk {
+    /// Entries of a list that are read together.
+    private static let length = 32
+
+    private struct List {
+        let order: QueueKey.Order
+        /// Where reading goes on; empty when nothing was read yet, nil at the end.
+        var next: [UInt8]? = []
+        /// Read, but not looked at yet.
+        var entries: ArraySlice<QueueKey> = []
+    }
+
+    private var expiring = List(order: .expiry)
+    private var lists = (0..<UseHistory.classes).map { List(order: .use($0)) }
+
+    /// Whether nothing was read since the walk began.
+    var isAtStart: Bool { expiring.next == [] }
+
+    /// Looks at all entries again.
+    mutating func restart() { self = EvictionWalk() }
+
+    /// The entry to look at next: expired pages first, then the page that is worth the least. Keys that are no entries are
+    /// deleted on the way.
+    mutating func next(
+        _ history: UseHistory, now: Int64, _ tables: Tables, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) -> QueueKey? {
+        try Self.fill(&expiring, tables, &transaction)
+        if let first = expiring.entries.first, first.milliseconds <= now { return expiring.entries.popFirst() }
+        var least: (worth: Double, list: Int)?
+        for index in lists.indices {
+            try Self.fill(&lists[index], tables, &transaction)
+            guard let first = lists[index].entries.first else { continue }
+            let worth = history.worth(ofClass: index, age: PageUse.age(of: first.milliseconds, at: now))
+            if worth < least?.worth ?? .infinity { least = (worth, index) }
+        }
+        guard let least else { return nil }
+        return lists[least.list].entries.popFirst()
+    }
+
+    private static func fill(
+        _ list: inout List, _ tables: Tables, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) {
+        while list.entries.isEmpty, let start = list.next {
+            let first = [list.order.byte]
+            let keys = try transaction.keys(tables.queue, from: start.isEmpty ? first : start, limit: length) {
+                $0.starts(with: first)
+            }
+            // Just behind the last one.
+            list.next = keys.last.map { $0 + [0] }
+            for key in keys {
+                if let entry = unsafe QueueKey(key.span.bytes) {
+                    list.entries.append(entry)
+                } else {
+                    try transaction.erase(tables.queue, key)
+                }
+            }
+        }
+    }
+}

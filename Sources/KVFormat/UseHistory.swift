@@ -1,0 +1,166 @@
+// What the store has learned of its own traffic: how soon which class of pages comes back, and so what a page is worth
+// keeping for.
+
+internal import Glibc
+
+/// For each class of pages and each age, how many bytes waited and how many of them came back. From these follows the
+/// worth of a page: the share of it that will come back, per millisecond that it is kept, over the best time to keep it.
+/// The page that is worth the least goes first.
+///
+/// This is the hit density of LHD (Beckmann, Chen, Cidon: NSDI 2018), for classes that say how many continuations share
+/// a page, and with the best horizon at each age, as Gittins' index has it. Nothing is tuned to one kind of traffic: a
+/// store whose single requests never come back learns to give them up early, one whose conversations go on keeps their
+/// ends. As long as nothing
+/// is known the order is that of the last use, and within a class it always is.
+///
+/// A value type; whoever owns it guards it. Forgets: after each half of the capacity that came back or went, what was
+/// counted before weighs 3 % less.
+public struct UseHistory: Equatable, Sendable {
+    /// Classes of pages, see `PageUse.useClass`.
+    public static let classes = 6
+    /// Ages that are told apart: up to 1 s, 2 s, 4 s and so on; the last is that from 48 days on.
+    public static let ages = 24
+
+    private static let fading = 0.97
+    /// Where each age begins, milliseconds, and where the last one ends.
+    private static let bounds: [Double] = (0...ages).map { $0 == 0 ? 0 : 1000 * exp2(Double($0 - 1)) }
+
+    /// Bytes that came back or went, and bytes that came back, by class and then age.
+    private var ended: [Double]
+    private var returned: [Double]
+    /// Bytes counted since the last fading.
+    private var recent = 0.0
+    private let capacity: Double
+    private var worths: [Double]
+    /// Whether much was counted since the worths were worked out.
+    private var isStale = false
+
+    /// A store or tier of `capacity` bytes that knows nothing yet.
+    public init(capacity: Int) {
+        self.capacity = Double(max(capacity, 1))
+        ended = Array(repeating: 0, count: Self.classes * Self.ages)
+        returned = ended
+        worths = (0..<ended.count).map { 1 / (1000 + Self.bounds[$0 % Self.ages]) }
+    }
+
+    /// A page of `bytes` bytes was found by a request at `now`. Call it before `use` is brought up to date.
+    public mutating func countReturn(of use: PageUse, bytes: Int, at now: Int64) {
+        count(use, bytes, now, returned: Double(bytes))
+    }
+
+    /// A page of `bytes` bytes is evicted at `now`.
+    public mutating func countEviction(of use: PageUse, bytes: Int, at now: Int64) {
+        count(use, bytes, now, returned: 0)
+    }
+
+    /// What was counted, for a file: bytes ended, bytes returned, and those since the last fading.
+    package var counts: [Float] { (ended + returned + [recent]).map { Float($0) } }
+
+    /// How many numbers `counts` has.
+    package static let countsLength = 2 * classes * ages + 1
+
+    /// What `counts` said; nil when that is impossible.
+    package init?(capacity: Int, counts: [Float]) {
+        guard counts.count == Self.countsLength, counts.allSatisfy({ $0.isFinite && $0 >= 0 }) else { return nil }
+        self.init(capacity: capacity)
+        let half = Self.classes * Self.ages
+        ended = counts[..<half].map { Double($0) }
+        returned = counts[half..<2 * half].map { Double($0) }
+        recent = Double(counts[2 * half])
+        isStale = ended.contains { $0 > 0 }
+    }
+
+    /// What a page of class `useClass` is worth that was used last `age` milliseconds ago: the share of it that comes back,
+    /// per millisecond of keeping it.
+    ///
+    /// - Complexity: nanoseconds.
+    public func worth(ofClass useClass: Int, age: Int64) -> Double {
+        let step = Self.step(age)
+        let place = useClass * Self.ages + step
+        guard step + 1 < Self.ages else { return worths[place] }
+        let (start, end) = (Self.bounds[step], Self.bounds[step + 1])
+        return worths[place] + (worths[place + 1] - worths[place]) * (Double(age) - start) / (end - start)
+    }
+
+    private static func step(_ age: Int64) -> Int {
+        min(Int64.bitWidth - (max(age, 0) / 1000).leadingZeroBitCount, ages - 1)
+    }
+
+    private mutating func count(_ use: PageUse, _ bytes: Int, _ now: Int64, returned back: Double) {
+        let place = use.useClass * Self.ages + Self.step(use.age(at: now))
+        ended[place] += Double(bytes)
+        returned[place] += back
+        recent += Double(bytes)
+        guard recent > capacity / 2 else { return }
+        recent = 0
+        isStale = true
+        for place in ended.indices {
+            ended[place] *= Self.fading
+            returned[place] *= Self.fading
+        }
+    }
+}
+
+// MARK: - Learning
+
+extension UseHistory {
+    /// A few counted pages say little, so that each age of each class begins with a guess, which weighs as much as a tenth
+    /// of the capacity. For a class without history that is what all pages together did.
+    private var guessWeight: Double { capacity / 10 }
+
+    /// Brings the worths up to date when half the capacity was counted since the last time. Call it before an eviction.
+    ///
+    /// - Complexity: nothing, or some 50 us.
+    public mutating func learn() {
+        guard isStale else { return }
+        isStale = false
+        let all = rates(of: total(ended), total(returned)) { age, rate in age == 0 ? 0 : rate / 2 }
+        for useClass in 0..<Self.classes {
+            let places = useClass * Self.ages..<(useClass + 1) * Self.ages
+            // As all pages at that age, but as much above or below them as the class was at the age before.
+            let own = rates(of: Array(ended[places]), Array(returned[places])) { age, rate in
+                guard age > 0, all[age - 1] > 0 else { return all[age] }
+                return rate * (all[age] / all[age - 1] + 0.5) / 2
+            }
+            for age in 0..<Self.ages {
+                // Where nothing ever comes back, the older page is still the one to go.
+                let floor = 1e-6 / (1000 + Self.bounds[age])
+                worths[places.lowerBound + age] = max(Self.best(own, from: age), floor)
+            }
+        }
+    }
+
+    private func total(_ values: [Double]) -> [Double] {
+        (0..<Self.ages).map { age in
+            (0..<Self.classes).reduce(0) { $0 + values[$1 * Self.ages + age] }
+        }
+    }
+
+    /// The rate at which pages come back at each age, per millisecond, with a guess from the rate at the age before.
+    private func rates(of ended: [Double], _ returned: [Double], guess: (Int, Double) -> Double) -> [Double] {
+        var waiting = ended.reduce(0, +)
+        var rates: [Double] = []
+        for age in 0..<Self.ages {
+            let width = Self.bounds[age + 1] - Self.bounds[age]
+            waiting -= ended[age]
+            let waited = (waiting + ended[age] / 2) * width
+            let guessed = guessWeight * width
+            rates.append((returned[age] + guessed * guess(age, rates.last ?? 0)) / (waited + guessed))
+        }
+        return rates
+    }
+
+    /// The most that comes back per millisecond of keeping, over all times up to which one can keep a page of this age.
+    private static func best(_ rates: [Double], from start: Int) -> Double {
+        var (left, kept, best) = (1.0, 0.0, 0.0)
+        for age in start..<ages {
+            let width = bounds[age + 1] - bounds[age]
+            let rate = rates[age]
+            let next = left * exp(-rate * width)
+            kept += rate * width > 1e-9 ? (left - next) / rate : left * width
+            left = next
+            best = max(best, (1 - left) / kept)
+        }
+        return best
+    }
+}
