@@ -32,8 +32,12 @@ struct StoreBench {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let spilling = try prefill(folder + "/prefill")
         let first = try firstToken(folder + "/first")
-        let codec: [String: Any] = ["codec": arguments.codec.rawValue, "rounds": arguments.rounds]
-        return codec.merging(spilling) { $1 }.merging(first) { $1 }
+        let model =
+            arguments.model.map { URL(fileURLWithPath: $0).lastPathComponent } ?? "random, \(arguments.size.rawValue)"
+        let what: [String: Any] = [
+            "model": model, "codec": arguments.codec.rawValue, "rounds": arguments.rounds,
+        ]
+        return what.merging(spilling) { $1 }.merging(first) { $1 }
     }
 
     /// It does not keep what is loaded: the engine inserts a prompt's pages anyway, when its first token is out.
