@@ -33,9 +33,9 @@ size_t huffman_write_code(const huffman_code *code, uint8_t target[129]);
 /// Decodes four streams, which lie one after the other in `source` with the given sizes, to `count` symbols: a quarter
 /// each (rounded up), the rest in the last. Returns 1; or 0 when a stream does not end where its symbols do, or is too
 /// short to be worth it, or when the shortest code has one bit only. Nothing outside `target` is written, nothing
-/// outside the streams read.
+/// outside the streams read; what lies between `ahead` and `ahead_end` is asked for on the way.
 int huffman_decode4_bmi2(const huffman_code *code, const uint8_t *source, const size_t sizes[4], uint8_t *target,
-                         size_t count);
+                         size_t count, const uint8_t *ahead, const uint8_t *ahead_end);
 
 /// Encodes `count` symbols, all of which have a code, to four streams one after the other; `sizes` takes their sizes. Returns
 /// the bytes of all, or 0 when they need more than `room`, of which nothing beyond is written.

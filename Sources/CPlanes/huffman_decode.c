@@ -19,6 +19,8 @@ enum {
     // Look-ups between two refills, which leave 56 bits; and the most symbols that so many give.
     LOOKUPS = 5,
     ROUND = LOOKUPS * HUFFMAN_MAX_BITS / 2,
+    // Bytes that are asked for in a round: a little more than a round's symbols and their low bytes take.
+    ROUND_AHEAD = 128,
 };
 
 // The entries for every number of bits that can be left, one table after the other: bits b begin at 2^b.
@@ -138,7 +140,7 @@ BMI2 static int finish(stream *s, const huffman_code *code, const uint64_t *tabl
 }
 
 BMI2 int huffman_decode4_bmi2(const huffman_code *code, const uint8_t *source, const size_t sizes[4], uint8_t *target,
-                              size_t count) {
+                              size_t count, const uint8_t *ahead, const uint8_t *ahead_end) {
     stream s[4];
     size_t quarter = (count + 3) / 4;
     if (code->shortest < 2 || 3 * quarter > count) return 0;
@@ -161,6 +163,10 @@ BMI2 int huffman_decode4_bmi2(const huffman_code *code, const uint8_t *source, c
         s.out += entry[COUNT_AT / 8]; \
     }
         for (; rounds > 0; rounds--) {
+            if (ahead < ahead_end) {
+                for (int i = 0; i < ROUND_AHEAD; i += 64) __builtin_prefetch(ahead + i, 0, 2);
+                ahead += ROUND_AHEAD;
+            }
             for (int i = 0; i < LOOKUPS; i++) {
                 LOOK_UP(a)
                 LOOK_UP(b)

@@ -24,7 +24,8 @@ static size_t header_bytes(const uint8_t *source, size_t size, size_t count) {
 }
 #endif
 
-int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t size, uint8_t *target, size_t count) {
+int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t size, uint8_t *target, size_t count,
+                          const uint8_t *ahead, size_t ahead_size) {
 #if defined(__x86_64__)
     if (level == CPLANES_PORTABLE) return 0;
     size_t head = header_bytes(source, size, count);
@@ -51,9 +52,9 @@ int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t siz
     size_t first = streams[0] + streams[1] + streams[2];
     if ((size_t)(end - at) < first) return 0;
     streams[3] = (size_t)(end - at) - first;
-    return huffman_decode4_bmi2(&code, at, streams, target, count);
+    return huffman_decode4_bmi2(&code, at, streams, target, count, ahead, ahead + ahead_size);
 #else
-    (void)level, (void)source, (void)size, (void)target, (void)count;
+    (void)level, (void)source, (void)size, (void)target, (void)count, (void)ahead, (void)ahead_size;
     return 0;
 #endif
 }

@@ -101,17 +101,24 @@ struct FrameDecoder: ~Copyable {
             // Hashing brings the chunk into the cache, where the decoder then finds it.
             frame.hash(upTo: position, checksum)
             // Top bytes that gain nothing are stored as they are.
-            if size < count, unsafe !decompress(coded, size, count) { return false }
+            if size < count, unsafe !decompress(coded, size, count, in: frame) { return false }
             let source = unsafe size < count ? UnsafePointer(top) : coded
             unsafe merge(source, low, count, &walk, region, tokens: tokens, into: target)
         }
         return position == frame.count
     }
 
-    /// Decompresses a chunk's top bytes to `top`.
+    /// Decompresses a chunk's top bytes to `top`, and meanwhile asks for what follows in the frame, which is hashed next.
     @unsafe
-    private borrowing func decompress(_ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int) -> Bool {
-        if unsafe kernels.zstdLiterals(coded, size, to: top, count) { return true }
+    private borrowing func decompress(
+        _ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int, in frame: StoredFrame
+    ) -> Bool {
+        let ahead = unsafe frame.bytes + frame.hashed
+        if unsafe kernels.zstdLiterals(
+            coded, size, to: top, count, ahead: ahead, aheadCount: frame.count - frame.hashed)
+        {
+            return true
+        }
         return unsafe zstd.decompress(coded, size, to: top, count)
     }
 

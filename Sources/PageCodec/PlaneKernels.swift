@@ -87,8 +87,9 @@ struct PlaneKernels {
     /// `cplanes_zstd_literals`.
     @unsafe
     func zstdLiterals(
-        _ source: UnsafePointer<UInt8>, _ size: Int, to target: UnsafeMutablePointer<UInt8>, _ count: Int
+        _ source: UnsafePointer<UInt8>, _ size: Int, to target: UnsafeMutablePointer<UInt8>, _ count: Int,
+        ahead: UnsafePointer<UInt8>, aheadCount: Int
     ) -> Bool {
-        unsafe cplanes_zstd_literals(level, source, size, target, count) == 1
+        unsafe cplanes_zstd_literals(level, source, size, target, count, ahead, aheadCount) == 1
     }
 }

@@ -85,8 +85,10 @@ void cplanes_fence(void);
 /// Decodes the zstd frame of exactly `size` bytes at `source` to exactly `count` bytes, when it is of the kind that the
 /// codec writes: one block of Huffman-coded literals in four streams, no checksum. Returns 1; or 0 when it is of another
 /// kind, or damaged, or the level has no kernel for it: zstd itself has the last word then, and `target` may hold
-/// anything. Nothing outside `target` is written, nothing outside the frame read.
-int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t size, uint8_t *target, size_t count);
+/// anything. Nothing outside `target` is written, nothing outside the frame read. Meanwhile the `ahead_size` bytes at `ahead`
+/// are asked for, as `cplanes_prefetch` does it: decoding leaves memory idle.
+int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t size, uint8_t *target, size_t count,
+                          const uint8_t *ahead, size_t ahead_size);
 
 /// Makes a zstd frame of that kind from `count` bytes, in `target`, which has `room` bytes. Returns its bytes; or 0 when they
 /// are too few or too many for one block, or gain nothing, or have 48 values or more, or the level has no kernel for it. What lies beyond the frame within
