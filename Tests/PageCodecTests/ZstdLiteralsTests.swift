@@ -69,7 +69,9 @@ struct ZstdLiteralsTests {
     }
 
     private func byKernel(_ frame: [UInt8], _ count: Int, _ kernels: PlaneKernels) -> [UInt8]? {
-        unsafe decoded(frame, count) { unsafe kernels.zstdLiterals($0, frame.count, to: $1, count, ahead: $0, aheadCount: frame.count) }
+        unsafe decoded(frame, count) {
+            unsafe kernels.zstdLiterals($0, frame.count, to: $1, count, ahead: $0, aheadCount: frame.count)
+        }
     }
 
     private func byZstd(_ frame: [UInt8], _ count: Int) -> [UInt8]? {
