@@ -47,6 +47,8 @@ package final class ColdTier: Sendable {
             throw StoreError(error, path: path, options: options)
         }
         try writeQuota()
+        team.start()
+        decoders.fill(options.loadHelpers + 1)
     }
 
     /// Writes what is pending and closes the store, once the calls that are running have ended. A second call does nothing.

@@ -9,6 +9,12 @@ final class DecoderPool: @unchecked Sendable {
     private let mutex = Mutex()
     private var idle: [RecordDecoder] = []
 
+    /// Makes `count` decoders now, so that the first load need not.
+    func fill(_ count: Int) {
+        let made = (0..<count).map { _ in RecordDecoder() }
+        mutex.withLock { idle += made }
+    }
+
     /// Lends a decoder for the length of the call.
     func withDecoder<R, E: Error>(_ body: (RecordDecoder) throws(E) -> R) throws(E) -> R {
         let decoder = mutex.withLock { idle.popLast() } ?? RecordDecoder()

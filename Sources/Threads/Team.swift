@@ -38,6 +38,9 @@ package final class Team: @unchecked Sendable {
         }
     }
 
+    /// Starts the helpers now, so that the first loop need not wait for that.
+    package func start() { mutex.withLock { if !isClosed { _ = startHelpers() } } }
+
     /// Ends the helpers. Later loops are the callers' own.
     package func close() {
         let ended = mutex.withLock {

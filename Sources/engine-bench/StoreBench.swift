@@ -117,7 +117,10 @@ struct StoreBench {
             let engine = try engine(store)
             // The engine's own memory is new too, whatever the store does.
             _ = try engine.prefill(tokens(Self.promptTokens, -100 - round))
+            // What that spills must not disturb the one that is measured first.
+            try store.flush()
             let restart = try result(known, 2 * round, engine)
+            try store.flush()
             let hot = try result(known, 2 * round + 1, engine)
             seconds.computed.append(try result(tokens(Self.storedTokens, -1000 - round), 0, engine).seconds)
             guard restart.reused.cold == Self.storedTokens, hot.reused.hot == Self.storedTokens else {
