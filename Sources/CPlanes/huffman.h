@@ -1,4 +1,4 @@
-// Huffman codes as zstd stores them (RFC 8878, section 4.2): what parsing a frame and decoding its streams share.
+// Huffman codes as zstd stores them (RFC 8878, section 4.2): what reading and writing them share.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +30,9 @@ int huffman_build_code(const uint32_t counts[256], huffman_code *code);
 size_t huffman_write_code(const huffman_code *code, uint8_t target[129]);
 
 #if defined(__x86_64__)
+/// What the kernels of both directions need; every level above the portable one has it.
+#define BMI2 __attribute__((target("avx2,bmi,bmi2")))
+
 /// Decodes four streams, which lie one after the other in `source` with the given sizes, to `count` symbols: a quarter
 /// each (rounded up), the rest in the last. Returns 1; or 0 when a stream does not end where its symbols do, or is too
 /// short to be worth it, or when the shortest code has one bit only. Nothing outside `target` is written, nothing

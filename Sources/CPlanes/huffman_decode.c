@@ -9,8 +9,6 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define BMI2 __attribute__((target("avx2,bmi,bmi2")))
-
 enum {
     // Bytes of an entry: 0 to 5 symbols, the first lowest; 6 bits of them all; 7 how many they are.
     BITS_AT = 48,

@@ -4,8 +4,6 @@
 #include <string.h>
 
 #if defined(__x86_64__)
-#define BMI2 __attribute__((target("avx2,bmi,bmi2")))
-
 // Symbols between two flushes: a flush leaves 7 bits, so that 51 of the upper 56 bits are used.
 enum { GROUP = 4 };
 

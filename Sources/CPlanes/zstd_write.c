@@ -28,7 +28,7 @@ static void count_sample(const uint8_t *source, size_t count, size_t step, uint3
 }
 
 // The least and the greatest of the bytes; `count` is at least 32.
-__attribute__((target("avx2"))) static void find_range(const uint8_t *source, size_t count, int *least, int *greatest) {
+BMI2 static void find_range(const uint8_t *source, size_t count, int *least, int *greatest) {
     __m256i low = _mm256_set1_epi8(-1), high = _mm256_setzero_si256();
     for (size_t i = 0; i < count; i += 32) {
         // The last step begins early rather than end late.
@@ -83,8 +83,8 @@ size_t cplanes_zstd_compress_literals(cplanes_level level, const uint8_t *source
     size_t coded = huffman_encode4_bmi2(&code, source, count, streams, (size_t)(target + room - 1 - streams), sizes);
     if (coded == 0 || sizes[0] > 0xFFFF || sizes[1] > 0xFFFF || sizes[2] > 0xFFFF) return 0;
     size_t section = described + JUMPS + coded;
-    int is_wide = count >= 1 << 14 || section >= 1 << 14;
     if (section >= count) return 0;
+    int is_wide = count >= 1 << 14;
     uint8_t *at = target;
     put_little(at, 0xFD2FB528u, 4);
     at[4] = wide_size == 2 ? 0x60 : 0xA0;

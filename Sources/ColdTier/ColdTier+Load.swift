@@ -87,7 +87,7 @@ extension ColdTier {
         var control = control
         if pages.count < batch.count { control.onLayersReady = nil }
         let loading = Loading(pages, layout, control, readRate)
-        let decode: @Sendable (Int) -> Void = { index in self.decoders.withDecoder { loading.decode(index, with: $0) } }
+        let decode: @Sendable (Int) -> Void = { index in self.decoders.withItem { loading.decode(index, with: $0) } }
         share(batch.reduce(0) { $0 + layout.pageBytes(tokens: $1.tokens) }, as: loading.pieces.count, decode)
         for (index, reason) in loading.damage {
             pending.quarantine(batch[batch.startIndex + index].hash, QuarantineReason(reason))

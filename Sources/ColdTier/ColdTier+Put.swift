@@ -20,7 +20,7 @@ extension ColdTier {
         var report = PutReport()
         for slice in slices(of: batch) {
             do throws(LMDBError) {
-                try putEarly(slice, &report)
+                try put(slice, &report)
             } catch {
                 guard error.isFull else { throw StoreError(error, path: path, options: options) }
                 try putAfterMakingRoom(slice, &report)
@@ -53,19 +53,17 @@ extension ColdTier {
     /// LMDB keeps a list of what a transaction has changed; its length is bounded.
     private static let pagesPerTransaction = 1000
 
-    /// As `put`, with the disk at work before the commit syncs where that is worth a thread's while.
-    private func putEarly(_ slice: ArraySlice<SpillPage>, _ report: inout PutReport) throws(LMDBError) {
-        guard slice.reduce(0, { $0 + $1.cost }) >= Self.earlyBytes else { return try put(slice, &report) }
-        try writeback.during(of: environment) { () throws(LMDBError) in try put(slice, &report) }
-    }
-
-    /// A smaller transaction is written before the first nudge.
+    /// From this size on a transaction is worth having the disk at work before its commit syncs; a smaller one is written before
+    /// the first nudge.
     private static let earlyBytes = 4 << 20
 
     private func put(_ slice: ArraySlice<SpillPage>, _ report: inout PutReport) throws(LMDBError) {
         var changed = report
+        let isLarge = slice.reduce(0) { $0 + $1.cost } >= Self.earlyBytes
+        defer { if isLarge { writeback.end() } }
         try writePending(touchLimit: Self.pagesPerTransaction) { (transaction, session) throws(LMDBError) in
             changed = report
+            if isLarge { writeback.begin(environment) }
             // A parent that gives way to its own child's sibling would make the child an orphan.
             session.spared = Set(slice.map(\.parent))
             for page in slice {

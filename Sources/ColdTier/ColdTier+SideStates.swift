@@ -3,6 +3,7 @@
 package import KVFormat
 internal import LMDB
 internal import PageCodec
+internal import Threads
 
 extension ColdTier {
     /// Stores a side state with a page, in place of one of the same name; durable when this returns.
@@ -36,7 +37,7 @@ extension ColdTier {
     package func sideState(_ name: String, of hash: PrefixHash) throws(StoreError) -> [UInt8]? {
         guard let key = SideKey(hash, name: name)?.encoded, pending.suspects[hash] == nil else { return nil }
         let found = try reading { (transaction) throws(LMDBError) in
-            try decoders.withDecoder { (decoder) throws(LMDBError) in
+            try decoders.withItem { (decoder) throws(LMDBError) in
                 try transaction.read(tables.sides, key) { Self.decode($0, hash, name, decoder) }
             }
         }

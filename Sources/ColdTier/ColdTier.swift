@@ -2,6 +2,7 @@
 
 package import KVFormat
 package import LMDB
+internal import PageCodec
 internal import Threads
 
 /// The disk tier of a store: a folder that any number of processes share.
@@ -18,7 +19,7 @@ package final class ColdTier: Sendable {
     let environment: Environment
     let tables: Tables
     let pending = PendingWork()
-    let decoders = DecoderPool()
+    let decoders = Pool { RecordDecoder() }
     let readRate = ReadRate()
     let team: Team
     let writeback = Writeback()
@@ -46,6 +47,8 @@ package final class ColdTier: Sendable {
         } catch {
             throw StoreError(error, path: path, options: options)
         }
+        // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is, and loads little.
+        guard options.opening == .createIfMissing else { return }
         try writeQuota()
         team.start()
         decoders.fill(options.loadHelpers + 1)
@@ -70,8 +73,6 @@ package final class ColdTier: Sendable {
     package var damagedPages: Int { pending.damagedPages }
 
     private func writeQuota() throws(StoreError) {
-        // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is.
-        guard options.opening == .createIfMissing else { return }
         let quota = options.quota.value
         let stored = try reading { (transaction) throws(LMDBError) in
             try transaction.read(tables.meta, MetaKey.counters) { CountersRecord($0) }.record?.quota

@@ -22,12 +22,6 @@ internal import KVFormat
 /// which is used or pinned moves in logarithmic time and no heap holds an outdated entry. Not thread-safe: the tier's
 /// mutex guards it.
 struct EvictionOrder {
-    /// Where a page stands: its class, and a time in it.
-    struct Place: Equatable {
-        var useClass: Int
-        var time: Int64
-    }
-
     private struct Entry {
         var time: Int64
         var node: Int32
@@ -45,9 +39,9 @@ struct EvictionOrder {
     private var places: [Int32] = []
 
     /// The place of a page.
-    static func place(of page: RadixNode) -> Place {
+    static func place(of page: RadixNode) -> EvictionPlace {
         let mustBeSpilled = !page.isStored && !page.isDroppable
-        return Place(useClass: page.use.useClass, time: page.use.last + (mustBeSpilled ? unstoredCredit : 0))
+        return EvictionPlace(useClass: page.use.useClass, time: page.use.last + (mustBeSpilled ? unstoredCredit : 0))
     }
 
     /// Pages that can be evicted.
@@ -55,23 +49,17 @@ struct EvictionOrder {
 
     /// The page to evict next.
     func first(at now: Int64, _ history: UseHistory) -> Int32? {
-        var least: (worth: Double, node: Int32)?
-        for (useClass, heap) in heaps.enumerated() {
-            guard let first = heap.first else { continue }
-            let worth = history.worth(ofClass: useClass, age: PageUse.age(of: first.time, at: now))
-            if worth < least?.worth ?? .infinity { least = (worth, first.node) }
-        }
-        return least?.node
+        history.classToEvict(at: now) { heaps[$0].first?.time }.flatMap { heaps[$0].first?.node }
     }
 
     /// Where `node` stands; nil when it can't be evicted.
-    func place(of node: Int32) -> Place? {
+    func place(of node: Int32) -> EvictionPlace? {
         guard let (heap, place) = find(node) else { return nil }
-        return Place(useClass: heap, time: heaps[heap][place].time)
+        return EvictionPlace(useClass: heap, time: heaps[heap][place].time)
     }
 
     /// Adds `node`, or moves it to where it belongs.
-    mutating func set(_ node: Int32, _ place: Place) {
+    mutating func set(_ node: Int32, _ place: EvictionPlace) {
         guard self.place(of: node) != place else { return }
         remove(node)
         while places.count <= Int(node) {

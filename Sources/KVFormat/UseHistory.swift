@@ -82,6 +82,23 @@ public struct UseHistory: Equatable, Sendable {
         return worths[place] + (worths[place + 1] - worths[place]) * (Double(age) - start) / (end - start)
     }
 
+    /// The class that the next page to be evicted is of: the one whose oldest page is worth the least. Within a class the
+    /// oldest goes, so that only one page of each has to be compared.
+    ///
+    /// - Parameters:
+    ///   - now: milliseconds since the Unix epoch.
+    ///   - oldest: the time of a class's oldest page that may go; nil when it has none.
+    /// - Returns: nil when no class has a page.
+    public func classToEvict<E: Error>(at now: Int64, oldest: (Int) throws(E) -> Int64?) throws(E) -> Int? {
+        var least: (worth: Double, useClass: Int)?
+        for useClass in 0..<Self.classes {
+            guard let time = try oldest(useClass) else { continue }
+            let worth = worth(ofClass: useClass, age: PageUse.age(of: time, at: now))
+            if worth < least?.worth ?? .infinity { least = (worth, useClass) }
+        }
+        return least?.useClass
+    }
+
     private static func step(_ age: Int64) -> Int {
         min(Int64.bitWidth - (max(age, 0) / 1000).leadingZeroBitCount, ages - 1)
     }

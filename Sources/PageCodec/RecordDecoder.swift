@@ -69,12 +69,15 @@ package final class RecordDecoder {
     ) throws(RecordDamage) {
         let entry = FrameEntry(record.bytes, index: frame)
         guard let codec = FrameCodec(rawValue: entry.codec) else { throw .undecodable(frame: frame) }
-        let checksum = frames.decode(
-            record.uncheckedBytes(ofFrame: frame), codec, record.region(entry), tokens: tokens, into: target,
-            key: record.header.key, part: UInt64(frame) + 1)
-        if checksum == entry.checksum { return }
-        // Bytes that the decoder refuses are damaged on their way more often than they were written so.
-        if checksum == nil { _ = try record.storedBytes(ofFrame: frame) }
-        throw checksum == nil ? .undecodable(frame: frame) : .badChecksum(frame: frame)
+        guard
+            let checksum = frames.decode(
+                record.uncheckedBytes(ofFrame: frame), codec, record.region(entry), tokens: tokens, into: target,
+                key: record.header.key, part: UInt64(frame) + 1)
+        else {
+            // Bytes that the decoder refuses are damaged on their way more often than they were written so.
+            _ = try record.storedBytes(ofFrame: frame)
+            throw .undecodable(frame: frame)
+        }
+        guard checksum == entry.checksum else { throw .badChecksum(frame: frame) }
     }
 }

@@ -2,7 +2,7 @@
 // object.
 //
 //     swift run -c release codec-bench [--element bf16|fp16|fp32] [--pages N] [--rounds N] [--file PATH]
-//         [--codec NAME] [--layers N] [--heads N] [--dimension N] [--page-size N]
+//         [--codec NAME] [--layers N] [--kv-heads N] [--head-dimension N] [--page-size N]
 //
 // Pages have Llama-3.1-8B's shape unless said: 32 layers of 8 heads of 128, 64 tokens. With --file the bytes come from a file of raw
 // elements (real KV), repeated as often as needed; without it they are normally distributed with a scale a plane.
@@ -28,19 +28,35 @@ struct Bench {
         var arguments = CommandLine.arguments.dropFirst()
         while let name = arguments.popFirst(), let value = arguments.popFirst() {
             switch name {
-            case "--element": bench.element = KVElement.allCases.first { $0.description == value } ?? .bf16
-            case "--pages": bench.pages = Int(value) ?? bench.pages
-            case "--rounds": bench.rounds = Int(value) ?? bench.rounds
+            case "--element":
+                guard let element = KVElement.allCases.first(where: { $0.description == value }) else {
+                    stop("no element \(value)")
+                }
+                bench.element = element
+            case "--pages": bench.pages = number(value, for: name)
+            case "--rounds": bench.rounds = number(value, for: name)
             case "--file": bench.file = value
             case "--codec": bench.only = value
-            case "--layers": bench.layers = Int(value) ?? bench.layers
-            case "--heads": bench.heads = Int(value) ?? bench.heads
-            case "--dimension": bench.dimension = Int(value) ?? bench.dimension
-            case "--page-size": bench.pageSize = Int(value) ?? bench.pageSize
-            default: print("unknown option \(name)")
+            case "--layers": bench.layers = number(value, for: name)
+            case "--kv-heads": bench.heads = number(value, for: name)
+            case "--head-dimension": bench.dimension = number(value, for: name)
+            case "--page-size": bench.pageSize = number(value, for: name)
+            default: stop("unknown option \(name)")
             }
         }
         try bench.run()
+    }
+
+    private static func number(_ text: String, for option: String) -> Int {
+        guard let number = Int(text), number > 0 else { stop("\(option) takes a number, not \(text)") }
+        return number
+    }
+
+    /// Ends the program: a figure of something else than was asked for is worth nothing.
+    fileprivate static func stop(_ reason: String) -> Never {
+        let line = Array("codec-bench: \(reason)\n".utf8)
+        _ = unsafe write(STDERR_FILENO, line, line.count)
+        exit(2)
     }
 
     func run() throws {
@@ -172,11 +188,12 @@ struct Buffer {
     }
 
     private func read(_ path: String) {
-        guard let stream = unsafe fopen(path, "rb") else { return print("cannot read \(path)") }
+        guard let stream = unsafe fopen(path, "rb") else { Bench.stop("cannot read \(path)") }
         let got = unsafe fread(base, 1, size, stream) & ~3
         unsafe fclose(stream)
+        if got == 0 { Bench.stop("\(path) is empty") }
         var filled = got
-        while filled < size && got > 0 {
+        while filled < size {
             let part = min(got, size - filled)
             unsafe (base + filled).copyMemory(from: base, byteCount: part)
             filled += part

@@ -1,9 +1,10 @@
 // The command line of engine-bench.
 
+import Foundation
 import KVFormat
 import PrefixStore
 
-/// What was asked for; anything not understood keeps its default.
+/// What was asked for; the program ends where it does not understand that.
 struct Arguments {
     var model: String?
     var tokens = 1900
@@ -16,18 +17,32 @@ struct Arguments {
     var codec = StoreCodec.auto
 
     init(_ words: [String]) {
-        for (name, value) in zip(words.dropFirst(), words.dropFirst(2)) {
+        var words = words.dropFirst()
+        while let name = words.popFirst() {
+            guard let value = words.popFirst() else { Self.stop("\(name) takes a value") }
             switch name {
             case "--model": model = value
-            case "--tokens": tokens = max(1, Int(value) ?? tokens)
-            case "--rounds": rounds = max(1, Int(value) ?? rounds)
-            case "--threads": threads = max(1, Int(value) ?? threads)
-            case "--kv": kvElement = KVElement.allCases.first { $0.description == value }
+            case "--tokens": tokens = Self.read(name, value) { Int($0) }
+            case "--rounds": rounds = Self.read(name, value) { Int($0) }
+            case "--threads": threads = Self.read(name, value) { Int($0) }
+            case "--kv": kvElement = Self.read(name, value) { word in KVElement.allCases.first { "\($0)" == word } }
             case "--store": store = value
-            case "--size": size = RandomCheckpoint.Size(rawValue: value) ?? size
-            case "--codec": codec = StoreCodec(rawValue: value) ?? codec
-            default: break
+            case "--size": size = Self.read(name, value) { RandomCheckpoint.Size(rawValue: $0) }
+            case "--codec": codec = Self.read(name, value) { StoreCodec(rawValue: $0) }
+            default: Self.stop("unknown option \(name)")
             }
         }
+        if min(tokens, rounds, threads) < 1 { Self.stop("numbers are 1 or more") }
+    }
+
+    private static func read<Value>(_ name: String, _ text: String, _ parse: (String) -> Value?) -> Value {
+        guard let value = parse(text) else { stop("\(name) does not take \(text)") }
+        return value
+    }
+
+    /// Ends the program: a figure of something else than was asked for is worth nothing.
+    private static func stop(_ reason: String) -> Never {
+        FileHandle.standardError.write(Data("engine-bench: \(reason)\n".utf8))
+        exit(2)
     }
 }

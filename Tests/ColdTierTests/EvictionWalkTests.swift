@@ -8,12 +8,19 @@ import Testing
 
 @Suite("The walk over the eviction order")
 struct EvictionWalkTests {
+    let folder: Folder
+    let model: Model
+    let tier: ColdTier
+
+    init() throws {
+        folder = try Folder()
+        model = try Model()
+        tier = try ColdTier(folder.store)
+        try tier.open(space: model.descriptor)
+    }
+
     @Test("meets pages again that it moved behind their children: everything can go that nothing holds")
     func moved() throws {
-        let folder = try Folder()
-        let model = try Model()
-        let tier = try ColdTier(folder.store)
-        try tier.open(space: model.descriptor)
         let chain = tokens(20)
         _ = try tier.put(model.pages(chain))
         // Only the last page is used again, so that all before it are worth less than it and must move behind it.
@@ -34,10 +41,6 @@ struct EvictionWalkTests {
 
     @Test("deletes keys that are no entries, and begins anew when what was learned is damaged")
     func damaged() throws {
-        let folder = try Folder()
-        let model = try Model()
-        let tier = try ColdTier(folder.store)
-        try tier.open(space: model.descriptor)
         _ = try tier.put(model.pages(tokens(20)))
         try tier.writing { (transaction, session) throws(LMDBError) in
             try transaction.write(tier.tables.queue, [3, 1, 4], [])
@@ -57,10 +60,6 @@ struct EvictionWalkTests {
 
     @Test("begins with what a match reports: where a request goes another way than those before it")
     func branchPoints() throws {
-        let folder = try Folder()
-        let model = try Model()
-        let tier = try ColdTier(folder.store)
-        try tier.open(space: model.descriptor)
         let path = tokens(12)
         _ = try tier.put(model.pages(path))
         func isBranch(_ tokens: [TokenID]) throws -> Bool? {

@@ -37,7 +37,7 @@ struct TableRecordTests {
 
     private var recency: RecencyRecord {
         var record = RecencyRecord(lastUse: 6, uses: 7, branches: 0x0102)
-        record.place = QueuePlace(useClass: 3, time: 5)
+        record.place = EvictionPlace(useClass: 3, time: 5)
         record.pins = 8
         record.expiry = 9
         return record

@@ -38,7 +38,7 @@ struct UseTests {
         let first = try #require(try recency(path[0]))
         #expect(first.uses == 6)
         #expect(first.use.last == last)
-        #expect(first.use.branches == 0 && first.place == QueuePlace(first.use))
+        #expect(first.use.branches == 0 && first.place == EvictionPlace(first.use))
         #expect(try recency(path[1])?.uses == 6)
         try withTables(folder.store) { transaction, tables in
             let space = try transaction.space(model.root, tables).record

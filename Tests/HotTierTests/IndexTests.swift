@@ -40,7 +40,7 @@ struct EvictionOrderTests {
     func agreesWithASort(seed: UInt64) {
         var random = Seeded(seed)
         var order = EvictionOrder()
-        var places: [Int32: EvictionOrder.Place] = [:]
+        var places: [Int32: EvictionPlace] = [:]
         for _ in 0..<2_000 {
             let node = Int32.random(in: 0..<100, using: &random)
             if Int.random(in: 0..<3, using: &random) == 0 {
@@ -48,7 +48,7 @@ struct EvictionOrderTests {
                 places[node] = nil
             } else {
                 let useClass = Int.random(in: 0..<UseHistory.classes, using: &random)
-                let place = EvictionOrder.Place(useClass: useClass, time: .random(in: 0..<50, using: &random))
+                let place = EvictionPlace(useClass: useClass, time: .random(in: 0..<50, using: &random))
                 order.set(node, place)
                 places[node] = place
             }

@@ -8,7 +8,7 @@ internal import Threads
 extension SpillWriter {
     /// A writer that stores pages in `tier`, encoded as `codec` says.
     package convenience init(into tier: ColdTier, codec: StoreCodec, options: SpillOptions) {
-        let encoders = EncoderPool()
+        let encoders = Pool { RecordEncoder() }
         let memory = TransactionMemory(options.batchBytes)
         self.init(
             options: options,
@@ -19,7 +19,7 @@ extension SpillWriter {
                 return known
             },
             encode: { job, record in
-                encoders.withEncoder {
+                encoders.withItem {
                     $0.encode(
                         page: job.source, tokens: job.tokens.count, layout: job.layout, key: job.hash,
                         codec: tier.choice(codec), into: record)
@@ -29,20 +29,6 @@ extension SpillWriter {
                 memory.reserve()
                 return try tier.put(pages).outcomes.map { SpillOutcome($0) }
             })
-    }
-}
-
-/// Encoders that are not in use, one a thread at most: each holds scratch memory that is dear to make. Thread-safe.
-private final class EncoderPool: @unchecked Sendable {
-    // Unchecked because the list is read and written under the mutex, and an encoder is out of the list while it is lent.
-    private let mutex = Mutex()
-    private var idle: [RecordEncoder] = []
-
-    /// Lends an encoder for the length of the call.
-    func withEncoder(_ body: (RecordEncoder) -> Void) {
-        let encoder = mutex.withLock { idle.popLast() } ?? RecordEncoder()
-        defer { mutex.withLock { idle.append(encoder) } }
-        body(encoder)
     }
 }
 

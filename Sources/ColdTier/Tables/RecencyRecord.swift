@@ -2,26 +2,6 @@
 
 package import KVFormat
 
-/// Where an unpinned page stands in the eviction order: its class, and a time in it.
-package struct QueuePlace: Equatable, Sendable {
-    /// See `PageUse.useClass`.
-    package var useClass: Int
-    /// Milliseconds since the Unix epoch.
-    package var time: Int64
-
-    /// The place that a page's own use gives it.
-    package init(_ use: PageUse) {
-        useClass = use.useClass
-        time = use.last
-    }
-
-    /// A place from its fields.
-    package init(useClass: Int, time: Int64) {
-        self.useClass = useClass
-        self.time = time
-    }
-}
-
 /// Use, pins and expiry of a page.
 ///
 /// | bytes | field |
@@ -41,7 +21,7 @@ package struct RecencyRecord: Equatable, Sendable {
     /// The last use, and by how many continuations.
     package private(set) var use: PageUse
     /// Where the page stands in the eviction order.
-    package var place: QueuePlace
+    package var place: EvictionPlace
     /// How often the page was used, counting its insertion.
     package var uses: UInt32
     /// How many pins hold the page; a pinned page is never evicted.
@@ -55,14 +35,14 @@ package struct RecencyRecord: Equatable, Sendable {
     /// A page that was used `uses` times until `lastUse`.
     package init(lastUse: Int64, uses: UInt32 = 1, branches: UInt16 = 0) {
         use = PageUse(last: lastUse, branches: branches)
-        place = QueuePlace(use)
+        place = EvictionPlace(use)
         self.uses = uses
     }
 
     /// Changes the use; the page stands where that puts it then.
     package mutating func setUse(_ new: PageUse) {
         use = new
-        place = QueuePlace(new)
+        place = EvictionPlace(new)
     }
 
     /// Reads the record stored under `key`; nil when it is damaged.
@@ -70,7 +50,7 @@ package struct RecencyRecord: Equatable, Sendable {
         guard bytes.byteCount == Self.byteCount, bytes.endsWithChecksum(key: key) else { return nil }
         use = PageUse(
             last: bytes.integer(at: 0, as: Int64.self), branches: bytes.integer(at: 32, as: UInt16.self))
-        place = QueuePlace(
+        place = EvictionPlace(
             useClass: Int(bytes.integer(at: 34, as: UInt8.self)), time: bytes.integer(at: 8, as: Int64.self))
         uses = bytes.integer(at: 16, as: UInt32.self)
         pins = bytes.integer(at: 20, as: UInt32.self)

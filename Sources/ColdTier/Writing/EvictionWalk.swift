@@ -33,15 +33,11 @@ struct EvictionWalk {
     ) throws(LMDBError) -> QueueKey? {
         try Self.fill(&expiring, tables, &transaction)
         if let first = expiring.entries.first, first.milliseconds <= now { return expiring.entries.popFirst() }
-        var least: (worth: Double, list: Int)?
-        for index in lists.indices {
-            try Self.fill(&lists[index], tables, &transaction)
-            guard let first = lists[index].entries.first else { continue }
-            let worth = history.worth(ofClass: index, age: PageUse.age(of: first.milliseconds, at: now))
-            if worth < least?.worth ?? .infinity { least = (worth, index) }
+        let list = try history.classToEvict(at: now) { (useClass) throws(LMDBError) in
+            try Self.fill(&lists[useClass], tables, &transaction)
+            return lists[useClass].entries.first?.milliseconds
         }
-        guard let least else { return nil }
-        return lists[least.list].entries.popFirst()
+        return list.flatMap { lists[$0].entries.popFirst() }
     }
 
     private static func fill(

@@ -114,7 +114,7 @@ extension WriteSession {
         _ entry: QueueKey, _ node: NodeRecord, behind child: PrefixHash, _ history: UseHistory,
         _ transaction: inout WriteTransaction
     ) throws(LMDBError) {
-        func worth(_ place: QueuePlace) -> Double {
+        func worth(_ place: EvictionPlace) -> Double {
             history.worth(ofClass: place.useClass, age: PageUse.age(of: place.time, at: now))
         }
         guard let old = try transaction.recency(entry.hash, tables).record,

@@ -21,12 +21,20 @@ final class Writeback: @unchecked Sendable {
     /// How long the disk may wait for the next nudge.
     private static let microseconds: UInt32 = 250
 
-    /// Runs `body`; meanwhile `environment` is told to start writing every now and then.
-    func during<R, E: Error>(of environment: Environment, _ body: () throws(E) -> R) throws(E) -> R {
-        begin(environment)
-        defer { mutex.withLock { isWriting = false } }
-        return try body()
+    /// From now on `environment` is told to start writing every now and then, until `end`. Call it inside a transaction: one
+    /// that still waits for LMDB's lock writes nothing.
+    func begin(_ environment: Environment) {
+        mutex.withLock {
+            guard !isClosed else { return }
+            // A system that gives no thread costs speed only.
+            if thread == nil { thread = try? Thread { self.nudge(environment) } }
+            isWriting = true
+            changed.signal()
+        }
     }
+
+    /// The transaction has ended, if one was begun.
+    func end() { mutex.withLock { isWriting = false } }
 
     /// Ends the thread.
     func close() {
@@ -36,16 +44,6 @@ final class Writeback: @unchecked Sendable {
             return self.thread
         }
         thread?.join()
-    }
-
-    private func begin(_ environment: Environment) {
-        mutex.withLock {
-            guard !isClosed else { return }
-            // A system that gives no thread costs speed only.
-            if thread == nil { thread = try? Thread { self.nudge(environment) } }
-            isWriting = true
-            changed.signal()
-        }
     }
 
     private func nudge(_ environment: Environment) {

@@ -34,6 +34,14 @@ struct SpillPipelineTests {
         for _ in 0..<20_000 where encoded.count < 2 { usleep(1000) }
     }
 
+    /// A thread that lets the disk go on once the caller waits for it.
+    private func letGoSoon() throws -> Thread {
+        try Thread { [disk] in
+            usleep(5_000)
+            disk.letGo()
+        }
+    }
+
     @Test("are encoded while the one before is being written, and no more than that")
     func overlap() throws {
         let writer = writer()
@@ -70,10 +78,7 @@ struct SpillPipelineTests {
     func flush() throws {
         let writer = writer()
         try fill(writer, pages: 2)
-        let letGo = try Thread { [disk] in
-            usleep(5_000)
-            disk.letGo()
-        }
+        let letGo = try letGoSoon()
         try writer.flush()
         #expect((0..<2).allSatisfy { outcome($0) == [.stored] })
         #expect(writer.statistics.waitingPages == 0)
@@ -85,10 +90,7 @@ struct SpillPipelineTests {
     func close() throws {
         let writer = writer()
         try fill(writer, pages: 5)
-        let letGo = try Thread { [disk] in
-            usleep(5_000)
-            disk.letGo()
-        }
+        let letGo = try letGoSoon()
         try writer.close()
         letGo.join()
         #expect(disk.written == (0..<5).map { [SpillWriterTests.hash($0)] })

@@ -1,20 +1,22 @@
 // The order of all leaf-first policies.
 
-/// The leaves of the resident pages by key: what all leaf-first policies share. A page that another follows isn't
-/// offered, nor is one of the present request's path.
+/// The leaves of the resident pages by key, in one list or several: what all leaf-first policies share. A page that another
+/// follows isn't offered, nor is one of the present request's path.
 struct LeafOrder {
     private let parents: [Int32]
-    private var heap: PageHeap
+    private var heaps: [PageHeap]
     private var keys: [Int64]
+    private var lists: [Int8]
     private var residentChildren: [Int32]
     private var residents: [Bool]
     private var onPath: [Int32] = []
     private var isOnPath: [Bool]
 
-    init(trace: Trace) {
+    init(trace: Trace, lists count: Int = 1) {
         parents = trace.parents
-        heap = PageHeap(pageCount: trace.pageCount)
+        heaps = Array(repeating: PageHeap(pageCount: trace.pageCount), count: count)
         keys = Array(repeating: 0, count: trace.pageCount)
+        lists = Array(repeating: 0, count: trace.pageCount)
         residentChildren = Array(repeating: 0, count: trace.pageCount)
         residents = Array(repeating: false, count: trace.pageCount)
         isOnPath = residents
@@ -27,7 +29,7 @@ struct LeafOrder {
         onPath = path
         for page in path {
             isOnPath[Int(page)] = true
-            heap.remove(page)
+            withdraw(page)
         }
         for page in released { offer(page) }
     }
@@ -39,26 +41,31 @@ struct LeafOrder {
     /// Whether a page that is there follows `page`.
     func isFollowed(_ page: Int32) -> Bool { residentChildren[Int(page)] > 0 }
 
-    mutating func setKey(_ page: Int32, _ key: Int64) {
+    mutating func setKey(_ page: Int32, _ key: Int64, list: Int = 0) {
+        if lists[Int(page)] != list { withdraw(page) }
         keys[Int(page)] = key
+        lists[Int(page)] = Int8(list)
         offer(page)
     }
 
     mutating func insert(_ page: Int32, key: Int64) {
         keys[Int(page)] = key
+        lists[Int(page)] = 0
         residents[Int(page)] = true
         let parent = parents[Int(page)]
         if parent >= 0 {
             residentChildren[Int(parent)] += 1
-            heap.remove(parent)
+            withdraw(parent)
         }
         offer(page)
     }
 
-    var first: Int32? { heap.first }
+    var first: Int32? { heaps[0].first }
+
+    func first(inList list: Int) -> Int32? { heaps[list].first }
 
     mutating func evict(_ page: Int32) {
-        heap.remove(page)
+        withdraw(page)
         residents[Int(page)] = false
         let parent = parents[Int(page)]
         guard parent >= 0 else { return }
@@ -68,6 +75,9 @@ struct LeafOrder {
 
     private mutating func offer(_ page: Int32) {
         let index = Int(page)
-        if residents[index], residentChildren[index] == 0, !isOnPath[index] { heap.set(page, key: keys[index]) }
+        guard residents[index], residentChildren[index] == 0, !isOnPath[index] else { return }
+        heaps[Int(lists[index])].set(page, key: keys[index])
     }
+
+    private mutating func withdraw(_ page: Int32) { heaps[Int(lists[Int(page)])].remove(page) }
 }
