@@ -16,8 +16,10 @@ import time
 from pathlib import Path
 
 import contenders
-import machine
-import report
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "report"))
+import machine  # noqa: E402: what all benchmarks share lies beside this folder
+import report  # noqa: E402
 
 ALL = [
     "memcpy", "memcpy-2threads", "prefixstore-auto", "prefixstore-raw", "prefixstore-kbit", "prefixstore-zstd", "files",
