@@ -248,6 +248,27 @@ struct DamageTests {
         #expect(misses > 10)
     }
 
+    @Test("of a data file that lost its end: what is left is right, or the store is refused, and nobody is ended")
+    func endLost() throws {
+        let file = folder.store + "/data.mdb"
+        let whole = contents(file)
+        var refused = 0
+        for kept in 2..<whole.count / 4096 {
+            write(Array(whole.prefix(kept * 4096)), to: file)
+            do throws(StoreError) {
+                let tier = try ColdTier(folder.store)
+                defer { tier.close() }
+                // Compares every byte that comes back.
+                _ = try model.load(tokens(64), from: tier)
+                _ = try tier.verify()
+            } catch {
+                guard case .damaged = error else { throw error }
+                refused += 1
+            }
+        }
+        #expect(refused > 0)
+    }
+
     /// Whether the byte lies in the first LMDB page of a large value, behind LMDB's header: flags 4 at byte 10.
     private func isPayload(_ image: [UInt8], _ offset: Int) -> Bool {
         let start = offset / 4096 * 4096
@@ -263,7 +284,7 @@ struct DamageTests {
     }
 
     private func write(_ bytes: [UInt8], to path: String) {
-        let descriptor = unsafe open(path, O_WRONLY | O_CREAT, 0o600)
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         defer { close(descriptor) }
         #expect(unsafe Glibc.write(descriptor, bytes, bytes.count) == bytes.count)
     }
