@@ -26,7 +26,8 @@ struct Bench {
     static func main() throws {
         var bench = Bench()
         var arguments = CommandLine.arguments.dropFirst()
-        while let name = arguments.popFirst(), let value = arguments.popFirst() {
+        while let name = arguments.popFirst() {
+            guard let value = arguments.popFirst() else { stop("\(name) takes a value, or is unknown") }
             switch name {
             case "--element":
                 guard let element = KVElement.allCases.first(where: { $0.description == value }) else {
