@@ -43,7 +43,7 @@ package final class Environment: @unchecked Sendable {
             do throws(LMDBError) {
                 map = try unsafe MapRegion(of: handle)
                 (descriptor, pageSize) = try unsafe Self.describe(handle)
-                try unsafe Self.completeFile(handle, descriptor, in: folder)
+                try unsafe Self.completeFile(handle, descriptor, pageSize: pageSize, in: folder)
             } catch {
                 unsafe mdb_env_close(handle)
                 throw error
