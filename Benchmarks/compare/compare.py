@@ -133,8 +133,7 @@ def compare_size(options, chosen, shape, folder):
     pages = os.path.abspath(options.pages) if options.pages else make_pages(options, shape, count, folder)
     rows = {contender.name: {} for contender in chosen}
     for number in range(options.repeat):
-        # Whoever comes after one that needs little memory finds none that is warm, which costs a put half of its speed: so each
-        # round begins with another contender.
+        # What a machine did before matters: no contender is first in every round.
         first = number * len(chosen) // options.repeat
         for contender in chosen[first:] + chosen[:first]:
             say(f"{size / 1048576:.2f} MiB pages, round {number + 1}: {contender.name}")
