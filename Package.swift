@@ -28,6 +28,8 @@ func module(
     ]
 }
 
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
 let systemLibraries: [Target] = [
     .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -50,7 +52,8 @@ let modules: [Target] =
     + module("KVFormat", ["CHash"])
     + module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash"])
     + [
-        .executableTarget(name: "codec-bench", dependencies: ["PageCodec", "KVFormat"], swiftSettings: strict)
+        .executableTarget(
+            name: "codec-bench", dependencies: ["PageCodec", "KVFormat", argumentParser], swiftSettings: strict)
     ]
     + module("LMDB", ["CLMDB"])
     + module("HotTier", ["KVFormat", "Threads", "CHash"])
@@ -62,13 +65,10 @@ let modules: [Target] =
 let program: [Target] = [
     .executableTarget(
         name: "pfx",
-        dependencies: [
-            "PrefixStore", "LlamaEngine", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        ],
-        swiftSettings: strict),
+        dependencies: ["PrefixStore", "LlamaEngine", argumentParser], swiftSettings: strict),
     .executableTarget(
-        name: "engine-bench", dependencies: ["LlamaEngine", "PrefixStore", "KVFormat", "COpenBLAS"],
-        swiftSettings: strict),
+        name: "engine-bench",
+        dependencies: ["LlamaEngine", "PrefixStore", "KVFormat", "COpenBLAS", argumentParser], swiftSettings: strict),
     .testTarget(
         name: "PfxTests", dependencies: ["pfx", "PrefixStore", "LlamaEngine", "StoreTestKit", "store-worker"],
         exclude: ["Snapshots"], swiftSettings: strict),

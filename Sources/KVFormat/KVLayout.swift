@@ -1,7 +1,7 @@
 // The shape of a page's bytes.
 
 /// How one number of a key or value vector is stored.
-public enum KVElement: UInt8, Sendable, CaseIterable, CustomStringConvertible {
+public enum KVElement: UInt8, Sendable, CaseIterable, LosslessStringConvertible {
     /// Bytes whose meaning the store does not know. Opaque pages move whole: they cannot be cut at a token.
     case opaque = 0
     /// bfloat16: 1 sign, 8 exponent and 7 mantissa bits.
@@ -34,6 +34,12 @@ public enum KVElement: UInt8, Sendable, CaseIterable, CustomStringConvertible {
         case .int8: "int8"
         case .fp8e4m3: "fp8e4m3"
         }
+    }
+
+    /// The element type that people are shown as `description`; nil when there is none.
+    public init?(_ description: String) {
+        guard let found = Self.allCases.first(where: { $0.description == description }) else { return nil }
+        self = found
     }
 }
 

@@ -1,77 +1,49 @@
-// Measures the codec on one core: GB of raw bytes a CPU second and ratio, beside memcpy in the same run. Prints one JSON
-// object.
-//
-//     swift run -c release codec-bench [--element bf16|fp16|fp32] [--pages N] [--rounds N] [--file PATH]
-//         [--codec NAME] [--layers N] [--kv-heads N] [--head-dimension N] [--page-size N]
-//
-// Pages have Llama-3.1-8B's shape unless said: 32 layers of 8 heads of 128, 64 tokens. With --file the bytes come from a file of raw
-// elements (real KV), repeated as often as needed; without it they are normally distributed with a scale a plane.
+// Measures the codec on one core, beside memcpy in the same run.
 
+public import ArgumentParser
 import Glibc
-import KVFormat
+public import KVFormat
 import PageCodec
 
+/// `swift run -c release codec-bench`.
 @main
-struct Bench {
-    var element = KVElement.bf16
-    var pages = 16
-    var rounds = 7
-    var file: String?
-    var only: String?
-    var layers = 32
-    var heads = 8
-    var dimension = 128
-    var pageSize = 64
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "codec-bench",
+        abstract: "Measure the codec on one core: GB of raw bytes a CPU second, and ratio.",
+        discussion: """
+            Prints one JSON object. Pages have Llama-3.1-8B's shape unless said. With --file the bytes come from a file of raw \
+            elements (real KV), repeated as often as needed; without it they are normally distributed with a scale a plane.
+            """)
 
-    static func main() throws {
-        var bench = Bench()
-        var arguments = CommandLine.arguments.dropFirst()
-        while let name = arguments.popFirst() {
-            guard let value = arguments.popFirst() else { stop("\(name) takes a value, or is unknown") }
-            switch name {
-            case "--element":
-                guard let element = KVElement.allCases.first(where: { $0.description == value }) else {
-                    stop("no element \(value)")
-                }
-                bench.element = element
-            case "--pages": bench.pages = number(value, for: name)
-            case "--rounds": bench.rounds = number(value, for: name)
-            case "--file": bench.file = value
-            case "--codec": bench.only = value
-            case "--layers": bench.layers = number(value, for: name)
-            case "--kv-heads": bench.heads = number(value, for: name)
-            case "--head-dimension": bench.dimension = number(value, for: name)
-            case "--page-size": bench.pageSize = number(value, for: name)
-            default: stop("unknown option \(name)")
-            }
+    @Option var element = KVElement.bf16
+    @Option(help: "Pages, one after the other.") var pages = 16
+    @Option(help: "Figures are medians of so many rounds.") var rounds = 7
+    @Option(help: "A file of raw elements.") var file: String?
+    @Option(help: "Only this codec.") var codec: StoreCodec?
+    @Option var layers = 32
+    @Option var kvHeads = 8
+    @Option var headDimension = 128
+    @Option(help: "Tokens a page.") var pageSize = 64
+
+    func validate() throws {
+        if min(pages, rounds, layers, kvHeads, headDimension, pageSize) < 1 {
+            throw ValidationError("Numbers are 1 or more.")
         }
-        try bench.run()
-    }
-
-    private static func number(_ text: String, for option: String) -> Int {
-        guard let number = Int(text), number > 0 else { stop("\(option) takes a number, not \(text)") }
-        return number
-    }
-
-    /// Ends the program: a figure of something else than was asked for is worth nothing.
-    fileprivate static func stop(_ reason: String) -> Never {
-        let line = Array("codec-bench: \(reason)\n".utf8)
-        _ = unsafe write(STDERR_FILENO, line, line.count)
-        exit(2)
     }
 
     func run() throws {
         let layout = try KVLayout(
-            layers: layers, kvHeads: heads, headDimension: dimension, element: element, pageSize: pageSize)
+            layers: layers, kvHeads: kvHeads, headDimension: headDimension, element: element, pageSize: pageSize)
         let size = layout.bytesPerPage * pages
         let source = Buffer(size)
         let target = Buffer(size)
-        source.fill(layout, pages: pages, file: file)
+        try source.fill(layout, pages: pages, file: file)
         let copy = median {
             unsafe target.base.copyMemory(from: source.base, byteCount: size)
         }
         var results = ["\"memcpy_gbps\": \(rate(size, copy))"]
-        for codec in CodecChoice.allCases where only == nil || only == Self.name(codec) {
+        for codec in CodecChoice.allCases where self.codec.map({ $0.rawValue == Self.name(codec) }) ?? true {
             results.append(try measure(codec, layout, source, target))
         }
         print(
@@ -150,8 +122,8 @@ struct Buffer {
     }
 
     /// Fills the buffer from `file`, or with numbers of a normal distribution whose scale depends on the plane.
-    func fill(_ layout: KVLayout, pages: Int, file: String?) {
-        if let file { return read(file) }
+    func fill(_ layout: KVLayout, pages: Int, file: String?) throws {
+        if let file { return try read(file) }
         var state: UInt64 = 1
         for page in 0..<pages {
             for plane in 0..<layout.planeCount {
@@ -188,11 +160,11 @@ struct Buffer {
         return sum
     }
 
-    private func read(_ path: String) {
-        guard let stream = unsafe fopen(path, "rb") else { Bench.stop("cannot read \(path)") }
+    private func read(_ path: String) throws {
+        guard let stream = unsafe fopen(path, "rb") else { throw ValidationError("cannot read \(path)") }
         let got = unsafe fread(base, 1, size, stream) & ~3
         unsafe fclose(stream)
-        if got == 0 { Bench.stop("\(path) is empty") }
+        if got == 0 { throw ValidationError("\(path) is empty") }
         var filled = got
         while filled < size {
             let part = min(got, size - filled)
@@ -200,4 +172,15 @@ struct Buffer {
             filled += part
         }
     }
+}
+
+extension StoreCodec: ExpressibleByArgument {}
+
+// By name: the numbers are the format's.
+extension KVElement: ExpressibleByArgument {
+    /// The names, for the help.
+    public static var allValueStrings: [String] { allCases.map(\.description) }
+
+    /// Reads `bf16`.
+    public init?(argument: String) { self.init(argument) }
 }

@@ -1,48 +1,40 @@
 // The command line of engine-bench.
 
-import Foundation
-import KVFormat
+public import ArgumentParser
+public import KVFormat
 import PrefixStore
 
-/// What was asked for; the program ends where it does not understand that.
-struct Arguments {
-    var model: String?
-    var tokens = 1900
-    var rounds = 7
-    var threads = 2
-    var kvElement: KVElement?
-    /// A folder for stores: what the store costs and gains is measured, not the engine alone.
-    var store: String?
+/// What was asked for.
+struct Arguments: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "engine-bench",
+        abstract: "Measure how fast the engine computes a prompt, or what a store costs and gains it.")
+
+    @Option(help: "A checkpoint's folder; without one it is made with random weights.") var model: String?
+    @Option(help: "Of the model with random weights: small (hidden 256, 6 layers) or large (hidden 512, 8 layers).")
     var size = RandomCheckpoint.Size.small
-    var codec = StoreCodec.auto
+    @Option(help: "Tokens of the prompt.") var tokens = 1900
+    @Option(help: "Figures are medians of so many rounds.") var rounds = 7
+    @Option var threads = 2
+    @Option(help: "The element type of the KV.") var kv: KVElement?
+    @Option(help: "A folder for stores: measures what a store costs and gains, not the engine alone.") var store:
+        String?
+    @Option(help: "The store's codec.") var codec = StoreCodec.auto
 
-    init(_ words: [String]) {
-        var words = words.dropFirst()
-        while let name = words.popFirst() {
-            guard let value = words.popFirst() else { Self.stop("\(name) takes a value") }
-            switch name {
-            case "--model": model = value
-            case "--tokens": tokens = Self.read(name, value) { Int($0) }
-            case "--rounds": rounds = Self.read(name, value) { Int($0) }
-            case "--threads": threads = Self.read(name, value) { Int($0) }
-            case "--kv": kvElement = Self.read(name, value) { word in KVElement.allCases.first { "\($0)" == word } }
-            case "--store": store = value
-            case "--size": size = Self.read(name, value) { RandomCheckpoint.Size(rawValue: $0) }
-            case "--codec": codec = Self.read(name, value) { StoreCodec(rawValue: $0) }
-            default: Self.stop("unknown option \(name)")
-            }
-        }
-        if min(tokens, rounds, threads) < 1 { Self.stop("numbers are 1 or more") }
+    func validate() throws {
+        if min(tokens, rounds, threads) < 1 { throw ValidationError("Numbers are 1 or more.") }
     }
+}
 
-    private static func read<Value>(_ name: String, _ text: String, _ parse: (String) -> Value?) -> Value {
-        guard let value = parse(text) else { stop("\(name) does not take \(text)") }
-        return value
-    }
+extension StoreCodec: ExpressibleByArgument {}
 
-    /// Ends the program: a figure of something else than was asked for is worth nothing.
-    private static func stop(_ reason: String) -> Never {
-        FileHandle.standardError.write(Data("engine-bench: \(reason)\n".utf8))
-        exit(2)
-    }
+extension RandomCheckpoint.Size: ExpressibleByArgument {}
+
+// By name: the numbers are the format's.
+extension KVElement: ExpressibleByArgument {
+    /// The names, for the help.
+    public static var allValueStrings: [String] { allCases.map(\.description) }
+
+    /// Reads `bf16`.
+    public init?(argument: String) { self.init(argument) }
 }

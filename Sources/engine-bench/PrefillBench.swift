@@ -6,7 +6,7 @@ import LlamaEngine
 /// What was measured of both.
 func prefillReport(_ checkpoint: Checkpoint, _ arguments: Arguments) throws -> [String: Any] {
     let count = min(arguments.tokens, checkpoint.config.maxPositions - 1)
-    let options = EngineOptions(kvElement: arguments.kvElement, threads: arguments.threads, maxParallel: 1)
+    let options = EngineOptions(kvElement: arguments.kv, threads: arguments.threads, maxParallel: 1)
     let engine = try Engine(checkpoint: checkpoint, options: options)
     let products = PlainProducts(checkpoint.config, tokens: count, threads: arguments.threads)
 

@@ -4,7 +4,7 @@ import Foundation
 
 enum RandomCheckpoint {
     /// How large: the demo checkpoint's 5 million weights, or 28 million, with 8 KiB of KV a token.
-    enum Size: String {
+    enum Size: String, CaseIterable {
         case small, large
 
         fileprivate var hidden: Int { self == .small ? 256 : 512 }

@@ -50,7 +50,7 @@ struct StoreBench {
 
     private func engine(_ store: Store?) throws -> Engine {
         let options = EngineOptions(
-            kvElement: arguments.kvElement, threads: arguments.threads, maxParallel: 1)
+            kvElement: arguments.kv, threads: arguments.threads, maxParallel: 1)
         return try Engine(checkpoint: checkpoint, options: options, store: store)
     }
 

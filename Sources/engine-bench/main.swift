@@ -1,17 +1,12 @@
 // engine-bench: how fast the engine computes a prompt, beside the same matrix products done as plain sgemm calls; or with a
-// store, beside itself without one.
-//
-//     engine-bench [--model DIR] [--size small|large] [--tokens N] [--rounds N] [--threads N] [--kv bf16|fp16|fp32]
-//                  [--store DIR [--codec CODEC]]
-//
-// Without a model it makes one with random weights: small (hidden 256, 6 layers) or large (hidden 512, 8 layers). With a
-// folder for stores on the disk to measure it tells what spilling costs a prefill, and how long the first token takes from RAM
-// and after a restart. Prints one JSON object.
+// store, beside itself without one: what spilling costs a prefill, and how long the first token takes from RAM and after a restart.
+// Prints one JSON object; `engine-bench --help` lists the options.
 
+import ArgumentParser
 import Foundation
 import LlamaEngine
 
-let arguments = Arguments(CommandLine.arguments)
+let arguments = Arguments.parseOrExit()
 if arguments.store == nil { OpenBLAS.reopenWithKernelsForThisCPU() }
 let folder = try arguments.model ?? RandomCheckpoint.write(arguments.size)
 defer { if arguments.model == nil { try? FileManager.default.removeItem(atPath: folder) } }

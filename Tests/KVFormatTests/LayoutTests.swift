@@ -59,7 +59,8 @@ struct LayoutTests {
     @Test("elements know their width and name", arguments: KVElement.allCases)
     func elements(element: KVElement) {
         #expect([1, 2, 4].contains(element.byteCount))
-        #expect(!element.description.isEmpty)
+        #expect(KVElement(element.description) == element)
+        #expect(KVElement(element.description + "x") == nil)
     }
 }
 

@@ -23,7 +23,7 @@ struct RealPages {
             guard let value = arguments.popFirst() else { return refuse() }
             switch option {
             case "--element":
-                guard let named = KVElement.allCases.first(where: { $0.description == value }) else { return refuse() }
+                guard let named = KVElement(value) else { return refuse() }
                 element = named
             case "--page-size":
                 guard let tokens = Int(value) else { return refuse() }
