@@ -41,7 +41,7 @@ let systemLibraries: [Target] = [
 let modules: [Target] =
     [
         .target(name: "CHash", dependencies: ["CCrypto"], cSettings: kernels),
-        .target(name: "CPlanes", cSettings: kernels),
+        .target(name: "CPlanes", dependencies: ["CHash"], cSettings: kernels),
         .target(name: "CEngine", cSettings: kernels),
         .target(name: "StoreTestKit", dependencies: ["PrefixStore"], path: "Tests/StoreTestKit", swiftSettings: strict),
         .executableTarget(

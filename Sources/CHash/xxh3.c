@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chash.h"
+#include "chash_unit.h"
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -13,17 +13,17 @@ uint64_t xxh3_portable(const void *bytes, size_t size, uint64_t seed) {
     return XXH3_64bits_withSeed(bytes, size, seed);
 }
 
-void xxh3_update_portable(void *state, const void *bytes, size_t size) { XXH3_64bits_update(state, bytes, size); }
+void xxh3_advance_portable(chash_run *run, size_t until) { chash_units(run, until); }
 
 // The functions of one instruction set.
 typedef struct {
     uint64_t (*hash)(const void *bytes, size_t size, uint64_t seed);
-    void (*update)(void *state, const void *bytes, size_t size);
+    void (*advance)(chash_run *run, size_t until);
 } build;
 
-static const build portable = {xxh3_portable, xxh3_update_portable};
+static const build portable = {xxh3_portable, xxh3_advance_portable};
 #if defined(__x86_64__)
-static const build avx2 = {xxh3_avx2, xxh3_update_avx2}, avx512 = {xxh3_avx512, xxh3_update_avx512};
+static const build avx2 = {xxh3_avx2, xxh3_advance_avx2}, avx512 = {xxh3_avx512, xxh3_advance_avx512};
 #endif
 
 // What this CPU has, lowered by PFX_CPU (portable, avx2) as for the kernels of CPlanes.
@@ -54,21 +54,37 @@ uint64_t chash_xxh3(const void *bytes, size_t size, uint64_t seed) {
     return chosen()->hash(bytes, size, seed);
 }
 
-struct chash_xxh3_stream {
+// The library hashes the end of a run: what lies beyond the last unit that is followed by more than a stripe.
+static const size_t least_tail = 65;
+
+void chash_run_begin(chash_run *run, const void *bytes, size_t size, uint64_t seed) {
+    run->start = bytes;
+    run->size = size;
+    run->seed = seed;
+    run->hashed = 0;
+    // Short runs are hashed in another way, by the library alone.
+    run->limit = size < 1024 ? 0 : (size - least_tail) / CHASH_UNIT * CHASH_UNIT;
     XXH3_state_t state;
-};
-
-chash_xxh3_stream *chash_xxh3_new(void) { return (chash_xxh3_stream *)XXH3_createState(); }
-
-void chash_xxh3_begin(chash_xxh3_stream *stream, uint64_t seed) { XXH3_64bits_reset_withSeed(&stream->state, seed); }
-
-void chash_xxh3_update(chash_xxh3_stream *stream, const void *bytes, size_t size) {
-    chosen()->update(&stream->state, bytes, size);
+    XXH3_INITSTATE(&state);
+    XXH3_64bits_reset_withSeed(&state, seed);
+    memcpy(run->sums, state.acc, sizeof run->sums);
+    memcpy(run->secret, state.extSecret ? state.extSecret : state.customSecret, sizeof run->secret);
 }
 
-uint64_t chash_xxh3_finish(const chash_xxh3_stream *stream) { return XXH3_64bits_digest(&stream->state); }
+void chash_run_advance(chash_run *run, size_t until) { chosen()->advance(run, until); }
 
-void chash_xxh3_free(chash_xxh3_stream *stream) { XXH3_freeState(&stream->state); }
+uint64_t chash_run_finish(chash_run *run) {
+    if (!run->limit) return chash_xxh3(run->start, run->size, run->seed);
+    chash_run_advance(run, run->limit);
+    XXH3_state_t state;
+    XXH3_INITSTATE(&state);
+    XXH3_64bits_reset_withSeed(&state, run->seed);
+    memcpy(state.acc, run->sums, sizeof run->sums);
+    state.nbStripesSoFar = run->hashed / 64 % 16;
+    state.totalLen = run->hashed;
+    XXH3_64bits_update(&state, run->start + run->hashed, run->size - run->hashed);
+    return XXH3_64bits_digest(&state);
+}
 
 uint64_t chash_xxh3_at(int level, const void *bytes, size_t size, uint64_t seed) {
 #if defined(__x86_64__)
@@ -79,4 +95,15 @@ uint64_t chash_xxh3_at(int level, const void *bytes, size_t size, uint64_t seed)
     (void)level;
 #endif
     return xxh3_portable(bytes, size, seed);
+}
+
+void chash_run_advance_at(int level, chash_run *run, size_t until) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (level >= 2 && __builtin_cpu_supports("avx512f")) return xxh3_advance_avx512(run, until);
+    if (level >= 1 && __builtin_cpu_supports("avx2")) return xxh3_advance_avx2(run, until);
+#else
+    (void)level;
+#endif
+    xxh3_advance_portable(run, until);
 }

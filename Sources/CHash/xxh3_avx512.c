@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chash_unit.h"
 #include "xxh3.h"
 
 #pragma clang attribute push(__attribute__((target("avx512f"))), apply_to = function)
@@ -12,6 +13,6 @@
 #include <xxhash.h>
 
 uint64_t xxh3_avx512(const void *bytes, size_t size, uint64_t seed) { return XXH3_64bits_withSeed(bytes, size, seed); }
-void xxh3_update_avx512(void *state, const void *bytes, size_t size) { XXH3_64bits_update(state, bytes, size); }
+void xxh3_advance_avx512(chash_run *run, size_t until) { chash_units(run, until); }
 #pragma clang attribute pop
 #endif

@@ -3,9 +3,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cplanes.h"
+
 #if defined(__x86_64__)
-/// Copies `size` bytes to a target aligned to 64 bytes.
-void cold_copy_avx512(const uint8_t *source, size_t size, uint8_t *target);
+/// Copies `size` bytes to a target aligned to 64 bytes, and does `aside` meanwhile.
+void cold_copy_avx512(const uint8_t *source, size_t size, uint8_t *target, const cplanes_aside *aside);
 
 /// Merges the first elements to a target aligned to 64 bytes; returns how many: a multiple of 64, less than 64 are
 /// left.

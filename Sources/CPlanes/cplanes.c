@@ -1,6 +1,7 @@
 // Plane split and merge: one plain loop each, compiled once for every instruction set and picked at run time.
 #include "cplanes.h"
 
+#include "aside.h"
 #include "cold.h"
 
 #include <string.h>
@@ -47,7 +48,21 @@ INLINE void merge32(const uint8_t *restrict top, const uint8_t *restrict low0, c
     }
 }
 
-// The four kernels for one instruction set.
+// Bytes that are copied between two steps of the aside: few enough that what is hashed is still near.
+enum { COPY_STEP = 4096 };
+
+INLINE void copy(const uint8_t *source, size_t size, uint8_t *target, const cplanes_aside *aside) {
+    aside_work work;
+    aside_begin(&work, aside, size / COPY_STEP);
+    for (; size >= COPY_STEP; size -= COPY_STEP, source += COPY_STEP, target += COPY_STEP) {
+        aside_step(&work);
+        memcpy(target, source, COPY_STEP);
+    }
+    aside_end(&work, aside);
+    memcpy(target, source, size);
+}
+
+// The five kernels for one instruction set.
 #define KERNELS(name, attribute) \
     attribute static void split16_##name(const uint8_t *source, size_t count, uint8_t *top, uint8_t *low) { \
         split16(source, count, top, low); \
@@ -62,6 +77,10 @@ INLINE void merge32(const uint8_t *restrict top, const uint8_t *restrict low0, c
     attribute static void merge32_##name(const uint8_t *top, const uint8_t *low, size_t stride, size_t count, \
                                          uint8_t *target) { \
         merge32(top, low, low + stride, low + 2 * stride, count, target); \
+    } \
+    attribute static void copy_##name(const uint8_t *source, size_t size, uint8_t *target, \
+                                      const cplanes_aside *aside) { \
+        copy(source, size, target, aside); \
     }
 
 KERNELS(portable, )
@@ -100,16 +119,16 @@ void cplanes_fence(void) {
 #endif
 }
 
-void cplanes_copy(cplanes_level level, const void *source, size_t size, void *target, int cold) {
+void cplanes_copy(cplanes_level level, const void *source, size_t size, void *target, int cold,
+                  const cplanes_aside *aside) {
 #if defined(__x86_64__)
     if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0) {
-        cold_copy_avx512(source, size, target);
+        cold_copy_avx512(source, size, target, aside);
         return;
     }
 #endif
-    (void)level;
     (void)cold;
-    memcpy(target, source, size);
+    PICK(level, copy)(source, size, target, aside);
 }
 
 void cplanes_split32(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low, size_t stride) {

@@ -1,4 +1,5 @@
 // Exponents as codes of k bits with escapes: planning, and the portable kernels.
+#include "aside.h"
 #include "kbit.h"
 
 // 64 of every 512 elements say enough about the others: the size they predict is off by less than a percent.
@@ -120,13 +121,14 @@ cplanes_kbit_codes cplanes_kbit_begin(const uint8_t *codes, int k, const uint8_t
 }
 
 int cplanes_kbit_merge16(cplanes_level level, cplanes_kbit_codes *codes, const uint8_t *low, size_t count, void *target,
-                         int cold) {
+                         int cold, const cplanes_aside *aside) {
 #if defined(__x86_64__)
-    if (level == CPLANES_AVX512) return kbit_merge16_avx512(codes, low, count, target, cold);
-    if (level == CPLANES_AVX2 && codes->k <= 4) return kbit_merge16_avx2(codes, low, count, target, cold);
+    if (level == CPLANES_AVX512) return kbit_merge16_avx512(codes, low, count, target, cold, aside);
+    if (level == CPLANES_AVX2 && codes->k <= 4) return kbit_merge16_avx2(codes, low, count, target, cold, aside);
 #else
     (void)level;
 #endif
     (void)cold;
+    aside_first(aside);
     return merge16_portable(codes, low, count, target);
 }

@@ -62,9 +62,11 @@ static inline __attribute__((always_inline)) int kbit_unpack_groups(const kbit_c
 #if defined(__x86_64__)
 size_t kbit_pack_avx2(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes, uint8_t *escapes);
 int kbit_unpack_avx2(const kbit_codes *in, size_t count, uint8_t *top);
-int kbit_merge16_avx2(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold);
+int kbit_merge16_avx2(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
+                      const cplanes_aside *aside);
 size_t kbit_pack_avx512(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
                         uint8_t *escapes);
 int kbit_unpack_avx512(const kbit_codes *in, size_t count, uint8_t *top);
-int kbit_merge16_avx512(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold);
+int kbit_merge16_avx512(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
+                        const cplanes_aside *aside);
 #endif

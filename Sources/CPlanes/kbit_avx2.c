@@ -1,4 +1,5 @@
 // The k-bit kernels for AVX2, for codes of at most 4 bits: 64 elements a step, escapes one by one.
+#include "aside.h"
 #include "kbit.h"
 
 #if defined(__x86_64__)
@@ -52,19 +53,24 @@ AVX2_INLINE void join(const uint8_t *low, const uint8_t *top, uint8_t *target, c
     }
 }
 
-AVX2_INLINE int merge16(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, const int cold) {
+AVX2_INLINE int merge16(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, const int cold,
+                        const cplanes_aside *aside) {
     kbit_codes rest = *in;
     uint8_t group[64];
     size_t i = 0;
+    aside_work work;
+    aside_begin(&work, aside, count / 64);
     for (; i + 64 <= count; i += 64) {
         if (!next_group(&rest, 64, group)) return 0;
         join(low + i, group, target + 2 * i, cold);
         join(low + i + 32, group + 32, target + 2 * i + 64, cold);
+        aside_step(&work);
     }
     if (i < count) {
         if (!next_group(&rest, count - i, group)) return 0;
         cplanes_merge16(CPLANES_PORTABLE, group, low + i, count - i, target + 2 * i, 0);
     }
+    aside_end(&work, aside);
     kbit_advance(in, &rest);
     return 1;
 }
@@ -107,8 +113,9 @@ AVX2 int kbit_unpack_avx2(const kbit_codes *in, size_t count, uint8_t *top) {
     return kbit_unpack_groups(in, count, top, unpack64);
 }
 
-AVX2 int kbit_merge16_avx2(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold) {
-    if (cold && (uintptr_t)target % 32 == 0) return merge16(in, low, count, target, 1);
-    return merge16(in, low, count, target, 0);
+AVX2 int kbit_merge16_avx2(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
+                           const cplanes_aside *aside) {
+    if (cold && (uintptr_t)target % 32 == 0) return merge16(in, low, count, target, 1, aside);
+    return merge16(in, low, count, target, 0, aside);
 }
 #endif

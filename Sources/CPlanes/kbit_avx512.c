@@ -1,4 +1,5 @@
 // The k-bit kernels for AVX-512 (F, BW, DQ, VL, VBMI, VBMI2): 64 elements a step.
+#include "aside.h"
 #include "avx512.h"
 #include "kbit.h"
 
@@ -40,10 +41,12 @@ AVX512_INLINE int unpack(const kbit_codes *in, const int k, size_t count, uint8_
 }
 
 AVX512_INLINE int merge16(kbit_codes *in, const int k, const uint8_t *low, size_t count, uint8_t *target,
-                          const int cold) {
+                          const int cold, const cplanes_aside *aside) {
     kbit_codes rest = *in;
     __m512i table = _mm512_loadu_si512(in->table), values, first, last;
     size_t i = 0;
+    aside_work work;
+    aside_begin(&work, aside, count / 64);
     for (; i + 64 <= count; i += 64) {
         if (!next_group(&rest, k, ~0ull, table, &values)) return 0;
         join(_mm512_loadu_si512(low + i), values, &first, &last);
@@ -54,6 +57,7 @@ AVX512_INLINE int merge16(kbit_codes *in, const int k, const uint8_t *low, size_
             _mm512_storeu_si512(target + 2 * i, first);
             _mm512_storeu_si512(target + 2 * i + 64, last);
         }
+        aside_step(&work);
     }
     if (i < count) {
         size_t lanes = count - i;
@@ -63,6 +67,7 @@ AVX512_INLINE int merge16(kbit_codes *in, const int k, const uint8_t *low, size_
         _mm512_mask_storeu_epi16(target + 2 * i, (__mmask32)valid, first);
         _mm512_mask_storeu_epi16(target + 2 * i + 64, (__mmask32)(valid >> 32), last);
     }
+    aside_end(&work, aside);
     kbit_advance(in, &rest);
     return 1;
 }
@@ -116,12 +121,13 @@ AVX512 int kbit_unpack_avx512(const kbit_codes *in, size_t count, uint8_t *top) 
     FOR_EACH_K(in->k, UNPACK)
 }
 
-AVX512 int kbit_merge16_avx512(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold) {
+AVX512 int kbit_merge16_avx512(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
+                               const cplanes_aside *aside) {
     if (cold && (uintptr_t)target % 64 == 0) {
-#define MERGE_COLD(K) merge16(in, K, low, count, target, 1)
+#define MERGE_COLD(K) merge16(in, K, low, count, target, 1, aside)
         FOR_EACH_K(in->k, MERGE_COLD)
     }
-#define MERGE(K) merge16(in, K, low, count, target, 0)
+#define MERGE(K) merge16(in, K, low, count, target, 0, aside)
     FOR_EACH_K(in->k, MERGE)
 }
 #endif

@@ -9,16 +9,14 @@ internal import KVFormat
 struct FrameDecoder: ~Copyable {
     private let kernels: PlaneKernels
     private let zstd = ZstdDecompressor()
-    private let checksum = ChecksumStream()
+    private let frame = StoredFrame()
     private let top: UnsafeMutablePointer<UInt8>
 
     /// Raw bytes of a frame from which on it is written past the caches: pages of so large a model are not read soon.
     private static func isCold(_ region: FrameRegion) -> Bool { region.rawBytes >= 256 << 10 }
 
-    /// How much is decoded between two steps of the checksum: so little that the checksum's reads, which wait for memory,
-    /// and the decoder's writes past the caches go on at the same time. Measured; 4 times as much takes a tenth longer.
-    private static let stepElements = 1024
-    private static let stepBytes = 4096
+    /// How much of a frame is copied while what follows is asked for.
+    private static let copyBytes = 64 << 10
 
     init(_ kernels: PlaneKernels) {
         self.kernels = kernels
@@ -37,37 +35,34 @@ struct FrameDecoder: ~Copyable {
         key: PrefixHash, part: UInt64
     ) -> UInt64? {
         guard codec == .raw || (codec == .zstdPlain) == (region.layout.element.byteCount == 1) else { return nil }
-        checksum.begin(key: key, part: part)
-        let done = unsafe stored.withUnsafeBytes { bytes in
-            guard let start = unsafe bytes.bindMemory(to: UInt8.self).baseAddress else { return false }
-            var frame = unsafe StoredFrame(start, bytes.count)
+        let checksum: UInt64? = unsafe stored.withUnsafeBytes { bytes in
+            guard let start = unsafe bytes.bindMemory(to: UInt8.self).baseAddress else { return nil }
+            unsafe frame.begin(start, bytes.count, key: key, part: part)
             guard
                 codec == .raw
-                    ? unsafe copyPlanes(&frame, region, tokens: tokens, into: target)
-                    : unsafe decodeChunks(&frame, codec, region, tokens: tokens, into: target)
-            else { return false }
-            frame.hash(upTo: frame.count, checksum)
-            return true
+                    ? unsafe copyPlanes(region, tokens: tokens, into: target)
+                    : unsafe decodeChunks(codec, region, tokens: tokens, into: target)
+            else { return nil }
+            return frame.checksum()
         }
         // Only now may another thread be told that the planes are there.
         cplanes_fence()
-        return done ? checksum.value() : nil
+        return checksum
     }
 
     @unsafe
-    private borrowing func copyPlanes(
-        _ frame: inout StoredFrame, _ region: FrameRegion, tokens: Int, into target: PageTarget
-    ) -> Bool {
+    private borrowing func copyPlanes(_ region: FrameRegion, tokens: Int, into target: PageTarget) -> Bool {
         guard frame.count == region.rawBytes else { return false }
         var position = 0
         for plane in region.planes {
             let perToken = region.layout.bytesPerToken(inPlane: plane)
             let address = unsafe target.address(ofPlane: plane, region.layout)
-            for start in stride(from: 0, to: tokens * perToken, by: Self.stepBytes) {
-                let count = min(Self.stepBytes, tokens * perToken - start)
-                frame.step(to: position + start + count, checksum)
+            for start in stride(from: 0, to: tokens * perToken, by: Self.copyBytes) {
+                let count = min(Self.copyBytes, tokens * perToken - start)
+                let end = position + start + count
                 unsafe kernels.copy(
-                    frame.bytes + position + start, count, to: address + start, isCold: Self.isCold(region))
+                    frame.bytes + position + start, count, to: address + start, isCold: Self.isCold(region),
+                    frame.hashing(upTo: end, ahead: end..<end + Self.copyBytes))
             }
             position += region.tokens * perToken
         }
@@ -76,7 +71,7 @@ struct FrameDecoder: ~Copyable {
 
     @unsafe
     private borrowing func decodeChunks(
-        _ frame: inout StoredFrame, _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget
+        _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget
     ) -> Bool {
         let width = region.layout.element.byteCount
         var walk = ChunkWalk(region)
@@ -94,14 +89,14 @@ struct FrameDecoder: ~Copyable {
                 let chunk = unsafe KbitChunk(head, coded, count: count)
                 guard
                     unsafe decodeByTable(
-                        chunk, low, count, endingAt: position, &frame, &walk, region, tokens: tokens, into: target)
+                        chunk, low, count, endingAt: position, &walk, region, tokens: tokens, into: target)
                 else { return false }
                 continue
             }
             // Hashing brings the chunk into the cache, where the decoder then finds it.
-            frame.hash(upTo: position, checksum)
+            frame.hash(upTo: position)
             // Top bytes that gain nothing are stored as they are.
-            if size < count, unsafe !decompress(coded, size, count, in: frame) { return false }
+            if size < count, unsafe !decompress(coded, size, count) { return false }
             let source = unsafe size < count ? UnsafePointer(top) : coded
             unsafe merge(source, low, count, &walk, region, tokens: tokens, into: target)
         }
@@ -111,7 +106,7 @@ struct FrameDecoder: ~Copyable {
     /// Decompresses a chunk's top bytes to `top`, and meanwhile asks for what follows in the frame, which is hashed next.
     @unsafe
     private borrowing func decompress(
-        _ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int, in frame: StoredFrame
+        _ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int
     ) -> Bool {
         let ahead = unsafe frame.bytes + frame.hashed
         if unsafe kernels.zstdLiterals(
@@ -126,7 +121,7 @@ struct FrameDecoder: ~Copyable {
     /// whole and goes to one place.
     @unsafe
     private borrowing func decodeByTable(
-        _ chunk: KbitChunk, _ low: UnsafePointer<UInt8>, _ count: Int, endingAt end: Int, _ frame: inout StoredFrame,
+        _ chunk: KbitChunk, _ low: UnsafePointer<UInt8>, _ count: Int, endingAt end: Int,
         _ walk: inout ChunkWalk, _ region: FrameRegion, tokens: Int, into target: PageTarget
     ) -> Bool {
         var ahead = walk
@@ -136,18 +131,15 @@ struct FrameDecoder: ~Copyable {
             walk = ahead
             let elements = unsafe target.address(ofPlane: run.plane, region.layout) + run.first * 2
             var codes = unsafe chunk.begin()
-            let start = frame.hashed
-            for first in stride(from: 0, to: count, by: Self.stepElements) {
-                let step = min(Self.stepElements, count - first)
-                frame.step(to: start + (end - start) * (first + step) / count, checksum)
-                guard
-                    unsafe kernels.merge16(
-                        &codes, low: low + first, count: step, to: elements + 2 * first, isCold: Self.isCold(region))
-                else { return false }
-            }
+            // The next chunk is about as long as this one.
+            let aside = unsafe frame.hashing(upTo: end, ahead: end..<2 * end - frame.hashed)
+            guard
+                unsafe kernels.merge16(
+                    &codes, low: low, count: count, to: elements, isCold: Self.isCold(region), aside)
+            else { return false }
             return unsafe codes.escape_count == 0
         }
-        frame.hash(upTo: end, checksum)
+        frame.hash(upTo: end)
         if chunk.bits > 0, unsafe !kernels.unpack(chunk, count: count, top: top) { return false }
         let source = unsafe chunk.bits > 0 ? UnsafePointer(top) : chunk.escapes
         unsafe merge(source, low, count, &walk, region, tokens: tokens, into: target)

@@ -23,10 +23,12 @@ struct PlaneKernels {
         }
     }
 
-    /// Copies bytes; past the caches when the target `isCold`: larger than they are, and not read soon.
+    /// Copies bytes; past the caches when the target `isCold`: larger than they are, and not read soon. Does `aside` meanwhile.
     @unsafe
-    func copy(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer, isCold: Bool) {
-        unsafe cplanes_copy(level, source, count, target, isCold ? 1 : 0)
+    func copy(
+        _ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer, isCold: Bool, _ aside: cplanes_aside
+    ) {
+        unsafe withUnsafePointer(to: aside) { unsafe cplanes_copy(level, source, count, target, isCold ? 1 : 0, $0) }
     }
 
     /// The inverse of `split`.
@@ -36,7 +38,7 @@ struct PlaneKernels {
         to target: UnsafeMutableRawPointer, isCold: Bool
     ) {
         switch width {
-        case 1: unsafe copy(top, count, to: target, isCold: isCold)
+        case 1: unsafe target.copyMemory(from: top, byteCount: count)
         case 2: unsafe cplanes_merge16(level, top, low, count, target, isCold ? 1 : 0)
         case 4: unsafe cplanes_merge32(level, top, low, stride, count, target, isCold ? 1 : 0)
         default: preconditionFailure("elements have 1, 2 or 4 bytes")
@@ -65,13 +67,16 @@ struct PlaneKernels {
             level, chunk.codes, Int32(chunk.bits), chunk.values, chunk.escapes, chunk.escapeCount, count, top) == 1
     }
 
-    /// Decodes the next `count` elements of 2 bytes of `codes` straight to where they go; see `cplanes_kbit_merge16`.
+    /// Decodes the next `count` elements of 2 bytes of `codes` straight to where they go, and does `aside` meanwhile; see
+    /// `cplanes_kbit_merge16`.
     @unsafe
     func merge16(
         _ codes: inout cplanes_kbit_codes, low: UnsafePointer<UInt8>, count: Int, to target: UnsafeMutableRawPointer,
-        isCold: Bool
+        isCold: Bool, _ aside: cplanes_aside
     ) -> Bool {
-        unsafe cplanes_kbit_merge16(level, &codes, low, count, target, isCold ? 1 : 0) == 1
+        unsafe withUnsafePointer(to: aside) {
+            unsafe cplanes_kbit_merge16(level, &codes, low, count, target, isCold ? 1 : 0, $0) == 1
+        }
     }
 
     /// Makes a zstd frame of Huffman-coded literals; nil when zstd itself must try. See `cplanes_zstd_compress_literals`.

@@ -1,35 +1,45 @@
-// The bytes that a frame is decoded from, hashed as the decoder comes to them.
+// The bytes that a frame is decoded from, hashed while the decoder reads them.
 
+internal import CHash
 internal import CPlanes
 internal import KVFormat
 
-/// The stored bytes of a frame, and how far its checksum has got.
+/// The stored bytes of a frame, and how far their checksum has got. Allocated once and used for one frame after the other;
+/// one thread at a time.
 @safe
-struct StoredFrame {
-    let bytes: UnsafePointer<UInt8>
-    let count: Int
-    private(set) var hashed = 0
+struct StoredFrame: ~Copyable {
+    private let run: UnsafeMutablePointer<chash_run>
 
+    init() {
+        unsafe run = .allocate(capacity: 1)
+        unsafe run.initialize(to: chash_run())
+    }
+
+    deinit { unsafe run.deallocate() }
+
+    /// Begins with `count` bytes that are stored under `key` as part number `part`; they must stay until the frame is done with.
     @unsafe
-    init(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
-        unsafe self.bytes = bytes
-        self.count = count
+    borrowing func begin(_ bytes: UnsafePointer<UInt8>, _ count: Int, key: PrefixHash, part: UInt64) {
+        unsafe chash_run_begin(run, bytes, count, Checksum.seed(key: key, part: part))
     }
 
-    /// Bytes that are asked for ahead of a step: the CPU's own prefetching stops at the end of every 4 KiB page.
-    private static let ahead = 4096
+    /// The stored bytes.
+    var bytes: UnsafePointer<UInt8> { unsafe run.pointee.start }
+    /// How many there are.
+    var count: Int { unsafe run.pointee.size }
+    /// How many of the first bytes are in the checksum.
+    var hashed: Int { unsafe run.pointee.hashed }
 
-    /// `hash(upTo:_:)` for one of many small steps.
-    mutating func step(to end: Int, _ checksum: borrowing ChecksumStream) {
-        let from = min(hashed + Self.ahead, count)
-        unsafe cplanes_prefetch(bytes + from, min(end - hashed, count - from))
-        hash(upTo: end, checksum)
+    /// Adds what comes before `end` to the checksum, but for the last 255 bytes or less.
+    borrowing func hash(upTo end: Int) { unsafe chash_run_advance(run, end) }
+
+    /// The same as an aside of a kernel, which meanwhile asks for `ahead`, bytes of the frame that are decoded next.
+    borrowing func hashing(upTo end: Int, ahead: Range<Int>) -> cplanes_aside {
+        let ahead = ahead.clamped(to: 0..<count)
+        return unsafe cplanes_aside(
+            run: run, until: end, ahead: bytes + ahead.lowerBound, ahead_size: ahead.count)
     }
 
-    /// Adds to `checksum` what comes before `end` and was not added yet.
-    mutating func hash(upTo end: Int, _ checksum: borrowing ChecksumStream) {
-        guard end > hashed else { return }
-        unsafe checksum.update(bytes + hashed, end - hashed)
-        hashed = end
-    }
+    /// The checksum of all bytes.
+    borrowing func checksum() -> UInt64 { unsafe chash_run_finish(run) }
 }

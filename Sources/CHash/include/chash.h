@@ -16,15 +16,32 @@ int chash_sha256_finish(chash_sha256_stream *stream, uint8_t digest[32]);
 /// XXH3-64 of `size` bytes with a seed.
 uint64_t chash_xxh3(const void *bytes, size_t size, uint64_t seed);
 
-/// XXH3-64 of a stream: `chash_xxh3_begin`, update any number of times, finish; then begin again. One thread at a time.
-/// `chash_xxh3_new` returns NULL when there is no memory.
-typedef struct chash_xxh3_stream chash_xxh3_stream;
-chash_xxh3_stream *chash_xxh3_new(void);
-void chash_xxh3_begin(chash_xxh3_stream *stream, uint64_t seed);
-void chash_xxh3_update(chash_xxh3_stream *stream, const void *bytes, size_t size);
-uint64_t chash_xxh3_finish(const chash_xxh3_stream *stream);
-void chash_xxh3_free(chash_xxh3_stream *stream);
+/// XXH3-64 of one run of bytes, hashed a little at a time by whoever reads them anyway: begin, advance any number of times or
+/// let a kernel do it (`chash_unit.h`), finish; then begin again. The bytes must stay where they are meanwhile. One thread at
+/// a time.
+typedef struct {
+    const uint8_t *start;
+    size_t size;
+    uint64_t seed;
+    /// The first bytes that are in `sums`: a multiple of CHASH_UNIT.
+    size_t hashed;
+    /// `hashed` never goes beyond.
+    size_t limit;
+    uint64_t sums[8];
+    uint8_t secret[192];
+} chash_run;
+
+/// Bytes of a step of a run: four of XXH3's stripes, a quarter of its blocks.
+enum { CHASH_UNIT = 256 };
+
+void chash_run_begin(chash_run *run, const void *bytes, size_t size, uint64_t seed);
+/// Hashes whole units until less than one is missing to the first `until` bytes, or `limit` is reached.
+void chash_run_advance(chash_run *run, size_t until);
+/// Hashes what is left, and returns `chash_xxh3` of all bytes.
+uint64_t chash_run_finish(chash_run *run);
 
 /// The same number, computed with AVX-512 (level 2), AVX2 (1) or neither (0), or the next lower that this CPU has: for
 /// tests.
 uint64_t chash_xxh3_at(int level, const void *bytes, size_t size, uint64_t seed);
+/// `chash_run_advance` at a level, likewise.
+void chash_run_advance_at(int level, chash_run *run, size_t until);

@@ -5,6 +5,7 @@
 /// pattern. No kernel reads or writes outside the ranges named, and none needs any alignment. The level says which
 /// instructions may be used; every level gives the same bytes, except that zstd frames are made by a kernel or by zstd itself.
 #pragma once
+#include <chash.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,16 @@ cplanes_level cplanes_supported_level(void);
 /// Read once a process; a name that is none of the three changes nothing.
 cplanes_level cplanes_chosen_level(void);
 
+/// What a kernel does on the side, a little at every step, while its own loads and stores wait for memory: it hashes `run` up
+/// to its first `until` bytes, as `chash_run_advance` does, and meanwhile asks for the `ahead_size` bytes at `ahead` to be
+/// brought near (to the second level of caches). The hashing is complete when the kernel returns; the asking may not be.
+typedef struct {
+    chash_run *run;
+    size_t until;
+    const uint8_t *ahead;
+    size_t ahead_size;
+} cplanes_aside;
+
 /// Splits `count` 16-bit elements at `source` into `count` top bytes and `count` low bytes.
 void cplanes_split16(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low);
 
@@ -25,8 +36,9 @@ void cplanes_split16(cplanes_level level, const void *source, size_t count, uint
 /// the caches where level and alignment allow; other threads see it after `cplanes_fence` only.
 void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target, int cold);
 
-/// Copies `size` bytes; `cold` as for `cplanes_merge16`.
-void cplanes_copy(cplanes_level level, const void *source, size_t size, void *target, int cold);
+/// Copies `size` bytes; `cold` as for `cplanes_merge16`. Does `aside` meanwhile.
+void cplanes_copy(cplanes_level level, const void *source, size_t size, void *target, int cold,
+                  const cplanes_aside *aside);
 
 /// Splits `count` 32-bit elements at `source` into `count` top bytes and three planes of `count` bytes, the lowest
 /// first, `stride` bytes apart; `stride` is at least `count`.
@@ -71,10 +83,10 @@ cplanes_kbit_codes cplanes_kbit_begin(const uint8_t *codes, int k, const uint8_t
                                       size_t escape_count);
 
 /// `cplanes_kbit_unpack` and `cplanes_merge16` in one pass, for the next `count` elements of `codes`: a multiple of 64
-/// unless they are the last. Returns 1; or 0 when escapes are missing. After the last elements `escape_count` must be
-/// 0.
+/// unless they are the last. Does `aside` meanwhile. Returns 1; or 0 when escapes are missing. After the last elements
+/// `escape_count` must be 0.
 int cplanes_kbit_merge16(cplanes_level level, cplanes_kbit_codes *codes, const uint8_t *low, size_t count, void *target,
-                         int cold);
+                         int cold, const cplanes_aside *aside);
 
 /// Asks for `size` bytes to be brought near (to the second level of caches); reads nothing.
 void cplanes_prefetch(const void *bytes, size_t size);
