@@ -81,7 +81,7 @@ static int unpack_portable(const kbit_codes *in, size_t count, uint8_t *top) {
 }
 
 static int merge16_portable(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target) {
-    uint8_t group[64];
+    uint8_t group[65];
     for (size_t start = 0; start < count; start += 64) {
         size_t lanes = count - start < 64 ? count - start : 64;
         if (!kbit_next_group(in, lanes, group, kbit_unpack64_portable)) return 0;

@@ -26,9 +26,12 @@ typedef void kbit_unpack64(const uint8_t *codes, int k, const uint8_t table[64],
 
 kbit_unpack64 kbit_unpack64_portable;
 
-/// Unpacks the next group, of which `lanes` elements count, and puts its escapes in. Returns 0 when escapes are
-/// missing.
-static inline __attribute__((always_inline)) int kbit_next_group(kbit_codes *in, size_t lanes, uint8_t top[64],
+// Escapes of a group that are put in without a branch; bf16 keys and values mostly have fewer.
+enum { KBIT_FEW = 4 };
+
+/// Unpacks the next group, of which `lanes` elements count, and puts its escapes in; one byte more may be written. Returns 0
+/// when escapes are missing.
+static inline __attribute__((always_inline)) int kbit_next_group(kbit_codes *in, size_t lanes, uint8_t top[65],
                                                                  kbit_unpack64 *unpack64) {
     unpack64(in->codes, in->k, in->table, top);
     uint64_t escaped = lanes == 64 ? ~(uint64_t)0 : ((uint64_t)1 << lanes) - 1;
@@ -39,7 +42,13 @@ static inline __attribute__((always_inline)) int kbit_next_group(kbit_codes *in,
     }
     size_t used = (size_t)__builtin_popcountll(escaped);
     if (used > in->escape_count) return 0;
-    for (size_t i = 0; i < used; i++, escaped &= escaped - 1) top[__builtin_ctzll(escaped)] = in->escapes[i];
+    size_t i = 0;
+    // A loop as long as the group has escapes would be mispredicted every time. The first few are put in whether they are
+    // there or not: those that are not go to the byte after the group.
+    if (in->escape_count >= KBIT_FEW)
+        for (; i < KBIT_FEW; i++, escaped &= escaped - 1)
+            top[escaped ? __builtin_ctzll(escaped) : 64] = in->escapes[i];
+    for (; escaped; i++, escaped &= escaped - 1) top[__builtin_ctzll(escaped)] = in->escapes[i];
     in->codes += 8 * in->k;
     in->escapes += used;
     in->escape_count -= used;
@@ -50,7 +59,7 @@ static inline __attribute__((always_inline)) int kbit_next_group(kbit_codes *in,
 static inline __attribute__((always_inline)) int kbit_unpack_groups(const kbit_codes *in, size_t count, uint8_t *top,
                                                                     kbit_unpack64 *unpack64) {
     kbit_codes rest = *in;
-    uint8_t group[64];
+    uint8_t group[65];
     for (size_t start = 0; start < count; start += 64) {
         size_t lanes = count - start < 64 ? count - start : 64;
         if (!kbit_next_group(&rest, lanes, group, unpack64)) return 0;

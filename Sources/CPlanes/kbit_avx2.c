@@ -33,7 +33,7 @@ AVX2_INLINE void unpack64(const uint8_t *codes, int k, const uint8_t table[64], 
     _mm256_storeu_si256((void *)(top + 32), values32(codes + 4, k, values));
 }
 
-AVX2_INLINE int next_group(kbit_codes *in, size_t lanes, uint8_t top[64]) {
+AVX2_INLINE int next_group(kbit_codes *in, size_t lanes, uint8_t top[65]) {
     return kbit_next_group(in, lanes, top, unpack64);
 }
 
@@ -56,7 +56,7 @@ AVX2_INLINE void join(const uint8_t *low, const uint8_t *top, uint8_t *target, c
 AVX2_INLINE int merge16(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, const int cold,
                         const cplanes_aside *aside) {
     kbit_codes rest = *in;
-    uint8_t group[64];
+    uint8_t group[65];
     size_t i = 0;
     aside_work work;
     aside_begin(&work, aside, count / 64);
@@ -104,7 +104,13 @@ AVX2 size_t kbit_pack_avx2(const uint8_t *top, size_t count, int k, const uint8_
             escaped &= bits;
         }
         codes += 8 * k;
-        for (; escaped; escaped &= escaped - 1) *next++ = group[__builtin_ctzll(escaped)];
+        uint8_t *end = next + _mm_popcnt_u64(escaped);
+        // As in kbit_next_group: the first few without a branch. There is room for 64 more when the group is whole.
+        if (lanes == 64)
+            for (int j = 0; j < KBIT_FEW; j++, escaped &= escaped - 1) next[j] = group[_tzcnt_u64(escaped) & 63];
+        for (uint8_t *at = next + (lanes == 64 ? KBIT_FEW : 0); at < end; escaped &= escaped - 1)
+            *at++ = group[__builtin_ctzll(escaped)];
+        next = end;
     }
     return (size_t)(next - escapes);
 }
