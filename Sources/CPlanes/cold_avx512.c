@@ -24,20 +24,27 @@ AVX512 void cold_copy_avx512(const uint8_t *source, size_t size, uint8_t *target
     memcpy(target + i, source + i, size - i);
 }
 
-AVX512 size_t cold_merge16_avx512(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target) {
+AVX512 size_t cold_merge16_avx512(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target,
+                                  const cplanes_aside *aside) {
     size_t i = 0;
+    aside_work work;
+    aside_begin(&work, aside, count / 64);
     for (; i + 64 <= count; i += 64) {
         __m512i first, last;
         join(_mm512_loadu_si512(low + i), _mm512_loadu_si512(top + i), &first, &last);
         _mm512_stream_si512((void *)(target + 2 * i), first);
         _mm512_stream_si512((void *)(target + 2 * i + 64), last);
+        aside_step(&work);
     }
+    aside_end(&work, aside);
     return i;
 }
 
 AVX512 size_t cold_merge32_avx512(const uint8_t *top, const uint8_t *low, size_t stride, size_t count,
-                                  uint8_t *target) {
+                                  uint8_t *target, const cplanes_aside *aside) {
     size_t i = 0;
+    aside_work work;
+    aside_begin(&work, aside, count / 64);
     for (; i + 64 <= count; i += 64) {
         __m512i byte0 = _mm512_loadu_si512(low + i), byte1 = _mm512_loadu_si512(low + stride + i);
         __m512i byte2 = _mm512_loadu_si512(low + 2 * stride + i), byte3 = _mm512_loadu_si512(top + i);
@@ -53,7 +60,9 @@ AVX512 size_t cold_merge32_avx512(const uint8_t *top, const uint8_t *low, size_t
             _mm512_shuffle_i32x4(back01, back23, 0x88), _mm512_shuffle_i32x4(back01, back23, 0xDD)};
         for (int j = 0; j < 4; j++)
             _mm512_stream_si512((void *)(target + 4 * i + 64 * j), _mm512_ror_epi32(out[j], 1));
+        aside_step(&work);
     }
+    aside_end(&work, aside);
     return i;
 }
 #endif

@@ -3,6 +3,7 @@
 
 #include "aside.h"
 #include "cold.h"
+#include "kbit.h"
 
 #include <string.h>
 
@@ -98,14 +99,19 @@ void cplanes_split16(cplanes_level level, const void *source, size_t count, uint
     PICK(level, split16)(source, count, top, low);
 }
 
+void planes_merge16_portable(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target) {
+    merge16_portable(top, low, count, target);
+}
+
 void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target,
-                     int cold) {
+                     int cold, const cplanes_aside *aside) {
     size_t done = 0;
 #if defined(__x86_64__)
     if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0)
-        done = cold_merge16_avx512(top, low, count, target);
+        done = cold_merge16_avx512(top, low, count, target, aside);
 #endif
     (void)cold;
+    if (!done) aside_first(aside);
     PICK(level, merge16)(top + done, low + done, count - done, (uint8_t *)target + 2 * done);
 }
 
@@ -136,12 +142,13 @@ void cplanes_split32(cplanes_level level, const void *source, size_t count, uint
 }
 
 void cplanes_merge32(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t stride, size_t count,
-                     void *target, int cold) {
+                     void *target, int cold, const cplanes_aside *aside) {
     size_t done = 0;
 #if defined(__x86_64__)
     if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0)
-        done = cold_merge32_avx512(top, low, stride, count, target);
+        done = cold_merge32_avx512(top, low, stride, count, target, aside);
 #endif
     (void)cold;
+    if (!done) aside_first(aside);
     PICK(level, merge32)(top + done, low + done, stride, count - done, (uint8_t *)target + 4 * done);
 }

@@ -84,6 +84,7 @@ struct FrameDecoder: ~Copyable {
             guard let size, frame.count - position - 4 >= (width - 1) * count + size else { return false }
             let low = unsafe frame.bytes + position + 4
             let coded = unsafe low + (width - 1) * count
+            let start = position
             position += 4 + (width - 1) * count + size
             if codec == .kbit {
                 let chunk = unsafe KbitChunk(head, coded, count: count)
@@ -93,24 +94,24 @@ struct FrameDecoder: ~Copyable {
                 else { return false }
                 continue
             }
-            // Hashing brings the chunk into the cache, where the decoder then finds it.
-            frame.hash(upTo: position)
+            if start == 0 { frame.hash(upTo: position) }
             // Top bytes that gain nothing are stored as they are.
-            if size < count, unsafe !decompress(coded, size, count) { return false }
+            if size < count, unsafe !decompress(coded, size, count, ahead: position) { return false }
             let source = unsafe size < count ? UnsafePointer(top) : coded
-            unsafe merge(source, low, count, &walk, region, tokens: tokens, into: target)
+            unsafe merge(
+                source, low, count, frame.hashing(upTo: position, ahead: position..<position), &walk, region,
+                tokens: tokens, into: target)
         }
         return position == frame.count
     }
 
-    /// Decompresses a chunk's top bytes to `top`, and meanwhile asks for what follows in the frame, which is hashed next.
+    /// Decompresses a chunk's top bytes to `top`, and meanwhile asks for the chunk that follows, `ahead` bytes into the frame.
     @unsafe
     private borrowing func decompress(
-        _ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int
+        _ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int, ahead: Int
     ) -> Bool {
-        let ahead = unsafe frame.bytes + frame.hashed
         if unsafe kernels.zstdLiterals(
-            coded, size, to: top, count, ahead: ahead, aheadCount: frame.count - frame.hashed)
+            coded, size, to: top, count, ahead: frame.bytes + ahead, aheadCount: frame.count - ahead)
         {
             return true
         }
@@ -124,6 +125,8 @@ struct FrameDecoder: ~Copyable {
         _ chunk: KbitChunk, _ low: UnsafePointer<UInt8>, _ count: Int, endingAt end: Int,
         _ walk: inout ChunkWalk, _ region: FrameRegion, tokens: Int, into target: PageTarget
     ) -> Bool {
+        // The next chunk is about as long as this one.
+        let aside = unsafe frame.hashing(upTo: end, ahead: end..<2 * end - frame.hashed)
         var ahead = walk
         if region.layout.element.byteCount == 2, tokens == region.tokens, chunk.bits > 0,
             let run = ahead.nextRun(), run.count == count
@@ -131,26 +134,23 @@ struct FrameDecoder: ~Copyable {
             walk = ahead
             let elements = unsafe target.address(ofPlane: run.plane, region.layout) + run.first * 2
             var codes = unsafe chunk.begin()
-            // The next chunk is about as long as this one.
-            let aside = unsafe frame.hashing(upTo: end, ahead: end..<2 * end - frame.hashed)
             guard
                 unsafe kernels.merge16(
                     &codes, low: low, count: count, to: elements, isCold: Self.isCold(region), aside)
             else { return false }
             return unsafe codes.escape_count == 0
         }
-        frame.hash(upTo: end)
         if chunk.bits > 0, unsafe !kernels.unpack(chunk, count: count, top: top) { return false }
         let source = unsafe chunk.bits > 0 ? UnsafePointer(top) : chunk.escapes
-        unsafe merge(source, low, count, &walk, region, tokens: tokens, into: target)
+        unsafe merge(source, low, count, aside, &walk, region, tokens: tokens, into: target)
         return true
     }
 
     /// Merges the planes of a chunk, as far as its elements are wanted. Takes the chunk's runs from `walk`.
     @unsafe
     private borrowing func merge(
-        _ top: UnsafePointer<UInt8>, _ low: UnsafePointer<UInt8>, _ count: Int, _ walk: inout ChunkWalk,
-        _ region: FrameRegion, tokens: Int, into target: PageTarget
+        _ top: UnsafePointer<UInt8>, _ low: UnsafePointer<UInt8>, _ count: Int, _ aside: cplanes_aside,
+        _ walk: inout ChunkWalk, _ region: FrameRegion, tokens: Int, into target: PageTarget
     ) {
         let width = region.layout.element.byteCount
         var at = 0
@@ -160,7 +160,7 @@ struct FrameDecoder: ~Copyable {
                 let elements = unsafe target.address(ofPlane: run.plane, region.layout) + run.first * width
                 unsafe kernels.merge(
                     top: top + at, low: low + at, stride: count, width: width, count: wanted, to: elements,
-                    isCold: Self.isCold(region))
+                    isCold: Self.isCold(region), aside)
             }
             at += run.count
         }

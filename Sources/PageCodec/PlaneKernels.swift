@@ -31,17 +31,20 @@ struct PlaneKernels {
         unsafe withUnsafePointer(to: aside) { unsafe cplanes_copy(level, source, count, target, isCold ? 1 : 0, $0) }
     }
 
-    /// The inverse of `split`.
+    /// The inverse of `split`; `isCold` and `aside` as for `copy`.
     @unsafe
     func merge(
         top: UnsafePointer<UInt8>, low: UnsafePointer<UInt8>, stride: Int, width: Int, count: Int,
-        to target: UnsafeMutableRawPointer, isCold: Bool
+        to target: UnsafeMutableRawPointer, isCold: Bool, _ aside: cplanes_aside
     ) {
-        switch width {
-        case 1: unsafe target.copyMemory(from: top, byteCount: count)
-        case 2: unsafe cplanes_merge16(level, top, low, count, target, isCold ? 1 : 0)
-        case 4: unsafe cplanes_merge32(level, top, low, stride, count, target, isCold ? 1 : 0)
-        default: preconditionFailure("elements have 1, 2 or 4 bytes")
+        let cold: Int32 = isCold ? 1 : 0
+        unsafe withUnsafePointer(to: aside) { aside in
+            switch width {
+            case 1: unsafe cplanes_copy(level, top, count, target, cold, aside)
+            case 2: unsafe cplanes_merge16(level, top, low, count, target, cold, aside)
+            case 4: unsafe cplanes_merge32(level, top, low, stride, count, target, cold, aside)
+            default: preconditionFailure("elements have 1, 2 or 4 bytes")
+            }
         }
     }
 

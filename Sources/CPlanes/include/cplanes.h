@@ -33,10 +33,11 @@ typedef struct {
 void cplanes_split16(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low);
 
 /// The inverse of `cplanes_split16`. A target that is `cold` (larger than the caches, not read soon) is written past
-/// the caches where level and alignment allow; other threads see it after `cplanes_fence` only.
-void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target, int cold);
+/// the caches where level and alignment allow; other threads see it after `cplanes_fence` only. Does `aside` meanwhile.
+void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target, int cold,
+                     const cplanes_aside *aside);
 
-/// Copies `size` bytes; `cold` as for `cplanes_merge16`. Does `aside` meanwhile.
+/// Copies `size` bytes; `cold` and `aside` as for `cplanes_merge16`.
 void cplanes_copy(cplanes_level level, const void *source, size_t size, void *target, int cold,
                   const cplanes_aside *aside);
 
@@ -44,9 +45,9 @@ void cplanes_copy(cplanes_level level, const void *source, size_t size, void *ta
 /// first, `stride` bytes apart; `stride` is at least `count`.
 void cplanes_split32(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low, size_t stride);
 
-/// The inverse of `cplanes_split32`; `cold` as for `cplanes_merge16`.
+/// The inverse of `cplanes_split32`; `cold` and `aside` as for `cplanes_merge16`.
 void cplanes_merge32(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t stride, size_t count,
-                     void *target, int cold);
+                     void *target, int cold, const cplanes_aside *aside);
 
 /// Bits of a code at most, and values that have a code then.
 enum { CPLANES_KBIT_MAX = 6, CPLANES_KBIT_VALUES = 63 };
