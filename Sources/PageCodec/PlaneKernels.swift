@@ -26,7 +26,8 @@ struct PlaneKernels {
     /// Copies bytes; past the caches when the target `isCold`: larger than they are, and not read soon. Does `aside` meanwhile.
     @unsafe
     func copy(
-        _ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer, isCold: Bool, _ aside: cplanes_aside
+        _ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer, isCold: Bool,
+        _ aside: cplanes_aside
     ) {
         unsafe withUnsafePointer(to: aside) { unsafe cplanes_copy(level, source, count, target, isCold ? 1 : 0, $0) }
     }

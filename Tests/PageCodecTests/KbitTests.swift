@@ -46,27 +46,31 @@ struct KbitTests {
         return done ? Array(top.prefix(count)) : nil
     }
 
+    /// Merges `step` elements at a time, and hashes the coded bytes aside.
     private func merged(
-        _ coded: [UInt8], _ head: UInt32, low: [UInt8], isCold: Bool, misaligned: Int, _ kernels: PlaneKernels
+        _ coded: [UInt8], _ head: UInt32, low: [UInt8], isCold: Bool, misaligned: Int, step: Int,
+        _ kernels: PlaneKernels
     ) -> [UInt8]? {
         let count = low.count
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * count + 256, alignment: 64)
         defer { unsafe memory.deallocate() }
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0xA5)
-        let done = unsafe coded.withUnsafeBufferPointer { coded -> Bool in
-            guard let start = coded.baseAddress, let target = memory.baseAddress else { return false }
-            let chunk = unsafe KbitChunk(head, start, count: count)
+        let done = withFrame(coded) { frame -> Bool in
+            guard let target = memory.baseAddress else { return false }
+            let chunk = unsafe KbitChunk(head, frame.bytes, count: count)
             var codes = unsafe chunk.begin()
-            // In steps, as the decoder does it.
-            for first in stride(from: 0, to: count, by: 128) {
+            for first in stride(from: 0, to: count, by: step) {
+                let until = coded.count * (first + step) / count
                 guard
                     unsafe low.withUnsafeBufferPointer({ low in
                         guard let low = low.baseAddress else { return false }
                         return unsafe kernels.merge16(
-                            &codes, low: low + first, count: min(128, count - first),
-                            to: target + 64 + misaligned + 2 * first, isCold: isCold)
+                            &codes, low: low + first, count: min(step, count - first),
+                            to: target + 64 + misaligned + 2 * first, isCold: isCold,
+                            frame.hashing(upTo: until, ahead: until..<until + 4096))
                     })
                 else { return false }
+                frame.expectHashed(upTo: until)
             }
             return unsafe codes.escape_count == 0
         }
@@ -99,9 +103,11 @@ struct KbitTests {
                 guard length > 0 else { continue }
                 #expect(unpacked(coded, head, count: length, kernels) == top)
                 for isCold in [false, true] {
-                    let misaligned = length % 3
-                    #expect(
-                        merged(coded, head, low: low, isCold: isCold, misaligned: misaligned, kernels) == elements)
+                    for step in [128, 8192, 65_536] where step == 128 || step < 8 * length {
+                        let found = merged(
+                            coded, head, low: low, isCold: isCold, misaligned: length % 2, step: step, kernels)
+                        #expect(found == elements)
+                    }
                 }
             }
         }
@@ -120,7 +126,7 @@ struct KbitTests {
             let coded = values + codes + Array((escapes + [0]).prefix(claimed))
             let head = KbitChunk.head(bits: 2, escapeCount: claimed)
             #expect(unpacked(coded, head, count: 130, kernels) == nil)
-            #expect(merged(coded, head, low: low, isCold: false, misaligned: 0, kernels) == nil)
+            #expect(merged(coded, head, low: low, isCold: false, misaligned: 0, step: 128, kernels) == nil)
         }
     }
 

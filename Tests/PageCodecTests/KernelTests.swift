@@ -12,9 +12,10 @@ struct KernelTests {
     static let levels: [PlaneKernels] = [CPLANES_PORTABLE, CPLANES_AVX2, CPLANES_AVX512]
         .filter { $0.rawValue <= cplanes_supported_level().rawValue }.map { PlaneKernels(level: $0) }
 
-    /// Splits and merges `elements`, to memory aligned to 64 bytes plus `misaligned`; returns the planes and the merged bytes.
+    /// Splits and merges `elements`, hashing `aside` on the way, to memory aligned to 64 bytes plus `misaligned`; returns the planes and the merged bytes.
     private func roundTrip(
-        _ elements: [UInt8], width: Int, _ kernels: PlaneKernels, isCold: Bool = false, misaligned: Int = 0
+        _ elements: [UInt8], width: Int, _ kernels: PlaneKernels, isCold: Bool = false, misaligned: Int = 0,
+        aside: [UInt8] = [0]
     ) -> (planes: [UInt8], back: [UInt8]) {
         let count = elements.count / width
         var planes = [UInt8](repeating: 0, count: width * count + 1)
@@ -27,9 +28,12 @@ struct KernelTests {
                 guard let source = source.baseAddress else { return }
                 unsafe kernels.split(source, width: width, count: count, top: top, low: top + count, stride: count)
             }
-            unsafe kernels.merge(
-                top: top, low: top + count, stride: count, width: width, count: count, to: target + 64 + misaligned,
-                isCold: isCold)
+            withFrame(aside) { frame in
+                unsafe kernels.merge(
+                    top: top, low: top + count, stride: count, width: width, count: count, to: target + 64 + misaligned,
+                    isCold: isCold, frame.hashing(upTo: aside.count / 2, ahead: 0..<aside.count))
+                frame.expectHashed(upTo: aside.count / 2)
+            }
         }
         let bytes = unsafe [UInt8](memory)
         let (start, end) = (64 + misaligned, 64 + misaligned + elements.count)
@@ -65,7 +69,7 @@ struct KernelTests {
         var random = SeededRandom(testSeed("kernel lengths"))
         let noise = (0..<4 * 900).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         let portable = try #require(Self.levels.first)
-        for length in Array(0..<200) + [255, 256, 257, 511, 512, 640] {
+        for length in Array(0..<200) + [255, 256, 257, 511, 512, 640, 890] {
             let start = length % 7
             let elements = Array(noise[start..<start + length * width])
             let expected = roundTrip(elements, width: width, portable)
@@ -73,7 +77,8 @@ struct KernelTests {
             for kernels in Self.levels {
                 for isCold in [false, true] {
                     let found = roundTrip(
-                        elements, width: width, kernels, isCold: isCold, misaligned: length % 2 * length % 64)
+                        elements, width: width, kernels, isCold: isCold, misaligned: length % 2 * length % 64,
+                        aside: Array(noise.prefix(1 + length * 5)))
                     #expect(found.planes == expected.planes && found.back == elements)
                 }
             }
@@ -92,6 +97,29 @@ struct KernelTests {
             }
             let stored = Checksum.of(bytes.raw, key: key, part: 3)
             #expect(sums.allSatisfy { $0 == stored })
+        }
+    }
+
+    @Test("have checksums that are the same when they are computed a little at a time, by one level after the other")
+    func checksumsBitByBit() {
+        var random = SeededRandom(testSeed("checksum steps"))
+        let bytes = (0..<70_000).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        for length in Array(1..<300) + [1023, 1024, 1025, 1088, 1089, 1090, 1345, 1346, 4096, 70_000] {
+            for seed in [0, random.next()] {
+                unsafe bytes.withUnsafeBytes { bytes in
+                    var run = unsafe chash_run()
+                    unsafe chash_run_begin(&run, bytes.baseAddress, length, seed)
+                    var until = 0
+                    while until < length {
+                        until += Int(random.next() % 3000)
+                        unsafe chash_run_advance_at(Int32(random.next() % 3), &run, until)
+                    }
+                    let (sum, expected) = unsafe (
+                        chash_run_finish(&run), chash_xxh3(bytes.baseAddress, length, seed)
+                    )
+                    #expect(sum == expected)
+                }
+            }
         }
     }
 

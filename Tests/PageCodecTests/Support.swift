@@ -2,6 +2,7 @@
 
 import Glibc
 import KVFormat
+import Testing
 
 @testable import PageCodec
 
@@ -50,6 +51,27 @@ extension [UInt8] {
         var span = mutableSpan
         var bytes = unsafe span.mutableBytes
         return try body(&bytes)
+    }
+}
+
+/// Lends `bytes` to `body` as a stored frame, and expects the checksum of all of them, whatever `body` had hashed.
+func withFrame<R>(_ bytes: [UInt8], _ body: (borrowing StoredFrame) -> R) -> R {
+    let frame = StoredFrame()
+    let key = key("frame")
+    return unsafe bytes.withUnsafeBufferPointer { buffer in
+        guard let start = buffer.baseAddress else { preconditionFailure("a frame has bytes") }
+        unsafe frame.begin(start, buffer.count, key: key, part: 7)
+        let result = body(frame)
+        #expect(frame.checksum() == Checksum.of(bytes.raw, key: key, part: 7))
+        return result
+    }
+}
+
+extension StoredFrame {
+    /// Expects the first `end` bytes to be hashed, as far as a frame is hashed before its end.
+    borrowing func expectHashed(upTo end: Int) {
+        let (hashed, limit) = (hashed, count < 1024 ? 0 : (count - 65) / 256 * 256)
+        #expect(hashed <= limit && (hashed > min(end, count) - 256 || hashed == limit))
     }
 }
 
