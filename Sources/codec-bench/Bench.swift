@@ -39,63 +39,43 @@ struct Bench: ParsableCommand {
         let source = Buffer(size)
         let target = Buffer(size)
         try source.fill(layout, pages: pages, file: file)
-        let copy = median {
-            unsafe target.base.copyMemory(from: source.base, byteCount: size)
-        }
-        var results = ["\"memcpy_gbps\": \(rate(size, copy))"]
-        for codec in CodecChoice.allCases where self.codec.map({ $0.rawValue == Self.name(codec) }) ?? true {
-            results.append(try measure(codec, layout, source, target))
-        }
-        print(
-            "{\"element\": \"\(element)\", \"bytes\": \(size), \"file\": \(file != nil), \(results.joined(separator: ", "))}"
-        )
-    }
-
-    private func measure(
-        _ codec: CodecChoice, _ layout: KVLayout, _ source: Buffer, _ target: Buffer
-    ) throws -> String {
-        let keys = (0..<pages).map { PrefixHash.sha256([UInt8($0 & 255), UInt8($0 >> 8)]) }
-        let records = keys.map { _ in EncodedRecord() }
         let encoder = RecordEncoder()
         let decoder = RecordDecoder()
-        let encoding = median {
-            for page in 0..<pages {
-                unsafe encoder.encode(
-                    page: PageSource(source.base + page * layout.bytesPerPage, capacity: layout.pageSize),
-                    tokens: layout.pageSize, layout: layout, key: keys[page], codec: codec, into: records[page])
+        var copying: [Double] = []
+        var contenders = CodecChoice.allCases
+            .filter { choice in codec.map { $0.rawValue == Self.name(choice) } ?? true }
+            .map { Contender(codec: $0, pages: pages) }
+        // In turns, so that a moment in which the machine is slow is no codec's own. The first round warms up.
+        for round in 0...rounds {
+            let copied = seconds { unsafe target.base.copyMemory(from: source.base, byteCount: size) }
+            if round > 0 { copying.append(copied) }
+            for index in contenders.indices {
+                let encoded = seconds { contenders[index].encode(source, layout, encoder) }
+                let decoded = try seconds { try contenders[index].decode(layout, decoder, into: target) }
+                guard unsafe memcmp(source.base, target.base, size) == 0 else {
+                    throw WrongBytes(codec: Self.name(contenders[index].codec))
+                }
+                if round > 0 { contenders[index].note(encoded, decoded) }
             }
         }
-        let decoding = try median {
-            for page in 0..<pages {
-                let record = records[page]
-                let view = try RecordView(record.bytes, key: keys[page], layout: layout)
-                try unsafe decoder.decode(
-                    view, tokens: layout.pageSize,
-                    into: PageTarget(target.base + page * layout.bytesPerPage, capacity: layout.pageSize))
-            }
+        let results = contenders.map { contender in
+            "\"\(Self.name(contender.codec))\": {\"ratio\": \(rounded(Double(size) / Double(contender.stored))), "
+                + "\"encode_gbps\": \(rate(size, contender.encoding)), \"decode_gbps\": \(rate(size, contender.decoding))}"
         }
-        let size = layout.bytesPerPage * pages
-        let name = Self.name(codec)
-        guard unsafe memcmp(source.base, target.base, size) == 0 else { return "\"\(name)\": \"WRONG BYTES\"" }
-        let stored = records.map(\.byteCount).reduce(0, +)
-        return "\"\(name)\": {\"ratio\": \(rounded(Double(size) / Double(stored))), "
-            + "\"encode_gbps\": \(rate(size, encoding)), \"decode_gbps\": \(rate(size, decoding))}"
+        print(
+            "{\"element\": \"\(element)\", \"bytes\": \(size), \"file\": \(file != nil), "
+                + (["\"memcpy_gbps\": \(rate(size, copying))"] + results).joined(separator: ", ") + "}")
     }
 
     private static func name(_ codec: CodecChoice) -> String {
         if case .auto = codec { "auto" } else { "\(codec)" }
     }
 
-    /// The median CPU seconds (so that a busy machine matters less) of `rounds` calls after one that warms up.
-    private func median(_ body: () throws -> Void) rethrows -> Double {
+    /// The CPU seconds of a call, so that a busy machine matters less.
+    private func seconds(_ body: () throws -> Void) rethrows -> Double {
+        let start = now()
         try body()
-        var seconds: [Double] = []
-        for _ in 0..<rounds {
-            let start = now()
-            try body()
-            seconds.append(now() - start)
-        }
-        return seconds.sorted()[rounds / 2]
+        return now() - start
     }
 
     private func now() -> Double {
@@ -104,9 +84,59 @@ struct Bench: ParsableCommand {
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
-    private func rate(_ bytes: Int, _ seconds: Double) -> Double { rounded(Double(bytes) / seconds / 1e9) }
+    /// Bytes in the median of `seconds`.
+    private func rate(_ bytes: Int, _ seconds: [Double]) -> Double {
+        rounded(Double(bytes) / seconds.sorted()[seconds.count / 2] / 1e9)
+    }
 
     private func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
+}
+
+/// A codec that is not lossless.
+private struct WrongBytes: Error, CustomStringConvertible {
+    let codec: String
+    var description: String { "\(codec) gave WRONG BYTES back" }
+}
+
+/// A codec, the records that it made last, and the seconds that its rounds took.
+private struct Contender {
+    let codec: CodecChoice
+    private(set) var encoding: [Double] = []
+    private(set) var decoding: [Double] = []
+    private let keys: [PrefixHash]
+    private let records: [EncodedRecord]
+
+    init(codec: CodecChoice, pages: Int) {
+        self.codec = codec
+        keys = (0..<pages).map { PrefixHash.sha256([UInt8($0 & 255), UInt8($0 >> 8)]) }
+        records = keys.map { _ in EncodedRecord() }
+    }
+
+    /// Bytes of the records.
+    var stored: Int { records.map(\.byteCount).reduce(0, +) }
+
+    mutating func note(_ encoded: Double, _ decoded: Double) {
+        encoding.append(encoded)
+        decoding.append(decoded)
+    }
+
+    func encode(_ source: Buffer, _ layout: KVLayout, _ encoder: RecordEncoder) {
+        for page in records.indices {
+            unsafe encoder.encode(
+                page: PageSource(source.base + page * layout.bytesPerPage, capacity: layout.pageSize),
+                tokens: layout.pageSize, layout: layout, key: keys[page], codec: codec, into: records[page])
+        }
+    }
+
+    func decode(_ layout: KVLayout, _ decoder: RecordDecoder, into target: Buffer) throws {
+        for page in records.indices {
+            let record = records[page]
+            let view = try RecordView(record.bytes, key: keys[page], layout: layout)
+            try unsafe decoder.decode(
+                view, tokens: layout.pageSize,
+                into: PageTarget(target.base + page * layout.bytesPerPage, capacity: layout.pageSize))
+        }
+    }
 }
 
 /// Page-aligned memory, freed with the process.
