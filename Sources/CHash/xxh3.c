@@ -54,16 +54,17 @@ uint64_t chash_xxh3(const void *bytes, size_t size, uint64_t seed) {
     return chosen()->hash(bytes, size, seed);
 }
 
-// The library hashes the end of a run: what lies beyond the last unit that is followed by more than a stripe.
-static const size_t least_tail = 65;
+// The library hashes the end of a run, more than a stripe of it: then it never looks back into its buffer, which a run leaves
+// empty.
+enum { LEAST_TAIL = 65, BLOCK = 1024 };
 
 void chash_run_begin(chash_run *run, const void *bytes, size_t size, uint64_t seed) {
     run->start = bytes;
     run->size = size;
     run->seed = seed;
     run->hashed = 0;
-    // Short runs are hashed in another way, by the library alone.
-    run->limit = size < 1024 ? 0 : (size - least_tail) / CHASH_UNIT * CHASH_UNIT;
+    // Runs shorter than a block are left to the library: the shortest are hashed in another way.
+    run->limit = size < BLOCK ? 0 : (size - LEAST_TAIL) / CHASH_UNIT * CHASH_UNIT;
     XXH3_state_t state;
     XXH3_INITSTATE(&state);
     XXH3_64bits_reset_withSeed(&state, seed);

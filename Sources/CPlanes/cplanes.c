@@ -99,7 +99,7 @@ void cplanes_split16(cplanes_level level, const void *source, size_t count, uint
     PICK(level, split16)(source, count, top, low);
 }
 
-void planes_merge16_portable(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target) {
+void merge16_planes(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target) {
     merge16_portable(top, low, count, target);
 }
 
@@ -113,10 +113,6 @@ void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low
     (void)cold;
     if (!done) aside_first(aside);
     PICK(level, merge16)(top + done, low + done, count - done, (uint8_t *)target + 2 * done);
-}
-
-void cplanes_prefetch(const void *bytes, size_t size) {
-    for (size_t i = 0; i < size; i += 64) __builtin_prefetch((const char *)bytes + i, 0, 2);
 }
 
 void cplanes_fence(void) {

@@ -85,7 +85,7 @@ static int merge16_portable(kbit_codes *in, const uint8_t *low, size_t count, ui
     for (size_t start = 0; start < count; start += 64) {
         size_t lanes = count - start < 64 ? count - start : 64;
         if (!kbit_next_group(in, lanes, group, kbit_unpack64_portable)) return 0;
-        planes_merge16_portable(group, low + start, lanes, target + 2 * start);
+        merge16_planes(group, low + start, lanes, target + 2 * start);
     }
     return 1;
 }

@@ -6,8 +6,8 @@
 
 typedef cplanes_kbit_codes kbit_codes;
 
-/// `cplanes_merge16` at the lowest level.
-void planes_merge16_portable(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target);
+/// `cplanes_merge16` at the lowest level, with nothing on the side.
+void merge16_planes(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target);
 
 /// Moves `in` on to where `rest`, a copy that the kernel kept in registers, got to.
 static inline void kbit_advance(kbit_codes *in, const kbit_codes *rest) {

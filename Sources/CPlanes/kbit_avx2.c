@@ -68,7 +68,7 @@ AVX2_INLINE int merge16(kbit_codes *in, const uint8_t *low, size_t count, uint8_
     }
     if (i < count) {
         if (!next_group(&rest, count - i, group)) return 0;
-        planes_merge16_portable(group, low + i, count - i, target + 2 * i);
+        merge16_planes(group, low + i, count - i, target + 2 * i);
     }
     aside_end(&work, aside);
     kbit_advance(in, &rest);

@@ -84,7 +84,6 @@ struct FrameDecoder: ~Copyable {
             guard let size, frame.count - position - 4 >= (width - 1) * count + size else { return false }
             let low = unsafe frame.bytes + position + 4
             let coded = unsafe low + (width - 1) * count
-            let start = position
             position += 4 + (width - 1) * count + size
             if codec == .kbit {
                 let chunk = unsafe KbitChunk(head, coded, count: count)
@@ -94,7 +93,8 @@ struct FrameDecoder: ~Copyable {
                 else { return false }
                 continue
             }
-            if start == 0 { frame.hash(upTo: position) }
+            // Nobody asked for the first chunk: hashing brings it near, where the decoder then finds it.
+            if frame.hashed == 0 { frame.hash(upTo: position) }
             // Top bytes that gain nothing are stored as they are.
             if size < count, unsafe !decompress(coded, size, count, ahead: position) { return false }
             let source = unsafe size < count ? UnsafePointer(top) : coded
@@ -127,11 +127,11 @@ struct FrameDecoder: ~Copyable {
     ) -> Bool {
         // The next chunk is about as long as this one.
         let aside = unsafe frame.hashing(upTo: end, ahead: end..<2 * end - frame.hashed)
-        var ahead = walk
+        var next = walk
         if region.layout.element.byteCount == 2, tokens == region.tokens, chunk.bits > 0,
-            let run = ahead.nextRun(), run.count == count
+            let run = next.nextRun(), run.count == count
         {
-            walk = ahead
+            walk = next
             let elements = unsafe target.address(ofPlane: run.plane, region.layout) + run.first * 2
             var codes = unsafe chunk.begin()
             guard

@@ -30,7 +30,7 @@ struct StoredFrame: ~Copyable {
     /// How many of the first bytes are in the checksum.
     var hashed: Int { unsafe run.pointee.hashed }
 
-    /// Adds what comes before `end` to the checksum, but for the last 255 bytes or less.
+    /// Adds what comes before `end` to the checksum, as far as whole units go.
     borrowing func hash(upTo end: Int) { unsafe chash_run_advance(run, end) }
 
     /// The same as an aside of a kernel, which meanwhile asks for `ahead`, bytes of the frame that are decoded next.

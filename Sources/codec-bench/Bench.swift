@@ -51,6 +51,8 @@ struct Bench: ParsableCommand {
             if round > 0 { copying.append(copied) }
             for index in contenders.indices {
                 let encoded = seconds { contenders[index].encode(source, layout, encoder) }
+                // Not what the codec before it left there.
+                unsafe memset(target.base, 0xA5, size)
                 let decoded = try seconds { try contenders[index].decode(layout, decoder, into: target) }
                 guard unsafe memcmp(source.base, target.base, size) == 0 else {
                     throw WrongBytes(codec: Self.name(contenders[index].codec))

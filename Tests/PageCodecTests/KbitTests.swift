@@ -21,7 +21,8 @@ struct KbitTests {
         _ top: [UInt8], bits: Int, values: [UInt8], _ kernels: PlaneKernels
     ) -> (codes: [UInt8], escapes: [UInt8]) {
         var codes = [UInt8](repeating: 0, count: KbitChunk.codeBytes(bits: bits, count: top.count) + 1)
-        var escapes = [UInt8](repeating: 0, count: top.count + 1)
+        // Room for one more than there can be, and what must stay as it is.
+        var escapes = [UInt8](repeating: 0xA5, count: top.count + 1 + 64)
         let count = unsafe codes.withUnsafeMutableBufferPointer { codes in
             unsafe escapes.withUnsafeMutableBufferPointer { escapes -> Int in
                 guard let codes = codes.baseAddress, let escapes = escapes.baseAddress else { return 0 }
@@ -29,13 +30,13 @@ struct KbitTests {
                     top, count: top.count, bits: bits, values: values, codes: codes, escapes: escapes)
             }
         }
+        #expect(escapes.suffix(64).allSatisfy { $0 == 0xA5 })
         return (Array(codes.dropLast()), Array(escapes.prefix(count)))
     }
 
     private func unpacked(_ coded: [UInt8], _ head: UInt32, count: Int, _ kernels: PlaneKernels) -> [UInt8]? {
         var top = [UInt8](repeating: 0xA5, count: count + 64)
-        let done = unsafe coded.withUnsafeBufferPointer { coded -> Bool in
-            guard let start = coded.baseAddress else { return false }
+        let done = unsafe withGuarded(coded) { start -> Bool in
             let chunk = unsafe KbitChunk(head, start, count: count)
             return unsafe top.withUnsafeMutableBufferPointer { top in
                 guard let top = top.baseAddress else { return false }

@@ -1,5 +1,5 @@
 /// Hashes of the store: SHA-256 (an identity) from libcrypto, XXH3-64 (a checksum, never an identity) from libxxhash's
-/// header.
+/// header, but for the step of `chash_unit.h`.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

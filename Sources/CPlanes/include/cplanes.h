@@ -3,7 +3,7 @@
 /// Every element is rotated left by one bit, so that its top byte is the exponent (bf16, fp32) or holds it (fp16). The
 /// top bytes form one plane, which compresses; the other bytes form one plane each, which do not. Bit-exact for every
 /// pattern. No kernel reads or writes outside the ranges named, and none needs any alignment. The level says which
-/// instructions may be used; every level gives the same bytes, except that zstd frames are made by a kernel or by zstd itself.
+/// instructions may be used, but for hashing, which takes the best that `chash.h` may; every level gives the same bytes, except that zstd frames are made by a kernel or by zstd itself.
 #pragma once
 #include <chash.h>
 #include <stddef.h>
@@ -21,7 +21,8 @@ cplanes_level cplanes_chosen_level(void);
 
 /// What a kernel does on the side, a little at every step, while its own loads and stores wait for memory: it hashes `run` up
 /// to its first `until` bytes, as `chash_run_advance` does, and meanwhile asks for the `ahead_size` bytes at `ahead` to be
-/// brought near (to the second level of caches). The hashing is complete when the kernel returns; the asking may not be.
+/// brought near (to the second level of caches). When the kernel returns, the hashing is complete, unless
+/// what it returns is a failure; the asking may not be.
 typedef struct {
     chash_run *run;
     size_t until;
@@ -89,9 +90,6 @@ cplanes_kbit_codes cplanes_kbit_begin(const uint8_t *codes, int k, const uint8_t
 int cplanes_kbit_merge16(cplanes_level level, cplanes_kbit_codes *codes, const uint8_t *low, size_t count, void *target,
                          int cold, const cplanes_aside *aside);
 
-/// Asks for `size` bytes to be brought near (to the second level of caches); reads nothing.
-void cplanes_prefetch(const void *bytes, size_t size);
-
 /// Makes what was written past the caches visible to other threads, in order with what is written after it.
 void cplanes_fence(void);
 
@@ -99,7 +97,7 @@ void cplanes_fence(void);
 /// codec writes: one block of Huffman-coded literals in four streams, no checksum. Returns 1; or 0 when it is of another
 /// kind, or damaged, or the level has no kernel for it: zstd itself has the last word then, and `target` may hold
 /// anything. Nothing outside `target` is written, nothing outside the frame read. Meanwhile the `ahead_size` bytes at `ahead`
-/// are asked for, as `cplanes_prefetch` does it: decoding leaves memory idle.
+/// are asked for, as an aside does it: decoding leaves memory idle.
 int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t size, uint8_t *target, size_t count,
                           const uint8_t *ahead, size_t ahead_size);
 
