@@ -56,7 +56,7 @@ uint64_t chash_xxh3(const void *bytes, size_t size, uint64_t seed) {
 
 // The library hashes the end of a run, more than a stripe of it: then it never looks back into its buffer, which a run leaves
 // empty.
-enum { LEAST_TAIL = 65, BLOCK = 1024 };
+enum { LEAST_TAIL = CHASH_STRIPE + 1 };
 
 void chash_run_begin(chash_run *run, const void *bytes, size_t size, uint64_t seed) {
     run->start = bytes;
@@ -64,7 +64,7 @@ void chash_run_begin(chash_run *run, const void *bytes, size_t size, uint64_t se
     run->seed = seed;
     run->hashed = 0;
     // Runs shorter than a block are left to the library: the shortest are hashed in another way.
-    run->limit = size < BLOCK ? 0 : (size - LEAST_TAIL) / CHASH_UNIT * CHASH_UNIT;
+    run->limit = size < CHASH_BLOCK ? 0 : (size - LEAST_TAIL) / CHASH_UNIT * CHASH_UNIT;
     XXH3_state_t state;
     XXH3_INITSTATE(&state);
     XXH3_64bits_reset_withSeed(&state, seed);
@@ -81,7 +81,7 @@ uint64_t chash_run_finish(chash_run *run) {
     XXH3_INITSTATE(&state);
     XXH3_64bits_reset_withSeed(&state, run->seed);
     memcpy(state.acc, run->sums, sizeof run->sums);
-    state.nbStripesSoFar = run->hashed / 64 % 16;
+    state.nbStripesSoFar = run->hashed % CHASH_BLOCK / CHASH_STRIPE;
     state.totalLen = run->hashed;
     XXH3_64bits_update(&state, run->start + run->hashed, run->size - run->hashed);
     return XXH3_64bits_digest(&state);

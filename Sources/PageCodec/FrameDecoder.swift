@@ -107,9 +107,7 @@ struct FrameDecoder: ~Copyable {
 
     /// Decompresses a chunk's top bytes to `top`, and meanwhile asks for the chunk that follows, `ahead` bytes into the frame.
     @unsafe
-    private borrowing func decompress(
-        _ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int, ahead: Int
-    ) -> Bool {
+    private borrowing func decompress(_ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int, ahead: Int) -> Bool {
         if unsafe kernels.zstdLiterals(
             coded, size, to: top, count, ahead: frame.bytes + ahead, aheadCount: frame.count - ahead)
         {

@@ -12,7 +12,8 @@ struct KernelTests {
     static let levels: [PlaneKernels] = [CPLANES_PORTABLE, CPLANES_AVX2, CPLANES_AVX512]
         .filter { $0.rawValue <= cplanes_supported_level().rawValue }.map { PlaneKernels(level: $0) }
 
-    /// Splits and merges `elements`, hashing `aside` on the way, to memory aligned to 64 bytes plus `misaligned`; returns the planes and the merged bytes.
+    /// Splits and merges `elements`, hashing `aside` on the way, to memory aligned to 64 bytes plus `misaligned`; returns the
+    /// planes and the merged bytes.
     private func roundTrip(
         _ elements: [UInt8], width: Int, _ kernels: PlaneKernels, isCold: Bool = false, misaligned: Int = 0,
         aside: [UInt8] = [0]

@@ -31,8 +31,8 @@ typedef struct {
     uint8_t secret[192];
 } chash_run;
 
-/// Bytes of a step of a run: four of XXH3's stripes, a quarter of its blocks.
-enum { CHASH_UNIT = 256 };
+/// Bytes of XXH3's stripes and blocks, and of a step of a run: four stripes.
+enum { CHASH_STRIPE = 64, CHASH_UNIT = 4 * CHASH_STRIPE, CHASH_BLOCK = 1024 };
 
 void chash_run_begin(chash_run *run, const void *bytes, size_t size, uint64_t seed);
 /// Hashes whole units until less than one is missing to the first `until` bytes, or `limit` is reached.
