@@ -1,6 +1,15 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// `PFX_DEVELOP=1` is for people who work on PrefixStore itself: it adds the benchmarks and the documentation plugin, and
+/// optimises the C kernels in debug builds too, where unoptimised ones are 25 times slower and tell nothing about the product.
+/// Users leave it unset: SwiftPM refuses a versioned dependency (`from:`) on a package whose targets have unsafe flags.
+let isDevelopment = Context.environment["PFX_DEVELOP"] == "1"
+
+/// `PFX_TEST_ONLY_STORE=1` leaves out everything above the store, so that the Thread Sanitizer run of `tools/test` builds
+/// the store only.
+let isStoreOnly = Context.environment["PFX_TEST_ONLY_STORE"] == "1"
+
 /// One list of settings for every Swift target: language mode 6, strict memory safety, and no warning survives a build.
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -11,86 +20,106 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
-
-/// Kernels are optimised in debug builds too: an unoptimised kernel is 25 times slower and tells nothing about the product.
-let kernels: [CSetting] = [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]
-
-/// A library module and its tests; `fixtures` are folders of the tests that are data, found by path.
-func module(
-    _ name: String, _ dependencies: [Target.Dependency], testedWith extra: [Target.Dependency] = [],
-    fixtures: [String] = []
-) -> [Target] {
-    [
-        .target(name: name, dependencies: dependencies, swiftSettings: strict),
-        .testTarget(
-            name: name + "Tests", dependencies: [.target(name: name)] + dependencies + extra, exclude: fixtures,
-            swiftSettings: strict),
-    ]
-}
+let kernels: [CSetting] = isDevelopment ? [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])] : []
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
-let systemLibraries: [Target] = [
-    .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
-    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-]
+/// Floors are the folders of `Sources`, from the ground up. An arrow leads down, or to a module further up in the same list;
+/// `tools/tidy` checks the arrows against docs/architecture.md.
+enum Floor: String {
+    case ground = "Ground"
+    case values = "Values"
+    case store = "Store"
+    case engine = "Engine"
+    case faces = "Faces"
 
-// Arrows point down only; `tools/tidy` checks them against docs/architecture.md.
-let modules: [Target] =
-    [
-        .target(name: "CHash", dependencies: ["CCrypto"], cSettings: kernels),
-        .target(name: "CPlanes", dependencies: ["CHash"], cSettings: kernels),
-        .target(name: "CEngine", cSettings: kernels),
+    /// The module map of a C library.
+    func library(_ name: String, pkgConfig: String, package: String) -> [Target] {
+        [
+            .systemLibrary(
+                name: name, path: "Sources/\(rawValue)/\(name)", pkgConfig: pkgConfig, providers: [.apt([package])])
+        ]
+    }
+
+    /// A module of C kernels.
+    func kernel(_ name: String, _ dependencies: [Target.Dependency] = []) -> [Target] {
+        [.target(name: name, dependencies: dependencies, path: "Sources/\(rawValue)/\(name)", cSettings: kernels)]
+    }
+
+    /// A Swift module and its tests; `fixtures` are folders of the tests that are data, found by path.
+    func module(
+        _ name: String, _ dependencies: [Target.Dependency] = [], testedWith extra: [Target.Dependency] = [],
+        fixtures: [String] = []
+    ) -> [Target] {
+        [
+            .target(
+                name: name, dependencies: dependencies, path: "Sources/\(rawValue)/\(name)", swiftSettings: strict),
+            .testTarget(
+                name: name + "Tests", dependencies: [.target(name: name)] + dependencies + extra, exclude: fixtures,
+                swiftSettings: strict),
+        ]
+    }
+}
+
+let store: [Target] =
+    Floor.ground.library("CLMDB", pkgConfig: "lmdb", package: "liblmdb-dev")
+    + Floor.ground.library("CZstd", pkgConfig: "libzstd", package: "libzstd-dev")
+    + Floor.ground.library("CCrypto", pkgConfig: "libcrypto", package: "libssl-dev")
+    + Floor.ground.kernel("CHash", ["CCrypto"])
+    + Floor.ground.kernel("CPlanes", ["CHash"])
+    + Floor.values.module("Threads")
+    + Floor.values.module("KVFormat", ["CHash"])
+    + Floor.store.module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash"])
+    + Floor.store.module("LMDB", ["CLMDB"])
+    + Floor.store.module("HotTier", ["KVFormat", "Threads", "CHash"])
+    + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
+    + Floor.store.module(
+        "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
+    + [
         .target(name: "StoreTestKit", dependencies: ["PrefixStore"], path: "Tests/StoreTestKit", swiftSettings: strict),
         .executableTarget(
             name: "store-worker", dependencies: ["StoreTestKit", "PrefixStore"], path: "Tests/store-worker",
             swiftSettings: strict),
     ]
-    + module("Threads", [])
-    + module("KVFormat", ["CHash"])
-    + module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash"])
+
+let aboveTheStore: [Target] =
+    Floor.engine.kernel("CEngine")
+    + Floor.engine.module(
+        "LlamaEngine", ["PrefixStore", "KVFormat", "CEngine", "CHash", "Threads"], fixtures: ["Fixtures"])
     + [
         .executableTarget(
-            name: "codec-bench", dependencies: ["PageCodec", "KVFormat", argumentParser], swiftSettings: strict)
+            name: "pfx", dependencies: ["PrefixStore", "LlamaEngine", argumentParser], path: "Sources/Faces/pfx",
+            swiftSettings: strict),
+        .testTarget(
+            name: "PfxTests", dependencies: ["pfx", "PrefixStore", "LlamaEngine", "StoreTestKit", "store-worker"],
+            exclude: ["Snapshots"], swiftSettings: strict),
     ]
-    + module("LMDB", ["CLMDB"])
-    + module("HotTier", ["KVFormat", "Threads", "CHash"])
-    + module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
-    + module(
-        "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
-    + module("LlamaEngine", ["PrefixStore", "KVFormat", "CEngine", "CHash", "Threads"], fixtures: ["Fixtures"])
 
-let program: [Target] = [
-    .executableTarget(
-        name: "pfx",
-        dependencies: ["PrefixStore", "LlamaEngine", argumentParser], swiftSettings: strict),
-    .executableTarget(
-        name: "engine-bench",
-        dependencies: ["LlamaEngine", "PrefixStore", "KVFormat", "COpenBLAS", argumentParser], swiftSettings: strict),
-    .testTarget(
-        name: "PfxTests", dependencies: ["pfx", "PrefixStore", "LlamaEngine", "StoreTestKit", "store-worker"],
-        exclude: ["Snapshots"], swiftSettings: strict),
+func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: "Benchmarks/\(name)", swiftSettings: strict)
+}
+
+let benchmarks: [Target] = [
+    .systemLibrary(
+        name: "COpenBLAS", path: "Benchmarks/COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .target(name: "CAllocationCounter", path: "Benchmarks/CAllocationCounter", cSettings: kernels),
+    benchmark("codec-bench", ["PageCodec", "KVFormat", argumentParser]),
+    benchmark("engine-bench", ["LlamaEngine", "PrefixStore", "KVFormat", "COpenBLAS", argumentParser]),
+    benchmark("eviction", ["PrefixStore"]),
+    benchmark("lookup", ["PrefixStore", "CAllocationCounter"]),
+    benchmark("real-pages", ["PrefixStore", "LlamaEngine"]),
 ]
-
-/// `PFX_TEST_ONLY_STORE=1` leaves the engine and the program out, so that the Thread Sanitizer run of `tools/test` builds the
-/// store only.
-let storeOnly = Context.environment["PFX_TEST_ONLY_STORE"] == "1"
-let aboveTheStore: Set = ["LlamaEngine", "LlamaEngineTests", "CEngine", "COpenBLAS", "engine-bench", "pfx", "PfxTests"]
-
-func isWanted(_ name: String) -> Bool { !storeOnly || !aboveTheStore.contains(name) }
 
 let package = Package(
     name: "PrefixStore",
-    products: [
-        .library(name: "PrefixStore", targets: ["PrefixStore"]),
-        .library(name: "LlamaEngine", targets: ["LlamaEngine"]),
-        .executable(name: "pfx", targets: ["pfx"]),
-    ].filter { isWanted($0.name) },
-    dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
-    ],
-    targets: (systemLibraries + modules + program).filter { isWanted($0.name) }
+    products: [.library(name: "PrefixStore", targets: ["PrefixStore"])]
+        + (isStoreOnly
+            ? []
+            : [
+                .library(name: "LlamaEngine", targets: ["LlamaEngine"]),
+                .executable(name: "pfx", targets: ["pfx"]),
+            ]),
+    dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")]
+        + (isDevelopment ? [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")] : []),
+    targets: store + (isStoreOnly ? [] : aboveTheStore) + (isStoreOnly || !isDevelopment ? [] : benchmarks)
 )

@@ -8,18 +8,18 @@ import tempfile
 from pathlib import Path
 
 CLEAN = {
-    "Sources/HotTier/PagePool.swift": (
+    "Sources/Store/HotTier/PagePool.swift": (
         "// The page pool.\n\ninternal import KVFormat\npublic import struct Glibc.timespec\n\n"
         "/* A Task, a try! and \"print(\" in a comment are words. */\n"
         "func text() -> String { \"fatalError( \\(name(\"x\")) try!\" }\n"
         "protocol Pool {\n    func evict()\n    func pin() -> Int\n}\n" + "\n" * 80 + "let mutex = Mutex()\n"),
-    "Sources/LMDB/Environment.swift": (
+    "Sources/Store/LMDB/Environment.swift": (
         "// LMDB.\ninternal import CLMDB\nprivate let handle: OpaquePointer = mdb_env_create()\n"
         "    package var last: Int32 { MDB_LAST }\n"),
     "Tests/StoreTestKit/Seed.swift": "// Seeds.\nprint(\"PFX_SEED=1\")\n",
-    "Sources/pfx/Info.swift": "// The command.\nimport Foundation\nfunc run() async { print(\"x\") }\n",
-    "Sources/CHash/chash.c": "// Hashes.\nstatic int quote(char c) {\n    return c == '\"' || c == '{';\n}\n",
-    "Sources/LlamaEngine/Long.swift": "// Longer than 400 lines because it is a table.\n" + "let a = 1\n" * 410,
+    "Sources/Faces/pfx/Info.swift": "// The command.\nimport Foundation\nfunc run() async { print(\"x\") }\n",
+    "Sources/Ground/CHash/chash.c": "// Hashes.\nstatic int quote(char c) {\n    return c == '\"' || c == '{';\n}\n",
+    "Sources/Engine/LlamaEngine/Long.swift": "// Longer than 400 lines because it is a table.\n" + "let a = 1\n" * 410,
     "Tests/PfxTests/Scripts.swift": "// Not ASCII because it tests other scripts.\nlet a = \"\u00e4\"\n",
     "docs/sound.md": "See [the script](../tools/script), [this](#here), [that](https://www.swift.org/a.md).\n",
     "tools/script": "#!/usr/bin/env bash\n# A script.\ntrue\n",
@@ -33,38 +33,38 @@ def swift(body):
 # (rule, path, text, words of the finding)
 FILE_CANARIES = [
     ("try!", "Tests/HotTierTests/A.swift", swift("let a = try! f()"), "try!"),
-    ("fatalError", "Sources/pfx/A.swift", swift("fatalError (\"no\")"), "precondition"),
-    ("print", "Sources/PrefixStore/A.swift", swift("    print(1)"), "only programs print"),
-    ("print", "Sources/LlamaEngine/A.swift", swift("debugPrint(1)"), "only programs print"),
-    ("LMDB's C API", "Sources/ColdTier/A.swift", swift("mdb_env_sync(e, 1)"), "only module LMDB"),
-    ("LMDB's C API", "Sources/CHash/a.c", "// C.\n#include <lmdb.h>\n", "only module LMDB"),
-    ("C pointer in LMDB's face", "Sources/LMDB/A.swift", swift("    package var raw: OpaquePointer { p }"), "private"),
-    ("Swift concurrency", "Sources/ColdTier/A.swift", swift("func f() async {}"), "pthreads"),
-    ("Swift concurrency", "Sources/HotTier/A.swift", swift("Task { f() }"), "pthreads"),
-    ("Swift concurrency", "Sources/PrefixStore/A.swift", swift("public actor Store {}"), "pthreads"),
-    ("Synchronization.Mutex", "Sources/HotTier/A.swift", swift("let a = Mutex<Int>(0)"), "Threads.Mutex"),
-    ("Synchronization.Mutex", "Sources/HotTier/B.swift", swift("let a = Mutex(Set<Int>())"), "Threads.Mutex"),
-    ("code from data", "Sources/LlamaEngine/a.py", "# Python.\nweights = torch.load(path)\n", "never code"),
-    ("code from data", "Sources/LlamaEngine/b.py", "# Python.\nimport pickle\n", "never code"),
-    ("leftover", "Sources/pfx/A.swift", swift("// TO" + "DO: later"), "write an issue"),
+    ("fatalError", "Sources/Faces/pfx/A.swift", swift("fatalError (\"no\")"), "precondition"),
+    ("print", "Sources/Store/PrefixStore/A.swift", swift("    print(1)"), "only programs print"),
+    ("print", "Sources/Engine/LlamaEngine/A.swift", swift("debugPrint(1)"), "only programs print"),
+    ("LMDB's C API", "Sources/Store/ColdTier/A.swift", swift("mdb_env_sync(e, 1)"), "only module LMDB"),
+    ("LMDB's C API", "Sources/Ground/CHash/a.c", "// C.\n#include <lmdb.h>\n", "only module LMDB"),
+    ("C pointer in LMDB's face", "Sources/Store/LMDB/A.swift", swift("    package var raw: OpaquePointer { p }"), "private"),
+    ("Swift concurrency", "Sources/Store/ColdTier/A.swift", swift("func f() async {}"), "pthreads"),
+    ("Swift concurrency", "Sources/Store/HotTier/A.swift", swift("Task { f() }"), "pthreads"),
+    ("Swift concurrency", "Sources/Store/PrefixStore/A.swift", swift("public actor Store {}"), "pthreads"),
+    ("Synchronization.Mutex", "Sources/Store/HotTier/A.swift", swift("let a = Mutex<Int>(0)"), "Threads.Mutex"),
+    ("Synchronization.Mutex", "Sources/Store/HotTier/B.swift", swift("let a = Mutex(Set<Int>())"), "Threads.Mutex"),
+    ("code from data", "Sources/Engine/LlamaEngine/a.py", "# Python.\nweights = torch.load(path)\n", "never code"),
+    ("code from data", "Sources/Engine/LlamaEngine/b.py", "# Python.\nimport pickle\n", "never code"),
+    ("leftover", "Sources/Faces/pfx/A.swift", swift("// TO" + "DO: later"), "write an issue"),
     ("leftover", "tools/b.py", "# FIX" + "ME\n", "write an issue"),
-    ("non-ASCII", "Sources/pfx/A.swift", swift("let a = \"\u00e4\""), "escape"),
+    ("non-ASCII", "Sources/Faces/pfx/A.swift", swift("let a = \"\u00e4\""), "escape"),
     ("workplace path", "docs/a.md", "See /ro" + "ot/models.\n", "relative path"),
     ("workplace path", "Tests/PfxTests/A.swift", swift("let a = \"/wo" + "rk/x\""), "relative path"),
-    ("leading comment", "Sources/KVFormat/A.swift", "let a = 1\n// late\n", "leading comment"),
+    ("leading comment", "Sources/Values/KVFormat/A.swift", "let a = 1\n// late\n", "leading comment"),
     ("leading comment", "tools/other", "#!/bin/sh\ntrue\n", "leading comment"),
     ("file length", "Tests/PfxTests/A.swift", swift("let a = 1\n" * 400), "split the file"),
-    ("function length", "Sources/pfx/A.swift",
+    ("function length", "Sources/Faces/pfx/A.swift",
      swift("    public static func long(\n        a: Int\n    ) -> Int {\n" + "        f { g() }\n" * 70 + "    }"),
      "'long' has"),
-    ("function length", "Sources/CHash/a.c", "// C.\nstatic int long_one(int a) {\n" + "    a++;\n" * 70 + "}\n",
+    ("function length", "Sources/Ground/CHash/a.c", "// C.\nstatic int long_one(int a) {\n" + "    a++;\n" * 70 + "}\n",
      "'long_one' has"),
     ("dead link", "docs/a.md", "See [b](b.md).\n", "dead link 'b.md'"),
-    ("import", "Sources/HotTier/A.swift", swift("package import ColdTier"), "must not import ColdTier"),
-    ("import", "Sources/ColdTier/A.swift", swift("@testable import HotTier"), "must not import HotTier"),
-    ("import", "Sources/pfx/A.swift", swift("import struct KVFormat.PrefixHash"), "must not import KVFormat"),
-    ("import", "Sources/KVFormat/A.swift", swift("import Foundation"), "must not import Foundation"),
-    ("import", "Sources/Threads/A.swift", swift("private import Dispatch"), "must not import Dispatch"),
+    ("import", "Sources/Store/HotTier/A.swift", swift("package import ColdTier"), "must not import ColdTier"),
+    ("import", "Sources/Store/ColdTier/A.swift", swift("@testable import HotTier"), "must not import HotTier"),
+    ("import", "Sources/Faces/pfx/A.swift", swift("import struct KVFormat.PrefixHash"), "must not import KVFormat"),
+    ("import", "Sources/Values/KVFormat/A.swift", swift("import Foundation"), "must not import Foundation"),
+    ("import", "Sources/Values/Threads/A.swift", swift("private import Dispatch"), "must not import Dispatch"),
 ]
 
 

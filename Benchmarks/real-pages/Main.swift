@@ -57,12 +57,14 @@ struct RealPages {
             _ = try engine.prefill(prompt)
             let count = prompt.count / pageSize
             let memory = UnsafeMutableRawPointer.allocate(byteCount: count * layout.bytesPerPage, alignment: 64)
-            defer { memory.deallocate() }
+            defer { unsafe memory.deallocate() }
             let match = try space.match(prompt)
-            let loaded = space.load(
-                match, into: (0..<count).map { PageTarget(memory + $0 * layout.bytesPerPage, capacity: pageSize) })
+            let targets = (0..<count).map { page in
+                unsafe PageTarget(memory + page * layout.bytesPerPage, capacity: pageSize)
+            }
+            let loaded = space.load(match, into: targets)
             guard loaded.tokens >= count * pageSize else { preconditionFailure("what was just stored is there") }
-            file.write(Data(bytes: memory, count: count * layout.bytesPerPage))
+            unsafe file.write(Data(bytes: memory, count: count * layout.bytesPerPage))
             pages += count
         }
         print(

@@ -43,9 +43,9 @@ struct LookupStore {
 
     private func insert(_ tokens: [TokenID], into space: Space) throws {
         let bytes = UnsafeMutableRawPointer.allocate(byteCount: bytesPerPage, alignment: 64)
-        defer { bytes.deallocate() }
-        bytes.initializeMemory(as: UInt8.self, repeating: 0x3F, count: bytesPerPage)
-        let source = PageSource(bytes, capacity: Self.pageSize)
+        defer { unsafe bytes.deallocate() }
+        unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0x3F, count: bytesPerPage)
+        let source = unsafe PageSource(bytes, capacity: Self.pageSize)
         let count = (tokens.count + Self.pageSize - 1) / Self.pageSize
         try space.insert(tokens, pages: Array(repeating: source, count: count))
     }
