@@ -69,7 +69,7 @@ struct EvictionTests {
     @Test("learns that shared beginnings come back and single requests do not, and remembers it when opened again")
     func learned() throws {
         let model = try Model(pageSize: 16, width: 640)
-        let start = Clock.wallMilliseconds()
+        let start = SystemClock.wallMilliseconds()
         var single: TokenID = 0
         func store(singles count: Int, in tier: ColdTier) throws {
             for _ in 0..<count {

@@ -90,8 +90,8 @@ struct UseTests {
         tier.touch(path, now: -5)
         tier.close()
         let record = try #require(try recency(path[0]))
-        #expect(record.use.last <= Clock.wallMilliseconds())
-        #expect(record.place.time <= Clock.wallMilliseconds())
+        #expect(record.use.last <= SystemClock.wallMilliseconds())
+        #expect(record.place.time <= SystemClock.wallMilliseconds())
         #expect(record.uses == 3)
     }
 
@@ -105,7 +105,7 @@ struct UseTests {
             _ = try tier.put(model.pages(old))
             tier.close()
         }
-        let years = Clock.wallMilliseconds() + 100 * PageUse.ceiling
+        let years = SystemClock.wallMilliseconds() + 100 * PageUse.ceiling
         try withTables(folder.store) { transaction, tables in
             for hash in model.path(old) {
                 let node = try #require(try transaction.node(hash, tables).record)
@@ -125,7 +125,7 @@ struct UseTests {
         var round: TokenID = 0
         while try tier.statistics.evictedPages < 300 {
             round += 1
-            _ = try tier.put(model.pages(tokens(32, from: 1000 + 100 * round), now: Clock.wallMilliseconds()))
+            _ = try tier.put(model.pages(tokens(32, from: 1000 + 100 * round), now: SystemClock.wallMilliseconds()))
         }
         #expect(try model.match(old, in: tier).isEmpty)
     }

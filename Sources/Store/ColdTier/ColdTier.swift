@@ -111,7 +111,7 @@ extension ColdTier {
     ) throws(LMDBError) -> R {
         // A dead reader keeps every page that was freed since from being used again.
         _ = try environment.freeDeadReaders()
-        let now = Clock.wallMilliseconds()
+        let now = SystemClock.wallMilliseconds()
         return try environment.write { (transaction) throws(LMDBError) in
             var session = try WriteSession(&transaction, tables, now: now)
             let result = try body(&transaction, &session)

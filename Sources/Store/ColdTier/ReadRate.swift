@@ -16,12 +16,12 @@ final class ReadRate: @unchecked Sendable {
     /// Reads a byte of every 4 KiB, so that what is not in memory is fetched now, and takes the time. What is in memory
     /// costs a few microseconds a frame.
     func fetch(_ bytes: RawSpan) {
-        let start = Clock.monotonicNanoseconds()
+        let start = SystemClock.monotonicNanoseconds()
         var sum: UInt8 = 0
         for offset in stride(from: 0, to: bytes.byteCount, by: 4096) {
             sum &+= bytes.integer(at: offset, as: UInt8.self)
         }
-        let time = Clock.monotonicNanoseconds() - start
+        let time = SystemClock.monotonicNanoseconds() - start
         mutex.withLock {
             fetched = sum
             average.note(bytes: bytes.byteCount, nanoseconds: time)

@@ -137,7 +137,7 @@ struct StoreFolder {
     // MARK: Making
 
     private func make() throws(StoreError) {
-        let aside = path + "/" + Self.makingPrefix + "\(getpid())-\(Clock.monotonicNanoseconds())"
+        let aside = path + "/" + Self.makingPrefix + "\(getpid())-\(SystemClock.monotonicNanoseconds())"
         guard unsafe mkdir(aside, 0o700) == 0 else { throw .system(call: "mkdir", errno: errno) }
         defer { Self.discard(aside) }
         do throws(LMDBError) {
@@ -157,7 +157,7 @@ struct StoreFolder {
 
     private func fill(_ environment: Environment) throws(LMDBError) {
         let tables = try Tables(environment)
-        let format = FormatRecord(pageSize: UInt32(environment.pageSize), createdAt: Clock.wallMilliseconds())
+        let format = FormatRecord(pageSize: UInt32(environment.pageSize), createdAt: SystemClock.wallMilliseconds())
         var counters = CountersRecord()
         counters.quota = options.quota.value
         try environment.write { (transaction) throws(LMDBError) in

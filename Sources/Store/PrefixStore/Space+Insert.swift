@@ -28,7 +28,7 @@ extension Space {
         guard layout.isDivisible || tokens.count % layout.pageSize == 0 else {
             throw .invalidPages("an opaque layout has whole pages only")
         }
-        let now = Clock.wallMilliseconds()
+        let now = SystemClock.wallMilliseconds()
         let before = tokens[..<(fromPage * layout.pageSize)]
         var parent = PrefixHash.chain(from: root, tokens: before, pageSize: layout.pageSize).last ?? root
         var fresh = 0

@@ -38,20 +38,20 @@ extension Space {
         _ match: borrowing Match, into targets: [PageTarget], limit: Int? = nil,
         onLayersReady: (@Sendable (_ layers: Int) -> Void)? = nil, isCancelled: (@Sendable () -> Bool)? = nil
     ) -> Loaded {
-        let start = Clock.monotonicNanoseconds()
+        let start = SystemClock.monotonicNanoseconds()
         let wanted = min(match.tokenCount, limit ?? match.tokenCount, targets.count * layout.pageSize)
         var loaded = Loaded()
         guard wanted > 0 else { return loaded }
         let pages = (wanted + layout.pageSize - 1) / layout.pageSize
         loaded.hotTokens = loadHot(match, pages: min(pages, match.hotPages), wanted: wanted, targets)
-        let hotTime = Clock.monotonicNanoseconds() - start
+        let hotTime = SystemClock.monotonicNanoseconds() - start
         if pages > match.hotPages {
             let control = LoadControl(onLayersReady: onLayersReady, isCancelled: isCancelled)
             loaded.coldTokens = loadCold(match, pages: pages, wanted: wanted, targets, control)
         } else {
             onLayersReady?(layout.layers)
         }
-        count(loaded, hotNanoseconds: hotTime, nanoseconds: Clock.monotonicNanoseconds() - start)
+        count(loaded, hotNanoseconds: hotTime, nanoseconds: SystemClock.monotonicNanoseconds() - start)
         return loaded
     }
 
@@ -85,7 +85,7 @@ extension Space {
 
     /// Keeps pages that were loaded whole in RAM. One that was loaded in part cannot be kept under its hash.
     private func promote(_ match: borrowing Match, _ loads: ArraySlice<ColdLoad>) {
-        let now = Clock.wallMilliseconds()
+        let now = SystemClock.wallMilliseconds()
         var parent = match.hotPages == 0 ? root : match.lease.hash(of: match.hotPages - 1)
         for (index, load) in loads.enumerated() where load.tokens == load.tokenCount {
             let page = match.hotPages + index

@@ -13,7 +13,7 @@ extension Space {
     /// - Throws: `.invalidTokens`, `.closed`, `.forked`, or an error of the folder as a whole.
     public func match(_ tokens: [TokenID]) throws(StoreError) -> Match {
         try check(tokens)
-        let now = Clock.wallMilliseconds()
+        let now = SystemClock.wallMilliseconds()
         let lease = hot.match(tokens, now: now)
         store.counters.matches.add(1)
         store.counters.requestedTokens.add(UInt64(tokens.count))

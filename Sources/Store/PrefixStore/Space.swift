@@ -1,6 +1,7 @@
 // A space: the pages of one model identity.
 
 internal import HotTier
+internal import Threads
 
 /// All pages that engines of one identity share. Made by `Store.space(_:)`; thread-safe. It keeps its store open.
 public final class Space: Sendable {

@@ -52,7 +52,7 @@ final class Spiller: Sendable {
         let hash = pin.hash
         let job = SpillJob(
             hash: hash, parent: pin.parentHash, root: pin.root, firstToken: pin.firstToken, tokens: pin.tokens,
-            layout: pin.layout, now: Clock.wallMilliseconds(), uses: 1, source: pin.source, keepAlive: pin,
+            layout: pin.layout, now: SystemClock.wallMilliseconds(), uses: 1, source: pin.source, keepAlive: pin,
             onDone: { [weak hot] outcome in
                 if outcome == .stored || outcome == .alreadyThere { hot?.markStored(hash) }
                 hot?.countSpillEnd(hash)

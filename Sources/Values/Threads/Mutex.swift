@@ -66,17 +66,16 @@ package final class Condition: @unchecked Sendable {
     /// Gives `mutex` up, waits for a signal, takes it again. May return without a signal: call it in a loop over the predicate.
     package func wait(_ mutex: Mutex) { unsafe pthread_cond_wait(handle, mutex.handle) }
 
+    /// As `wait`, until `deadline` at the latest. Returns false when that has passed.
+    package func wait(_ mutex: Mutex, until deadline: Deadline) -> Bool {
+        var time = timespec(
+            tv_sec: Int(deadline.nanoseconds / 1_000_000_000), tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
+        return unsafe pthread_cond_timedwait(handle, mutex.handle, &time) == 0
+    }
+
     /// As `wait`, for at most `milliseconds`. Returns false when the time ran out.
     package func wait(_ mutex: Mutex, milliseconds: Int) -> Bool {
-        var deadline = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &deadline)
-        deadline.tv_sec += milliseconds / 1000
-        deadline.tv_nsec += (milliseconds % 1000) * 1_000_000
-        if deadline.tv_nsec >= 1_000_000_000 {
-            deadline.tv_sec += 1
-            deadline.tv_nsec -= 1_000_000_000
-        }
-        return unsafe pthread_cond_timedwait(handle, mutex.handle, &deadline) == 0
+        wait(mutex, until: .after(.milliseconds(milliseconds)))
     }
 
     /// Wakes one waiting thread.

@@ -17,9 +17,9 @@ extension SpillWriter {
     private func encode(_ jobs: [SpillJob], without known: Set<PrefixHash>) -> [SpillPage] {
         let missing = known.isEmpty ? jobs : jobs.filter { !known.contains($0.hash) }
         if missing.isEmpty { return [] }
-        let start = Clock.monotonicNanoseconds()
+        let start = SystemClock.monotonicNanoseconds()
         let pages = encoder.pages(missing)
-        let nanoseconds = Clock.monotonicNanoseconds() - start
+        let nanoseconds = SystemClock.monotonicNanoseconds() - start
         mutex.withLock { state.statistics.encodeNanoseconds += nanoseconds }
         return pages
     }
@@ -40,9 +40,9 @@ extension SpillWriter {
 
     /// Called under the lock: lets a batch fill up, unless somebody waits for the disk or for room.
     private func waitForMore() {
-        let deadline = Clock.monotonicNanoseconds() + UInt64(options.batchMilliseconds) * 1_000_000
+        let deadline = SystemClock.monotonicNanoseconds() + UInt64(options.batchMilliseconds) * 1_000_000
         while state.queuedBytes < enoughBytes, !state.isClosed, !isFlushing, state.blockedCallers == 0 {
-            let now = Clock.monotonicNanoseconds()
+            let now = SystemClock.monotonicNanoseconds()
             guard now < deadline else { return }
             _ = work.wait(mutex, milliseconds: Int((deadline - now) / 1_000_000) + 1)
         }

@@ -26,11 +26,11 @@ extension SpillWriter {
         guard let pages = batch.encoded else { return nil }
         if pages.isEmpty { return [] }
         guard mutex.withLock({ isWelcome() }) else { return nil }
-        let start = Clock.monotonicNanoseconds()
+        let start = SystemClock.monotonicNanoseconds()
         var outcomes: [SpillOutcome]?
         var failure: StoreError?
         do throws(StoreError) { outcomes = try commit(pages) } catch { failure = error }
-        let committed = Clock.monotonicNanoseconds()
+        let committed = SystemClock.monotonicNanoseconds()
         var stored: UInt64 = 0
         for (page, outcome) in zip(pages, outcomes ?? []) where outcome == .stored {
             stored += UInt64(page.record.byteCount)
@@ -47,7 +47,7 @@ extension SpillWriter {
     /// that the batch encoded meanwhile is refused like those that wait.
     private func isWelcome() -> Bool {
         while let bucket = state.bucket, !state.isClosed, !isFlushing, !isPausing {
-            let left = bucket.wait(now: Clock.monotonicNanoseconds())
+            let left = bucket.wait(now: SystemClock.monotonicNanoseconds())
             guard left > 0 else { break }
             _ = rate.wait(mutex, milliseconds: Int(left / 1_000_000) + 1)
         }
@@ -65,6 +65,6 @@ extension SpillWriter {
         state.failure = state.failure ?? failure
         let pause = UInt64(options.pauseMilliseconds) << UInt64(min(state.failures, 6))
         state.failures += 1
-        state.pausedUntil = Clock.monotonicNanoseconds() + pause * 1_000_000
+        state.pausedUntil = SystemClock.monotonicNanoseconds() + pause * 1_000_000
     }
 }

@@ -143,7 +143,7 @@ package final class SpillWriter: @unchecked Sendable {
     /// Called under the lock: whether the disk has just failed. A flush and a close try it again at once: their caller asks
     /// for the truth of this moment.
     var isPausing: Bool {
-        !isFlushing && !state.isClosed && Clock.monotonicNanoseconds() < state.pausedUntil
+        !isFlushing && !state.isClosed && SystemClock.monotonicNanoseconds() < state.pausedUntil
     }
 
     /// Counts what became of the pages, tells those who want to hear of it, and only then makes room and wakes who waits:

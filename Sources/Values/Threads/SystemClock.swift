@@ -1,0 +1,37 @@
+// The system's two clocks, monotonic for durations and wall for what is stored, and a moment to wait for.
+
+internal import Glibc
+
+/// Reads of the system's clocks. Thread-safe.
+package enum SystemClock {
+    /// Nanoseconds of a clock that never jumps; only differences mean something.
+    package static func monotonicNanoseconds() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) }
+
+    /// Milliseconds since the Unix epoch by the wall clock, which an administrator can set back.
+    package static func wallMilliseconds() -> Int64 { Int64(nanoseconds(CLOCK_REALTIME) / 1_000_000) }
+
+    private static func nanoseconds(_ clock: clockid_t) -> UInt64 {
+        var time = timespec()
+        unsafe clock_gettime(clock, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}
+
+/// A moment of the monotonic clock up to which a thread waits.
+package struct Deadline: Sendable {
+    /// As `SystemClock.monotonicNanoseconds` counts.
+    package let nanoseconds: UInt64
+
+    /// The moment at which the monotonic clock shows `nanoseconds`.
+    package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
+
+    /// The moment `duration` from now; now when it is negative, and the end of time when it is too long to count.
+    package static func after(_ duration: Duration) -> Deadline {
+        let (seconds, attoseconds) = duration.components
+        guard seconds >= 0, attoseconds >= 0 else { return Deadline(nanoseconds: SystemClock.monotonicNanoseconds()) }
+        let whole = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
+        let end = SystemClock.monotonicNanoseconds()
+            .addingReportingOverflow(whole.partialValue &+ UInt64(attoseconds / 1_000_000_000))
+        return Deadline(nanoseconds: whole.overflow || end.overflow ? .max : end.partialValue)
+    }
+}
