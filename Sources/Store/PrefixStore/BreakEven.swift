@@ -1,5 +1,7 @@
 // Break-even: whether loading what a match found takes less time than computing it again.
 
+internal import Threads
+
 /// How fast pages have been loaded from one tier lately: recent loads count more, large ones too.
 struct LoadRate: Sendable {
     /// How many times longer than expected one load may seem to have taken. A load that waited for a CPU says little about the
