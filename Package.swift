@@ -70,7 +70,7 @@ let store: [Target] =
     + Floor.values.module("Threads")
     + Floor.values.module("KVFormat", ["CHash"])
     + Floor.store.module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash"])
-    + Floor.store.module("LMDB", ["CLMDB"])
+    + Floor.store.module("LMDB", ["CLMDB", "Threads"])
     + Floor.store.module("HotTier", ["KVFormat", "Threads", "CHash"])
     + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
     + Floor.store.module(

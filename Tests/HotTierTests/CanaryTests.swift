@@ -2,6 +2,7 @@
 
 import KVFormat
 import Testing
+import Threads
 
 @testable import HotTier
 
@@ -20,17 +21,19 @@ struct CanaryTests {
     func damagedNode(kind: Int) throws {
         let fixture = try sound()
         let hash = fixture.hashes(Array(1...12))[kind == 2 || kind == 6 ? 0 : 2]
-        let node = Int(fixture.tier.state.tree.page(hash))
-        switch kind {
-        case 0: fixture.tier.state.tree.nodes[node].depth += 1
-        case 1: fixture.tier.state.tree.nodes[node].pins += 1
-        case 2: fixture.tier.state.tree.nodes[node].childCount += 1
-        case 3: fixture.tier.state.tree.nodes[node].use = PageUse(last: 77)
-        case 4: fixture.tier.state.tree.nodes[node].slot = 0
-        case 5: fixture.tier.state.tree.nodes[node].hash = .sha256([1])
-        case 6: fixture.tier.state.tree.nodes[node].children = RadixNode.none
-        case 7: fixture.tier.state.tree.nodes[node].tokenCount = 3
-        default: fixture.tier.state.tree.nodes[node].pins = -1
+        fixture.tier.state.withLock { state in
+            let node = Int(state.tree.page(hash))
+            switch kind {
+            case 0: state.tree.nodes[node].depth += 1
+            case 1: state.tree.nodes[node].pins += 1
+            case 2: state.tree.nodes[node].childCount += 1
+            case 3: state.tree.nodes[node].use = PageUse(last: 77)
+            case 4: state.tree.nodes[node].slot = 0
+            case 5: state.tree.nodes[node].hash = .sha256([1])
+            case 6: state.tree.nodes[node].children = RadixNode.none
+            case 7: state.tree.nodes[node].tokenCount = 3
+            default: state.tree.nodes[node].pins = -1
+            }
         }
         #expect(fixture.tier.checkInvariants() != [])
     }
@@ -38,15 +41,16 @@ struct CanaryTests {
     @Test("sees a lost slot")
     func lostSlot() throws {
         let fixture = try sound()
-        _ = fixture.tier.state.arena.take(from: 0)
+        _ = fixture.tier.state.withLock { $0.arena.take(from: 0) }
         #expect(fixture.tier.checkInvariants() != [])
     }
 
     @Test("sees a page that was forgotten in the eviction order")
     func forgottenLeaf() throws {
         let fixture = try sound()
-        let first = fixture.tier.state.order.first(at: 0, UseHistory(capacity: 1))
-        fixture.tier.state.order.remove(try #require(first))
+        try fixture.tier.state.withLock { state in
+            state.order.remove(try #require(state.order.first(at: 0, UseHistory(capacity: 1))))
+        }
         #expect(fixture.tier.checkInvariants() != [])
     }
 
@@ -61,7 +65,8 @@ struct CanaryTests {
     func flippedByte() throws {
         let fixture = try sound()
         let tokens: [TokenID] = Array(1...12)
-        let slot = fixture.tier.state.tree.nodes[Int(fixture.tier.state.tree.page(fixture.hashes(tokens)[1]))].slot
+        let hash = fixture.hashes(tokens)[1]
+        let slot = fixture.tier.state.withLock { $0.tree.nodes[Int($0.tree.page(hash))].slot }
         let address = fixture.space.record.target(slot)
         unsafe address.address(ofPlane: 1, fixture.layout).storeBytes(of: 0xA5A5_5A5A, as: UInt32.self)
         #expect(fixture.look(at: fixture.space.match(tokens, now: 0), tokens).wrongPages == [1])

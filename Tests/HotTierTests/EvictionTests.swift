@@ -1,5 +1,6 @@
 import KVFormat
 import Testing
+import Threads
 
 @testable import HotTier
 
@@ -137,7 +138,7 @@ struct BudgetTests {
         left.insert(Array(1...8))
         right.insert(Array(1...8))
         #expect(tier.statistics.usedBytes == tier.statistics.capacity)
-        #expect(tier.state.arena.pools.count == 1)
+        #expect(tier.state.withLock { $0.arena.pools.count } == 1)
     }
 
     @Test("counts memory that is free in a pool until it is given back")

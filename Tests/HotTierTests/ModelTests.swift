@@ -3,6 +3,7 @@
 import Glibc
 import KVFormat
 import Testing
+import Threads
 
 @testable import HotTier
 
@@ -161,7 +162,7 @@ private struct Run {
         for page in 0..<(tokens.count + 3) / 4 {
             now += 1000
             let path = Array(tokens.prefix(4 * (page + 1)))
-            var history = fixture.tier.state.history
+            var history = fixture.tier.state.withLock { $0.history }
             history.learn()
             let expected = model.insert(path, now: now, isStored: isStored, history)
             let outcome = fixture.insert(tokens, page: page, now: now, isStored: isStored)
@@ -176,9 +177,10 @@ private struct Run {
     private mutating func learnUses() {
         for path in model.pages.keys {
             guard let hash = fixture.hashes(path).last else { continue }
-            let node = fixture.tier.state.tree.page(hash)
-            guard node != RadixNode.none else { continue }
-            model.pages[path]?.use = fixture.tier.state.tree.nodes[Int(node)].use
+            fixture.tier.state.withLock { state in
+                let node = state.tree.page(hash)
+                if node != RadixNode.none { model.pages[path]?.use = state.tree.nodes[Int(node)].use }
+            }
         }
     }
 

@@ -5,30 +5,27 @@ import Threads
 @testable import HotTier
 
 /// What a spill closure was given, and what it answers.
-private final class Spills: @unchecked Sendable {
-    private let mutex = Mutex()
-    private var pins: [HotPin] = []
-    private var offers: [PrefixHash] = []
+private final class Spills: Sendable {
+    private let pins = Guarded<[HotPin]>([])
+    private let offers = Guarded<[PrefixHash]>([])
 
     /// Answers with "taken over", and keeps the pin.
     func keep(_ pin: HotPin) -> Bool {
-        mutex.withLock {
-            offers.append(pin.hash)
-            pins.append(pin)
-        }
+        offers.withLock { $0.append(pin.hash) }
+        pins.withLock { $0.append(pin) }
         return true
     }
 
     /// Answers with "drop it".
     func refuse(_ pin: HotPin) -> Bool {
-        mutex.withLock { offers.append(pin.hash) }
+        offers.withLock { $0.append(pin.hash) }
         return false
     }
 
-    var offered: [PrefixHash] { mutex.withLock { offers } }
+    var offered: [PrefixHash] { offers.withLock { $0 } }
 
     func takeAll() -> [HotPin] {
-        mutex.withLock {
+        pins.withLock { pins in
             defer { pins = [] }
             return pins
         }
@@ -179,11 +176,12 @@ struct SpillTests {
 }
 
 /// A tier that a closure learns about after it was made.
-private final class TierBox: @unchecked Sendable {
-    private let mutex = Mutex()
-    private weak var tier: HotTier?
+private final class TierBox: Sendable {
+    private struct WeakTier { weak var tier: HotTier? }
 
-    func set(_ tier: HotTier) { mutex.withLock { self.tier = tier } }
+    private let weak = Guarded(WeakTier())
 
-    func markStored(_ hash: PrefixHash) { mutex.withLock { tier }?.markStored(hash) }
+    func set(_ tier: HotTier) { weak.withLock { $0.tier = tier } }
+
+    func markStored(_ hash: PrefixHash) { weak.withLock { $0.tier }?.markStored(hash) }
 }

@@ -8,35 +8,33 @@ import Threads
 @testable import HotTier
 
 /// A spill thread's queue.
-private final class Queue: @unchecked Sendable {
-    private let mutex = Mutex()
-    private let filled = Condition()
-    private var pins: [HotPin] = []
-    private var isClosed = false
+private final class Queue: Sendable {
+    private struct State {
+        var pins: [HotPin] = []
+        var isClosed = false
+    }
+
+    private let state = Guarded(State())
 
     /// Takes a pin over unless the queue is full.
     func offer(_ pin: HotPin) -> Bool {
-        mutex.withLock {
-            guard pins.count < 8 else { return false }
-            pins.append(pin)
-            filled.signal()
+        let isTaken = state.withLock { state in
+            guard state.pins.count < 8 else { return false }
+            state.pins.append(pin)
             return true
         }
+        if isTaken { state.signal() }
+        return isTaken
     }
 
     func close() {
-        mutex.withLock {
-            isClosed = true
-            filled.broadcast()
-        }
+        state.withLock { $0.isClosed = true }
+        state.broadcast()
     }
 
     /// The next pin; nil when the queue is closed and empty.
     func next() -> HotPin? {
-        mutex.withLock {
-            while pins.isEmpty && !isClosed { filled.wait(mutex) }
-            return pins.popLast()
-        }
+        state.withLock(when: { !$0.pins.isEmpty || $0.isClosed }) { $0.pins.popLast() }
     }
 }
 

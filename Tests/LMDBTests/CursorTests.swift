@@ -81,24 +81,6 @@ struct CursorTests {
         }
     }
 
-    @Test("deletes the entry it is on and goes on with the one after it")
-    func deleteEntry() throws {
-        try environment.put(table, 0..<300)
-        try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
-            var cursor = try transaction.deletingCursor(table)
-            var seen = 0
-            while try cursor.next() {
-                #expect(cursor.key.array == key(seen))
-                if seen % 3 != 0 { try cursor.deleteEntry() }
-                seen += 1
-            }
-            #expect(seen == 300)
-        }
-        #expect(try environment.count(table) == 100)
-        #expect(try environment.get(table, key(3)) == value(3))
-        #expect(try environment.get(table, key(4)) == nil)
-    }
-
     @Test("reads inside a write transaction, and sees its changes")
     func insideWrite() throws {
         try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in

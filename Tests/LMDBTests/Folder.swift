@@ -1,7 +1,9 @@
 // A temporary folder for a test, and short names for the bytes that tests write.
 
 import Foundation
-import LMDB
+import Threads
+
+@testable import LMDB
 
 /// A folder that is removed with its content when the test lets go of it.
 final class TemporaryFolder {
@@ -41,6 +43,9 @@ extension RawSpan {
 }
 
 extension Environment {
+    /// How many transactions of this process are open now.
+    var openTransactions: Int { gate.state.withLock { $0.inside } }
+
     func put(_ table: Table, _ numbers: some Sequence<Int>, count: Int = 100) throws(LMDBError) {
         try write { (transaction: inout WriteTransaction) throws(LMDBError) in
             for number in numbers {

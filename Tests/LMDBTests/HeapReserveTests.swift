@@ -2,6 +2,7 @@
 
 import Glibc
 import Testing
+import Threads
 
 @testable import LMDB
 
@@ -26,41 +27,17 @@ struct HeapReserveTests {
         return Int(after.ru_minflt - before.ru_minflt)
     }
 
-    /// Runs `body` on a thread of its own, whose heap nobody else uses meanwhile.
-    private static func onOwnThread(_ body: @escaping @Sendable () -> [Int]) throws -> [Int] {
-        let result = Result()
-        let run = Box { result.faults = body() }
-        var thread = pthread_t()
-        let status = unsafe pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument = unsafe argument else { return nil }
-                unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body()
-                return nil
-            }, unsafe Unmanaged.passRetained(run).toOpaque())
-        try #require(status == 0)
-        pthread_join(thread, nil)
-        return result.faults
-    }
-
     @Test("keeps what a thread frees for what it takes next")
     func keeps() throws {
-        let faults = try Self.onOwnThread {
+        let seen = Guarded<[Int]>([])
+        // A thread of its own, whose heap nobody else uses meanwhile.
+        try Thread {
             let reserve = HeapReserve(byteCount: 16 << 20)
-            return withExtendedLifetime(reserve) { (0..<4).map { _ in Self.faults() } }
-        }
+            withExtendedLifetime(reserve) { seen.withLock { $0 = (0..<4).map { _ in Self.faults() } } }
+        }.join()
+        let faults = seen.withLock { $0 }
         // The first time it takes 2,000 pages of 4 KiB, unless the heap of a thread that has ended came with some. Later a
         // handful, for the heap's own books; without the reserve it would be 2,000 again.
         for later in faults[1...] { #expect(later < 200) }
     }
-}
-
-private final class Result: @unchecked Sendable {
-    // Unchecked because one thread writes before the other, which waits for its end, reads.
-    var faults: [Int] = []
-}
-
-private final class Box: Sendable {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 }

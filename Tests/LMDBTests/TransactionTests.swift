@@ -69,16 +69,6 @@ struct TransactionTests {
         }
     }
 
-    @Test("does not overwrite with putIfAbsent, and tells whether the key was new")
-    func putIfAbsent() throws {
-        try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
-            let bytes = unsafe key(5).span.bytes
-            #expect(try transaction.putIfAbsent(table, key: bytes, value: unsafe value(1).span.bytes))
-            #expect(try !transaction.putIfAbsent(table, key: bytes, value: unsafe value(2).span.bytes))
-        }
-        #expect(try environment.get(table, key(5)) == value(1))
-    }
-
     @Test("tells whether a deleted key was there")
     func delete() throws {
         try environment.put(table, [1, 2])
@@ -170,21 +160,5 @@ struct TransactionTests {
         }
         #expect(counts == [1, 1, 1])
         #expect(try environment.count(table) == 39)
-    }
-
-    @Test("lends a value to a closure, whose answer it passes on")
-    func withValue() throws {
-        try environment.put(table, [4], count: 9_000)
-        let (sizes, absent) = try environment.read { (transaction) throws(LMDBError) in
-            let found = try transaction.withValue(table, key: unsafe key(4).span.bytes) { (bytes) throws(LMDBError) in
-                bytes.byteCount
-            }
-            let absent = try transaction.withValue(table, key: unsafe key(5).span.bytes) { (bytes) throws(LMDBError) in
-                bytes.byteCount
-            }
-            return (found, absent)
-        }
-        #expect(sizes == 9_000)
-        #expect(absent == nil)
     }
 }

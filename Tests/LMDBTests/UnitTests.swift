@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import Threads
 
 @testable import LMDB
 
@@ -11,6 +12,8 @@ struct UnitTests {
         #expect(full.isFull && !full.isDamage && !full.needsReopening && !full.isReadersFull)
         #expect(full.description.contains("mdb_put") && full.description.contains("MDB_MAP_FULL"))
         #expect([ENOSPC, EIO, EDQUOT, EFBIG, -30788].allSatisfy { LMDBError.code($0, call: "").isFull })
+        #expect(full.isMapFull && LMDBError.code(-30788, call: "").isMapFull)
+        #expect(!LMDBError.code(ENOSPC, call: "").isMapFull)
         #expect([-30797, -30796, -30794, -30793].allSatisfy { LMDBError.code($0, call: "").isDamage })
         #expect(!LMDBError.code(-30782, call: "").isDamage && !LMDBError.code(EACCES, call: "").isFull)
         #expect(LMDBError.code(-30795, call: "").needsReopening)
@@ -69,7 +72,7 @@ struct UnitTests {
 
     @Test("never let the map move while a transaction is inside, and give up in the end")
     func gateWaits() throws {
-        let gate = TransactionGate(waitMilliseconds: 5)
+        let gate = TransactionGate(patience: .milliseconds(5))
         try gate.enter()
         try gate.enter()
         var moves = 0
@@ -77,7 +80,7 @@ struct UnitTests {
             #expect(throws: LMDBError.mapResized) { try gate.whileEmpty { () throws(LMDBError) in moves += 1 } }
             gate.leave()
         }
-        #expect(moves == 0 && gate.count == 0)
+        #expect(moves == 0 && gate.state.withLock { $0.inside } == 0)
         try gate.whileEmpty { () throws(LMDBError) in moves += 1 }
         #expect(moves == 1)
         try gate.enter()
@@ -86,7 +89,7 @@ struct UnitTests {
 
     @Test("let nobody in after shutting, and shut once")
     func gateShuts() throws {
-        let gate = TransactionGate(waitMilliseconds: 5)
+        let gate = TransactionGate(patience: .milliseconds(5))
         var closings = 0
         gate.shut { closings += 1 }
         gate.shut { closings += 1 }

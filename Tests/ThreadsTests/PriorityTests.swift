@@ -14,29 +14,19 @@ struct PriorityTests {
     @Test("stands back behind its starter, which stays as it is")
     func standsBack() throws {
         let before = Self.standing
-        let seen = Seen()
-        try Thread(priority: .background) { seen.note(Self.standing) }.join()
-        try Thread { seen.note(Self.standing) }.join()
-        #expect(seen.all == [[min(19, before[0] + 10), 3], before])
+        let seen = Guarded<[[Int32]]>([])
+        try Thread(priority: .background) { seen.withLock { $0.append(Self.standing) } }.join()
+        try Thread { seen.withLock { $0.append(Self.standing) } }.join()
+        #expect(seen.withLock { $0 } == [[min(19, before[0] + 10), 3], before])
         #expect(Self.standing == before)
     }
 
     @Test("can help a team, too")
     func helps() {
         let team = Team(helpers: 2, priority: .background)
-        let seen = Seen()
-        team.forEach(100) { seen.note([Int32($0)]) }
+        let seen = Guarded<[[Int32]]>([])
+        team.forEach(100) { number in seen.withLock { $0.append([Int32(number)]) } }
         team.close()
-        #expect(Set(seen.all) == Set((0..<100).map { [$0] }))
-    }
-
-    private final class Seen: @unchecked Sendable {
-        // Unchecked because the list is touched under the mutex.
-        private let mutex = Mutex()
-        private var list: [[Int32]] = []
-
-        var all: [[Int32]] { mutex.withLock { list } }
-
-        func note(_ numbers: [Int32]) { mutex.withLock { list.append(numbers) } }
+        #expect(Set(seen.withLock { $0 }) == Set((0..<100).map { [$0] }))
     }
 }

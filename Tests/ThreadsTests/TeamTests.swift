@@ -7,10 +7,11 @@ import Testing
 struct TeamTests {
     /// Counts how often each number was seen.
     final class Tally: Sendable {
-        let mutex = Mutex()
-        nonisolated(unsafe) var seen: [Int: Int] = [:]
+        private let numbers = Guarded<[Int: Int]>([:])
 
-        func note(_ number: Int) { mutex.withLock { unsafe seen[number, default: 0] += 1 } }
+        var seen: [Int: Int] { numbers.withLock { $0 } }
+
+        func note(_ number: Int) { numbers.withLock { $0[number, default: 0] += 1 } }
     }
 
     @Test("calls the body once with each number, whatever its size", arguments: [0, 1, 3])
@@ -19,7 +20,7 @@ struct TeamTests {
         for count in [0, 1, 2, 7, 500] {
             let tally = Tally()
             team.forEach(count) { tally.note($0) }
-            #expect(unsafe tally.seen == Dictionary(uniqueKeysWithValues: (0..<count).map { ($0, 1) }))
+            #expect(tally.seen == Dictionary(uniqueKeysWithValues: (0..<count).map { ($0, 1) }))
         }
         team.close()
         team.close()
@@ -33,10 +34,10 @@ struct TeamTests {
             try Thread { for round in 0..<50 { team.forEach(10) { tally.note(caller * 1000 + round * 10 + $0) } } }
         }
         for caller in callers { caller.join() }
-        #expect(unsafe tally.seen.count == 2000 && tally.seen.values.allSatisfy { $0 == 1 })
+        #expect(tally.seen.count == 2000 && tally.seen.values.allSatisfy { $0 == 1 })
         team.close()
         team.forEach(3) { tally.note(-1 - $0) }
-        #expect(unsafe tally.seen.count == 2003)
+        #expect(tally.seen.count == 2003)
     }
 
     @Test("returns only when all calls have ended")

@@ -37,13 +37,3 @@ extension StoreError {
         }
     }
 }
-
-extension LMDBError {
-    /// `MDB_MAP_FULL`: the address space is used up, whatever the disk has left.
-    private static let mapFullStatus: Int32 = -30_792
-    /// `MDB_TXN_FULL`: one transaction changed too many pages.
-    private static let transactionFullStatus: Int32 = -30_788
-
-    /// No room in the map, as opposed to the disk.
-    var isMapFull: Bool { status == Self.mapFullStatus || status == Self.transactionFullStatus }
-}

@@ -50,18 +50,18 @@ extension HotSpace {
             isStored: isStored)
         assert(hash == PrefixHash.page(after: parent, tokens: page.run), "the hash is not that of the page's token ids")
         let parentNode: Int32
-        switch tier.mutex.withLock({ tier.state.beginInsert(page, in: record) }) {
+        switch tier.state.withLock({ $0.beginInsert(page, in: record) }) {
         case .done(let outcome): return outcome
         case .copy(let parent): parentNode = parent
         }
         guard let slot = tier.makeRoom(in: record, now: now) else {
-            tier.mutex.withLock { tier.state.abandonInsert(parent: parentNode) }
+            tier.state.withLock { $0.abandonInsert(parent: parentNode) }
             return .noRoom
         }
         // The slot is this call's alone until the page is published, so nothing is locked here.
         record.target(slot).copy(tokens: page.run.count, from: source, record.layout)
         record.runs.write(page.run, to: slot)
-        return tier.mutex.withLock { tier.state.finishInsert(page, slot: slot, parent: parentNode, in: record) }
+        return tier.state.withLock { $0.finishInsert(page, slot: slot, parent: parentNode, in: record) }
     }
 
     private func run(of tokens: ArraySlice<TokenID>, _ pageIndex: Int) -> ArraySlice<TokenID> {

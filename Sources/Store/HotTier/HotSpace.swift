@@ -29,7 +29,7 @@ package final class HotSpace: Sendable {
     /// - Returns: a lease, perhaps of nothing.
     /// - Complexity: one comparison of token ids a page (times the logarithm of the pages beside it); one allocation.
     package func match(_ tokens: ArraySlice<TokenID>, now: Int64) -> HotMatch {
-        let path = tier.mutex.withLock { tier.state.match(tokens, in: record, now: now) }
+        let path = tier.state.withLock { $0.match(tokens, in: record, now: now) }
         return HotMatch(space: self, path)
     }
 

@@ -6,20 +6,20 @@ internal import Threads
 extension HotTier {
     /// Whether the page with `hash` is here.
     package func holds(_ hash: PrefixHash) -> Bool {
-        mutex.withLock { state.tree.page(hash) != RadixNode.none }
+        state.withLock { $0.tree.page(hash) != RadixNode.none }
     }
 
     /// Pins the page with `hash`, so that another thread can read it later; nil when it is not here.
     package func retain(_ hash: PrefixHash) -> HotPin? {
-        mutex.withLock {
+        state.withLock { state in
             let node = state.tree.page(hash)
-            return node == RadixNode.none ? nil : pinned(node)
+            return node == RadixNode.none ? nil : pinned(node, of: &state)
         }
     }
 
     /// Records that the cold tier has committed the page with `hash`; nothing happens when it is not here.
     package func markStored(_ hash: PrefixHash) {
-        mutex.withLock {
+        state.withLock { state in
             let node = state.tree.page(hash)
             guard node != RadixNode.none else { return }
             state.tree.nodes[Int(node)].isStored = true
@@ -30,21 +30,21 @@ extension HotTier {
     /// Counts a spill of the page with `hash` that is over, well or not: the other half of `HotPin.countSpill()`, in either
     /// order. Nothing happens when the page is not here.
     package func countSpillEnd(_ hash: PrefixHash) {
-        mutex.withLock {
+        state.withLock { state in
             let node = state.tree.page(hash)
             if node != RadixNode.none { state.tree.nodes[Int(node)].spills -= 1 }
         }
     }
 
-    func countSpill(_ node: Int32) { mutex.withLock { state.tree.nodes[Int(node)].spills += 1 } }
+    func countSpill(_ node: Int32) { state.withLock { $0.tree.nodes[Int(node)].spills += 1 } }
 
     /// Pins the pages that the cold tier does not have, each before those that follow it.
     ///
     /// - Parameter limit: pages at most; those nearest to the roots come first.
     /// - Complexity: one look at each page, under the mutex.
     package func dirtyPages(limit: Int = .max) -> [HotPin] {
-        mutex.withLock {
-            state.tree.dirtyNodes().prefix(limit).map { pinned($0) }
+        state.withLock { state in
+            state.tree.dirtyNodes().prefix(limit).map { pinned($0, of: &state) }
         }
     }
 
@@ -54,11 +54,11 @@ extension HotTier {
     /// - Complexity: the pages before one that is stored or queued are not looked at, since they were stored or queued before it.
     ///   So a sequence that is inserted page by page costs one look at each page, not one at each pair.
     package func dirtyPath(to hash: PrefixHash) -> [HotPin] {
-        mutex.withLock {
+        state.withLock { state in
             var path: [HotPin] = []
             var node = state.tree.page(hash)
             while node != RadixNode.none, state.tree.nodes[Int(node)].needsSpill {
-                path.append(pinned(node))
+                path.append(pinned(node, of: &state))
                 node = state.tree.nodes[Int(node)].parent
             }
             return path.reversed()

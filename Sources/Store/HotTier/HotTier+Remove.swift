@@ -9,7 +9,7 @@ extension HotTier {
     /// - Returns: the pages taken out.
     @discardableResult
     package func remove(_ hash: PrefixHash) -> Int {
-        mutex.withLock {
+        state.withLock { state in
             let node = state.tree.page(hash)
             return node == RadixNode.none ? 0 : state.removeSubtree(of: node)
         }
@@ -20,7 +20,7 @@ extension HotTier {
     /// - Returns: the pages taken out.
     @discardableResult
     package func removeAll() -> Int {
-        mutex.withLock {
+        state.withLock { state in
             state.tree.spaces.reduce(0) { removed, space in removed + state.removeSubtree(of: space.rootNode) }
         }
     }

@@ -11,15 +11,15 @@ extension HotTier {
     /// A slot for a page of `space`; nil when nothing more can be evicted.
     func makeRoom(in space: SpaceRecord, now: Int64) -> Int32? {
         for offers in 0... {
-            let step = mutex.withLock {
-                state.makeRoom(in: space.pool, offersUnstored: spillBeforeEvict != nil, now: now)
+            let step = state.withLock {
+                $0.makeRoom(in: space.pool, offersUnstored: spillBeforeEvict != nil, now: now)
             }
             switch step {
             case .slot(let slot): return slot
             case .none: return nil
             case .offer(let node):
                 // Adopted first, so that the pin is given back in either case.
-                let pin = mutex.withLock { adopt(node) }
+                let pin = state.withLock { adopt(node, of: $0) }
                 guard offers < Self.offersPerInsert else { return nil }
                 offer(pin, node)
             }
@@ -32,7 +32,7 @@ extension HotTier {
         guard let spillBeforeEvict else { return }
         let isTakenOver = spillBeforeEvict(pin)
         withExtendedLifetime(pin) {
-            mutex.withLock {
+            state.withLock { state in
                 if isTakenOver {
                     state.counters.handedOver += 1
                 } else {
@@ -43,15 +43,15 @@ extension HotTier {
     }
 
     /// A pin object for `node`, which has been pinned for it. Called under the mutex.
-    func adopt(_ node: Int32) -> HotPin {
+    func adopt(_ node: Int32, of state: TierState) -> HotPin {
         let page = state.tree.nodes[Int(node)]
         let parent = state.tree.nodes[Int(page.parent)]
         return HotPin(tier: self, record: state.tree.spaces[Int(page.space)], node: node, page, parentHash: parent.hash)
     }
 
     /// A new pin on `node`. Called under the mutex.
-    func pinned(_ node: Int32) -> HotPin {
+    func pinned(_ node: Int32, of state: inout TierState) -> HotPin {
         state.pin(node)
-        return adopt(node)
+        return adopt(node, of: state)
     }
 }

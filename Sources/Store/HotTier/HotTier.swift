@@ -7,12 +7,8 @@ internal import Threads
 ///
 /// Thread-safe. One mutex guards tree, eviction order and slots; it is held for microseconds, never while page bytes
 /// are copied and never while the spill closure runs. Leases (`HotMatch`) and pins (`HotPin`) keep the tier alive.
-@safe
-package final class HotTier: @unchecked Sendable {
-    // Unchecked because `state` and `handles` are only touched under `mutex`.
-    let mutex = Mutex()
-    var state: TierState
-    private var handles: [PrefixHash: WeakSpace] = [:]
+package final class HotTier: Sendable {
+    let state: Guarded<TierState>
     let spillBeforeEvict: (@Sendable (HotPin) -> Bool)?
 
     /// Capacities of 64 TiB and more are mistakes: twice that is a process's whole address space.
@@ -33,7 +29,7 @@ package final class HotTier: @unchecked Sendable {
         guard capacity < Self.largestCapacity else {
             throw .invalidOption("the hot tier's capacity is \(capacity), \(Self.largestCapacity) or more")
         }
-        state = TierState(capacity: Int(capacity.value))
+        state = Guarded(TierState(capacity: Int(capacity.value)))
         self.spillBeforeEvict = spillBeforeEvict
     }
 
@@ -42,8 +38,8 @@ package final class HotTier: @unchecked Sendable {
     /// - Throws: `StoreError.system` when the system has no address space left for the pages, and
     ///   `StoreError.invalidLayout` when the space is there with another layout.
     package func space(root: PrefixHash, layout: KVLayout) throws(StoreError) -> HotSpace {
-        try mutex.withLock { () throws(StoreError) -> HotSpace in
-            if let space = handles[root]?.space { return try space.checked(layout) }
+        try state.withLock { (state) throws(StoreError) -> HotSpace in
+            if let space = state.handles[root]?.space { return try space.checked(layout) }
             let record: SpaceRecord
             if let known = state.tree.spaces.first(where: { $0.root == root }) {
                 record = known
@@ -52,21 +48,16 @@ package final class HotTier: @unchecked Sendable {
                 record = state.tree.addSpace(root: root, layout: layout, pool: pool, state.arena.pools[pool])
             }
             let space = HotSpace(tier: self, record: record)
-            handles[root] = WeakSpace(space: space)
+            state.handles[root] = WeakSpace(space: space)
             return try space.checked(layout)
         }
     }
 
     /// What the tier holds and what has happened to it.
-    package var statistics: HotStatistics { mutex.withLock { state.statistics } }
+    package var statistics: HotStatistics { state.withLock { $0.statistics } }
 
     /// What is wrong with the tier's structures; empty unless there is a bug. Slow: for tests.
-    package func checkInvariants() -> [String] { mutex.withLock { state.checkInvariants() } }
+    package func checkInvariants() -> [String] { state.withLock { $0.checkInvariants() } }
 
-    func unpin(_ node: Int32) { mutex.withLock { state.unpin(node) } }
-}
-
-/// A space that must not keep its tier alive through the tier itself.
-private struct WeakSpace {
-    weak var space: HotSpace?
+    func unpin(_ node: Int32) { state.withLock { $0.unpin(node) } }
 }

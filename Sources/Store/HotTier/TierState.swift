@@ -17,6 +17,8 @@ struct TierState {
     var counters = HotStatistics()
     /// Pages with pins.
     private(set) var pinnedPages = 0
+    /// The spaces that somebody has a handle on.
+    var handles: [PrefixHash: WeakSpace] = [:]
     /// Slots taken by inserts that have not published their page yet.
     var slotsInFlight = 0
 
@@ -82,4 +84,9 @@ struct TierState {
         numbers.dirtyPages = tree.nodes.count { $0.isPage && !$0.isStored }
         return numbers
     }
+}
+
+/// A space that must not keep its tier alive through the tier itself.
+struct WeakSpace {
+    weak var space: HotSpace?
 }

@@ -2,18 +2,12 @@
 
 import CLMDB
 
-/// Marks a cursor that only reads.
-package enum Reading {}
-
-/// Marks a cursor that can delete the entry it is on.
-package enum Deleting {}
-
 /// A place in a table. Keys are ordered as unsigned bytes, a prefix before what it begins.
 ///
 /// A cursor can't outlive its transaction. Every move answers whether it found an entry; when it found none, the cursor
 /// is on no entry, and `key` and `value` must not be asked for.
 @safe
-package struct Cursor<Use>: ~Copyable, ~Escapable {
+package struct Cursor: ~Copyable, ~Escapable {
     private let handle: OpaquePointer
     private let core: TransactionCore
     private var entry: (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)?
@@ -69,7 +63,7 @@ package struct Cursor<Use>: ~Copyable, ~Escapable {
     /// Moves to the last entry.
     package mutating func last() throws(LMDBError) -> Bool { try move(MDB_LAST) }
 
-    /// Moves to the next entry; to the first from nowhere, and to the one after it from a deleted entry.
+    /// Moves to the next entry; to the first from nowhere.
     package mutating func next() throws(LMDBError) -> Bool { try move(MDB_NEXT) }
 
     /// Moves to the previous entry; to the last from nowhere.
@@ -90,14 +84,5 @@ package struct Cursor<Use>: ~Copyable, ~Escapable {
         guard LMDBLimits.keyBytes.contains(keyBytes.count) else { throw .damaged("a key has an impossible size") }
         unsafe entry = (keyBytes, try unsafe core.bounded(value))
         return true
-    }
-}
-
-extension Cursor where Use == Deleting {
-    /// Deletes the entry the cursor is on; the cursor is on no entry then, and `next` moves to the one after it.
-    package mutating func deleteEntry() throws(LMDBError) {
-        precondition(isOnEntry, "the cursor is on no entry")
-        unsafe entry = nil
-        try check(unsafe mdb_cursor_del(handle, 0), call: "mdb_cursor_del")
     }
 }

@@ -71,9 +71,6 @@ package final class Environment: @unchecked Sendable {
         }
     }
 
-    /// How many transactions of this process are open now.
-    package var openTransactions: Int { gate.count }
-
     /// Throws `.forked` in a child of the process that opened the environment.
     func requireOwnProcess() throws(LMDBError) {
         guard getpid() == processId else { throw .forked }

@@ -54,10 +54,13 @@ extension LMDBError {
     /// needed, once room was made, before puts work again.
     package var isFull: Bool {
         switch status {
-        case MDB_MAP_FULL, MDB_TXN_FULL, ENOSPC, EDQUOT, EFBIG, EIO: true
-        default: false
+        case ENOSPC, EDQUOT, EFBIG, EIO: true
+        default: isMapFull
         }
     }
+
+    /// No room in the map, as opposed to the disk: the address space is used up, or one transaction changed too many pages.
+    package var isMapFull: Bool { status == MDB_MAP_FULL || status == MDB_TXN_FULL }
 
     /// The file's structure is damaged, or the file is none of LMDB's: set it aside and begin a new one.
     ///

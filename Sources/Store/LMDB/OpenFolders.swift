@@ -5,6 +5,7 @@
 
 import CLMDB
 import Glibc
+import Threads
 
 /// What identifies a folder however it is spelled.
 struct FolderIdentity: Hashable {
@@ -25,33 +26,22 @@ struct FolderIdentity: Hashable {
 }
 
 /// The folders this process has open.
-@safe
-final class OpenFolders: @unchecked Sendable {  // `holders` is read and written under `mutex`
+final class OpenFolders: Sendable {
     /// The one register of the process.
     static let shared = OpenFolders()
 
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     /// The process that opened each folder: entries inherited through a fork don't count, as file locks aren't inherited.
-    private var holders: [FolderIdentity: pid_t] = [:]
-
-    private init() {
-        unsafe mutex = .allocate(capacity: 1)
-        unsafe pthread_mutex_init(mutex, nil)
-    }
+    private let holders = Guarded<[FolderIdentity: pid_t]>([:])
 
     /// Enters a folder; throws `.alreadyOpen` when this process has it open.
     func insert(_ folder: FolderIdentity, path: String) throws(LMDBError) {
-        unsafe pthread_mutex_lock(mutex)
-        defer { unsafe pthread_mutex_unlock(mutex) }
-        guard holders[folder] != getpid() else { throw .alreadyOpen(path: path) }
-        holders[folder] = getpid()
+        let isOpen = holders.withLock { $0.updateValue(getpid(), forKey: folder) == getpid() }
+        if isOpen { throw .alreadyOpen(path: path) }
     }
 
     /// Strikes a folder out.
     func remove(_ folder: FolderIdentity) {
-        unsafe pthread_mutex_lock(mutex)
-        defer { unsafe pthread_mutex_unlock(mutex) }
-        holders[folder] = nil
+        holders.withLock { $0[folder] = nil }
     }
 }
 

@@ -41,16 +41,6 @@ extension Transaction where Self: ~Copyable {
         return unsafe _overrideLifetime(span, borrowing: self)
     }
 
-    /// Lends the value under a key to `body`, and answers what that answers; `nil` when the key is absent.
-    package borrowing func withValue<R, E: LMDBErrorConvertible>(
-        _ table: Table, key: RawSpan, _ body: (RawSpan) throws(E) -> R
-    ) throws(E) -> R? {
-        let found: UnsafeRawBufferPointer?
-        do throws(LMDBError) { unsafe found = try unsafe core.find(table, key) } catch { throw E(error) }
-        guard let bytes = unsafe found else { return nil }
-        return try body(unsafe RawSpan(_unsafeBytes: bytes))
-    }
-
     /// Whether a key is there.
     package borrowing func contains(_ table: Table, key: RawSpan) throws(LMDBError) -> Bool {
         try unsafe core.find(table, key) != nil
@@ -70,9 +60,9 @@ extension Transaction where Self: ~Copyable {
 
     /// A cursor that reads a table in key order, not yet on any key. The transaction can't be changed while it lives.
     @_lifetime(borrow self)
-    package borrowing func cursor(_ table: Table) throws(LMDBError) -> Cursor<Reading> {
+    package borrowing func cursor(_ table: Table) throws(LMDBError) -> Cursor {
         let handle = try unsafe core.openCursor(table)
-        let cursor = unsafe Cursor<Reading>(handle: handle, core: core)
+        let cursor = unsafe Cursor(handle: handle, core: core)
         return unsafe _overrideLifetime(cursor, borrowing: self)
     }
 }
@@ -132,15 +122,32 @@ package struct TransactionCore {
         return unsafe count <= pageSize || isOverflowRun(before: start, holding: count)
     }
 
-    /// Whether the 16 bytes before a large value are the header of a run of written LMDB pages that can hold it: page
-    /// number (8), padding (2), flags (2; overflow and dirty), pages in the run (4). A page in memory has at least a header
-    /// before every value, so that these bytes can always be read.
+    /// Whether the bytes before a large value are the header of a run of written LMDB pages that can hold it. A page in memory
+    /// has at least a header before every value, so that these bytes can always be read.
     private func isOverflowRun(before start: UnsafeRawPointer, holding count: Int) -> Bool {
-        let number = unsafe start.loadUnaligned(fromByteOffset: -16, as: UInt64.self)
-        let flags = unsafe start.loadUnaligned(fromByteOffset: -6, as: UInt16.self)
-        let pages = unsafe start.loadUnaligned(fromByteOffset: -4, as: UInt32.self)
+        let header = unsafe PageHeader(start - PageHeader.byteCount)
         let mapPages = map.byteCount / pageSize
-        return flags == 0x14 && number < UInt64(mapPages) && pages <= mapPages && count + 16 <= Int(pages) * pageSize
+        return header.flags == PageHeader.writtenOverflow && header.number < UInt64(mapPages)
+            && header.pages <= mapPages && count + PageHeader.byteCount <= Int(header.pages) * pageSize
+    }
+}
+
+/// The header of an LMDB page, a private struct of the library: it has stayed as it is in all of 0.9.
+private struct PageHeader {
+    static let byteCount = 16
+    /// `P_OVERFLOW | P_DIRTY`: the first page of a large value, written by the transaction that is open.
+    static let writtenOverflow: UInt16 = 0x04 | 0x10
+
+    let number: UInt64
+    let flags: UInt16
+    /// Pages of the run, if it is one.
+    let pages: UInt32
+
+    init(_ start: UnsafeRawPointer) {
+        number = unsafe start.loadUnaligned(as: UInt64.self)
+        // Two bytes of padding between the two.
+        flags = unsafe start.loadUnaligned(fromByteOffset: 10, as: UInt16.self)
+        pages = unsafe start.loadUnaligned(fromByteOffset: 12, as: UInt32.self)
     }
 }
 

@@ -27,15 +27,16 @@ extension WriteTransaction {
     ///
     /// - Throws: `.keySize`, or a `.code` for which `isFull` tells that there was no room.
     package mutating func put(_ table: Table, key: RawSpan, value: RawSpan) throws(LMDBError) {
-        try check(store(table, key, value, flags: 0), call: "mdb_put")
-    }
-
-    /// Stores a value under a key that is not there yet, and answers whether it was new; an old value stays as it was.
-    package mutating func putIfAbsent(_ table: Table, key: RawSpan, value: RawSpan) throws(LMDBError) -> Bool {
-        let status = try store(table, key, value, flags: UInt32(MDB_NOOVERWRITE))
-        guard status != MDB_KEYEXIST else { return false }
+        try requireKeySize(key)
+        let handle = unsafe core.handle
+        let status = unsafe key.withUnsafeBytes { keyBytes in
+            unsafe value.withUnsafeBytes { valueBytes in
+                var key = unsafe MDB_val(reading: keyBytes)
+                var value = unsafe MDB_val(reading: valueBytes)
+                return unsafe mdb_put(handle, table.handle, &key, &value, 0)
+            }
+        }
         try check(status, call: "mdb_put")
-        return true
     }
 
     /// Stores a value with zeros behind it, `byteCount` bytes in all: copied once, straight into LMDB's page.
@@ -76,25 +77,5 @@ extension WriteTransaction {
     /// Deletes every key of a table; the table stays.
     package mutating func clear(_ table: Table) throws(LMDBError) {
         try check(unsafe mdb_drop(core.handle, table.handle, 0), call: "mdb_drop")
-    }
-
-    /// A cursor that can also delete; nothing else can use the transaction while it lives.
-    @_lifetime(&self)
-    package mutating func deletingCursor(_ table: Table) throws(LMDBError) -> Cursor<Deleting> {
-        let handle = try unsafe core.openCursor(table)
-        let cursor = unsafe Cursor<Deleting>(handle: handle, core: core)
-        return unsafe _overrideLifetime(cursor, mutating: &self)
-    }
-
-    private func store(_ table: Table, _ key: RawSpan, _ value: RawSpan, flags: UInt32) throws(LMDBError) -> Int32 {
-        try requireKeySize(key)
-        let handle = unsafe core.handle
-        return unsafe key.withUnsafeBytes { keyBytes in
-            unsafe value.withUnsafeBytes { valueBytes in
-                var key = unsafe MDB_val(reading: keyBytes)
-                var value = unsafe MDB_val(reading: valueBytes)
-                return unsafe mdb_put(handle, table.handle, &key, &value, flags)
-            }
-        }
     }
 }

@@ -7,18 +7,17 @@ internal import Synchronization
 ///
 /// One loop runs at a time. A caller that finds the helpers busy goes through its loop alone, so that nobody ever waits for
 /// another's work.
-package final class Team: @unchecked Sendable {
-    // Unchecked because every variable is touched under `mutex`; a loop's own counters are atomic.
+package final class Team: Sendable {
+    private struct State {
+        var helpers: [Thread] = []
+        var loop: Loop?
+        var loopNumber = 0
+        var isClosed = false
+    }
+
     private let helperCount: Int
     private let priority: ThreadPriority
-    private let mutex = Mutex()
-    private let begin = Condition()
-    private let end = Condition()
-    private var helpers: [Thread] = []
-    private var loop: Loop?
-    private var loopNumber = 0
-    private var active = 0
-    private var isClosed = false
+    private let state = Guarded(State())
 
     /// A team of `helpers` threads beside the caller; 0 makes every loop the caller's own. Give background helpers to callers
     /// in the background only: whoever calls waits for all of them.
@@ -34,44 +33,43 @@ package final class Team: @unchecked Sendable {
             let loop = Loop(count: count, body: body)
             let isShared = count > 1 && share(loop)
             loop.work()
-            if isShared { withdraw() }
+            if isShared { withdraw(loop) }
         }
     }
 
     /// Starts the helpers now, so that the first loop need not wait for that.
-    package func start() { mutex.withLock { if !isClosed { _ = startHelpers() } } }
+    package func start() { state.withLock { if !$0.isClosed { _ = startHelpers(&$0.helpers) } } }
 
     /// Ends the helpers. Later loops are the callers' own.
     package func close() {
-        let ended = mutex.withLock {
-            isClosed = true
-            begin.broadcast()
-            defer { helpers = [] }
-            return helpers
+        let ended = state.withLock { state in
+            state.isClosed = true
+            defer { state.helpers = [] }
+            return state.helpers
         }
+        state.broadcast()
         for helper in ended { helper.join() }
     }
 
     private func share(_ loop: Loop) -> Bool {
-        mutex.withLock {
-            guard self.loop == nil, !isClosed, startHelpers() else { return false }
-            self.loop = loop
-            loopNumber += 1
-            begin.broadcast()
+        let isShared = state.withLock { state in
+            guard state.loop == nil, !state.isClosed, startHelpers(&state.helpers) else { return false }
+            state.loop = loop
+            state.loopNumber += 1
             return true
         }
+        if isShared { state.broadcast() }
+        return isShared
     }
 
     /// Takes the loop back and waits for the helpers that are inside it: `body` ends with its caller.
-    private func withdraw() {
-        mutex.withLock {
-            loop = nil
-            while active > 0 { end.wait(mutex) }
-        }
+    private func withdraw(_ loop: Loop) {
+        state.withLock { $0.loop = nil }
+        loop.helpersInside.wait(until: { $0 == 0 })
     }
 
     /// Called under the lock. A system that gives no thread costs speed only.
-    private func startHelpers() -> Bool {
+    private func startHelpers(_ helpers: inout [Thread]) -> Bool {
         while helpers.count < helperCount {
             guard let helper = try? Thread(priority: priority, { self.help() }) else { break }
             helpers.append(helper)
@@ -81,32 +79,28 @@ package final class Team: @unchecked Sendable {
 
     private func help() {
         var seen = 0
-        while takePart(&seen) {
-            mutex.withLock {
-                active -= 1
-                if active == 0 { end.broadcast() }
-            }
+        while let helpersInside = takePart(&seen) {
+            // The last to leave wakes the loop's caller, and touches nothing of the loop after that.
+            helpersInside.withLock { $0 -= 1 }
+            helpersInside.signal()
         }
     }
 
-    /// A function of its own: when it returns, this thread holds nothing of the loop any more, and its caller may end.
-    private func takePart(_ seen: inout Int) -> Bool {
-        guard let loop = next(after: &seen) else { return false }
+    /// A function of its own: when it returns, this thread holds nothing of the loop's body any more, and its caller may end.
+    private func takePart(_ seen: inout Int) -> Guarded<Int>? {
+        guard let loop = next(after: &seen) else { return nil }
         loop.work()
-        return true
+        return loop.helpersInside
     }
 
+    /// Waits for a loop that this helper has not seen, and enters it; nil when the team is closed.
     private func next(after seen: inout Int) -> Loop? {
-        mutex.withLock {
-            while true {
-                if isClosed { return nil }
-                if let loop, loopNumber != seen {
-                    seen = loopNumber
-                    active += 1
-                    return loop
-                }
-                begin.wait(mutex)
-            }
+        let last = seen
+        return state.withLock(when: { $0.isClosed || ($0.loop != nil && $0.loopNumber != last) }) { state in
+            guard !state.isClosed, let loop = state.loop else { return nil }
+            seen = state.loopNumber
+            loop.helpersInside.withLock { $0 += 1 }
+            return loop
         }
     }
 }
@@ -116,6 +110,8 @@ private final class Loop: Sendable {
     private let count: Int
     private let body: @Sendable (Int) -> Void
     private let given = Atomic(0)
+    /// An object apart, so that a helper can leave the loop without holding it.
+    let helpersInside = Guarded(0)
 
     init(count: Int, body: @escaping @Sendable (Int) -> Void) {
         self.count = count

@@ -14,12 +14,9 @@ package enum ThreadPriority: Sendable {
 }
 
 /// A running thread. `join()` waits for its end; a thread that is never joined keeps its stack until the process ends.
-@safe
-package final class Thread: @unchecked Sendable {
-    // Unchecked because `joined` is guarded by the mutex and the handle never changes.
+package final class Thread: Sendable {
     private let handle: pthread_t
-    private let mutex = Mutex()
-    private var joined = false
+    private let isJoined = Guarded(false)
 
     /// Starts a thread that runs `body` once.
     ///
@@ -47,9 +44,9 @@ package final class Thread: @unchecked Sendable {
 
     /// Waits until the thread has ended. Calling it again returns at once.
     package func join() {
-        mutex.withLock {
-            guard !joined else { return }
-            joined = true
+        isJoined.withLock { isJoined in
+            guard !isJoined else { return }
+            isJoined = true
             pthread_join(handle, nil)
         }
     }

@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import Threads
 
 @testable import LlamaEngine
 @testable import PrefixStore
