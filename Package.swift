@@ -65,11 +65,12 @@ let store: [Target] =
     Floor.ground.library("CLMDB", pkgConfig: "lmdb", package: "liblmdb-dev")
     + Floor.ground.library("CZstd", pkgConfig: "libzstd", package: "libzstd-dev")
     + Floor.ground.library("CCrypto", pkgConfig: "libcrypto", package: "libssl-dev")
-    + Floor.ground.kernel("CHash", ["CCrypto"])
-    + Floor.ground.kernel("CPlanes", ["CHash"])
+    + Floor.ground.kernel("CLevel")
+    + Floor.ground.kernel("CHash", ["CCrypto", "CLevel"])
+    + Floor.ground.kernel("CPlanes", ["CHash", "CLevel"])
     + Floor.values.module("Threads")
-    + Floor.values.module("KVFormat", ["CHash"])
-    + Floor.store.module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash"])
+    + Floor.values.module("KVFormat", ["CHash", "CLevel"])
+    + Floor.store.module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash", "CLevel"])
     + Floor.store.module("LMDB", ["CLMDB", "Threads"])
     + Floor.store.module("HotTier", ["KVFormat", "Threads", "CHash"])
     + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
@@ -83,7 +84,7 @@ let store: [Target] =
     ]
 
 let aboveTheStore: [Target] =
-    Floor.engine.kernel("CEngine")
+    Floor.engine.kernel("CEngine", ["CLevel"])
     + Floor.engine.module(
         "LlamaEngine", ["PrefixStore", "KVFormat", "CEngine", "CHash", "Threads"], fixtures: ["Fixtures"])
     + [

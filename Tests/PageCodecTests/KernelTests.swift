@@ -1,7 +1,9 @@
 // The kernels alone: exact, and the same at every level.
 
 import CHash
+import CLevel
 import CPlanes
+import Glibc
 import KVFormat
 import Testing
 
@@ -9,8 +11,8 @@ import Testing
 
 @Suite("The plane kernels")
 struct KernelTests {
-    static let levels: [PlaneKernels] = [CPLANES_PORTABLE, CPLANES_AVX2, CPLANES_AVX512]
-        .filter { $0.rawValue <= cplanes_supported_level().rawValue }.map { PlaneKernels(level: $0) }
+    static let levels: [PlaneKernels] = [CLEVEL_PORTABLE, CLEVEL_AVX2, CLEVEL_AVX512, CLEVEL_AVX512_VBMI2]
+        .filter { $0.rawValue <= clevel_supported().rawValue }.map { PlaneKernels(level: $0) }
 
     /// Splits and merges `elements`, hashing `aside` on the way, to memory aligned to 64 bytes plus `misaligned`; returns the
     /// planes and the merged bytes.
@@ -94,7 +96,7 @@ struct KernelTests {
             let bytes = (0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             let seed = key.prefixWord ^ (3 &* 0x9E37_79B9_7F4A_7C15)
             let sums = unsafe bytes.withUnsafeBytes { bytes in
-                (0..<3).map { unsafe chash_xxh3_at(Int32($0), bytes.baseAddress, bytes.count, seed) }
+                Self.levels.map { unsafe chash_xxh3_at($0.level, bytes.baseAddress, bytes.count, seed) }
             }
             let stored = Checksum.of(bytes.raw, key: key, part: 3)
             #expect(sums.allSatisfy { $0 == stored })
@@ -113,7 +115,8 @@ struct KernelTests {
                     var until = 0
                     while until < length {
                         until += Int(random.next() % 3000)
-                        unsafe chash_run_advance_at(Int32(random.next() % 3), &run, until)
+                        let level = Self.levels[Int(random.next() % UInt64(Self.levels.count))].level
+                        unsafe chash_run_advance_at(level, &run, until)
                     }
                     let (sum, expected) = unsafe (
                         chash_run_finish(&run), chash_xxh3(bytes.baseAddress, length, seed)
@@ -124,8 +127,12 @@ struct KernelTests {
         }
     }
 
-    @Test("use a level that this CPU has")
-    func chosenLevel() {
-        #expect(PlaneKernels.chosen.level.rawValue <= cplanes_supported_level().rawValue)
+    @Test("use a level that this CPU has, lowered by PFX_CPU")
+    func chosenLevel() async {
+        #expect(PlaneKernels.chosen.level.rawValue <= clevel_supported().rawValue)
+        await #expect(processExitsWith: .success) {
+            unsafe setenv("PFX_CPU", "portable", 1)
+            #expect(PlaneKernels.chosen.level == CLEVEL_PORTABLE)
+        }
     }
 }

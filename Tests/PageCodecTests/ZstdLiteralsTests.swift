@@ -8,7 +8,7 @@ import Testing
 @Suite("The decoder of zstd's literals")
 struct ZstdLiteralsTests {
     /// The levels that have a kernel of their own.
-    static let fast = KernelTests.levels.filter { $0.level != CPLANES_PORTABLE }
+    static let fast = KernelTests.levels.filter { $0.level != CLEVEL_PORTABLE }
 
     /// What the bytes of a chunk look like.
     enum Content: CaseIterable {

@@ -1,43 +1,28 @@
-// Chooses the build of the kernels once per process.
+// The build of the kernels for each level.
 
-#include <pthread.h>
-#include <stdlib.h>
+#include <clevel.h>
 #include <string.h>
 
 #include "cengine.h"
 
-extern const ce_kernels ce_kernels_portable;
+extern const cengine_kernels cengine_kernels_portable;
 #if defined(__x86_64__)
-extern const ce_kernels ce_kernels_avx2, ce_kernels_avx512;
+extern const cengine_kernels cengine_kernels_avx2, cengine_kernels_avx512;
 #endif
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static const ce_kernels *chosen;
-
-const ce_kernels *ce_kernels_named(const char *name) {
-    if (strcmp(name, "portable") == 0) return &ce_kernels_portable;
+static const cengine_kernels *at(clevel level) {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (strcmp(name, "avx2") == 0 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c"))
-        return &ce_kernels_avx2;
-    if (strcmp(name, "avx512") == 0 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c"))
-        return &ce_kernels_avx512;
+    if (level >= CLEVEL_AVX512) return &cengine_kernels_avx512;
+    if (level >= CLEVEL_AVX2) return &cengine_kernels_avx2;
 #endif
+    (void)level;
+    return &cengine_kernels_portable;
+}
+
+const cengine_kernels *cengine_kernels_get(void) { return at(clevel_chosen()); }
+
+const cengine_kernels *cengine_kernels_named(const char *name) {
+    for (int level = CLEVEL_PORTABLE; level <= (int)clevel_supported(); level++)
+        if (!strcmp(at((clevel)level)->name, name)) return at((clevel)level);
     return NULL;
-}
-
-static void choose(void) {
-    const char *wish = getenv("PFX_CPU");
-    if (wish != NULL) chosen = ce_kernels_named(wish);
-    if (chosen == NULL) chosen = ce_kernels_named("avx512");
-    if (chosen == NULL) chosen = ce_kernels_named("avx2");
-    if (chosen == NULL) chosen = &ce_kernels_portable;
-}
-
-const ce_kernels *ce_kernels_get(void) {
-    pthread_once(&once, choose);
-    return chosen;
 }

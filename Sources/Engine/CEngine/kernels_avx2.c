@@ -2,7 +2,7 @@
 
 #if defined(__x86_64__)
 
-#define PATH_NAME ce_kernels_avx2
+#define PATH_NAME cengine_kernels_avx2
 #define PATH_TEXT "avx2"
 #define TILE_VECTORS 1
 #define HAS_F16C 1

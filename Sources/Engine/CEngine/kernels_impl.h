@@ -27,13 +27,13 @@ INLINE i16 splat_int(int32_t x) { return (i16){x, x, x, x, x, x, x, x, x, x, x, 
 INLINE v16 select(i16 mask, v16 yes, v16 no) { return (v16)((mask & (i16)yes) | (~mask & (i16)no)); }
 
 INLINE v16 load_some(const float *p, size_t n) {
-    float buffer[CE_LANES] = {0};
+    float buffer[CENGINE_LANES] = {0};
     memcpy(buffer, p, n * sizeof(float));
     return load(buffer);
 }
 
 INLINE void store_some(float *p, v16 x, size_t n) {
-    float buffer[CE_LANES];
+    float buffer[CENGINE_LANES];
     store(buffer, x);
     memcpy(p, buffer, n * sizeof(float));
 }
@@ -93,17 +93,17 @@ INLINE void tile(const int rows, const int vectors, const float *a, size_t a_str
     v16 acc[6][4];
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int v = 0; v < vectors; v++)
-            acc[r][v] = accumulate ? load(c + r * c_stride + v * CE_LANES) : splat(0.0f);
+            acc[r][v] = accumulate ? load(c + r * c_stride + v * CENGINE_LANES) : splat(0.0f);
     for (size_t i = 0; i < k; i++) {
         v16 column[4];
-        UNROLL for (int v = 0; v < vectors; v++) column[v] = load(b + i * b_stride + v * CE_LANES);
+        UNROLL for (int v = 0; v < vectors; v++) column[v] = load(b + i * b_stride + v * CENGINE_LANES);
         UNROLL for (int r = 0; r < rows; r++) {
             v16 x = splat(a[r * a_stride + i]);
             UNROLL for (int v = 0; v < vectors; v++) acc[r][v] += x * column[v];
         }
     }
     UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < vectors; v++) store(c + r * c_stride + v * CE_LANES, acc[r][v]);
+        UNROLL for (int v = 0; v < vectors; v++) store(c + r * c_stride + v * CENGINE_LANES, acc[r][v]);
 }
 
 #define TILE(R, V)                                                                                                   \
@@ -147,7 +147,7 @@ static void product(const float *a, size_t a_stride, size_t rows, const float *b
 #if TILE_VECTORS == 4
     for (; j + 64 <= columns; j += 64) rows_4(a, a_stride, rows, b + j, b_stride, k, c + j, c_stride, accumulate);
 #endif
-    for (; j < columns; j += CE_LANES) rows_1(a, a_stride, rows, b + j, b_stride, k, c + j, c_stride, accumulate);
+    for (; j < columns; j += CENGINE_LANES) rows_1(a, a_stride, rows, b + j, b_stride, k, c + j, c_stride, accumulate);
 }
 
 // --- element types ----------------------------------------------------------------------------------------------
@@ -162,8 +162,8 @@ INLINE v16 widen_fp16(const uint16_t *p) {
     typedef _Float16 f16 __attribute__((vector_size(32), aligned(2)));
     return __builtin_convertvector(*(const f16 *)p, v16);
 #else
-    float buffer[CE_LANES];
-    for (int i = 0; i < CE_LANES; i++) buffer[i] = half_to_float(p[i]);
+    float buffer[CENGINE_LANES];
+    for (int i = 0; i < CENGINE_LANES; i++) buffer[i] = half_to_float(p[i]);
     return load(buffer);
 #endif
 }
@@ -181,63 +181,63 @@ INLINE h16 narrow_fp16(v16 x) {
     typedef _Float16 f16 __attribute__((vector_size(32)));
     return (h16)__builtin_convertvector(x, f16);
 #else
-    float buffer[CE_LANES];
-    uint16_t result[CE_LANES];
+    float buffer[CENGINE_LANES];
+    uint16_t result[CENGINE_LANES];
     store(buffer, x);
-    for (int i = 0; i < CE_LANES; i++) result[i] = half_from_float(buffer[i]);
+    for (int i = 0; i < CENGINE_LANES; i++) result[i] = half_from_float(buffer[i]);
     return *(const h16u *)result;
 #endif
 }
 
-INLINE v16 widen_lanes(const void *source, ce_element element, size_t index) {
-    if (element == CE_BF16) return widen_bf16((const uint16_t *)source + index);
-    if (element == CE_FP16) return widen_fp16((const uint16_t *)source + index);
+INLINE v16 widen_lanes(const void *source, cengine_element element, size_t index) {
+    if (element == CENGINE_BF16) return widen_bf16((const uint16_t *)source + index);
+    if (element == CENGINE_FP16) return widen_fp16((const uint16_t *)source + index);
     return load((const float *)source + index);
 }
 
-static void widen(const void *source, ce_element element, float *y, size_t n) {
-    size_t whole = n / CE_LANES * CE_LANES;
-    if (element == CE_FP32) {
+static void widen(const void *source, cengine_element element, float *y, size_t n) {
+    size_t whole = n / CENGINE_LANES * CENGINE_LANES;
+    if (element == CENGINE_FP32) {
         memcpy(y, source, n * sizeof(float));
         return;
     }
-    if (element == CE_BF16)
-        for (size_t i = 0; i < whole; i += CE_LANES) store(y + i, widen_lanes(source, CE_BF16, i));
+    if (element == CENGINE_BF16)
+        for (size_t i = 0; i < whole; i += CENGINE_LANES) store(y + i, widen_lanes(source, CENGINE_BF16, i));
     else
-        for (size_t i = 0; i < whole; i += CE_LANES) store(y + i, widen_lanes(source, CE_FP16, i));
+        for (size_t i = 0; i < whole; i += CENGINE_LANES) store(y + i, widen_lanes(source, CENGINE_FP16, i));
     if (whole < n) {
-        uint16_t buffer[CE_LANES] = {0};
+        uint16_t buffer[CENGINE_LANES] = {0};
         memcpy(buffer, (const uint16_t *)source + whole, (n - whole) * 2);
         store_some(y + whole, widen_lanes(buffer, element, 0), n - whole);
     }
 }
 
-static void narrow(const float *x, ce_element element, void *target, size_t n) {
-    if (element == CE_FP32) {
+static void narrow(const float *x, cengine_element element, void *target, size_t n) {
+    if (element == CENGINE_FP32) {
         memcpy(target, x, n * sizeof(float));
         return;
     }
     uint16_t *y = target;
-    for (size_t i = 0; i < n; i += CE_LANES) {
-        size_t lanes = n - i < CE_LANES ? n - i : CE_LANES;
-        v16 value = lanes == CE_LANES ? load(x + i) : load_some(x + i, lanes);
-        h16 result = element == CE_BF16 ? narrow_bf16(value) : narrow_fp16(value);
+    for (size_t i = 0; i < n; i += CENGINE_LANES) {
+        size_t lanes = n - i < CENGINE_LANES ? n - i : CENGINE_LANES;
+        v16 value = lanes == CENGINE_LANES ? load(x + i) : load_some(x + i, lanes);
+        h16 result = element == CENGINE_BF16 ? narrow_bf16(value) : narrow_fp16(value);
         memcpy(y + i, &result, lanes * 2);
     }
 }
 
-static void panel_product(const float *a, size_t a_stride, size_t rows, const void *panel, ce_element element,
+static void panel_product(const float *a, size_t a_stride, size_t rows, const void *panel, cengine_element element,
                           size_t k, float *c, size_t c_stride, float *scratch) {
-    const size_t width = element == CE_FP32 ? 4 : 2;
-    for (size_t first = 0; first < k; first += CE_K_BLOCK) {
-        size_t count = k - first < CE_K_BLOCK ? k - first : CE_K_BLOCK;
-        const void *block = (const uint8_t *)panel + first * CE_PANEL * width;
+    const size_t width = element == CENGINE_FP32 ? 4 : 2;
+    for (size_t first = 0; first < k; first += CENGINE_K_BLOCK) {
+        size_t count = k - first < CENGINE_K_BLOCK ? k - first : CENGINE_K_BLOCK;
+        const void *block = (const uint8_t *)panel + first * CENGINE_PANEL * width;
         const float *b = block;
-        if (element != CE_FP32) {
-            widen(block, element, scratch, count * CE_PANEL);
+        if (element != CENGINE_FP32) {
+            widen(block, element, scratch, count * CENGINE_PANEL);
             b = scratch;
         }
-        product(a + first, a_stride, rows, b, CE_PANEL, count, c, c_stride, CE_PANEL, first > 0);
+        product(a + first, a_stride, rows, b, CENGINE_PANEL, count, c, c_stride, CENGINE_PANEL, first > 0);
     }
 }
 
@@ -245,13 +245,13 @@ static void panel_product(const float *a, size_t a_stride, size_t rows, const vo
 
 static void rms_norm(const float *x, const float *weight, float epsilon, float *y, size_t n) {
     v16 squares = splat(0.0f);
-    for (size_t i = 0; i < n; i += CE_LANES) {
-        v16 value = n - i < CE_LANES ? load_some(x + i, n - i) : load(x + i);
+    for (size_t i = 0; i < n; i += CENGINE_LANES) {
+        v16 value = n - i < CENGINE_LANES ? load_some(x + i, n - i) : load(x + i);
         squares += value * value;
     }
     v16 factor = splat(1.0f / sqrtf(sum(squares) / (float)n + epsilon));
-    for (size_t i = 0; i < n; i += CE_LANES) {
-        if (n - i < CE_LANES)
+    for (size_t i = 0; i < n; i += CENGINE_LANES) {
+        if (n - i < CENGINE_LANES)
             store_some(y + i, load_some(x + i, n - i) * factor * load_some(weight + i, n - i), n - i);
         else
             store(y + i, load(x + i) * factor * load(weight + i));
@@ -265,8 +265,8 @@ static void add(const float *x, float *y, size_t n) {
 INLINE v16 silu_lanes(v16 gate, v16 up) { return gate / (splat(1.0f) + exp16(-gate)) * up; }
 
 static void silu_product(const float *gate, const float *up, float *y, size_t n) {
-    for (size_t i = 0; i < n; i += CE_LANES) {
-        if (n - i < CE_LANES)
+    for (size_t i = 0; i < n; i += CENGINE_LANES) {
+        if (n - i < CENGINE_LANES)
             store_some(y + i, silu_lanes(load_some(gate + i, n - i), load_some(up + i, n - i)), n - i);
         else
             store(y + i, silu_lanes(load(gate + i), load(up + i)));
@@ -275,9 +275,9 @@ static void silu_product(const float *gate, const float *up, float *y, size_t n)
 
 static void rotate(float *head, const float *cosines, const float *sines, size_t n) {
     const size_t half = n / 2;
-    for (size_t i = 0; i < half; i += CE_LANES) {
-        const size_t lanes = half - i < CE_LANES ? half - i : CE_LANES;
-        if (lanes == CE_LANES) {
+    for (size_t i = 0; i < half; i += CENGINE_LANES) {
+        const size_t lanes = half - i < CENGINE_LANES ? half - i : CENGINE_LANES;
+        if (lanes == CENGINE_LANES) {
             v16 c = load(cosines + i), s = load(sines + i), a = load(head + i), b = load(head + half + i);
             store(head + i, a * c - b * s);
             store(head + half + i, b * c + a * s);
@@ -291,15 +291,15 @@ static void rotate(float *head, const float *cosines, const float *sines, size_t
 }
 
 static void exponential(const float *x, float *y, size_t n) {
-    for (size_t i = 0; i < n; i += CE_LANES) {
-        size_t lanes = n - i < CE_LANES ? n - i : CE_LANES;
+    for (size_t i = 0; i < n; i += CENGINE_LANES) {
+        size_t lanes = n - i < CENGINE_LANES ? n - i : CENGINE_LANES;
         store_some(y + i, exp16(load_some(x + i, lanes)), lanes);
     }
 }
 
 #include "attention_impl.h"
 
-const ce_kernels PATH_NAME = {
+const cengine_kernels PATH_NAME = {
     .name = PATH_TEXT,
     .panel_product = panel_product,
     .rms_norm = rms_norm,

@@ -16,7 +16,7 @@
 #define OPEN ((uint_fast64_t)0x10000)
 #define CALL ((uint_fast64_t)0x20000)
 
-struct ce_pool {
+struct cengine_pool {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     size_t workers;
@@ -24,13 +24,13 @@ struct ce_pool {
     void (*body)(void *, size_t, size_t);
     void *context;
     size_t count;
-    atomic_size_t next;  // the next task nobody has taken
+    atomic_size_t next; // the next task nobody has taken
     atomic_uint_fast64_t state;
     atomic_bool ending;
 };
 
 typedef struct {
-    ce_pool *pool;
+    cengine_pool *pool;
     size_t thread;
 } seat;
 
@@ -40,7 +40,7 @@ static void relax(void) {
 #endif
 }
 
-static void take_tasks(ce_pool *pool, size_t thread) {
+static void take_tasks(cengine_pool *pool, size_t thread) {
     for (;;) {
         size_t task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
         if (task >= pool->count) return;
@@ -48,12 +48,12 @@ static void take_tasks(ce_pool *pool, size_t thread) {
     }
 }
 
-static int something_new(ce_pool *pool, uint_fast64_t seen) {
+static int something_new(cengine_pool *pool, uint_fast64_t seen) {
     uint_fast64_t state = atomic_load(&pool->state);
     return ((state & OPEN) != 0 && state / CALL != seen) || atomic_load(&pool->ending);
 }
 
-static void wait_for_call(ce_pool *pool, uint_fast64_t seen) {
+static void wait_for_call(cengine_pool *pool, uint_fast64_t seen) {
     for (int i = 0; i < SPINS; i++) {
         if (something_new(pool, seen)) return;
         relax();
@@ -66,7 +66,7 @@ static void wait_for_call(ce_pool *pool, uint_fast64_t seen) {
 static void *work(void *argument) {
     seat mine = *(seat *)argument;
     free(argument);
-    ce_pool *pool = mine.pool;
+    cengine_pool *pool = mine.pool;
     uint_fast64_t seen = 0;
     for (;;) {
         wait_for_call(pool, seen);
@@ -80,8 +80,8 @@ static void *work(void *argument) {
     }
 }
 
-ce_pool *ce_pool_create(size_t threads) {
-    ce_pool *pool = calloc(1, sizeof *pool);
+cengine_pool *cengine_pool_create(size_t threads) {
+    cengine_pool *pool = calloc(1, sizeof *pool);
     if (pool == NULL) return NULL;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
@@ -99,7 +99,7 @@ ce_pool *ce_pool_create(size_t threads) {
     return pool;
 }
 
-void ce_pool_destroy(ce_pool *pool) {
+void cengine_pool_destroy(cengine_pool *pool) {
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->ending, 1);
     pthread_cond_broadcast(&pool->wake);
@@ -111,7 +111,7 @@ void ce_pool_destroy(ce_pool *pool) {
     free(pool);
 }
 
-void ce_pool_run(ce_pool *pool, size_t count, void (*body)(void *, size_t, size_t), void *context) {
+void cengine_pool_run(cengine_pool *pool, size_t count, void (*body)(void *, size_t, size_t), void *context) {
     if (pool->workers == 0 || count < 2) {
         for (size_t task = 0; task < count; task++) body(context, task, 0);
         return;

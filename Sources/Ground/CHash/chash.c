@@ -1,8 +1,8 @@
 // SHA-256 by libcrypto, XXH3 by libxxhash's header.
 #include "chash.h"
 
-// libcrypto's plain SHA-256 functions are marked as deprecated in favour of its EVP ones, which allocate for every digest:
-// more work than hashing a page of token ids, and a heap that every look-up would wait for.
+// libcrypto's plain SHA-256 functions are marked as deprecated in favour of its EVP ones, which allocate for every
+// digest: more work than hashing a page of token ids, and a heap that every look-up would wait for.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/evp.h>
 #include <openssl/sha.h>

@@ -1,19 +1,21 @@
 // XXH3-64 in the instructions that every CPU has, and the choice between the three.
 #include "xxh3.h"
 
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "chash_unit.h"
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-uint64_t xxh3_portable(const void *bytes, size_t size, uint64_t seed) {
+// A run goes on with the library's own state, whose fields have had these names and meanings in all of 0.8.
+_Static_assert(XXH_VERSION_NUMBER >= 800 && XXH_VERSION_NUMBER < 900,
+               "look at XXH3_state_t of this xxHash, then allow it");
+
+uint64_t chash_xxh3_portable(const void *bytes, size_t size, uint64_t seed) {
     return XXH3_64bits_withSeed(bytes, size, seed);
 }
 
-void xxh3_advance_portable(chash_run *run, size_t until) { chash_units(run, until); }
+void chash_xxh3_advance_portable(chash_run *run, size_t until) { chash_units(run, until); }
 
 // The functions of one instruction set.
 typedef struct {
@@ -21,41 +23,31 @@ typedef struct {
     void (*advance)(chash_run *run, size_t until);
 } build;
 
-static const build portable = {xxh3_portable, xxh3_advance_portable};
+static const build portable = {chash_xxh3_portable, chash_xxh3_advance_portable};
 #if defined(__x86_64__)
-static const build avx2 = {xxh3_avx2, xxh3_advance_avx2}, avx512 = {xxh3_avx512, xxh3_advance_avx512};
+static const build avx2 = {chash_xxh3_avx2, chash_xxh3_advance_avx2},
+                   avx512 = {chash_xxh3_avx512, chash_xxh3_advance_avx512};
 #endif
 
-// What this CPU has, lowered by PFX_CPU (portable, avx2) as for the kernels of CPlanes.
-static const build *fastest(void) {
+static const build *at(clevel level) {
 #if defined(__x86_64__)
-    const char *name = getenv("PFX_CPU");
-    __builtin_cpu_init();
-    if (name && !strcmp(name, "portable")) return &portable;
-    if (__builtin_cpu_supports("avx512f") && !(name && !strcmp(name, "avx2"))) return &avx512;
-    if (__builtin_cpu_supports("avx2")) return &avx2;
+    if (level >= CLEVEL_AVX512) return &avx512;
+    if (level >= CLEVEL_AVX2) return &avx2;
 #endif
+    (void)level;
     return &portable;
 }
 
-static const build *chosen(void) {
-    static const build *_Atomic remembered;
-    const build *found = atomic_load_explicit(&remembered, memory_order_relaxed);
-    if (!found) {
-        found = fastest();
-        atomic_store_explicit(&remembered, found, memory_order_relaxed);
-    }
-    return found;
-}
+static const build *chosen(void) { return at(clevel_chosen()); }
 
 uint64_t chash_xxh3(const void *bytes, size_t size, uint64_t seed) {
     // Short inputs never reach the vector code, and need no look at the CPU.
-    if (size <= XXH3_MIDSIZE_MAX) return xxh3_portable(bytes, size, seed);
+    if (size <= XXH3_MIDSIZE_MAX) return chash_xxh3_portable(bytes, size, seed);
     return chosen()->hash(bytes, size, seed);
 }
 
-// The library hashes the end of a run, more than a stripe of it: then it never looks back into its buffer, which a run leaves
-// empty.
+// The library hashes the end of a run, more than a stripe of it: then it never looks back into its buffer, which a run
+// leaves empty.
 enum { LEAST_TAIL = CHASH_STRIPE + 1 };
 
 void chash_run_begin(chash_run *run, const void *bytes, size_t size, uint64_t seed) {
@@ -87,24 +79,10 @@ uint64_t chash_run_finish(chash_run *run) {
     return XXH3_64bits_digest(&state);
 }
 
-uint64_t chash_xxh3_at(int level, const void *bytes, size_t size, uint64_t seed) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (level >= 2 && __builtin_cpu_supports("avx512f")) return xxh3_avx512(bytes, size, seed);
-    if (level >= 1 && __builtin_cpu_supports("avx2")) return xxh3_avx2(bytes, size, seed);
-#else
-    (void)level;
-#endif
-    return xxh3_portable(bytes, size, seed);
+static clevel possible(clevel level) { return level < clevel_supported() ? level : clevel_supported(); }
+
+uint64_t chash_xxh3_at(clevel level, const void *bytes, size_t size, uint64_t seed) {
+    return at(possible(level))->hash(bytes, size, seed);
 }
 
-void chash_run_advance_at(int level, chash_run *run, size_t until) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (level >= 2 && __builtin_cpu_supports("avx512f")) return xxh3_advance_avx512(run, until);
-    if (level >= 1 && __builtin_cpu_supports("avx2")) return xxh3_advance_avx2(run, until);
-#else
-    (void)level;
-#endif
-    xxh3_advance_portable(run, until);
-}
+void chash_run_advance_at(clevel level, chash_run *run, size_t until) { at(possible(level))->advance(run, until); }

@@ -12,7 +12,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-uint64_t xxh3_avx2(const void *bytes, size_t size, uint64_t seed) { return XXH3_64bits_withSeed(bytes, size, seed); }
-void xxh3_advance_avx2(chash_run *run, size_t until) { chash_units(run, until); }
+uint64_t chash_xxh3_avx2(const void *bytes, size_t size, uint64_t seed) {
+    return XXH3_64bits_withSeed(bytes, size, seed);
+}
+void chash_xxh3_advance_avx2(chash_run *run, size_t until) { chash_units(run, until); }
 #pragma clang attribute pop
 #endif

@@ -9,14 +9,14 @@
 // All do `aside` meanwhile.
 
 /// Copies `size` bytes to a target aligned to 64 bytes.
-void cold_copy_avx512(const uint8_t *source, size_t size, uint8_t *target, const cplanes_aside *aside);
+void cplanes_cold_copy_avx512(const uint8_t *source, size_t size, uint8_t *target, const cplanes_aside *aside);
 
 /// Merges the first elements to a target aligned to 64 bytes; returns how many: a multiple of 64, less than 64 are
 /// left.
-size_t cold_merge16_avx512(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target,
-                           const cplanes_aside *aside);
+size_t cplanes_cold_merge16_avx512(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target,
+                                   const cplanes_aside *aside);
 
 /// The same for elements of 32 bits with three low planes.
-size_t cold_merge32_avx512(const uint8_t *top, const uint8_t *low, size_t stride, size_t count, uint8_t *target,
-                           const cplanes_aside *aside);
+size_t cplanes_cold_merge32_avx512(const uint8_t *top, const uint8_t *low, size_t stride, size_t count, uint8_t *target,
+                                   const cplanes_aside *aside);
 #endif

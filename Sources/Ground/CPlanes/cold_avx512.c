@@ -7,7 +7,7 @@
 #if defined(__x86_64__)
 #include <string.h>
 
-AVX512 void cold_copy_avx512(const uint8_t *source, size_t size, uint8_t *target, const cplanes_aside *aside) {
+AVX512 void cplanes_cold_copy_avx512(const uint8_t *source, size_t size, uint8_t *target, const cplanes_aside *aside) {
     size_t i = 0;
     aside_work work;
     aside_begin(&work, aside, size / 256);
@@ -24,8 +24,8 @@ AVX512 void cold_copy_avx512(const uint8_t *source, size_t size, uint8_t *target
     memcpy(target + i, source + i, size - i);
 }
 
-AVX512 size_t cold_merge16_avx512(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target,
-                                  const cplanes_aside *aside) {
+AVX512 size_t cplanes_cold_merge16_avx512(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target,
+                                          const cplanes_aside *aside) {
     size_t i = 0;
     aside_work work;
     aside_begin(&work, aside, count / 64);
@@ -40,8 +40,8 @@ AVX512 size_t cold_merge16_avx512(const uint8_t *top, const uint8_t *low, size_t
     return i;
 }
 
-AVX512 size_t cold_merge32_avx512(const uint8_t *top, const uint8_t *low, size_t stride, size_t count,
-                                  uint8_t *target, const cplanes_aside *aside) {
+AVX512 size_t cplanes_cold_merge32_avx512(const uint8_t *top, const uint8_t *low, size_t stride, size_t count,
+                                          uint8_t *target, const cplanes_aside *aside) {
     size_t i = 0;
     aside_work work;
     aside_begin(&work, aside, count / 64);
@@ -55,11 +55,9 @@ AVX512 size_t cold_merge32_avx512(const uint8_t *top, const uint8_t *low, size_t
         __m512i q2 = _mm512_unpacklo_epi16(low_odd, high_odd), q3 = _mm512_unpackhi_epi16(low_odd, high_odd);
         __m512i front01 = _mm512_shuffle_i32x4(q0, q1, 0x44), front23 = _mm512_shuffle_i32x4(q2, q3, 0x44);
         __m512i back01 = _mm512_shuffle_i32x4(q0, q1, 0xEE), back23 = _mm512_shuffle_i32x4(q2, q3, 0xEE);
-        __m512i out[4] = {
-            _mm512_shuffle_i32x4(front01, front23, 0x88), _mm512_shuffle_i32x4(front01, front23, 0xDD),
-            _mm512_shuffle_i32x4(back01, back23, 0x88), _mm512_shuffle_i32x4(back01, back23, 0xDD)};
-        for (int j = 0; j < 4; j++)
-            _mm512_stream_si512((void *)(target + 4 * i + 64 * j), _mm512_ror_epi32(out[j], 1));
+        __m512i out[4] = {_mm512_shuffle_i32x4(front01, front23, 0x88), _mm512_shuffle_i32x4(front01, front23, 0xDD),
+                          _mm512_shuffle_i32x4(back01, back23, 0x88), _mm512_shuffle_i32x4(back01, back23, 0xDD)};
+        for (int j = 0; j < 4; j++) _mm512_stream_si512((void *)(target + 4 * i + 64 * j), _mm512_ror_epi32(out[j], 1));
         aside_step(&work);
     }
     aside_end(&work, aside);

@@ -3,56 +3,12 @@
 
 #include "aside.h"
 #include "cold.h"
-#include "kbit.h"
-
-#include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE void split16(const uint8_t *restrict source, size_t count, uint8_t *restrict top, uint8_t *restrict low) {
-    for (size_t i = 0; i < count; i++) {
-        uint16_t x;
-        memcpy(&x, source + 2 * i, 2);
-        x = (uint16_t)(x << 1 | x >> 15);
-        top[i] = (uint8_t)(x >> 8);
-        low[i] = (uint8_t)x;
-    }
-}
-
-INLINE void merge16(const uint8_t *restrict top, const uint8_t *restrict low, size_t count, uint8_t *restrict target) {
-    for (size_t i = 0; i < count; i++) {
-        uint16_t x = (uint16_t)((uint16_t)top[i] << 8 | low[i]);
-        x = (uint16_t)(x >> 1 | x << 15);
-        memcpy(target + 2 * i, &x, 2);
-    }
-}
-
-INLINE void split32(const uint8_t *restrict source, size_t count, uint8_t *restrict top, uint8_t *restrict low0,
-                    uint8_t *restrict low1, uint8_t *restrict low2) {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t x;
-        memcpy(&x, source + 4 * i, 4);
-        x = x << 1 | x >> 31;
-        top[i] = (uint8_t)(x >> 24);
-        low0[i] = (uint8_t)x;
-        low1[i] = (uint8_t)(x >> 8);
-        low2[i] = (uint8_t)(x >> 16);
-    }
-}
-
-INLINE void merge32(const uint8_t *restrict top, const uint8_t *restrict low0, const uint8_t *restrict low1,
-                    const uint8_t *restrict low2, size_t count, uint8_t *restrict target) {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t x = (uint32_t)top[i] << 24 | (uint32_t)low2[i] << 16 | (uint32_t)low1[i] << 8 | low0[i];
-        x = x >> 1 | x << 31;
-        memcpy(target + 4 * i, &x, 4);
-    }
-}
+#include "planes_portable.h"
 
 // Bytes that are copied between two steps of the aside: few enough that what is hashed is still near.
 enum { COPY_STEP = 4096 };
 
-INLINE void copy(const uint8_t *source, size_t size, uint8_t *target, const cplanes_aside *aside) {
+PLANES_INLINE void copy(const uint8_t *source, size_t size, uint8_t *target, const cplanes_aside *aside) {
     aside_work work;
     aside_begin(&work, aside, size / COPY_STEP);
     for (; size >= COPY_STEP; size -= COPY_STEP, source += COPY_STEP, target += COPY_STEP) {
@@ -66,18 +22,18 @@ INLINE void copy(const uint8_t *source, size_t size, uint8_t *target, const cpla
 // The five kernels for one instruction set.
 #define KERNELS(name, attribute) \
     attribute static void split16_##name(const uint8_t *source, size_t count, uint8_t *top, uint8_t *low) { \
-        split16(source, count, top, low); \
+        planes_split16(source, count, top, low); \
     } \
     attribute static void merge16_##name(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target) { \
-        merge16(top, low, count, target); \
+        planes_merge16(top, low, count, target); \
     } \
     attribute static void split32_##name(const uint8_t *source, size_t count, uint8_t *top, uint8_t *low, \
                                          size_t stride) { \
-        split32(source, count, top, low, low + stride, low + 2 * stride); \
+        planes_split32(source, count, top, low, low + stride, low + 2 * stride); \
     } \
     attribute static void merge32_##name(const uint8_t *top, const uint8_t *low, size_t stride, size_t count, \
                                          uint8_t *target) { \
-        merge32(top, low, low + stride, low + 2 * stride, count, target); \
+        planes_merge32(top, low, low + stride, low + 2 * stride, count, target); \
     } \
     attribute static void copy_##name(const uint8_t *source, size_t size, uint8_t *target, \
                                       const cplanes_aside *aside) { \
@@ -90,25 +46,21 @@ KERNELS(portable, )
 KERNELS(avx2, __attribute__((target("avx2,bmi,bmi2"))))
 KERNELS(avx512, __attribute__((target("avx2,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"))))
 #define PICK(level, kernel) \
-    ((level) == CPLANES_AVX512 ? kernel##_avx512 : (level) == CPLANES_AVX2 ? kernel##_avx2 : kernel##_portable)
+    ((level) == CLEVEL_AVX512_VBMI2 ? kernel##_avx512 : (level) >= CLEVEL_AVX2 ? kernel##_avx2 : kernel##_portable)
 #else
 #define PICK(level, kernel) ((void)(level), kernel##_portable)
 #endif
 
-void cplanes_split16(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low) {
+void cplanes_split16(clevel level, const void *source, size_t count, uint8_t *top, uint8_t *low) {
     PICK(level, split16)(source, count, top, low);
 }
 
-void merge16_planes(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target) {
-    merge16_portable(top, low, count, target);
-}
-
-void cplanes_merge16(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t count, void *target,
-                     int cold, const cplanes_aside *aside) {
+void cplanes_merge16(clevel level, const uint8_t *top, const uint8_t *low, size_t count, void *target, int cold,
+                     const cplanes_aside *aside) {
     size_t done = 0;
 #if defined(__x86_64__)
-    if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0)
-        done = cold_merge16_avx512(top, low, count, target, aside);
+    if (cold && level == CLEVEL_AVX512_VBMI2 && (uintptr_t)target % 64 == 0)
+        done = cplanes_cold_merge16_avx512(top, low, count, target, aside);
 #endif
     (void)cold;
     if (!done) aside_first(aside);
@@ -121,11 +73,10 @@ void cplanes_fence(void) {
 #endif
 }
 
-void cplanes_copy(cplanes_level level, const void *source, size_t size, void *target, int cold,
-                  const cplanes_aside *aside) {
+void cplanes_copy(clevel level, const void *source, size_t size, void *target, int cold, const cplanes_aside *aside) {
 #if defined(__x86_64__)
-    if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0) {
-        cold_copy_avx512(source, size, target, aside);
+    if (cold && level == CLEVEL_AVX512_VBMI2 && (uintptr_t)target % 64 == 0) {
+        cplanes_cold_copy_avx512(source, size, target, aside);
         return;
     }
 #endif
@@ -133,16 +84,16 @@ void cplanes_copy(cplanes_level level, const void *source, size_t size, void *ta
     PICK(level, copy)(source, size, target, aside);
 }
 
-void cplanes_split32(cplanes_level level, const void *source, size_t count, uint8_t *top, uint8_t *low, size_t stride) {
+void cplanes_split32(clevel level, const void *source, size_t count, uint8_t *top, uint8_t *low, size_t stride) {
     PICK(level, split32)(source, count, top, low, stride);
 }
 
-void cplanes_merge32(cplanes_level level, const uint8_t *top, const uint8_t *low, size_t stride, size_t count,
-                     void *target, int cold, const cplanes_aside *aside) {
+void cplanes_merge32(clevel level, const uint8_t *top, const uint8_t *low, size_t stride, size_t count, void *target,
+                     int cold, const cplanes_aside *aside) {
     size_t done = 0;
 #if defined(__x86_64__)
-    if (cold && level == CPLANES_AVX512 && (uintptr_t)target % 64 == 0)
-        done = cold_merge32_avx512(top, low, stride, count, target, aside);
+    if (cold && level == CLEVEL_AVX512_VBMI2 && (uintptr_t)target % 64 == 0)
+        done = cplanes_cold_merge32_avx512(top, low, stride, count, target, aside);
 #endif
     (void)cold;
     if (!done) aside_first(aside);

@@ -5,8 +5,8 @@
 
 enum { SYMBOLS = 256 };
 
-// One level's list: the symbols, and pairs of the level below, lightest first. What matters of an entry is its weight, and
-// whether it is a symbol.
+// One level's list: the symbols, and pairs of the level below, lightest first. What matters of an entry is its weight,
+// and whether it is a symbol.
 typedef struct {
     uint64_t weights[2 * SYMBOLS];
     uint8_t is_symbol[2 * SYMBOLS];
@@ -25,7 +25,7 @@ static void merge(const uint64_t *leaves, int leaf_count, const level *below, le
     merged->count = at;
 }
 
-int huffman_build_code(const uint32_t counts[256], huffman_code *code) {
+int cplanes_huffman_build_code(const uint32_t counts[256], huffman_code *code) {
     // Symbols by count, the rarest first.
     uint64_t leaves[SYMBOLS];
     uint8_t order[SYMBOLS];
@@ -46,8 +46,8 @@ int huffman_build_code(const uint32_t counts[256], huffman_code *code) {
     level levels[HUFFMAN_MAX_BITS];
     level none = {.count = 0};
     for (int i = 0; i < HUFFMAN_MAX_BITS; i++) merge(leaves, count, i == 0 ? &none : &levels[i - 1], &levels[i]);
-    // The lightest 2 n - 2 entries of the top list, and what they are made of: each time a symbol is among them, its code gets
-    // a bit more.
+    // The lightest 2 n - 2 entries of the top list, and what they are made of: each time a symbol is among them, its
+    // code gets a bit more.
     for (int i = HUFFMAN_MAX_BITS - 1, taken = 2 * count - 2; i >= 0 && taken > 0; i--) {
         int symbols = 0;
         for (int entry = 0; entry < taken; entry++) symbols += levels[i].is_symbol[entry];
@@ -59,7 +59,7 @@ int huffman_build_code(const uint32_t counts[256], huffman_code *code) {
     return 1;
 }
 
-void huffman_places(const huffman_code *code, uint32_t first[HUFFMAN_MAX_BITS + 1]) {
+void cplanes_huffman_places(const huffman_code *code, uint32_t first[HUFFMAN_MAX_BITS + 1]) {
     uint32_t counts[HUFFMAN_MAX_BITS + 1] = {0}, at = 0;
     for (int symbol = 0; symbol < code->symbols; symbol++)
         if (code->bits[symbol]) counts[code->bits[symbol]]++;

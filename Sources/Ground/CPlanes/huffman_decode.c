@@ -29,9 +29,9 @@ typedef struct {
 // Entries of `bits` bits that begin with `symbol`, whose code has `length` bits: those of the bits after it, with it in
 // front.
 BMI2 static void prepend(const uint64_t *after, size_t count, uint64_t symbol, uint64_t length, uint64_t *entries) {
-    const uint64_t symbols = ((uint64_t)1 << BITS_AT) - 1, add = ((uint64_t)1 << COUNT_AT) + (length << BITS_AT) + symbol;
-    for (size_t i = 0; i < count; i++)
-        entries[i] = ((after[i] << 8 & symbols) | (after[i] & ~symbols)) + add;
+    const uint64_t symbols = ((uint64_t)1 << BITS_AT) - 1,
+                   add = ((uint64_t)1 << COUNT_AT) + (length << BITS_AT) + symbol;
+    for (size_t i = 0; i < count; i++) entries[i] = ((after[i] << 8 & symbols) | (after[i] & ~symbols)) + add;
 }
 
 // Builds the tables for `bits` = 0 up to what a shortest code leaves, and for all bits.
@@ -68,8 +68,8 @@ BMI2 static void build_tables(const huffman_code *code, decode_tables *tables) {
     }
 }
 
-// One stream on its way: `window` has the next bits at its top. The lowest bit of the eight bytes at `at`, from which it
-// was loaded, is set in it, so that the zeros below that bit say how many bits were shifted out since.
+// One stream on its way: `window` has the next bits at its top. The lowest bit of the eight bytes at `at`, from which
+// it was loaded, is set in it, so that the zeros below that bit say how many bits were shifted out since.
 typedef struct {
     uint64_t window;
     const uint8_t *at, *start;
@@ -120,7 +120,8 @@ static inline uint64_t window_of(const stream *s, long left) {
     return load64(s->start + from) << (from * 8 + 64 - left);
 }
 
-// The rest of a stream, as far as whole entries fit, then symbol by symbol. Returns 1 when its symbols end with its bits.
+// The rest of a stream, as far as whole entries fit, then symbol by symbol. Returns 1 when its symbols end with its
+// bits.
 BMI2 static int finish(stream *s, const huffman_code *code, const uint64_t *table) {
     long left = (s->at - s->start) * 8 + 64 - (long)_tzcnt_u64(s->window);
     while (s->end - s->out >= 8 && left >= HUFFMAN_MAX_BITS) {
@@ -137,8 +138,8 @@ BMI2 static int finish(stream *s, const huffman_code *code, const uint64_t *tabl
     return left == 0 && s->out == s->end;
 }
 
-BMI2 int huffman_decode4_bmi2(const huffman_code *code, const uint8_t *source, const size_t sizes[4], uint8_t *target,
-                              size_t count, const uint8_t *ahead, const uint8_t *ahead_end) {
+BMI2 int cplanes_huffman_decode4_bmi2(const huffman_code *code, const uint8_t *source, const size_t sizes[4],
+                                      uint8_t *target, size_t count, const uint8_t *ahead, const uint8_t *ahead_end) {
     stream s[4];
     size_t quarter = (count + 3) / 4;
     if (code->shortest < 2 || 3 * quarter > count) return 0;

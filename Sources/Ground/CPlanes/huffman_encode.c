@@ -17,7 +17,7 @@ typedef struct {
 // A code at the top of its entry, its length in the low byte: bits beyond those in use may be anything.
 static void make_entries(const huffman_code *code, uint64_t entries[256]) {
     uint32_t next[HUFFMAN_MAX_BITS + 1];
-    huffman_places(code, next);
+    cplanes_huffman_places(code, next);
     memset(entries, 0, 256 * sizeof *entries);
     for (int symbol = 0; symbol < code->symbols; symbol++) {
         int bits = code->bits[symbol];
@@ -68,8 +68,8 @@ BMI2 static int finish(writer *stream, const uint64_t entries[256]) {
     return 1;
 }
 
-BMI2 size_t huffman_encode4_bmi2(const huffman_code *code, const uint8_t *source, size_t count, uint8_t *target,
-                                 size_t room, size_t sizes[4]) {
+BMI2 size_t cplanes_huffman_encode4_bmi2(const huffman_code *code, const uint8_t *source, size_t count, uint8_t *target,
+                                         size_t room, size_t sizes[4]) {
     uint64_t entries[256];
     make_entries(code, entries);
     // Each stream gets a quarter of the room; they are moved together at the end.
@@ -78,7 +78,8 @@ BMI2 size_t huffman_encode4_bmi2(const huffman_code *code, const uint8_t *source
     writer w[4];
     for (size_t i = 0; i < 4; i++) {
         const uint8_t *start = source + i * quarter;
-        w[i] = (writer){0, 0, i < 3 ? start + quarter : source + count, start, target + i * part, target + (i + 1) * part};
+        w[i] =
+            (writer){0, 0, i < 3 ? start + quarter : source + count, start, target + i * part, target + (i + 1) * part};
     }
     for (size_t groups; (groups = safe_groups(w)) > 0;) {
         writer a = w[0], b = w[1], c = w[2], d = w[3];

@@ -49,7 +49,8 @@ static size_t read_frequencies(const uint8_t *source, size_t size, int *log, int
 }
 
 // Decodes weights with two states that take turns, from the last bit to the first. Returns how many, or 0.
-static int decode_weights(const fse_table *table, const uint8_t *source, size_t size, uint8_t weights[HUFFMAN_MAX_WEIGHTS]) {
+static int decode_weights(const fse_table *table, const uint8_t *source, size_t size,
+                          uint8_t weights[HUFFMAN_MAX_WEIGHTS]) {
     if (size == 0 || source[size - 1] == 0) return 0;
     long at = 8 * (long)size - 8 + fse_highest_bit(source[size - 1]);
     uint32_t states[2];
@@ -95,7 +96,7 @@ static int lengths_of(const uint8_t *weights, int count, huffman_code *code) {
     return deepest == code->longest;
 }
 
-size_t huffman_read_code(const uint8_t *source, size_t size, huffman_code *code) {
+size_t cplanes_huffman_read_code(const uint8_t *source, size_t size, huffman_code *code) {
     uint8_t weights[HUFFMAN_MAX_WEIGHTS + 1] = {0};
     if (size == 0) return 0;
     int count;

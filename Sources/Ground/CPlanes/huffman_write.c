@@ -21,8 +21,8 @@ static void put_bits(bit_writer *writer, uint32_t value, int count) {
     }
 }
 
-// How many of 2^log states each weight gets: in proportion, but one at least. Returns 0 when one weight has them all, which
-// needs no code.
+// How many of 2^log states each weight gets: in proportion, but one at least. Returns 0 when one weight has them all,
+// which needs no code.
 static int choose_frequencies(const uint8_t *weights, int count, int log, int frequencies[FSE_MAX_SYMBOL + 1]) {
     int counts[FSE_MAX_SYMBOL + 1] = {0}, left = 1 << log, most = 0;
     for (int i = 0; i < count; i++) counts[weights[i]]++;
@@ -74,8 +74,8 @@ static void reverse_table(const fse_table *table, const int frequencies[FSE_MAX_
         reverse->states[next[table->symbol[state]]++] = (uint8_t)state;
 }
 
-// The state that stands for `symbol` and leads to `next`: state number i of a symbol with f states leads to those whose upper
-// bits are f + i.
+// The state that stands for `symbol` and leads to `next`: state number i of a symbol with f states leads to those whose
+// upper bits are f + i.
 static int state_before(const fse_table *table, const fse_reverse *reverse, int frequency, uint8_t symbol, int next) {
     int bits = table->log - fse_highest_bit((uint32_t)frequency), number = (next + (1 << table->log)) >> bits;
     if (number < frequency) number = (next + (1 << table->log)) >> (bits - 1);
@@ -110,7 +110,7 @@ static size_t compress_weights(const uint8_t *weights, int count, uint8_t *targe
     return head + (writer.at + 7) / 8;
 }
 
-size_t huffman_write_code(const huffman_code *code, uint8_t target[129]) {
+size_t cplanes_huffman_write_code(const huffman_code *code, uint8_t target[129]) {
     // The last symbol's weight follows from the others'.
     int count = code->symbols - 1;
     uint8_t weights[256] = {0}, compressed[512];

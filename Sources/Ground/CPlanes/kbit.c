@@ -1,6 +1,7 @@
 // Exponents as codes of k bits with escapes: planning, and the portable kernels.
 #include "aside.h"
 #include "kbit.h"
+#include "planes_portable.h"
 
 // 64 of every 512 elements say enough about the others: the size they predict is off by less than a percent.
 enum { SAMPLE = 64, STEP = 512, SAMPLE_FROM = 8192 };
@@ -64,7 +65,7 @@ static size_t pack_portable(const uint8_t *top, size_t count, int k, const uint8
     return escaped;
 }
 
-void kbit_unpack64_portable(const uint8_t *codes, int k, const uint8_t table[64], uint8_t top[64]) {
+static void unpack64_portable(const uint8_t *codes, int k, const uint8_t table[64], uint8_t top[64]) {
     for (int part = 0; part < 8; part++) {
         uint64_t eight = 0;
         for (int j = 0; j < k; j++) {
@@ -77,36 +78,36 @@ void kbit_unpack64_portable(const uint8_t *codes, int k, const uint8_t table[64]
 }
 
 static int unpack_portable(const kbit_codes *in, size_t count, uint8_t *top) {
-    return kbit_unpack_groups(in, count, top, kbit_unpack64_portable);
+    return kbit_unpack_groups(in, count, top, unpack64_portable);
 }
 
 static int merge16_portable(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target) {
     uint8_t group[65];
     for (size_t start = 0; start < count; start += 64) {
         size_t lanes = count - start < 64 ? count - start : 64;
-        if (!kbit_next_group(in, lanes, group, kbit_unpack64_portable)) return 0;
-        merge16_planes(group, low + start, lanes, target + 2 * start);
+        if (!kbit_next_group(in, lanes, group, unpack64_portable)) return 0;
+        planes_merge16(group, low + start, lanes, target + 2 * start);
     }
     return 1;
 }
 
-size_t cplanes_kbit_pack(cplanes_level level, const uint8_t *top, size_t count, int k, const uint8_t *values,
-                         uint8_t *codes, uint8_t *escapes) {
+size_t cplanes_kbit_pack(clevel level, const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
+                         uint8_t *escapes) {
 #if defined(__x86_64__)
-    if (level == CPLANES_AVX512) return kbit_pack_avx512(top, count, k, values, codes, escapes);
-    if (level == CPLANES_AVX2 && k <= 4) return kbit_pack_avx2(top, count, k, values, codes, escapes);
+    if (level == CLEVEL_AVX512_VBMI2) return cplanes_kbit_pack_avx512(top, count, k, values, codes, escapes);
+    if (level >= CLEVEL_AVX2 && k <= 4) return cplanes_kbit_pack_avx2(top, count, k, values, codes, escapes);
 #else
     (void)level;
 #endif
     return pack_portable(top, count, k, values, codes, escapes);
 }
 
-int cplanes_kbit_unpack(cplanes_level level, const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
+int cplanes_kbit_unpack(clevel level, const uint8_t *codes, int k, const uint8_t *values, const uint8_t *escapes,
                         size_t escape_count, size_t count, uint8_t *top) {
     kbit_codes in = cplanes_kbit_begin(codes, k, values, escapes, escape_count);
 #if defined(__x86_64__)
-    if (level == CPLANES_AVX512) return kbit_unpack_avx512(&in, count, top);
-    if (level == CPLANES_AVX2 && k <= 4) return kbit_unpack_avx2(&in, count, top);
+    if (level == CLEVEL_AVX512_VBMI2) return cplanes_kbit_unpack_avx512(&in, count, top);
+    if (level >= CLEVEL_AVX2 && k <= 4) return cplanes_kbit_unpack_avx2(&in, count, top);
 #else
     (void)level;
 #endif
@@ -120,11 +121,11 @@ cplanes_kbit_codes cplanes_kbit_begin(const uint8_t *codes, int k, const uint8_t
     return in;
 }
 
-int cplanes_kbit_merge16(cplanes_level level, cplanes_kbit_codes *codes, const uint8_t *low, size_t count, void *target,
+int cplanes_kbit_merge16(clevel level, cplanes_kbit_codes *codes, const uint8_t *low, size_t count, void *target,
                          int cold, const cplanes_aside *aside) {
 #if defined(__x86_64__)
-    if (level == CPLANES_AVX512) return kbit_merge16_avx512(codes, low, count, target, cold, aside);
-    if (level == CPLANES_AVX2 && codes->k <= 4) return kbit_merge16_avx2(codes, low, count, target, cold, aside);
+    if (level == CLEVEL_AVX512_VBMI2) return cplanes_kbit_merge16_avx512(codes, low, count, target, cold, aside);
+    if (level >= CLEVEL_AVX2 && codes->k <= 4) return cplanes_kbit_merge16_avx2(codes, low, count, target, cold, aside);
 #else
     (void)level;
 #endif

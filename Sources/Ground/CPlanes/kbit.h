@@ -6,9 +6,6 @@
 
 typedef cplanes_kbit_codes kbit_codes;
 
-/// `cplanes_merge16` at the lowest level, with nothing on the side.
-void merge16_planes(const uint8_t *top, const uint8_t *low, size_t count, uint8_t *target);
-
 /// Moves `in` on to where `rest`, a copy that the kernel kept in registers, got to.
 static inline void kbit_advance(kbit_codes *in, const kbit_codes *rest) {
     in->codes = rest->codes;
@@ -27,13 +24,11 @@ static inline void kbit_code_table(int k, const uint8_t *values, uint8_t code_of
 /// Turns 64 codes of k bits into values; escapes become table[escape].
 typedef void kbit_unpack64(const uint8_t *codes, int k, const uint8_t table[64], uint8_t top[64]);
 
-kbit_unpack64 kbit_unpack64_portable;
-
 // Escapes of a group that are put in without a branch; bf16 keys and values mostly have fewer.
 enum { KBIT_FEW = 4 };
 
-/// Unpacks the next group, of which `lanes` elements count, and puts its escapes in; one byte more may be written. Returns 0
-/// when escapes are missing.
+/// Unpacks the next group, of which `lanes` elements count, and puts its escapes in; one byte more may be written.
+/// Returns 0 when escapes are missing.
 static inline __attribute__((always_inline)) int kbit_next_group(kbit_codes *in, size_t lanes, uint8_t top[65],
                                                                  kbit_unpack64 *unpack64) {
     unpack64(in->codes, in->k, in->table, top);
@@ -46,11 +41,10 @@ static inline __attribute__((always_inline)) int kbit_next_group(kbit_codes *in,
     size_t used = (size_t)__builtin_popcountll(escaped);
     if (used > in->escape_count) return 0;
     size_t i = 0;
-    // A loop as long as the group has escapes would be mispredicted every time. The first few are put in whether they are
-    // there or not: those that are not go to the byte after the group.
+    // A loop as long as the group has escapes would be mispredicted every time. The first few are put in whether they
+    // are there or not: those that are not go to the byte after the group.
     if (in->escape_count >= KBIT_FEW)
-        for (; i < KBIT_FEW; i++, escaped &= escaped - 1)
-            top[escaped ? __builtin_ctzll(escaped) : 64] = in->escapes[i];
+        for (; i < KBIT_FEW; i++, escaped &= escaped - 1) top[escaped ? __builtin_ctzll(escaped) : 64] = in->escapes[i];
     for (; escaped; i++, escaped &= escaped - 1) top[__builtin_ctzll(escaped)] = in->escapes[i];
     in->codes += 8 * in->k;
     in->escapes += used;
@@ -72,13 +66,14 @@ static inline __attribute__((always_inline)) int kbit_unpack_groups(const kbit_c
 }
 
 #if defined(__x86_64__)
-size_t kbit_pack_avx2(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes, uint8_t *escapes);
-int kbit_unpack_avx2(const kbit_codes *in, size_t count, uint8_t *top);
-int kbit_merge16_avx2(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
-                      const cplanes_aside *aside);
-size_t kbit_pack_avx512(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
-                        uint8_t *escapes);
-int kbit_unpack_avx512(const kbit_codes *in, size_t count, uint8_t *top);
-int kbit_merge16_avx512(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
-                        const cplanes_aside *aside);
+size_t cplanes_kbit_pack_avx2(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
+                              uint8_t *escapes);
+int cplanes_kbit_unpack_avx2(const kbit_codes *in, size_t count, uint8_t *top);
+int cplanes_kbit_merge16_avx2(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
+                              const cplanes_aside *aside);
+size_t cplanes_kbit_pack_avx512(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
+                                uint8_t *escapes);
+int cplanes_kbit_unpack_avx512(const kbit_codes *in, size_t count, uint8_t *top);
+int cplanes_kbit_merge16_avx512(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
+                                const cplanes_aside *aside);
 #endif

@@ -1,6 +1,7 @@
 // The k-bit kernels for AVX2, for codes of at most 4 bits: 64 elements a step, escapes one by one.
 #include "aside.h"
 #include "kbit.h"
+#include "planes_portable.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -10,8 +11,8 @@
 
 // Bit i of `bits` becomes byte i, 0 or -1.
 AVX2_INLINE __m256i spread(uint32_t bits) {
-    const __m256i byte_of = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2,
-                                             3, 3, 3, 3, 3, 3, 3, 3);
+    const __m256i byte_of = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3,
+                                             3, 3, 3, 3, 3, 3, 3);
     const __m256i bit_of = _mm256_set1_epi64x((long long)0x8040201008040201ull);
     __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), byte_of);
     return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit_of), bit_of);
@@ -68,7 +69,7 @@ AVX2_INLINE int merge16(kbit_codes *in, const uint8_t *low, size_t count, uint8_
     }
     if (i < count) {
         if (!next_group(&rest, count - i, group)) return 0;
-        merge16_planes(group, low + i, count - i, target + 2 * i);
+        planes_merge16(group, low + i, count - i, target + 2 * i);
     }
     aside_end(&work, aside);
     kbit_advance(in, &rest);
@@ -86,8 +87,8 @@ AVX2_INLINE __m256i codes32(__m256i value, int k, const uint8_t *values) {
     return code;
 }
 
-AVX2 size_t kbit_pack_avx2(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
-                           uint8_t *escapes) {
+AVX2 size_t cplanes_kbit_pack_avx2(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
+                                   uint8_t *escapes) {
     uint8_t *next = escapes;
     for (size_t i = 0; i < count; i += 64) {
         uint8_t group[64] = {0};
@@ -115,12 +116,12 @@ AVX2 size_t kbit_pack_avx2(const uint8_t *top, size_t count, int k, const uint8_
     return (size_t)(next - escapes);
 }
 
-AVX2 int kbit_unpack_avx2(const kbit_codes *in, size_t count, uint8_t *top) {
+AVX2 int cplanes_kbit_unpack_avx2(const kbit_codes *in, size_t count, uint8_t *top) {
     return kbit_unpack_groups(in, count, top, unpack64);
 }
 
-AVX2 int kbit_merge16_avx2(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
-                           const cplanes_aside *aside) {
+AVX2 int cplanes_kbit_merge16_avx2(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
+                                   const cplanes_aside *aside) {
     if (cold && (uintptr_t)target % 32 == 0) return merge16(in, low, count, target, 1, aside);
     return merge16(in, low, count, target, 0, aside);
 }

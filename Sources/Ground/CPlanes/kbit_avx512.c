@@ -100,29 +100,34 @@ AVX512_INLINE size_t pack(const uint8_t *top, size_t count, const int k, const u
 // One copy of a kernel for every k, so that the loop over the bits of a code is unrolled.
 #define FOR_EACH_K(k, call) \
     switch (k) { \
-    case 1: return call(1); \
-    case 2: return call(2); \
-    case 3: return call(3); \
-    case 4: return call(4); \
-    case 5: return call(5); \
-    default: return call(6); \
+    case 1: \
+        return call(1); \
+    case 2: \
+        return call(2); \
+    case 3: \
+        return call(3); \
+    case 4: \
+        return call(4); \
+    case 5: \
+        return call(5); \
+    default: \
+        return call(6); \
     }
 
-AVX512 size_t kbit_pack_avx512(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
-                               uint8_t *escapes) {
+AVX512 size_t cplanes_kbit_pack_avx512(const uint8_t *top, size_t count, int k, const uint8_t *values, uint8_t *codes,
+                                       uint8_t *escapes) {
     uint8_t code_of[256];
     kbit_code_table(k, values, code_of);
 #define PACK(K) pack(top, count, K, code_of, codes, escapes)
     FOR_EACH_K(k, PACK)
 }
 
-AVX512 int kbit_unpack_avx512(const kbit_codes *in, size_t count, uint8_t *top) {
+AVX512 int cplanes_kbit_unpack_avx512(const kbit_codes *in, size_t count, uint8_t *top){
 #define UNPACK(K) unpack(in, K, count, top)
-    FOR_EACH_K(in->k, UNPACK)
-}
+    FOR_EACH_K(in -> k, UNPACK)}
 
-AVX512 int kbit_merge16_avx512(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
-                               const cplanes_aside *aside) {
+AVX512 int cplanes_kbit_merge16_avx512(kbit_codes *in, const uint8_t *low, size_t count, uint8_t *target, int cold,
+                                       const cplanes_aside *aside) {
     if (cold && (uintptr_t)target % 64 == 0) {
 #define MERGE_COLD(K) merge16(in, K, low, count, target, 1, aside)
         FOR_EACH_K(in->k, MERGE_COLD)

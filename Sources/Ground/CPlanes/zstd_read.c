@@ -1,5 +1,5 @@
-// Decodes zstd frames that hold nothing but one block of Huffman-coded literals (RFC 8878), which is what PageCodec makes
-// of exponents.
+// Decodes zstd frames that hold nothing but one block of Huffman-coded literals (RFC 8878), which is what PageCodec
+// makes of exponents.
 #include "cplanes.h"
 #include "huffman.h"
 
@@ -12,22 +12,27 @@ static uint32_t little(const uint8_t *bytes, int size) {
     return value;
 }
 
-// Bytes of the header of a frame of `count` bytes in a single segment, without a dictionary or a checksum; 0 for any other.
+// Bytes of the header of a frame of `count` bytes in a single segment, without a dictionary or a checksum; 0 for any
+// other.
 static size_t header_bytes(const uint8_t *source, size_t size, size_t count) {
     if (size < 9 || little(source, 4) != 0xFD2FB528u || (source[4] & 0x2F) != 0x20) return 0;
     switch (source[4] >> 6) {
-    case 0: return little(source + 5, 1) == count ? 6 : 0;
-    case 1: return little(source + 5, 2) + 256 == count ? 7 : 0;
-    case 2: return little(source + 5, 4) == count ? 9 : 0;
-    default: return 0;
+    case 0:
+        return little(source + 5, 1) == count ? 6 : 0;
+    case 1:
+        return little(source + 5, 2) + 256 == count ? 7 : 0;
+    case 2:
+        return little(source + 5, 4) == count ? 9 : 0;
+    default:
+        return 0;
     }
 }
 #endif
 
-int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t size, uint8_t *target, size_t count,
+int cplanes_zstd_literals(clevel level, const uint8_t *source, size_t size, uint8_t *target, size_t count,
                           const uint8_t *ahead, size_t ahead_size) {
 #if defined(__x86_64__)
-    if (level == CPLANES_PORTABLE) return 0;
+    if (level == CLEVEL_PORTABLE) return 0;
     size_t head = header_bytes(source, size, count);
     if (head == 0 || size < head + 3) return 0;
     // One block, the last, compressed.
@@ -44,7 +49,7 @@ int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t siz
     if (decoded != count || (size_t)(end - at) != coded + 1 || end[-1] != 0) return 0;
     end--;
     huffman_code code;
-    size_t described = huffman_read_code(at, coded, &code);
+    size_t described = cplanes_huffman_read_code(at, coded, &code);
     if (described == 0 || coded < described + 6) return 0;
     at += described;
     size_t streams[4] = {little(at, 2), little(at + 2, 2), little(at + 4, 2), 0};
@@ -52,7 +57,7 @@ int cplanes_zstd_literals(cplanes_level level, const uint8_t *source, size_t siz
     size_t first = streams[0] + streams[1] + streams[2];
     if ((size_t)(end - at) < first) return 0;
     streams[3] = (size_t)(end - at) - first;
-    return huffman_decode4_bmi2(&code, at, streams, target, count, ahead, ahead + ahead_size);
+    return cplanes_huffman_decode4_bmi2(&code, at, streams, target, count, ahead, ahead + ahead_size);
 #else
     (void)level, (void)source, (void)size, (void)target, (void)count, (void)ahead, (void)ahead_size;
     return 0;

@@ -46,9 +46,10 @@ BMI2 static void find_range(const uint8_t *source, size_t count, int *least, int
     }
 }
 
-// How often every byte occurs. Exponents have a few dozen values, nearly always close together. Then a quarter of the bytes
-// tells enough, and every value between the least and the greatest is counted once more, lest one that only the others have
-// be left without a code. Returns 0 when there are many values: counting and coding them is no faster than zstd.
+// How often every byte occurs. Exponents have a few dozen values, nearly always close together. Then a quarter of the
+// bytes tells enough, and every value between the least and the greatest is counted once more, lest one that only the
+// others have be left without a code. Returns 0 when there are many values: counting and coding them is no faster than
+// zstd.
 static int count_bytes(const uint8_t *source, size_t count, uint32_t counts[256]) {
     enum { MANY = 48, ALL = 64, QUARTER = 256 };
     int least, greatest;
@@ -66,21 +67,21 @@ static int count_bytes(const uint8_t *source, size_t count, uint32_t counts[256]
 }
 #endif
 
-size_t cplanes_zstd_compress_literals(cplanes_level level, const uint8_t *source, size_t count, uint8_t *target,
-                                      size_t room) {
+size_t cplanes_zstd_compress_literals(clevel level, const uint8_t *source, size_t count, uint8_t *target, size_t room) {
 #if defined(__x86_64__)
     enum { LEAST = 1024, MOST = 128 << 10, HEAD = 9 + 3 + 5, DESCRIPTION = 129, JUMPS = 6 };
-    if (level == CPLANES_PORTABLE || count < LEAST || count > MOST || room < HEAD + DESCRIPTION + JUMPS + 1) return 0;
+    if (level == CLEVEL_PORTABLE || count < LEAST || count > MOST || room < HEAD + DESCRIPTION + JUMPS + 1) return 0;
     uint32_t counts[256];
     huffman_code code;
     uint8_t description[DESCRIPTION];
-    if (!count_bytes(source, count, counts) || !huffman_build_code(counts, &code)) return 0;
-    size_t described = huffman_write_code(&code, description);
+    if (!count_bytes(source, count, counts) || !cplanes_huffman_build_code(counts, &code)) return 0;
+    size_t described = cplanes_huffman_write_code(&code, description);
     if (described == 0) return 0;
     // The streams are written where they end up when all sizes are wide, and what comes before them then.
     size_t sizes[4], wide_size = count < 256 + 65536 ? 2 : 4;
     uint8_t *streams = target + 5 + wide_size + 3 + 5 + described + JUMPS;
-    size_t coded = huffman_encode4_bmi2(&code, source, count, streams, (size_t)(target + room - 1 - streams), sizes);
+    size_t coded =
+        cplanes_huffman_encode4_bmi2(&code, source, count, streams, (size_t)(target + room - 1 - streams), sizes);
     if (coded == 0 || sizes[0] > 0xFFFF || sizes[1] > 0xFFFF || sizes[2] > 0xFFFF) return 0;
     size_t section = described + JUMPS + coded;
     if (section >= count) return 0;

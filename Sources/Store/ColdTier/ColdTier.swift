@@ -29,9 +29,10 @@ package final class ColdTier: Sendable {
     /// A new store is made aside, synced and then linked into place, so that a half-made one is never seen; two processes
     /// that make one at once both succeed and share it. Folder 0700, files 0600.
     ///
-    /// - Throws: `.invalidOption` for a quota below `ColdOptions.smallestQuota`; `.notAFolder`, `.notAStore`, `.readOnly`,
+    /// - Throws: `.invalidOption` for a quota below `ColdOptions.smallestQuota` and an unknown `PFX_CPU`; `.notAFolder`, `.notAStore`, `.readOnly`,
     ///   `.permissions`, `.networkFileSystem`, `.alreadyOpen`, `.formatMismatch`, `.damaged`, `.diskFull`, `.system`.
     package init(path: String, options: ColdOptions) throws(StoreError) {
+        try CPULevel.check()
         guard options.quota >= ColdOptions.smallestQuota, options.quota <= ColdOptions.largestQuota else {
             throw .invalidOption("a quota is \(ColdOptions.smallestQuota) to \(ColdOptions.largestQuota)")
         }

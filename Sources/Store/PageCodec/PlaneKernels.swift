@@ -1,13 +1,14 @@
 // The kernels of CPlanes, by element width.
 
+internal import CLevel
 internal import CPlanes
 
 /// Splits elements into top bytes and low bytes, and merges them again. See `cplanes.h`.
 struct PlaneKernels {
-    let level: cplanes_level
+    let level: clevel
 
     /// The fastest that this CPU and `PFX_CPU` allow.
-    static var chosen: PlaneKernels { PlaneKernels(level: cplanes_chosen_level()) }
+    static var chosen: PlaneKernels { PlaneKernels(level: clevel_chosen()) }
 
     /// Splits `count` elements of `width` bytes (1, 2 or 4). The low planes lie `stride` bytes apart.
     @unsafe

@@ -59,14 +59,15 @@ struct AttentionTests {
             let width = group * dimension
             var out = [Float](repeating: .nan, count: range.count * width)
             let flat = queries[range].flatMap { $0.flatMap { $0 } }
-            let memory = AlignedMemory(floats: ce_attention_scratch(pageSize, dimension, group, range.count))
+            let memory = AlignedMemory(floats: cengine_attention_scratch(pageSize, dimension, group, range.count))
             unsafe withPointers(pages) { pointers in
                 unsafe flat.withUnsafeBufferPointer { queries in
                     unsafe out.withUnsafeMutableBufferPointer { out in
-                        var block = unsafe ce_attention(
+                        var block = unsafe cengine_attention(
                             pages: pointers, key_offset: 0, value_offset: pageSize * 2 * dimension * 4,
                             page_size: pageSize, kv_heads: 2, kv_head: 1, head_dim: dimension, group: group,
-                            element: CE_FP32, queries: queries.baseAddress, query_stride: width, out: out.baseAddress,
+                            element: CENGINE_FP32, queries: queries.baseAddress, query_stride: width,
+                            out: out.baseAddress,
                             out_stride: width, position: range.lowerBound, count: range.count,
                             scale: 1 / Float(dimension).squareRoot(), scratch: memory.floats)
                         unsafe kernels.table.pointee.attention(&block)

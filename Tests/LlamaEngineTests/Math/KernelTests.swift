@@ -9,7 +9,9 @@ let kernelBuilds = ["avx512", "avx2", "portable"].filter { Kernels.named($0) != 
 
 @Suite("A kernel", .serialized)
 struct KernelTests {
-    private func table(_ build: String) throws -> ce_kernels { unsafe try #require(Kernels.named(build)).table.pointee }
+    private func table(_ build: String) throws -> cengine_kernels {
+        unsafe try #require(Kernels.named(build)).table.pointee
+    }
 
     /// Widens stored 16-bit elements.
     private func widen(_ bits: [UInt16], _ element: Element, _ build: String) throws -> [Float] {
@@ -28,14 +30,14 @@ struct KernelTests {
     @Test("widens every half and every bfloat16 exactly", arguments: kernelBuilds)
     func widening(build: String) throws {
         let all = (0...UInt16.max).map { $0 }
-        for (bits, value) in zip(all, try widen(all, CE_FP16, build)) {
+        for (bits, value) in zip(all, try widen(all, CENGINE_FP16, build)) {
             let expected = Float(Float16(bitPattern: bits))
             guard value == expected || (value.isNaN && expected.isNaN) else {
                 Issue.record("half \(bits) became \(value)")
                 return
             }
         }
-        let floats = try widen(all, CE_BF16, build)
+        let floats = try widen(all, CENGINE_BF16, build)
         #expect(floats.map(\.bitPattern) == all.map { UInt32($0) << 16 })
     }
 
@@ -45,7 +47,7 @@ struct KernelTests {
         var floats = (0..<20_000).map { _ in Float(bitPattern: UInt32.random(in: 0...UInt32.max, using: &random)) }
         floats += (0...UInt16.max).map { Float(Float16(bitPattern: $0)) }
         floats += [65519.9, 65520, 5.9e-8, 2.9e-8, 2.99e-8, 1 + 1 / 2048, 1 + 3 / 2048]
-        for (value, bits) in zip(floats, try narrow(floats, CE_FP16, build)) {
+        for (value, bits) in zip(floats, try narrow(floats, CENGINE_FP16, build)) {
             let expected = Float16(value)
             guard bits == expected.bitPattern || (expected.isNaN && Float16(bitPattern: bits).isNaN) else {
                 Issue.record("\(value) became the half \(bits), not \(expected.bitPattern)")
@@ -60,8 +62,8 @@ struct KernelTests {
             (0x3F80_0000, 0x3F80), (0x3F80_8000, 0x3F80), (0x3F81_8000, 0x3F82), (0x3F80_8001, 0x3F81),
             (0x7F7F_FFFF, 0x7F80), (0x8000_0000, 0x8000), (0x7F80_0000, 0x7F80), (0x0000_8001, 0x0001),
         ]
-        #expect(try narrow(cases.map { Float(bitPattern: $0.0) }, CE_BF16, build) == cases.map(\.1))
-        let nan = try narrow([Float(bitPattern: 0x7F80_0001), Float(bitPattern: 0xFFFF_FFFF)], CE_BF16, build)
+        #expect(try narrow(cases.map { Float(bitPattern: $0.0) }, CENGINE_BF16, build) == cases.map(\.1))
+        let nan = try narrow([Float(bitPattern: 0x7F80_0001), Float(bitPattern: 0xFFFF_FFFF)], CENGINE_BF16, build)
         #expect(nan.allSatisfy { $0 & 0x7F80 == 0x7F80 && $0 & 0x7F != 0 })
     }
 

@@ -17,7 +17,7 @@ struct ProductTests {
         -> [[Float]]
     {
         let target = Activations(rows: rows, width: matrix.rows)
-        let scratch = AlignedMemory(floats: pool.threadCount * WeightMatrix.panelRows * Int(CE_K_BLOCK))
+        let scratch = AlignedMemory(floats: pool.threadCount * WeightMatrix.panelRows * Int(CENGINE_K_BLOCK))
         unsafe matrix.multiply(
             source, stride: matrix.columns, rows: rows, into: target.row(0), targetStride: target.stride,
             kernels: kernels, pool: pool, scratch: scratch)

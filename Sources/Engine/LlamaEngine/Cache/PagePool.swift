@@ -78,9 +78,9 @@ extension KVElement {
     /// The kernels' name for the type, or nil when the engine does not compute in it.
     var kernelElement: Element? {
         switch self {
-        case .bf16: CE_BF16
-        case .fp16: CE_FP16
-        case .fp32: CE_FP32
+        case .bf16: CENGINE_BF16
+        case .fp16: CENGINE_FP16
+        case .fp32: CENGINE_FP32
         case .opaque, .int8, .fp8e4m3: nil
         }
     }

@@ -3,20 +3,20 @@
 import CEngine
 
 /// Element types that weights and KV pages can have.
-typealias Element = ce_element
+typealias Element = cengine_element
 
 /// The build of the kernels that this CPU runs; the same for the whole life of the process.
 @safe
 struct Kernels: @unchecked Sendable {
     // Unchecked: a table of functions that is constant for the life of the process.
-    let table: UnsafePointer<ce_kernels>
+    let table: UnsafePointer<cengine_kernels>
 
     /// The build that the CPU and the environment variable `PFX_CPU` select.
-    static let current: Kernels = unsafe Kernels(table: ce_kernels_get())
+    static let current: Kernels = unsafe Kernels(table: cengine_kernels_get())
 
     /// The build called `name`, or nil when this CPU cannot run it.
     static func named(_ name: String) -> Kernels? {
-        guard let table = unsafe ce_kernels_named(name) else { return nil }
+        guard let table = unsafe cengine_kernels_named(name) else { return nil }
         return unsafe Kernels(table: table)
     }
 
@@ -28,9 +28,9 @@ extension TensorElementType {
     /// The kernels' name for the type.
     var kernelElement: Element {
         switch self {
-        case .bf16: CE_BF16
-        case .fp16: CE_FP16
-        case .fp32: CE_FP32
+        case .bf16: CENGINE_BF16
+        case .fp16: CENGINE_FP16
+        case .fp32: CENGINE_FP32
         }
     }
 }

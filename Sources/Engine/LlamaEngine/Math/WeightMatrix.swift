@@ -27,7 +27,7 @@ final class WeightMatrix: @unchecked Sendable {
     }
 
     /// Outputs of a panel.
-    static let panelRows = Int(CE_PANEL)
+    static let panelRows = Int(CENGINE_PANEL)
     /// Tokens that go through a panel in one task.
     private static let taskRows = 192
 
@@ -66,7 +66,7 @@ final class WeightMatrix: @unchecked Sendable {
                 let panel = panels.lowerBound + index
                 let low = max(first, panel * Self.panelRows)
                 let high = min(first + count, (panel + 1) * Self.panelRows)
-                unsafe ce_pack_panel(
+                unsafe cengine_pack_panel(
                     source + (low - first) * columns * part.dtype.byteCount, part.dtype.kernelElement, high - low,
                     columns, memory.base + panel * panelBytes, element, low - panel * Self.panelRows)
             }
@@ -78,7 +78,7 @@ final class WeightMatrix: @unchecked Sendable {
     /// Each element is summed in the order of the inputs, whatever `count` is and however the work is divided. The
     /// outputs up to the next multiple of 64 are written too, as zeros.
     ///
-    /// - Parameter scratch: `64 * CE_K_BLOCK` floats a thread.
+    /// - Parameter scratch: `64 * CENGINE_K_BLOCK` floats a thread.
     func multiply(
         _ source: UnsafePointer<Float>, stride: Int, rows count: Int, into target: UnsafeMutablePointer<Float>,
         targetStride: Int, kernels: Kernels, pool: WorkerPool, scratch: AlignedMemory
@@ -103,6 +103,6 @@ final class WeightMatrix: @unchecked Sendable {
     ) {
         unsafe kernels.table.pointee.panel_product(
             source, stride, count, memory.base + panel * panelBytes, element, columns, target, targetStride,
-            scratch.floats + thread * Self.panelRows * Int(CE_K_BLOCK))
+            scratch.floats + thread * Self.panelRows * Int(CENGINE_K_BLOCK))
     }
 }

@@ -12,7 +12,7 @@ final class WorkerPool: @unchecked Sendable {
 
     /// Starts `threads` - 1 threads; fewer when the system refuses one, which costs speed and nothing else.
     init(threads: Int) {
-        guard let pool = unsafe ce_pool_create(threads) else { preconditionFailure("out of memory") }
+        guard let pool = unsafe cengine_pool_create(threads) else { preconditionFailure("out of memory") }
         unsafe self.pool = pool
         threadCount = threads
     }
@@ -25,7 +25,7 @@ final class WorkerPool: @unchecked Sendable {
         withoutActuallyEscaping(body) { body in
             var body = body
             unsafe withUnsafeMutablePointer(to: &body) { pointer in
-                unsafe ce_pool_run(
+                unsafe cengine_pool_run(
                     pool, count,
                     { context, task, thread in
                         guard let context = unsafe context else { return }
@@ -35,5 +35,5 @@ final class WorkerPool: @unchecked Sendable {
         }
     }
 
-    deinit { unsafe ce_pool_destroy(pool) }
+    deinit { unsafe cengine_pool_destroy(pool) }
 }

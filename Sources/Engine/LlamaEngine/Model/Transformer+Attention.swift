@@ -32,7 +32,7 @@ extension Transformer {
         let group = config.headCount / config.kvHeadCount
         let offset = task.kvHead * group * config.headDimension
         let row = task.row + task.tokens.lowerBound
-        var block = unsafe ce_attention(
+        var block = unsafe cengine_attention(
             pages: pages, key_offset: layout.pageSize * layout.bytesPerToken(beforePlane: 2 * layer),
             value_offset: layout.pageSize * layout.bytesPerToken(beforePlane: 2 * layer + 1),
             page_size: layout.pageSize, kv_heads: config.kvHeadCount, kv_head: task.kvHead,

@@ -64,10 +64,10 @@ final class Transformer {
         heads = Activations(rows: maxRows, width: queryWidth + 2 * config.kvHeadCount * config.headDimension)
         attended = Activations(rows: maxRows, width: queryWidth)
         gated = Activations(rows: maxRows, width: config.intermediateSize)
-        panelScratch = AlignedMemory(floats: pool.threadCount * WeightMatrix.panelRows * Int(CE_K_BLOCK))
+        panelScratch = AlignedMemory(floats: pool.threadCount * WeightMatrix.panelRows * Int(CENGINE_K_BLOCK))
         gateScratch = AlignedMemory(floats: pool.threadCount * GatedProduct.scratchFloats)
         let group = config.headCount / config.kvHeadCount
-        let floats = ce_attention_scratch(
+        let floats = cengine_attention_scratch(
             layout.pageSize, config.headDimension, group, Self.tokensPerAttentionTask(group))
         attentionStride = (floats + 15) / 16 * 16
         attentionScratch = AlignedMemory(floats: pool.threadCount * attentionStride)

@@ -30,8 +30,9 @@ public struct EngineOptions: Sendable {
         self.kvMemory = kvMemory
     }
 
-    /// Refuses what the engine cannot work with.
+    /// Refuses what the engine cannot work with, an unknown `PFX_CPU` included.
     func check() throws(EngineError) {
+        do throws(StoreError) { try CPULevel.check() } catch { throw .store(error) }
         guard pageSize % 16 == 0, (16...256).contains(pageSize) else {
             throw .invalidOption(name: "pageSize", reason: "\(pageSize) is not a multiple of 16 from 16 to 256")
         }

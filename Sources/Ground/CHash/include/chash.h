@@ -1,6 +1,7 @@
 /// Hashes of the store: SHA-256 (an identity) from libcrypto, XXH3-64 (a checksum, never an identity) from libxxhash's
 /// header, but for the step of `chash_unit.h`.
 #pragma once
+#include <clevel.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,9 +17,9 @@ int chash_sha256_finish(chash_sha256_stream *stream, uint8_t digest[32]);
 /// XXH3-64 of `size` bytes with a seed.
 uint64_t chash_xxh3(const void *bytes, size_t size, uint64_t seed);
 
-/// XXH3-64 of one run of bytes, hashed a little at a time by whoever reads them anyway: begin, advance any number of times or
-/// let a kernel do it (`chash_unit.h`), finish; then begin again. The bytes must stay where they are meanwhile. One thread at
-/// a time.
+/// XXH3-64 of one run of bytes, hashed a little at a time by whoever reads them anyway: begin, advance any number of
+/// times or let a kernel do it (`chash_unit.h`), finish; then begin again. The bytes must stay where they are
+/// meanwhile. One thread at a time.
 typedef struct {
     const uint8_t *start;
     size_t size;
@@ -40,8 +41,7 @@ void chash_run_advance(chash_run *run, size_t until);
 /// Hashes what is left, and returns `chash_xxh3` of all bytes.
 uint64_t chash_run_finish(chash_run *run);
 
-/// The same number, computed with AVX-512 (level 2), AVX2 (1) or neither (0), or the next lower that this CPU has: for
-/// tests.
-uint64_t chash_xxh3_at(int level, const void *bytes, size_t size, uint64_t seed);
+/// The same number at a level, or at the next lower one that this CPU has: for tests.
+uint64_t chash_xxh3_at(clevel level, const void *bytes, size_t size, uint64_t seed);
 /// `chash_run_advance` at a level, likewise.
-void chash_run_advance_at(int level, chash_run *run, size_t until);
+void chash_run_advance_at(clevel level, chash_run *run, size_t until);

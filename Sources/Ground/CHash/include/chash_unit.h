@@ -1,5 +1,5 @@
-/// The step of a `chash_run`, for kernels that hash while they do other work. Compiled for the instruction set of whoever
-/// inlines it; every one gives the same sums.
+/// The step of a `chash_run`, for kernels that hash while they do other work. Compiled for the instruction set of
+/// whoever inlines it; every one gives the same sums.
 #pragma once
 #include <string.h>
 
@@ -12,8 +12,8 @@ typedef uint64_t chash_lanes __attribute__((vector_size(64)));
 
 CHASH_INLINE void chash_load(chash_lanes *lanes, const uint8_t *bytes) { memcpy(lanes, bytes, CHASH_STRIPE); }
 
-/// Adds the unit at `bytes`, which begins `at` bytes into the run, to `sums`. The algorithm is that of XXH3_accumulate and
-/// XXH3_scrambleAcc in xxhash.h (BSD 2-clause; its specification: doc/xxhash_spec.md there).
+/// Adds the unit at `bytes`, which begins `at` bytes into the run, to `sums`. The algorithm is that of XXH3_accumulate
+/// and XXH3_scrambleAcc in xxhash.h (BSD 2-clause; its specification: doc/xxhash_spec.md there).
 CHASH_INLINE void chash_unit(chash_lanes *sums, const uint8_t *secret, const uint8_t *bytes, size_t at) {
     chash_lanes key, data;
     // The secret moves on by 8 bytes a stripe, and begins again with every block.
