@@ -55,7 +55,8 @@ enum Floor: String {
             .target(
                 name: name, dependencies: dependencies, path: "Sources/\(rawValue)/\(name)", swiftSettings: strict),
             .testTarget(
-                name: name + "Tests", dependencies: [.target(name: name)] + dependencies + extra, exclude: fixtures,
+                name: name + "Tests", dependencies: [.target(name: name), "TestKit"] + dependencies + extra,
+                exclude: fixtures,
                 swiftSettings: strict),
         ]
     }
@@ -77,7 +78,10 @@ let store: [Target] =
     + Floor.store.module(
         "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
     + [
-        .target(name: "StoreTestKit", dependencies: ["PrefixStore"], path: "Tests/StoreTestKit", swiftSettings: strict),
+        .target(name: "TestKit", dependencies: ["KVFormat", "Threads"], path: "Tests/TestKit", swiftSettings: strict),
+        .target(
+            name: "StoreTestKit", dependencies: ["PrefixStore", "TestKit"], path: "Tests/StoreTestKit",
+            swiftSettings: strict),
         .executableTarget(
             name: "store-worker", dependencies: ["StoreTestKit", "PrefixStore"], path: "Tests/store-worker",
             swiftSettings: strict),
@@ -92,7 +96,8 @@ let aboveTheStore: [Target] =
             name: "pfx", dependencies: ["PrefixStore", "LlamaEngine", argumentParser], path: "Sources/Faces/pfx",
             swiftSettings: strict),
         .testTarget(
-            name: "PfxTests", dependencies: ["pfx", "PrefixStore", "LlamaEngine", "StoreTestKit", "store-worker"],
+            name: "PfxTests",
+            dependencies: ["pfx", "PrefixStore", "LlamaEngine", "StoreTestKit", "store-worker", "TestKit"],
             exclude: ["Snapshots"], swiftSettings: strict),
     ]
 

@@ -6,14 +6,15 @@ import KVFormat
 import LMDB
 import PageCodec
 import Testing
+import TestKit
 
 @Suite("Damage")
 struct DamageTests {
-    let folder: Folder
+    let folder: TemporaryFolder
     let model: Model
 
     init() throws {
-        folder = try Folder()
+        folder = try TemporaryFolder()
         model = try Model(pageSize: 8, width: 64)
         let tier = try ColdTier(folder.store)
         try tier.open(space: model.descriptor)
@@ -229,7 +230,7 @@ struct DamageTests {
     @Test("of any one bit of a record never gives wrong bytes")
     func bitFlips() throws {
         let image = contents(folder.store + "/data.mdb")
-        var generator = SeededGenerator(seed: 20_261_124)
+        var generator = SplitMix64(seed: TestSeed.fixed(20_261_124, "flipped bits"))
         var misses = 0
         for _ in 0..<400 {
             // LMDB's own pages are left alone: what it cannot bear is for tests that flip bits under a child process.
@@ -237,7 +238,7 @@ struct DamageTests {
             guard isPayload(image, offset) else { continue }
             var copy = image
             copy[offset] ^= 1 << UInt8(offset % 8)
-            let flipped = try Folder()
+            let flipped = try TemporaryFolder()
             write(copy, to: flipped.path + "/data.mdb")
             let tier = try ColdTier(flipped.path)
             let whole = try model.load(tokens(64), from: tier)
@@ -277,7 +278,7 @@ struct DamageTests {
     private func contents(_ path: String) -> [UInt8] {
         let descriptor = unsafe open(path, O_RDONLY)
         defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: Folder.size(path))
+        var bytes = [UInt8](repeating: 0, count: TemporaryFolder.size(path))
         let count = unsafe read(descriptor, &bytes, bytes.count)
         return Array(bytes.prefix(max(0, count)))
     }

@@ -4,13 +4,14 @@ import ColdTier
 import KVFormat
 import PageCodec
 import Testing
+import TestKit
 import Threads
 
 @Suite("The quota")
 struct EvictionTests {
-    let folder: Folder
+    let folder: TemporaryFolder
 
-    init() throws { folder = try Folder() }
+    init() throws { folder = try TemporaryFolder() }
 
     /// A model whose pages of 16 tokens are 40 to 100 KiB as the codec leaves them, by its token width.
     private func wideModels() throws -> [Model] {
@@ -43,7 +44,7 @@ struct EvictionTests {
             largest = max(largest, all.fileBytes)
         }
         #expect(largest <= Int(quota.value) * 135 / 100)
-        #expect(largest == Folder.size(folder.store + "/data.mdb"))
+        #expect(largest == TemporaryFolder.size(folder.store + "/data.mdb"))
         #expect(largest > Int(quota.value) * 8 / 10)
         #expect(try models[1].load(used, from: tier) == used.count)
         #expect(try tier.statistics.evictedPages > 0)
@@ -140,7 +141,7 @@ struct EvictionTests {
         #expect(try tier.put(large.pages(tokens(16))).outcomes == [.noRoom])
         #expect(try model.load(stored, from: tier) == stored.count)
         #expect(throws: StoreError.quotaFull(quota: .mebibytes(4))) {
-            let state = (0..<1 << 20).map { UInt8(truncatingIfNeeded: SeededGenerator.mix(UInt64($0))) }
+            let state = (0..<1 << 20).map { UInt8(truncatingIfNeeded: SplitMix64.mix(UInt64($0))) }
             try unsafe tier.putSideState("state", of: model.path(stored)[0], state.span.bytes)
         }
         try tier.unpin(path: model.path(stored))
@@ -184,12 +185,12 @@ struct EvictionTests {
 
 @Suite("Pins and expiry")
 struct PinTests {
-    let folder: Folder
+    let folder: TemporaryFolder
     let model: Model
     let tier: ColdTier
 
     init() throws {
-        folder = try Folder()
+        folder = try TemporaryFolder()
         model = try Model(pageSize: 16, width: 640)
         tier = try ColdTier(folder.store, quota: .mebibytes(4))
         try tier.open(space: model.descriptor)

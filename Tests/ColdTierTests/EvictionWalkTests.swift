@@ -3,17 +3,18 @@
 import KVFormat
 import LMDB
 import Testing
+import TestKit
 
 @testable import ColdTier
 
 @Suite("The walk over the eviction order")
 struct EvictionWalkTests {
-    let folder: Folder
+    let folder: TemporaryFolder
     let model: Model
     let tier: ColdTier
 
     init() throws {
-        folder = try Folder()
+        folder = try TemporaryFolder()
         model = try Model()
         tier = try ColdTier(folder.store)
         try tier.open(space: model.descriptor)

@@ -5,6 +5,7 @@ import Glibc
 import KVFormat
 import LMDB
 import Testing
+import TestKit
 
 /// Lets no file of this process grow past `bytes`; writes beyond fail, as on a full disk.
 private func limitFiles(to bytes: rlim_t) -> Bool {
@@ -30,7 +31,7 @@ struct FullDiskTests {
     @Test("loses nothing that was stored, and new pages take the place of old ones")
     func goesOn() async {
         await #expect(processExitsWith: .success) {
-            let folder = try Folder()
+            let folder = try TemporaryFolder()
             let model = try Model(pageSize: 16, width: 640)
             let tier = try ColdTier(folder.store, quota: .mebibytes(64))
             try tier.open(space: model.descriptor)
@@ -60,7 +61,7 @@ struct FullDiskTests {
     @Test("with nothing to give up is an error that says what to do")
     func nothingLeft() async {
         await #expect(processExitsWith: .success) {
-            let folder = try Folder()
+            let folder = try TemporaryFolder()
             let model = try Model(pageSize: 16, width: 640)
             let tier = try ColdTier(folder.store, quota: .mebibytes(64))
             try tier.open(space: model.descriptor)

@@ -4,14 +4,15 @@ import ColdTier
 import KVFormat
 import LMDB
 import Testing
+import TestKit
 
 @Suite("A look-up")
 struct LookupTests {
-    let folder: Folder
+    let folder: TemporaryFolder
     let model: Model
 
     init() throws {
-        folder = try Folder()
+        folder = try TemporaryFolder()
         model = try Model(pageSize: 8)
     }
 

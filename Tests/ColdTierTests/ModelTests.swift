@@ -5,6 +5,7 @@ import Glibc
 import KVFormat
 import LMDB
 import Testing
+import TestKit
 
 @Suite("The cold tier")
 struct ModelTests {
@@ -38,22 +39,16 @@ struct ModelTests {
         }
     }
 
-    private static var seed: UInt64 {
-        if let text = unsafe getenv("PFX_SEED"), let seed = UInt64(unsafe String(cString: text)) { return seed }
-        return UInt64.random(in: 0..<1_000_000)
-    }
-
     /// Few token ids and short sequences, so that they share beginnings all the time.
-    private func sequence(_ generator: inout SeededGenerator) -> [TokenID] {
+    private func sequence(_ generator: inout SplitMix64) -> [TokenID] {
         (0..<Int.random(in: 1...22, using: &generator)).map { _ in TokenID.random(in: 0...1, using: &generator) }
     }
 
     @Test("answers as a dictionary of token runs does, across reopens")
     func againstModel() throws {
-        let seed = Self.seed
-        print("seed \(seed)")
-        var generator = SeededGenerator(seed: seed)
-        let folder = try Folder()
+        let seed = TestSeed.fresh("cold tier")
+        var generator = SplitMix64(seed: seed)
+        let folder = try TemporaryFolder()
         let model = try Model(pageSize: 5)
         var tier = try ColdTier(folder.store)
         try tier.open(space: model.descriptor)
@@ -92,10 +87,9 @@ struct ModelTests {
 
     @Test("never gives wrong bytes and keeps its books while pages are evicted")
     func underEviction() throws {
-        let seed = Self.seed
-        print("seed \(seed)")
-        var generator = SeededGenerator(seed: seed)
-        let folder = try Folder()
+        let seed = TestSeed.fresh("cold tier")
+        var generator = SplitMix64(seed: seed)
+        let folder = try TemporaryFolder()
         let model = try Model(pageSize: 5, width: 512)
         var tier = try ColdTier(folder.store, quota: .mebibytes(4))
         try tier.open(space: model.descriptor)
@@ -122,7 +116,7 @@ struct ModelTests {
     }
 
     /// Every table agrees with every other.
-    private func checkInvariants(_ tier: ColdTier, _ folder: Folder, _ seed: UInt64) throws {
+    private func checkInvariants(_ tier: ColdTier, _ folder: TemporaryFolder, _ seed: UInt64) throws {
         let all = try tier.statistics
         tier.close()
         try withTables(folder.store) { transaction, tables in

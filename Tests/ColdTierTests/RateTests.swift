@@ -3,6 +3,7 @@
 import KVFormat
 import PageCodec
 import Testing
+import TestKit
 
 @testable import ColdTier
 
@@ -31,7 +32,7 @@ struct RateTests {
 
     @Test("of reading are measured by the loads of a tier")
     func loads() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         let model = try Model("rates", pageSize: 64, width: 4096)
         let tier = try ColdTier(folder.store)
         try tier.open(space: model.descriptor)

@@ -3,6 +3,7 @@
 import KVFormat
 import LMDB
 import Testing
+import TestKit
 import Threads
 
 @testable import ColdTier
@@ -38,7 +39,7 @@ struct ReadersTests {
 
     @Test("match, load and count uses while a writer holds LMDB's lock, and never wait for it", .timeLimit(.minutes(2)))
     func neverWait() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         let model = try Model()
         let tier = try ColdTier(folder.store)
         try tier.open(space: model.descriptor)

@@ -3,14 +3,15 @@
 import ColdTier
 import KVFormat
 import Testing
+import TestKit
 
 @Suite("Stored pages")
 struct RoundTripTests {
-    let folder: Folder
+    let folder: TemporaryFolder
     let model: Model
 
     init() throws {
-        folder = try Folder()
+        folder = try TemporaryFolder()
         model = try Model()
     }
 
@@ -124,11 +125,11 @@ struct RoundTripTests {
 struct PartialMatchTests {
     @Test("wins among many children, whatever their order")
     func manyChildren() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         let model = try Model(pageSize: 64)
         let tier = try ColdTier(folder.store)
         try tier.open(space: model.descriptor)
-        var generator = SeededGenerator(seed: 7)
+        var generator = SplitMix64(seed: 7)
         let sequences = (0..<120).map { _ in
             let length = Int.random(in: 1...64, using: &generator)
             return (0..<length).map { _ in TokenID.random(in: 0...1, using: &generator) }
@@ -143,7 +144,7 @@ struct PartialMatchTests {
 
     @Test("is found behind 32 equal tokens")
     func longKeys() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         let model = try Model(pageSize: 64)
         let tier = try ColdTier(folder.store)
         try tier.open(space: model.descriptor)
@@ -157,7 +158,7 @@ struct PartialMatchTests {
 
     @Test("replaces the tails that it begins with, but not those that are pinned or have side states")
     func tails() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         let model = try Model(pageSize: 64)
         let tier = try ColdTier(folder.store)
         try tier.open(space: model.descriptor)

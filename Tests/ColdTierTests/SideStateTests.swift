@@ -3,15 +3,16 @@
 import ColdTier
 import KVFormat
 import Testing
+import TestKit
 
 @Suite("A side state")
 struct SideStateTests {
-    let folder: Folder
+    let folder: TemporaryFolder
     let model: Model
     let tier: ColdTier
 
     init() throws {
-        folder = try Folder()
+        folder = try TemporaryFolder()
         model = try Model()
         tier = try ColdTier(folder.store)
         try tier.open(space: model.descriptor)
@@ -25,7 +26,7 @@ struct SideStateTests {
     }
 
     private func blob(_ count: Int) -> [UInt8] {
-        (0..<count).map { UInt8(truncatingIfNeeded: SeededGenerator.mix(UInt64($0))) }
+        (0..<count).map { UInt8(truncatingIfNeeded: SplitMix64.mix(UInt64($0))) }
     }
 
     @Test("comes back byte for byte, also from a new handle", arguments: [0, 1, 5000, 70_000, 1_500_000])

@@ -6,23 +6,24 @@ import KVFormat
 import LMDB
 import Synchronization
 import Testing
+import TestKit
 import Threads
 
 @Suite("A store's folder")
 struct StoreFolderTests {
-    let folder: Folder
+    let folder: TemporaryFolder
 
-    init() throws { folder = try Folder() }
+    init() throws { folder = try TemporaryFolder() }
 
     private func open(_ path: String) throws(StoreError) { try ColdTier(path).close() }
 
     @Test("is made with mode 0700, its files with 0600, and nothing is left beside them")
     func modes() throws {
         try open(folder.store)
-        #expect(Folder.mode(folder.store) == 0o700)
-        #expect(Folder.names(folder.store) == ["data.mdb", "lock.mdb"])
-        #expect(Folder.mode(folder.store + "/data.mdb") == 0o600)
-        #expect(Folder.mode(folder.store + "/lock.mdb") == 0o600)
+        #expect(TemporaryFolder.mode(folder.store) == 0o700)
+        #expect(TemporaryFolder.names(folder.store) == ["data.mdb", "lock.mdb"])
+        #expect(TemporaryFolder.mode(folder.store + "/data.mdb") == 0o600)
+        #expect(TemporaryFolder.mode(folder.store + "/lock.mdb") == 0o600)
     }
 
     @Test("that exists and is empty becomes a store")
@@ -42,7 +43,7 @@ struct StoreFolderTests {
         #expect(throws: StoreError.notAStore(path: folder.store)) {
             _ = try ColdTier(path: folder.store, options: options)
         }
-        #expect(Folder.names(folder.store).isEmpty)
+        #expect(TemporaryFolder.names(folder.store).isEmpty)
     }
 
     @Test("is not made in a folder that does not exist, nor where a file is")
@@ -60,7 +61,7 @@ struct StoreFolderTests {
         unsafe mkdir(folder.store, 0o700)
         close(unsafe creat(folder.store + "/letter.txt", 0o600))
         #expect(throws: StoreError.notAStore(path: folder.store)) { try open(folder.store) }
-        #expect(Folder.names(folder.store) == ["letter.txt"])
+        #expect(TemporaryFolder.names(folder.store) == ["letter.txt"])
     }
 
     @Test("of another program that uses LMDB is refused and left alone")
@@ -139,7 +140,7 @@ struct StoreFolderTests {
         close(unsafe creat(folder.store + "/.making-4194304-1/data.mdb", 0o600))
         unsafe mkdir(folder.store + "/.making-1-1", 0o700)
         try open(folder.store)
-        #expect(Folder.names(folder.store) == [".making-1-1", "data.mdb", "lock.mdb"])
+        #expect(TemporaryFolder.names(folder.store) == [".making-1-1", "data.mdb", "lock.mdb"])
     }
 
     @Test("is refused with a quota or a number of readers that makes no sense")
@@ -150,13 +151,13 @@ struct StoreFolderTests {
         #expect(throws: StoreError.invalidOption("1 to 65536 readers are possible")) {
             _ = try ColdTier(path: folder.store, options: ColdOptions(quota: .mebibytes(64), maxReaders: 0))
         }
-        #expect(Folder.names(folder.path).isEmpty)
+        #expect(TemporaryFolder.names(folder.path).isEmpty)
     }
 
     @Test("is a store for all threads that make it at once, one of which has it open")
     func race() throws {
         for _ in 0..<20 {
-            let folder = try Folder()
+            let folder = try TemporaryFolder()
             let opened = Atomic<Int>(0)
             let refused = Atomic<Int>(0)
             let threads = try (0..<4).map { _ in
@@ -173,7 +174,7 @@ struct StoreFolderTests {
             for thread in threads { thread.join() }
             #expect(opened.load(ordering: .relaxed) >= 1)
             #expect(opened.load(ordering: .relaxed) + refused.load(ordering: .relaxed) == 4)
-            #expect(Folder.names(folder.store) == ["data.mdb", "lock.mdb"])
+            #expect(TemporaryFolder.names(folder.store) == ["data.mdb", "lock.mdb"])
             try open(folder.store)
         }
     }

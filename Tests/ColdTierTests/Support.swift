@@ -1,102 +1,19 @@
 // Stores in folders of their own, and pages whose every byte can be computed from the token ids.
 
 import ColdTier
-import Glibc
 import KVFormat
 import PageCodec
-import Threads
+import TestKit
 
-/// A folder of a test. Its files go when the last reference to it goes, the folder itself when the process ends: a tier
-/// that still has it open would make the next folder that gets the same inode look open.
-final class Folder: Sendable {
-    let path: String
-
-    init() throws {
-        let template = "/tmp/pfx-cold-XXXXXX"
-        var name = Array(template.utf8CString)
-        guard unsafe mkdtemp(&name) != nil else { throw StoreError.system(call: "mkdtemp", errno: errno) }
-        path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        FolderList.shared.append(path)
-    }
-
-    deinit { Self.removeFiles(path) }
-
+extension TemporaryFolder {
     /// The store's folder, not made yet.
-    var store: String { path + "/store" }
-
-    private static func removeFiles(_ path: String) {
-        for name in names(path) { removeFiles(path + "/" + name) }
-        unsafe unlink(path)
-    }
-
-    fileprivate static func remove(_ path: String) {
-        for name in names(path) { remove(path + "/" + name) }
-        unsafe unlink(path)
-        unsafe rmdir(path)
-    }
-
-    static func names(_ path: String) -> [String] {
-        guard let folder = unsafe opendir(path) else { return [] }
-        defer { unsafe closedir(folder) }
-        var names: [String] = []
-        while let entry = unsafe readdir(folder) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
-                unsafe String(cString: UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self))
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names.sorted()
-    }
-
-    static func mode(_ path: String) -> mode_t {
-        var status = stat()
-        return unsafe stat(path, &status) == 0 ? status.st_mode & 0o7777 : 0
-    }
-
-    static func size(_ path: String) -> Int {
-        var status = stat()
-        return unsafe stat(path, &status) == 0 ? Int(status.st_size) : 0
-    }
-}
-
-/// The folders of this process, removed at its end.
-private final class FolderList: @unchecked Sendable {
-    // Unchecked because the list is read and written under the mutex.
-    static let shared = FolderList()
-
-    private let mutex = Mutex()
-    private var paths: [String] = []
-
-    private init() { atexit { FolderList.shared.removeAll() } }
-
-    func append(_ path: String) { mutex.withLock { paths.append(path) } }
-
-    private func removeAll() { for path in mutex.withLock({ paths }) { Folder.remove(path) } }
+    var store: String { path("store") }
 }
 
 extension ColdTier {
     /// A tier with a roomy quota unless the test says otherwise.
     convenience init(_ path: String, quota: ByteCount = .mebibytes(256)) throws(StoreError) {
         try self.init(path: path, options: ColdOptions(quota: quota))
-    }
-}
-
-/// A small generator with a seed, so that every run can be had again.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        return Self.mix(state)
-    }
-
-    static func mix(_ value: UInt64) -> UInt64 {
-        var mixed = value
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }
 
@@ -128,30 +45,7 @@ struct Model {
 
     /// The bytes of tokens `range` of the sequence, one page in one piece.
     func bytes(_ tokens: [TokenID], _ range: Range<Int>) -> [UInt8] {
-        var seeds: [UInt64] = []
-        var seed = root.prefixWord
-        for token in tokens[..<range.upperBound] {
-            seed = SeededGenerator.mix(seed ^ UInt64(token) &* 0xD6E8_FEB8_6659_FD93)
-            seeds.append(seed)
-        }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(layout.pageBytes(tokens: range.count))
-        for plane in 0..<layout.planeCount {
-            for token in range {
-                var generator = SeededGenerator(seed: seeds[token] &+ UInt64(plane))
-                var left = layout.bytesPerToken(inPlane: plane)
-                while left > 0 {
-                    // The top byte of each element varies little, as exponents do: the codec has something to gain.
-                    var word = generator.next() & 0x83FF_83FF_83FF_83FF
-                    for _ in 0..<min(left, 8) {
-                        bytes.append(UInt8(truncatingIfNeeded: word))
-                        word >>= 8
-                    }
-                    left -= 8
-                }
-            }
-        }
-        return bytes
+        GeneratedPages(layout, seed: root.prefixWord).bytes(tokens, range)
     }
 
     /// The pages of `tokens`, encoded, from page `first` on.

@@ -5,15 +5,16 @@ import KVFormat
 import LMDB
 import Synchronization
 import Testing
+import TestKit
 import Threads
 
 @Suite("Uses of a page")
 struct UseTests {
-    let folder: Folder
+    let folder: TemporaryFolder
     let model: Model
 
     init() throws {
-        folder = try Folder()
+        folder = try TemporaryFolder()
         model = try Model()
     }
 
@@ -135,7 +136,7 @@ struct UseTests {
 struct ConcurrencyTests {
     @Test("get right bytes or a shorter match while pages come and go")
     func churn() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         let model = try Model(pageSize: 16, width: 640)
         let tier = try ColdTier(folder.store, quota: .mebibytes(4))
         try tier.open(space: model.descriptor)
@@ -145,7 +146,7 @@ struct ConcurrencyTests {
         let delivered = Atomic<Int>(0)
         let readers = try (0..<3).map { reader in
             try Thread {
-                var generator = SeededGenerator(seed: UInt64(reader))
+                var generator = SplitMix64(seed: UInt64(reader))
                 while !isDone.load(ordering: .relaxed) {
                     let sequence = sequences[Int.random(in: 0..<30, using: &generator)]
                     do throws(StoreError) {

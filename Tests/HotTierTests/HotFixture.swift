@@ -2,6 +2,7 @@
 
 import KVFormat
 import Testing
+import TestKit
 
 @testable import HotTier
 
@@ -42,22 +43,7 @@ struct Fixture: Sendable {
 
     /// The bytes of `count` tokens from `first` of a sequence, plane after plane.
     func bytes(_ tokens: [TokenID], from first: Int, count: Int) -> [UInt8] {
-        var state = root.prefixWord
-        var ofPrefix: [UInt64] = []
-        for token in tokens.prefix(first + count) {
-            state = (state ^ UInt64(token)) &* 0x9E37_79B9_7F4A_7C15
-            state ^= state >> 29
-            ofPrefix.append(state)
-        }
-        var bytes: [UInt8] = []
-        for plane in 0..<layout.planeCount {
-            for word in ofPrefix.dropFirst(first) {
-                for byte in 0..<layout.bytesPerToken(inPlane: plane) {
-                    bytes.append(UInt8(truncatingIfNeeded: word >> UInt64((plane + byte) % 57)) ^ UInt8(byte & 255))
-                }
-            }
-        }
-        return bytes
+        GeneratedPages(layout, seed: root.prefixWord).bytes(tokens, first..<first + count)
     }
 
     /// Inserts page `page` of `tokens`.
@@ -145,19 +131,4 @@ final class Lease: Sendable {
     let match: HotMatch
 
     init(_ match: consuming HotMatch) { self.match = match }
-}
-
-/// Small reproducible random numbers: splitmix64.
-struct Seeded: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
-    }
 }

@@ -1,5 +1,6 @@
 import KVFormat
 import Testing
+import TestKit
 
 @testable import HotTier
 
@@ -13,7 +14,7 @@ struct NodeIndexTests {
 
     @Test("finds what was added and not what was taken out, through growth and collisions", arguments: [1, 2, 3])
     func agreesWithASet(seed: UInt64) {
-        var random = Seeded(seed)
+        var random = SplitMix64(seed: seed)
         let nodes = (0..<600).map { node($0) }
         var index = NodeIndex()
         var there: Set<Int> = []
@@ -38,7 +39,7 @@ struct NodeIndexTests {
 struct EvictionOrderTests {
     @Test("gives the oldest of a class first, through moves and removals", arguments: [1, 2, 3])
     func agreesWithASort(seed: UInt64) {
-        var random = Seeded(seed)
+        var random = SplitMix64(seed: seed)
         var order = EvictionOrder()
         var places: [Int32: EvictionPlace] = [:]
         for _ in 0..<2_000 {

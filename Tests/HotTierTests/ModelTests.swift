@@ -3,6 +3,7 @@
 import Glibc
 import KVFormat
 import Testing
+import TestKit
 import Threads
 
 @testable import HotTier
@@ -94,13 +95,13 @@ private struct Model {
 private struct Run {
     let fixture: Fixture
     var model: Model
-    var random: Seeded
+    var random: SplitMix64
     var now: Int64 = 1_700_000_000_000
     var leases: [(lease: Lease, path: [TokenID])] = []
     var pins: [(pin: HotPin, path: [TokenID])] = []
 
     init(seed: UInt64) throws {
-        random = Seeded(seed)
+        random = SplitMix64(seed: seed)
         let capacity = Int.random(in: 1...24, using: &random)
         fixture = try Fixture(pages: capacity)
         model = Model(capacity: capacity, pageSize: fixture.layout.pageSize)
@@ -250,11 +251,7 @@ private struct Run {
 
 @Suite("The tier and its model")
 struct ModelTests {
-    /// `PFX_SEED` replays one seed.
-    static let seeds: [UInt64] = {
-        if let text = unsafe getenv("PFX_SEED"), let seed = UInt64(unsafe String(cString: text)) { return [seed] }
-        return Array(0..<40)
-    }()
+    static let seeds = TestSeed.each(40, "hot tier")
 
     @Test("agree after every operation", arguments: seeds)
     func agree(seed: UInt64) throws {

@@ -3,6 +3,7 @@
 import KVFormat
 import Synchronization
 import Testing
+import TestKit
 import Threads
 
 @testable import HotTier
@@ -41,7 +42,7 @@ private final class Queue: Sendable {
 @Suite("Threads", .serialized)
 struct ThreadTests {
     /// Sequences that share prefixes: 4 beginnings, each with some continuations of different lengths.
-    private func sequence(_ random: inout Seeded) -> [TokenID] {
+    private func sequence(_ random: inout SplitMix64) -> [TokenID] {
         let count = Int.random(in: 1...30, using: &random)
         let (start, turn) = (TokenID.random(in: 0..<4, using: &random), TokenID.random(in: 0..<3, using: &random))
         return (0..<count).map { $0 < 10 ? start : turn + TokenID($0) }
@@ -61,7 +62,7 @@ struct ThreadTests {
             }
         }
         let workers = try (0..<4).map { worker in
-            try Thread { work(fixture, Seeded(UInt64(worker)), counters) }
+            try Thread { work(fixture, SplitMix64(seed: UInt64(worker)), counters) }
         }
         for worker in workers { worker.join() }
         queue.close()
@@ -77,7 +78,7 @@ struct ThreadTests {
         #expect(fixture.tier.checkInvariants() == [])
     }
 
-    private func work(_ fixture: Fixture, _ seeded: Seeded, _ counters: Counters) {
+    private func work(_ fixture: Fixture, _ seeded: SplitMix64, _ counters: Counters) {
         var random = seeded
         for now in 0..<400 {
             let tokens = sequence(&random)

@@ -4,6 +4,7 @@ import Glibc
 import LMDB
 import Synchronization
 import Testing
+import TestKit
 
 @Suite("Several threads and processes")
 struct ConcurrencyTests {

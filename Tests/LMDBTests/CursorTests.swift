@@ -1,5 +1,6 @@
 import LMDB
 import Testing
+import TestKit
 
 @Suite("A cursor")
 struct CursorTests {

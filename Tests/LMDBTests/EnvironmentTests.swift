@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import LMDB
 import Testing
+import TestKit
 
 @Suite("An environment")
 struct EnvironmentTests {

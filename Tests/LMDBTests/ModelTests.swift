@@ -1,29 +1,16 @@
 import Foundation
 import LMDB
 import Testing
+import TestKit
 
 /// Random transactions against a dictionary: whatever is done, a table holds what the dictionary holds.
 @Suite("A table under random transactions")
 struct ModelTests {
-    /// A small generator whose seed says everything about a run (SplitMix64).
-    struct Generator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ mixed >> 31
-        }
-    }
-
-    static let seeds: [UInt64] =
-        ProcessInfo.processInfo.environment["PFX_SEED"].flatMap(UInt64.init).map { [$0] } ?? Array(1...8)
+    static let seeds = TestSeed.each(8, "tables")
 
     @Test("equals its model after every transaction, aborted ones and openings included", arguments: seeds)
     func equalsModel(seed: UInt64) throws {
-        var random = Generator(state: seed)
+        var random = SplitMix64(seed: seed)
         let folder = try TemporaryFolder()
         var (environment, table) = try folder.open()
         var model: [Int: [UInt8]] = [:]
@@ -52,7 +39,7 @@ struct ModelTests {
     }
 
     private static func change(
-        _ transaction: inout WriteTransaction, _ table: Table, _ model: inout [Int: [UInt8]], _ random: inout Generator
+        _ transaction: inout WriteTransaction, _ table: Table, _ model: inout [Int: [UInt8]], _ random: inout SplitMix64
     ) throws(LMDBError) {
         let number = Int.random(in: 0..<60, using: &random)
         let bytes = value(number, count: [0, 10, 1_500, 5_000, 40_000].randomElement(using: &random) ?? 0)

@@ -2,6 +2,7 @@
 
 import KVFormat
 import Testing
+import TestKit
 
 @testable import PageCodec
 
@@ -63,7 +64,7 @@ struct DamageTests {
 
     @Test("never gives wrong bytes after 100,000 random mutations")
     func randomMutations() {
-        var random = SeededRandom(testSeed("record mutations"))
+        var random = SplitMix64(seed: TestSeed.fresh("record mutations"))
         let decoder = RecordDecoder()
         for _ in 0..<100_000 {
             let bytes = mutated(&random)
@@ -77,7 +78,7 @@ struct DamageTests {
 
     @Test("stays inside its target even when 100,000 forgers repair every checksum")
     func forgedMutations() {
-        var random = SeededRandom(testSeed("forged mutations"))
+        var random = SplitMix64(seed: TestSeed.fresh("forged mutations"))
         let decoders = KernelTests.levels.map { RecordDecoder($0) }
         var refused = 0
         for _ in 0..<100_000 {
@@ -95,7 +96,7 @@ struct DamageTests {
     }
 
     /// The record with one to four changes: a bit, a byte, a run of bytes, a cut.
-    private func mutated(_ random: inout SeededRandom) -> [UInt8] {
+    private func mutated(_ random: inout SplitMix64) -> [UInt8] {
         var bytes = Bool.random(using: &random) ? record : fast
         for _ in 0..<Int.random(in: 1...4, using: &random) where !bytes.isEmpty {
             // Half of the changes hit the header and the table, which are a small part of the record.

@@ -2,6 +2,7 @@
 
 import KVFormat
 import Testing
+import TestKit
 
 @testable import PageCodec
 
@@ -43,7 +44,7 @@ struct FramePlanTests {
 
     @Test("never makes an endless walk: chunks cover each element of a frame once")
     func chunksCoverTheFrame() throws {
-        var random = SeededRandom(testSeed("chunk walk"))
+        var random = SplitMix64(seed: TestSeed.fresh("chunk walk"))
         for _ in 0..<200 {
             let layout = try KVLayout(
                 layers: Int.random(in: 1...6, using: &random), kvHeads: Int.random(in: 1...8, using: &random),

@@ -3,13 +3,14 @@
 import CPlanes
 import KVFormat
 import Testing
+import TestKit
 
 @testable import PageCodec
 
 @Suite("The k-bit codes")
 struct KbitTests {
     /// Top bytes whose values fall off by half, with `rare` of 256 of them anything at all.
-    private func topBytes(_ count: Int, rare: UInt64, _ random: inout SeededRandom) -> [UInt8] {
+    private func topBytes(_ count: Int, rare: UInt64, _ random: inout SplitMix64) -> [UInt8] {
         (0..<count).map { _ in
             let bits = random.next()
             return bits & 0xFF < rare
@@ -83,7 +84,7 @@ struct KbitTests {
 
     @Test("are alike at every level and come back, for every number of bits and many lengths", arguments: 1...6)
     func comeBack(bits: Int) throws {
-        var random = SeededRandom(testSeed("k-bit codes"))
+        var random = SplitMix64(seed: TestSeed.fresh("k-bit codes"))
         let portable = try #require(KernelTests.levels.first)
         for length in Array(0..<200) + [1023, 4096, 65_536] {
             let top = topBytes(length, rare: UInt64(length % 4) * 30, &random)
@@ -140,7 +141,7 @@ struct KbitTests {
                 return unsafe KernelTests.levels[0].plan(top, count: top.count, values: values)
             }
         }
-        var random = SeededRandom(1)
+        var random = SplitMix64(seed: 1)
         #expect(bits([UInt8](repeating: 7, count: 1000)) == 1)
         #expect(bits((0..<70_000).map { _ in UInt8(random.next() & 1) }) == 2)
         #expect(bits((0..<70_000).map { _ in UInt8(random.next() % 7) }) == 3)

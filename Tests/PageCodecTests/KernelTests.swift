@@ -6,6 +6,7 @@ import CPlanes
 import Glibc
 import KVFormat
 import Testing
+import TestKit
 
 @testable import PageCodec
 
@@ -57,7 +58,7 @@ struct KernelTests {
         "keep random values of 32 bits, NaN payloads among them, and put the exponent on top",
         arguments: 0..<levels.count)
     func thirtyTwoBitValues(level: Int) {
-        var random = SeededRandom(testSeed("32-bit kernel"))
+        var random = SplitMix64(seed: TestSeed.fresh("32-bit kernel"))
         var values = (0..<200_000).map { _ in UInt32(truncatingIfNeeded: random.next()) }
         values += (0..<20_000).map { _ in UInt32(truncatingIfNeeded: random.next()) | 0x7F80_0000 }
         values += [0, 0x8000_0000, 1, 0x8000_0001, 0x7F80_0000, 0xFF80_0000, 0x7FC0_0001, 0xFFFF_FFFF]
@@ -69,7 +70,7 @@ struct KernelTests {
 
     @Test("give the portable kernels' bytes at every level, for every length and alignment", arguments: [1, 2, 4])
     func levelsAgree(width: Int) throws {
-        var random = SeededRandom(testSeed("kernel lengths"))
+        var random = SplitMix64(seed: TestSeed.fresh("kernel lengths"))
         let noise = (0..<4 * 9_010).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         let portable = try #require(Self.levels.first)
         for length in Array(0..<200) + [255, 256, 257, 511, 512, 640, 890, 4095, 4096, 4097, 9000] {
@@ -90,7 +91,7 @@ struct KernelTests {
 
     @Test("have checksums that are the same at every level, and the documented seed")
     func checksums() {
-        var random = SeededRandom(testSeed("checksum levels"))
+        var random = SplitMix64(seed: TestSeed.fresh("checksum levels"))
         let key = key("checksum")
         for length in [0, 1, 16, 128, 200, 240, 241, 256, 1024, 1025, 4096, 70_000] {
             let bytes = (0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) }
@@ -105,7 +106,7 @@ struct KernelTests {
 
     @Test("have checksums that are the same when they are computed a little at a time, by one level after the other")
     func checksumsInSteps() {
-        var random = SeededRandom(testSeed("checksum steps"))
+        var random = SplitMix64(seed: TestSeed.fresh("checksum steps"))
         let bytes = (0..<70_000).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         for length in [1, 240, 241, 1023] + Array(1024..<2400) + [4096, 70_000] {
             for seed in [0, random.next()] {

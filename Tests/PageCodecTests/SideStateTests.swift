@@ -2,6 +2,7 @@
 
 import KVFormat
 import Testing
+import TestKit
 
 @testable import PageCodec
 
@@ -26,7 +27,7 @@ struct SideStateTests {
         "comes back byte for byte at every size around a frame's edge", arguments: CodecChoice.allCases,
         [0, 1, 63, 4096, 1 << 20, (1 << 20) + 1, (3 << 20) - 1])
     func comesBack(codec: CodecChoice, size: Int) throws {
-        var random = SeededRandom(UInt64(size))
+        var random = SplitMix64(seed: UInt64(size))
         let bytes = (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next() & 0x1F) }
         let record = encode(bytes, name: "ssm", codec)
         #expect(try decode(record, name: "ssm", key: prefix) == bytes)

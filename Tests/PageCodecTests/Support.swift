@@ -3,23 +3,11 @@
 import Glibc
 import KVFormat
 import Testing
+import TestKit
 
 @testable import PageCodec
 
-/// SplitMix64: small, good enough, and the same everywhere.
-struct SeededRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
+extension SplitMix64 {
     /// A number of a normal distribution, near enough: the sum of 12 uniform ones.
     mutating func gaussian() -> Float {
         var sum: Float = -6
@@ -29,14 +17,6 @@ struct SeededRandom: RandomNumberGenerator {
         }
         return sum
     }
-}
-
-/// The seed of a random test: `PFX_SEED` or a fresh one, printed so that a failure can be repeated.
-func testSeed(_ name: String) -> UInt64 {
-    let given = unsafe getenv("PFX_SEED").map { unsafe String(cString: $0) }
-    let seed = given.flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64.max)
-    print("\(name): PFX_SEED=\(seed)")
-    return seed
 }
 
 extension [UInt8] {
@@ -104,7 +84,7 @@ enum PageContent: CaseIterable {
 
 /// The bytes of a page, generated from its key, so that any byte read anywhere can be computed again.
 func pageBytes(_ layout: KVLayout, tokens: Int, key: PrefixHash, _ content: PageContent) -> [UInt8] {
-    var random = SeededRandom(key.prefixWord)
+    var random = SplitMix64(seed: key.prefixWord)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(layout.pageBytes(tokens: tokens))
     for plane in 0..<layout.planeCount {

@@ -2,6 +2,7 @@
 
 import CPlanes
 import Testing
+import TestKit
 
 @testable import PageCodec
 
@@ -25,7 +26,7 @@ struct ZstdLiteralsTests {
         /// One value only.
         case constant
 
-        func byte(_ random: inout SeededRandom) -> UInt8 {
+        func byte(_ random: inout SplitMix64) -> UInt8 {
             let bits = random.next()
             switch self {
             case .exponents: return UInt8(truncatingIfNeeded: random.gaussian().bitPattern >> 23)
@@ -81,7 +82,7 @@ struct ZstdLiteralsTests {
 
     @Test("gives zstd's bytes for every content and many lengths", arguments: Content.allCases)
     func agrees(content: Content) {
-        var random = SeededRandom(testSeed("zstd literals"))
+        var random = SplitMix64(seed: TestSeed.fresh("zstd literals"))
         var taken = 0
         for length in Array(1..<80) + [255, 256, 257, 1000, 1023, 1024, 1025, 4096, 16_383, 16_384, 50_001, 65_536] {
             let bytes = (0..<length).map { _ in content.byte(&random) }
@@ -116,7 +117,7 @@ struct ZstdLiteralsTests {
 
     @Test("makes frames that zstd reads, no more than 2 % larger than zstd's own", arguments: Content.allCases)
     func makesFrames(content: Content) throws {
-        var random = SeededRandom(testSeed("made zstd frames"))
+        var random = SplitMix64(seed: TestSeed.fresh("made zstd frames"))
         for length in [1024, 1025, 2047, 4099, 16_383, 16_384, 40_000, 65_535, 65_536, 65_792, 131_072] {
             let bytes = (0..<length).map { _ in content.byte(&random) }
             for kernels in Self.fast {
@@ -138,7 +139,7 @@ struct ZstdLiteralsTests {
 
     @Test("makes frames in which every value has a code, however rare")
     func rareValues() throws {
-        var random = SeededRandom(testSeed("rare values"))
+        var random = SplitMix64(seed: TestSeed.fresh("rare values"))
         for kernels in Self.fast.suffix(1) {
             for _ in 0..<200 {
                 // Few values, and most of the others once or twice, which a sample does not see.
@@ -156,7 +157,7 @@ struct ZstdLiteralsTests {
 
     @Test("takes what the codec makes of exponents", arguments: [2048, 16_384, 65_536])
     func takesExponents(length: Int) throws {
-        var random = SeededRandom(testSeed("zstd literals of exponents"))
+        var random = SplitMix64(seed: TestSeed.fresh("zstd literals of exponents"))
         let bytes = (0..<length).map { _ in Content.exponents.byte(&random) }
         let frame = try #require(compressed(bytes))
         for kernels in Self.fast { #expect(byKernel(frame, length, kernels) == bytes) }
@@ -164,7 +165,7 @@ struct ZstdLiteralsTests {
 
     @Test("accepts none of 20,000 changed frames that zstd refuses, and never gives other bytes than zstd")
     func changedFrames() throws {
-        var random = SeededRandom(testSeed("changed zstd frames"))
+        var random = SplitMix64(seed: TestSeed.fresh("changed zstd frames"))
         var accepted = 0
         for content in [Content.exponents, .many, .high, .three, .halving] {
             let length = 2400

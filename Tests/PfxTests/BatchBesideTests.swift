@@ -3,6 +3,7 @@
 import Foundation
 import StoreTestKit
 import Testing
+import TestKit
 
 @Suite("pfx generate and pfx warm")
 struct BatchBesideTests {

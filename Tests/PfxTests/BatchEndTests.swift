@@ -3,6 +3,7 @@
 import Foundation
 import StoreTestKit
 import Testing
+import TestKit
 
 @Suite("The end of pfx batch")
 struct BatchEndTests {

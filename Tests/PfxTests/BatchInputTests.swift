@@ -4,6 +4,7 @@ import Foundation
 import PrefixStore
 import StoreTestKit
 import Testing
+import TestKit
 
 @testable import pfx
 

@@ -2,6 +2,7 @@
 
 import Foundation
 import StoreTestKit
+import TestKit
 
 /// A finished `pfx`.
 struct Finished {

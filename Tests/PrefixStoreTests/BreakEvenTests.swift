@@ -2,6 +2,7 @@
 
 import StoreTestKit
 import Testing
+import TestKit
 
 @testable import PrefixStore
 

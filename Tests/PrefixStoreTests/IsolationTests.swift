@@ -3,6 +3,7 @@
 import PrefixStore
 import StoreTestKit
 import Testing
+import TestKit
 
 @Suite("Spaces of one store")
 struct IsolationTests {

@@ -3,6 +3,8 @@
 import PrefixStore
 import StoreTestKit
 import Testing
+import TestKit
+import Threads
 
 @Suite("A load from disk")
 struct LoadTests {
@@ -29,15 +31,15 @@ struct LoadTests {
     func parallel() throws {
         let store = try open()
         let space = try store.space(model.identity)
-        let wrong = Mutexed(0)
-        let callers = (0..<3).map { _ in
-            Caller { [tokens, model] in
-                guard let read = try? space.loadGenerated(tokens, by: model) else { return wrong.update { $0 += 1 } }
-                wrong.update { $0 += read.wrongBytes + (600 - read.loaded.coldTokens) }
+        let wrong = Guarded(0)
+        let callers = try (0..<3).map { _ in
+            try Thread { [tokens, model] in
+                guard let read = try? space.loadGenerated(tokens, by: model) else { return wrong.withLock { $0 += 1 } }
+                wrong.withLock { $0 += read.wrongBytes + (600 - read.loaded.coldTokens) }
             }
         }
         for caller in callers { caller.join() }
-        #expect(wrong.value == 0)
+        #expect(wrong.withLock { $0 } == 0)
         try store.close()
     }
 
@@ -58,15 +60,16 @@ struct LoadTests {
     func layers() throws {
         let store = try open()
         let space = try store.space(model.identity)
-        let seen = Mutexed<[Int]>([])
+        let seen = Guarded<[Int]>([])
         let match = try space.match(tokens)
         try withTargets(match.pageCount) { targets in
             let loaded = space.load(
-                match, into: targets, onLayersReady: { layers in seen.update { $0.append(layers) } })
+                match, into: targets, onLayersReady: { layers in seen.withLock { $0.append(layers) } })
             #expect(loaded.tokens == 600)
         }
-        #expect(seen.value.last == 16 || seen.value.contains(16))
-        #expect(Set(seen.value).count == seen.value.count && !seen.value.isEmpty)
+        let layers = seen.withLock { $0 }
+        #expect(layers.contains(16))
+        #expect(Set(layers).count == layers.count)
         try store.close()
     }
 

@@ -3,6 +3,7 @@
 import PrefixStore
 import StoreTestKit
 import Testing
+import TestKit
 
 @Suite("Processes that share a store", .serialized)
 struct ProcessTests {

@@ -3,6 +3,7 @@
 import PrefixStore
 import StoreTestKit
 import Testing
+import TestKit
 
 @Suite("The README's example")
 struct ReadmeExample {

@@ -3,6 +3,7 @@
 import PrefixStore
 import StoreTestKit
 import Testing
+import TestKit
 
 @Suite("A store with a spill rate")
 struct SpillRateTests {

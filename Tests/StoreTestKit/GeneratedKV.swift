@@ -1,6 +1,7 @@
 // KV that any process can recompute: the bytes of a token depend on the tokens up to it, as attention's do, and on nothing else.
 
 public import PrefixStore
+internal import TestKit
 
 /// A model whose KV is generated from token ids. Every byte read anywhere can be checked without storing what was expected.
 public struct GeneratedModel: Sendable {
@@ -8,7 +9,7 @@ public struct GeneratedModel: Sendable {
     public let identity: ModelIdentity
     /// Shape of a page.
     public var layout: KVLayout { identity.layout }
-    private let seed: UInt64
+    private let pages: GeneratedPages
 
     /// A model of small bf16-shaped pages, or of the layout given. Models of different names share nothing.
     public init(_ name: String = "generated", layout: KVLayout? = nil, salt: Salt? = nil) throws {
@@ -17,35 +18,14 @@ public struct GeneratedModel: Sendable {
         identity = try ModelIdentity(
             weights: digest, layout: shape, positions: "none", tokenizer: digest, engine: "generated", engineFormat: 1,
             salt: salt, labels: ["model": name])
-        seed = identity.spaceRoot.bytes.reduce(0) { $0 << 7 ^ $0 >> 57 ^ UInt64($1) }
+        pages = GeneratedPages(
+            shape, seed: identity.spaceRoot.bytes.reduce(0) { $0 << 7 ^ $0 >> 57 ^ UInt64($1) })
     }
 
     /// The bytes of page `page` of `tokens`, planes one after the other.
     public func pageBytes(_ tokens: [TokenID], page: Int) -> [UInt8] {
         let start = page * layout.pageSize
-        let end = min(start + layout.pageSize, tokens.count)
-        var state = tokens[..<start].reduce(seed) { SplitMix64.mix($0 ^ UInt64($1)) }
-        let states = tokens[start..<end].map { token in
-            state = SplitMix64.mix(state ^ UInt64(token))
-            return state
-        }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(layout.pageBytes(tokens: states.count))
-        for plane in 0..<layout.planeCount {
-            for state in states { Self.append(layout.bytesPerToken(inPlane: plane), state, plane, to: &bytes) }
-        }
-        return bytes
-    }
-
-    private static func append(_ count: Int, _ state: UInt64, _ plane: Int, to bytes: inout [UInt8]) {
-        var generator = SplitMix64(seed: state ^ UInt64(plane) << 32)
-        var left = count
-        while left > 0 {
-            // Half of the bytes have few values, so that pages compress about as real KV does.
-            let word = generator.next() & 0x03FF_03FF_03FF_03FF
-            for index in 0..<min(8, left) { bytes.append(UInt8(truncatingIfNeeded: word >> (8 * UInt64(index)))) }
-            left -= 8
-        }
+        return pages.bytes(tokens, start..<min(start + layout.pageSize, tokens.count))
     }
 }
 

@@ -1,6 +1,7 @@
 // Prompts as a server sees them: a few long beginnings, shared by many, with endings of their own.
 
 public import PrefixStore
+internal import TestKit
 
 /// Prompts that share beginnings, from a seed.
 public struct RandomPrompts: Sendable {

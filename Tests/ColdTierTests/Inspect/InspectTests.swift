@@ -2,12 +2,13 @@
 
 import KVFormat
 import Testing
+import TestKit
 
 @testable import ColdTier
 
 @Suite("A store looked at from outside")
 struct InspectTests {
-    let folder: Folder
+    let folder: TemporaryFolder
     let model: Model
     let tier: ColdTier
 
@@ -16,7 +17,7 @@ struct InspectTests {
     static let second = tokens(8) + tokens(6, from: 500)
 
     init() throws {
-        folder = try Folder()
+        folder = try TemporaryFolder()
         model = try Model()
         tier = try ColdTier(folder.store)
         try tier.open(space: model.descriptor)
@@ -216,6 +217,6 @@ struct InspectTests {
             try ColdTier(existing: folder.path + "/none")
         }
         #expect(throws: StoreError.notAStore(path: folder.path)) { try ColdTier(existing: folder.path) }
-        #expect(Folder.names(folder.path) == ["store"])
+        #expect(TemporaryFolder.names(folder.path) == ["store"])
     }
 }

@@ -3,6 +3,7 @@
 import KVFormat
 import LMDB
 import Testing
+import TestKit
 import Threads
 
 @testable import ColdTier
@@ -24,13 +25,13 @@ struct Damage: Sendable, CustomTestStringConvertible {
 
 /// A store with a sequence of five pages, the last a tail, and a side state; and the means to damage it.
 final class Plot: Sendable {
-    let folder: Folder
+    let folder: TemporaryFolder
     let model: Model
     let tier: ColdTier
     let path: [PrefixHash]
 
     init() throws {
-        folder = try Folder()
+        folder = try TemporaryFolder()
         model = try Model()
         tier = try ColdTier(folder.store)
         path = model.path(tokens(18))
@@ -235,7 +236,7 @@ struct VerifyTests {
 
     @Test("finds an empty store sound")
     func empty() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         let report = try ColdTier(folder.store).verify()
         #expect(report.isSound && report.pages == 0 && report.comparedCounters)
     }
@@ -295,13 +296,13 @@ struct VerifyTests {
 
     @Test("gives no false alarm while a writer stores, evicts, pins, removes and touches pages")
     func besideWriter() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         let model = try Model()
         let tier = try ColdTier(folder.store, quota: .mebibytes(4))
         try tier.open(space: model.descriptor)
         let progress = Progress()
         let writer = try Thread {
-            var generator = SeededGenerator(seed: 11)
+            var generator = SplitMix64(seed: 11)
             while !progress.isDone {
                 let start = TokenID.random(in: 0..<40, using: &generator)
                 let sequence = tokens(Int.random(in: 1...60, using: &generator), from: start)

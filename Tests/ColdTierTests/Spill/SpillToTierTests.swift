@@ -4,6 +4,7 @@ import Glibc
 import KVFormat
 import PageCodec
 import Testing
+import TestKit
 import Threads
 
 @testable import ColdTier
@@ -28,10 +29,10 @@ private final class PageBytes: @unchecked Sendable {
 
 @Suite("Spilling to a tier")
 struct SpillToTierTests {
-    let folder: Folder
+    let folder: TemporaryFolder
     let outcomes = Outcomes()
 
-    init() throws { folder = try Folder() }
+    init() throws { folder = try TemporaryFolder() }
 
     private func tier(_ model: Model) throws -> ColdTier {
         let tier = try ColdTier(folder.store)

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -69,8 +70,8 @@ struct CheckpointTests {
     @Test("refuses a folder without weights")
     func refusesNothing() throws {
         let folder = try scratch(tensors: [:])
-        try FileManager.default.removeItem(atPath: folder.file("model.safetensors"))
-        #expect(throws: EngineError.missingFile(path: folder.file("model.safetensors"))) {
+        try FileManager.default.removeItem(atPath: folder.path("model.safetensors"))
+        #expect(throws: EngineError.missingFile(path: folder.path("model.safetensors"))) {
             _ = try Checkpoint(folder: folder.path)
         }
     }
@@ -98,7 +99,7 @@ struct CheckpointTests {
         let none = try sharded("{}")
         #expect(throws: EngineError.notJSON(file: index)) { _ = try Checkpoint(folder: none.path) }
         let missing = try sharded(#"{"weight_map": {"a": "gone.safetensors"}}"#)
-        #expect(throws: EngineError.missingFile(path: missing.file("gone.safetensors"))) {
+        #expect(throws: EngineError.missingFile(path: missing.path("gone.safetensors"))) {
             _ = try Checkpoint(folder: missing.path)
         }
         let lacking = try sharded(#"{"weight_map": {"b": "one.safetensors"}}"#)
@@ -111,7 +112,7 @@ struct CheckpointTests {
 
     @Test("gives its tokenizer, and refuses one with more ids than the embedding has rows")
     func tokenizer() throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         try folder.copy(Fixtures.checkpoint("llama-bf16"))
         #expect(try Checkpoint(folder: folder.path).tokenizer().vocabularySize == 288)
         try folder.patch("config.json", with: #"{"vocab_size": 287}"#)
@@ -121,17 +122,17 @@ struct CheckpointTests {
     }
 
     /// A folder with a sound configuration and one file of fp32 tensors of one dimension.
-    private func scratch(tensors: [String: [UInt8]]) throws -> ScratchFolder {
-        let folder = try ScratchFolder()
-        try folder.write("config.json", try ScratchFolder.config())
+    private func scratch(tensors: [String: [UInt8]]) throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
+        try folder.write("config.json", try TemporaryFolder.config())
         try folder.write("model.safetensors", Self.file(tensors))
         return folder
     }
 
     /// A folder with the tensor "a" in "one.safetensors" and this index.
-    private func sharded(_ index: String) throws -> ScratchFolder {
-        let folder = try ScratchFolder()
-        try folder.write("config.json", try ScratchFolder.config())
+    private func sharded(_ index: String) throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
+        try folder.write("config.json", try TemporaryFolder.config())
         try folder.write("one.safetensors", Self.file(["a": [1, 2, 3, 4]]))
         try folder.write("model.safetensors.index.json", index)
         return folder
@@ -149,7 +150,7 @@ struct CheckpointTests {
     }
 }
 
-extension ScratchFolder {
+extension TemporaryFolder {
     /// The bytes of a sound configuration.
     static func config() throws -> [UInt8] {
         [UInt8](try Data(contentsOf: URL(fileURLWithPath: Fixtures.checkpoint("llama-fp16-tied") + "/config.json")))

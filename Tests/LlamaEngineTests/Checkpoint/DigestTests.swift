@@ -1,6 +1,7 @@
 import CHash
 import Foundation
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -49,7 +50,7 @@ struct DigestTests {
         let full = try checkpoint.tokenizerDigest()
         try folder.write("tokenizer.json", "")
         let empty = try checkpoint.tokenizerDigest()
-        try FileManager.default.removeItem(atPath: folder.file("tokenizer.json"))
+        try FileManager.default.removeItem(atPath: folder.path("tokenizer.json"))
         let missing = try checkpoint.tokenizerDigest()
         #expect(Set([full, empty, missing]).count == 3)
         #expect(empty == sha256(framed("prefixstore tokenizer 1") + framed("tokenizer.json") + framed([])))
@@ -58,7 +59,7 @@ struct DigestTests {
     @Test("is remembered under the files' stamps and found again")
     func remembers() throws {
         let folder = try copy("llama-bf16")
-        let home = try ScratchFolder()
+        let home = try TemporaryFolder()
         let cache = DigestCache(folder: home.path + "/a/b")
         let first = try weights(folder, cache: cache)
         let entry = try #require(try entries(cache).first)
@@ -80,7 +81,7 @@ struct DigestTests {
     @Test("is not remembered for files that changed a moment ago, or since they were opened")
     func settles() throws {
         let folder = try copy("llama-bf16")
-        let home = try ScratchFolder()
+        let home = try TemporaryFolder()
         let cache = DigestCache(folder: home.path)
         _ = try Checkpoint(folder: folder.path).weightsDigest(rememberedIn: cache, now: DigestCache.now())
         #expect(try entries(cache).isEmpty)
@@ -93,7 +94,7 @@ struct DigestTests {
     @Test("is computed anew when the entry is damaged, cut short, writable by others or a link")
     func distrusts() throws {
         let folder = try copy("llama-bf16")
-        let home = try ScratchFolder()
+        let home = try TemporaryFolder()
         let cache = DigestCache(folder: home.path)
         let digest = try weights(folder, cache: cache)
         let name = try #require(try entries(cache).first)
@@ -128,12 +129,12 @@ struct DigestTests {
         #expect(try Checkpoint(folder: folder.path).weightsDigest() == digest)
     }
 
-    private func weights(_ folder: ScratchFolder, cache: DigestCache?) throws -> [UInt8] {
+    private func weights(_ folder: TemporaryFolder, cache: DigestCache?) throws -> [UInt8] {
         try Checkpoint(folder: folder.path).weightsDigest(rememberedIn: cache, now: later)
     }
 
-    private func copy(_ name: String) throws -> ScratchFolder {
-        let folder = try ScratchFolder()
+    private func copy(_ name: String) throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
         try folder.copy(Fixtures.checkpoint(name))
         return folder
     }

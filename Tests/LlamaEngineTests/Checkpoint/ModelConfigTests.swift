@@ -1,4 +1,5 @@
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -164,15 +165,15 @@ struct ModelConfigTests {
 
     @Test("must be one JSON object", arguments: ["", "[]", "{", "7", "{\"a\": 1}}"])
     func refusesOtherText(text: String) throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         try folder.write("config.json", text)
         #expect(throws: EngineError.notJSON(file: "config.json")) { _ = try ModelConfig(folder: folder.path) }
     }
 
     @Test("must be there, and be a file")
     func refusesNothing() throws {
-        let folder = try ScratchFolder()
-        #expect(throws: EngineError.missingFile(path: folder.file("config.json"))) {
+        let folder = try TemporaryFolder()
+        #expect(throws: EngineError.missingFile(path: folder.path("config.json"))) {
             _ = try ModelConfig(folder: folder.path)
         }
         #expect(throws: EngineError.system(call: "open", path: "/dev/null", errno: 22)) {
@@ -182,7 +183,7 @@ struct ModelConfigTests {
 
     /// The configuration of a fixture (without its generation settings) with some fields replaced.
     private func patched(_ fields: String, of name: String = "llama-fp16-tied") throws -> ModelConfig {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         try folder.copy(Fixtures.checkpoint(name))
         try folder.patch("config.json", with: fields)
         return try ModelConfig(folder: folder.path)

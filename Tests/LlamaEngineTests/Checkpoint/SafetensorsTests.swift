@@ -1,4 +1,5 @@
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -152,7 +153,7 @@ struct SafetensorsTests {
         #expect(refused > 400)
     }
 
-    private let folder = try? ScratchFolder()
+    private let folder = try? TemporaryFolder()
 
     /// The tensors of a file with these bytes, which errors call "w".
     @discardableResult
@@ -160,6 +161,6 @@ struct SafetensorsTests {
         guard let folder, (try? folder.write("w", bytes)) != nil else {
             throw .system(call: "write", path: "w", errno: 0)
         }
-        return try SafetensorsHeader(of: MappedFile(path: folder.file("w")), name: "w").tensors
+        return try SafetensorsHeader(of: MappedFile(path: folder.path("w")), name: "w").tensors
     }
 }

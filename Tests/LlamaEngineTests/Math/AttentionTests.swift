@@ -1,6 +1,7 @@
 import CEngine
 import Glibc
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -16,7 +17,7 @@ struct AttentionTests {
         let queries: [[[Float]]]
 
         init(tokens: Int, pageSize: Int, dimension: Int, group: Int, seed: UInt64) {
-            var random = SeededGenerator(seed: seed)
+            var random = SplitMix64(seed: seed)
             func vector() -> [Float] { (0..<dimension).map { _ in Float.random(in: -2...2, using: &random) } }
             self.pageSize = pageSize
             self.dimension = dimension

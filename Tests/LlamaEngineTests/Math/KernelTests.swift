@@ -1,6 +1,7 @@
 import CEngine
 import Glibc
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -43,7 +44,7 @@ struct KernelTests {
 
     @Test("rounds to the nearest half, to the even one of two", arguments: kernelBuilds)
     func halves(build: String) throws {
-        var random = SeededGenerator(seed: 1)
+        var random = SplitMix64(seed: 1)
         var floats = (0..<20_000).map { _ in Float(bitPattern: UInt32.random(in: 0...UInt32.max, using: &random)) }
         floats += (0...UInt16.max).map { Float(Float16(bitPattern: $0)) }
         floats += [65519.9, 65520, 5.9e-8, 2.9e-8, 2.99e-8, 1 + 1 / 2048, 1 + 3 / 2048]
@@ -88,7 +89,7 @@ struct KernelTests {
 
     @Test("normalises vectors of any length", arguments: kernelBuilds, [1, 5, 16, 33, 256])
     func norms(build: String, count: Int) throws {
-        var random = SeededGenerator(seed: UInt64(count))
+        var random = SplitMix64(seed: UInt64(count))
         let x = (0..<count).map { _ in Float.random(in: -2...2, using: &random) }
         let weight = (0..<count).map { _ in Float.random(in: -2...2, using: &random) }
         var y = [Float](repeating: 0, count: count)
@@ -102,7 +103,7 @@ struct KernelTests {
 
     @Test("gates and rotates vectors of any length", arguments: kernelBuilds, [2, 8, 32, 46, 128])
     func gatesAndRotations(build: String, count: Int) throws {
-        var random = SeededGenerator(seed: UInt64(count))
+        var random = SplitMix64(seed: UInt64(count))
         let gate = (0..<count).map { _ in Float.random(in: -9...9, using: &random) }
         let up = (0..<count).map { _ in Float.random(in: -2...2, using: &random) }
         var y = [Float](repeating: 0, count: count)

@@ -1,6 +1,7 @@
 import CEngine
 import Synchronization
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -29,7 +30,7 @@ struct ProductTests {
         let kernels = try #require(Kernels.named(build))
         let part = try view("llama-bf16", "mlp.down_proj", [32, 64])
         let matrix = WeightMatrix([part, part, part], columns: 64, storage: .asStored, pool: pool)
-        var random = SeededGenerator(seed: 4)
+        var random = SplitMix64(seed: 4)
         let source = (0..<401 * 64).map { _ in Float.random(in: -1...1, using: &random) }
         let whole = multiply(matrix, source, rows: 401, kernels)
         for count in Array(1...14) + [191, 192, 193, 400] {
@@ -45,7 +46,7 @@ struct ProductTests {
     func storage(checkpoint: String, build: String) throws {
         let kernels = try #require(Kernels.named(build))
         let part = try view(checkpoint, "mlp.up_proj", [64, 32])
-        var random = SeededGenerator(seed: 9)
+        var random = SplitMix64(seed: 9)
         let source = (0..<20 * 32).map { _ in Float.random(in: -1...1, using: &random) }
         let stored = WeightMatrix([part], columns: 32, storage: .asStored, pool: pool)
         let floats = WeightMatrix([part], columns: 32, storage: .floats, pool: pool)
@@ -58,7 +59,7 @@ struct ProductTests {
         let second = try view("llama-fp32-bias", "self_attn.k_proj", [16, 32])
         let matrix = WeightMatrix([first, second], columns: 32, storage: .asStored, pool: pool)
         #expect(matrix.rows == 48)
-        var random = SeededGenerator(seed: 3)
+        var random = SplitMix64(seed: 3)
         let source = (0..<3 * 32).map { _ in Float.random(in: -1...1, using: &random) }
         let result = multiply(matrix, source, rows: 3)
         for (at, part) in [(0, first), (32, second)] {

@@ -1,5 +1,6 @@
 import KVFormat
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -11,7 +12,7 @@ struct InvarianceTests {
     @Test("are the same wherever the prompt is cut into runs", arguments: names, [KVElement.bf16, .fp32])
     func cutAnywhere(name: String, element: KVElement) throws {
         let model = try TestModel(name, element: element)
-        var random = SeededGenerator(seed: 7)
+        var random = SplitMix64(seed: 7)
         let tokens = random.prompt(75)
         let whole = model.logits(tokens)
         for cut in 1..<tokens.count { #expect(model.logits(tokens, cuts: [cut]) == whole, "cut at \(cut)") }
@@ -21,7 +22,7 @@ struct InvarianceTests {
     @Test("are the same beside other sequences, at any row", arguments: names, 1...6)
     func besideOthers(name: String, seed: UInt64) throws {
         let model = try TestModel(name, element: .bf16)
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let prompts = (0..<7).map { _ in random.prompt(Int.random(in: 1...70, using: &random)) }
         let alone = prompts.map { model.logits($0) }
         var sequences = prompts.map { TestSequence(model, $0) }
@@ -37,7 +38,7 @@ struct InvarianceTests {
     @Test("are the same in random mixtures of old and new tokens", arguments: 1...6)
     func mixedRuns(seed: UInt64) throws {
         let model = try TestModel("mistral", element: .fp16, pageSize: 32)
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let prompts = (0..<5).map { _ in random.prompt(Int.random(in: 2...120, using: &random)) }
         let alone = prompts.map { model.logits($0) }
         let sequences = prompts.map { TestSequence(model, $0) }
@@ -60,7 +61,7 @@ struct InvarianceTests {
 
     @Test("are the same on one thread and on several", arguments: [1, 3, 4])
     func threads(count: Int) throws {
-        var random = SeededGenerator(seed: 3)
+        var random = SplitMix64(seed: 3)
         let tokens = random.prompt(400)
         let two = try TestModel("llama3-rope", element: .bf16, threads: 2).logits(tokens)
         #expect(try TestModel("llama3-rope", element: .bf16, threads: count).logits(tokens) == two)
@@ -69,7 +70,7 @@ struct InvarianceTests {
     @Test("are the same on copied pages, also when the copy ends inside a page")
     func copiedPages() throws {
         let model = try TestModel("llama-bf16", element: .bf16)
-        var random = SeededGenerator(seed: 5)
+        var random = SplitMix64(seed: 5)
         let tokens = random.prompt(60)
         let whole = model.logits(tokens)
         for reused in [1, 15, 16, 17, 40, 59] {

@@ -1,6 +1,7 @@
 // A model and sequences on it, without a scheduler.
 
 import KVFormat
+import TestKit
 
 @testable import LlamaEngine
 
@@ -62,19 +63,7 @@ struct TestSequence {
     }
 }
 
-/// Random numbers that a failure can be repeated with.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
-
-    mutating func next() -> UInt64 {
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        return state &* 0x2545_F491_4F6C_DD1D
-    }
-
+extension SplitMix64 {
     /// A prompt of `count` tokens below `vocabulary`.
     mutating func prompt(_ count: Int, vocabulary: UInt32 = 280) -> [UInt32] {
         (0..<count).map { _ in UInt32.random(in: 0..<vocabulary, using: &self) }

@@ -1,5 +1,6 @@
 import KVFormat
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -70,7 +71,7 @@ struct BatchingTests {
     @Test("ends a reply where the model has no more positions")
     func contextFull() throws {
         let engine = try testEngine()
-        var random = SeededGenerator(seed: 1)
+        var random = SplitMix64(seed: 1)
         let prompt = random.prompt(engine.config.maxPositions - 5)
         let result = try #require(
             engine.results([GenerationRequest(id: "long", tokens: prompt, maxNewTokens: 100)])["long"])

@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import TestKit
 import Threads
 
 @testable import LlamaEngine
@@ -9,15 +10,14 @@ import Threads
 
 @Suite("An engine with a slow disk")
 final class BreakEvenTests {
-    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("slow-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
     private let request: GenerationRequest
 
-    init() {
-        var random = SeededGenerator(seed: 12)
+    init() throws {
+        folder = try TemporaryFolder()
+        var random = SplitMix64(seed: 12)
         request = GenerationRequest(id: "a", tokens: random.prompt(100), maxNewTokens: 1)
     }
-
-    deinit { try? FileManager.default.removeItem(at: folder) }
 
     private func withEngine(
         hotCapacity: ByteCount = .zero, _ body: (Engine, Store, Space) throws -> Void

@@ -1,14 +1,15 @@
 import Foundation
 import PrefixStore
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
 @Suite("Measuring the prefill rate")
 final class MeasureTests {
-    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("measure-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
 
-    deinit { try? FileManager.default.removeItem(at: folder) }
+    init() throws { folder = try TemporaryFolder() }
 
     @Test("gives a time, stores nothing, keeps no page and changes no reply")
     func measures() throws {

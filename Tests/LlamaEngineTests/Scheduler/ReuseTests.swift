@@ -1,5 +1,6 @@
 import KVFormat
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -30,7 +31,7 @@ struct ReuseTests {
 
     @Test("ends anywhere, also inside a page, and leaves one token to compute", arguments: [1, 15, 16, 17, 33, 49])
     func reuseInsideAPage(stored: Int) throws {
-        var random = SeededGenerator(seed: UInt64(stored))
+        var random = SplitMix64(seed: UInt64(stored))
         let prompt = random.prompt(50)
         let request = GenerationRequest(id: "a", tokens: prompt, maxNewTokens: 8)
         let expected = try testEngine().oneByOne([request])
@@ -47,7 +48,7 @@ struct ReuseTests {
 
     @Test("of a whole stored prompt computes just its last token")
     func wholePrompt() throws {
-        var random = SeededGenerator(seed: 2)
+        var random = SplitMix64(seed: 2)
         let request = GenerationRequest(id: "a", tokens: random.prompt(40), maxNewTokens: 4)
         let cache = try testCache()
         let first = try #require(testEngine(cache: cache).results([request])["a"])
@@ -59,7 +60,7 @@ struct ReuseTests {
 
     @Test("covers a reply in the next turn, but for its last token")
     func nextTurn() throws {
-        var random = SeededGenerator(seed: 6)
+        var random = SplitMix64(seed: 6)
         let cache = try testCache()
         let engine = try testEngine(cache: cache)
         let first = GenerationRequest(id: "1", tokens: random.prompt(21), maxNewTokens: 30)
@@ -84,7 +85,7 @@ struct ReuseTests {
 
     @Test("by prefill stores a prompt and generates nothing")
     func prefill() throws {
-        var random = SeededGenerator(seed: 12)
+        var random = SplitMix64(seed: 12)
         let prompt = random.prompt(75)
         let cache = try testCache()
         let engine = try testEngine(cache: cache)

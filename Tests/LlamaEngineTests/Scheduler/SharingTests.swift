@@ -1,5 +1,6 @@
 import KVFormat
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -7,7 +8,7 @@ import Testing
 struct SharingTests {
     /// `count` requests that have `common` tokens in common.
     private func requests(_ count: Int, common: Int) -> [GenerationRequest] {
-        var random = SeededGenerator(seed: 77)
+        var random = SplitMix64(seed: 77)
         let prefix = random.prompt(common)
         return (0..<count).map {
             GenerationRequest(id: "\($0)", tokens: prefix + random.prompt(5 + $0), maxNewTokens: 6)

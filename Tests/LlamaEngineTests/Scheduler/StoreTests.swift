@@ -1,15 +1,16 @@
 import Foundation
 import PrefixStore
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
 @Suite("An engine with a store")
 final class StoreTests {
-    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("engine-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
     private let options = EngineOptions(pageSize: 16)
 
-    deinit { try? FileManager.default.removeItem(at: folder) }
+    init() throws { folder = try TemporaryFolder() }
 
     private func withStore<R>(_ body: (Store) throws -> R) throws -> R {
         let store = try Store(at: folder.path)
@@ -45,7 +46,7 @@ final class StoreTests {
 
     @Test("reuses a reply in the next turn, from disk, up to its last token")
     func nextTurn() throws {
-        var random = SeededGenerator(seed: 3)
+        var random = SplitMix64(seed: 3)
         let first = GenerationRequest(id: "1", tokens: random.prompt(30), maxNewTokens: 25)
         let reply = try withStore { try #require(engine("qwen3", $0).results([first])["1"]).tokens }
         let second = GenerationRequest(id: "2", tokens: first.tokens + reply + random.prompt(4), maxNewTokens: 9)
@@ -56,7 +57,7 @@ final class StoreTests {
 
     @Test("sees nothing of another model, another element type, another page size or another tenant")
     func otherSpaces() throws {
-        var random = SeededGenerator(seed: 8)
+        var random = SplitMix64(seed: 8)
         let request = GenerationRequest(id: "a", tokens: random.prompt(40), maxNewTokens: 2)
         let salt = try Salt(Array(repeating: 7, count: 16))
         try withStore { store in

@@ -1,6 +1,7 @@
 // Engines on the fixtures.
 
 import KVFormat
+import TestKit
 
 @testable import LlamaEngine
 
@@ -40,7 +41,7 @@ extension Engine {
 func groupedRequests(_ count: Int, seed: UInt64, maxNewTokens: Int = 12, sampling: SamplingParameters = .greedy)
     -> [GenerationRequest]
 {
-    var random = SeededGenerator(seed: seed)
+    var random = SplitMix64(seed: seed)
     let prefixes = (0..<3).map { random.prompt(20 + 37 * $0) }
     return (0..<count).map { index in
         let rest = random.prompt(Int.random(in: 1...30, using: &random))

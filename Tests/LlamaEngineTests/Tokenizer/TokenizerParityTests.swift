@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -85,7 +86,7 @@ struct TokenizerRoundTripTests {
     @Test("gives the text back, for random text of any scalars", arguments: Fixtures.tokenizers)
     func roundTrip(name: String) throws {
         let tokenizer = try Tokenizer(path: Fixtures.tokenizer(name) + "/tokenizer.json")
-        let seed = TestSeed.value
+        let seed = TestSeed.fixed(20_261_124, "text and back")
         var random = RandomSource(seed: seed)
         for _ in 0..<300 {
             let text = Self.text(&random)
@@ -110,7 +111,7 @@ struct TokenizerRoundTripTests {
     @Test("token by token replaces just what decoding at once replaces, for random ids")
     func streamingOfAnything() throws {
         let tokenizer = try Tokenizer(path: Fixtures.tokenizer("gpt2") + "/tokenizer.json")
-        let seed = TestSeed.value
+        let seed = TestSeed.fixed(20_261_124, "any ids")
         var random = RandomSource(seed: seed)
         // Bytes from the edges of UTF-8, where what may follow depends on what went before.
         let edges: [UInt8] = [

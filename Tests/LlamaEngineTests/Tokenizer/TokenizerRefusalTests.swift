@@ -1,4 +1,5 @@
 import Testing
+import TestKit
 
 @testable import LlamaEngine
 
@@ -61,12 +62,12 @@ struct TokenizerRefusalTests {
 
     @Test("with a split before a ByteLevel that splits again is refused")
     func refusesTwoSplits() throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         try folder.copy(Fixtures.tokenizer("llama3"))
         let text = String(decoding: try folder.read("tokenizer.json"), as: UTF8.self)
         try folder.write("tokenizer.json", text.replacing(#""use_regex":false"#, with: #""use_regex":true"#))
         #expect(throws: EngineError.unsupportedTokenizer("two splits in a row")) {
-            _ = try Tokenizer(path: folder.file("tokenizer.json"))
+            _ = try Tokenizer(path: folder.path("tokenizer.json"))
         }
     }
 
@@ -103,13 +104,13 @@ struct TokenizerRefusalTests {
 
     @Test("with merges of unknown tokens is refused")
     func refusesUnknownMerge() throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         try folder.copy(Fixtures.tokenizer("gpt2"))
         let text = String(decoding: try folder.read("tokenizer.json"), as: UTF8.self)
         try folder.write("tokenizer.json", text.replacing(#""merges":["#, with: #""merges":["z z","#))
         let reason = "joins what is not in the vocabulary"
         let error = EngineError.invalidField(file: "tokenizer.json", field: "model.merges", reason: reason)
-        #expect(throws: error) { _ = try Tokenizer(path: folder.file("tokenizer.json")) }
+        #expect(throws: error) { _ = try Tokenizer(path: folder.path("tokenizer.json")) }
     }
 
     @Test(
@@ -119,10 +120,10 @@ struct TokenizerRefusalTests {
             #"{"model": {"vocab": {}, "merges": [["a"]]}}"#, #"{"model": {"vocab": {"a": -1}, "merges": []}}"#,
         ])
     func refusesOtherFiles(text: String) throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         try folder.write("tokenizer.json", text)
         #expect(throws: EngineError.notJSON(file: "tokenizer.json")) {
-            _ = try Tokenizer(path: folder.file("tokenizer.json"))
+            _ = try Tokenizer(path: folder.path("tokenizer.json"))
         }
     }
 
@@ -147,10 +148,10 @@ struct TokenizerRefusalTests {
 
     /// The GPT-2 fixture with some fields replaced.
     private func patched(_ fields: String) throws -> Tokenizer {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         try folder.copy(Fixtures.tokenizer("gpt2"))
         try folder.patch("tokenizer.json", with: fields)
-        return try Tokenizer(path: folder.file("tokenizer.json"))
+        return try Tokenizer(path: folder.path("tokenizer.json"))
     }
 
     private static func steps(_ steps: String) -> String {

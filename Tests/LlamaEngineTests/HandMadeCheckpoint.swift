@@ -1,33 +1,21 @@
-// A folder for hand-made checkpoints, and the means to make good and bad ones.
+// The means to make good and bad checkpoints by hand.
 
 import Foundation
+import TestKit
 
-/// A folder that is removed with the object.
-final class ScratchFolder {
-    let path: String
-
-    init() throws {
-        let parent = FileManager.default.temporaryDirectory.path
-        path = parent + "/llama-engine-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    func file(_ name: String) -> String { path + "/" + name }
-
+extension TemporaryFolder {
     func write(_ name: String, _ bytes: [UInt8]) throws {
-        try Data(bytes).write(to: URL(fileURLWithPath: file(name)))
+        try Data(bytes).write(to: URL(fileURLWithPath: path(name)))
     }
 
     func write(_ name: String, _ text: String) throws { try write(name, Array(text.utf8)) }
 
-    func read(_ name: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: file(name)))) }
+    func read(_ name: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path(name)))) }
 
     /// Copies the files of another folder.
     func copy(_ folder: String) throws {
         for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
-            try FileManager.default.copyItem(atPath: folder + "/" + name, toPath: file(name))
+            try FileManager.default.copyItem(atPath: folder + "/" + name, toPath: path(name))
         }
     }
 

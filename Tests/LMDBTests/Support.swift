@@ -1,22 +1,12 @@
 // A temporary folder for a test, and short names for the bytes that tests write.
 
 import Foundation
+import TestKit
 import Threads
 
 @testable import LMDB
 
-/// A folder that is removed with its content when the test lets go of it.
-final class TemporaryFolder {
-    let path: String
-
-    init() throws {
-        let url = FileManager.default.temporaryDirectory.appendingPathComponent("lmdb-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        path = url.path
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
+extension TemporaryFolder {
     var data: URL { URL(fileURLWithPath: path).appendingPathComponent("data.mdb") }
 
     /// Opens an environment in the folder with one table.
