@@ -73,7 +73,7 @@ let store: [Target] =
     + Floor.values.module("KVFormat", ["CHash", "CLevel"])
     + Floor.store.module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash", "CLevel"])
     + Floor.store.module("LMDB", ["CLMDB", "Threads"])
-    + Floor.store.module("HotTier", ["KVFormat", "Threads", "CHash"])
+    + Floor.store.module("HotTier", ["KVFormat", "Threads"])
     + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
     + Floor.store.module(
         "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
@@ -90,7 +90,7 @@ let store: [Target] =
 let aboveTheStore: [Target] =
     Floor.engine.kernel("CEngine", ["CLevel"])
     + Floor.engine.module(
-        "LlamaEngine", ["PrefixStore", "KVFormat", "CEngine", "CHash", "Threads"], fixtures: ["Fixtures"])
+        "LlamaEngine", ["PrefixStore", "KVFormat", "CEngine", "CHash"], testedWith: ["Threads"], fixtures: ["Fixtures"])
     + [
         .executableTarget(
             name: "pfx", dependencies: ["PrefixStore", "LlamaEngine", argumentParser], path: "Sources/Faces/pfx",

@@ -82,12 +82,55 @@ PACKAGE_CANARIES = [
 ]
 
 
+# What the checks of tools/tidy_repository.py find nothing in; every arrow of ARROWS is used, by Swift or by C.
+REPOSITORY = {
+    "Sources/Values/KVFormat/Hash.swift": (
+        "// Hashes.\ninternal import CHash\npackage struct Digest {\n    package let bytes: Int\n"
+        "    package var description: String { \"\" }\n}\npackage func digest() -> Digest { one() }\n"),
+    "Sources/Store/HotTier/Pool.swift": "// The pool.\nimport KVFormat\nlet all = digest().bytes\n",
+    "Sources/Ground/CHash/chash.c": (
+        "// Hashes.\n#include <openssl/evp.h>\nint chash_one(void) { return 1; }\nstatic int two(void) { return 2; }\n"
+        "int (*chash_two)(void) = two;\n"),
+    "Sources/Ground/CHash/include/chash.h": "// Hashes.\nint chash_one(void);\n",
+    "Sources/Ground/CCrypto/shim.h": "// libcrypto.\n#include <openssl/sha.h>\n",
+    "Tests/KVFormatTests/HashTests.swift": "import KVFormat\nlet b = onlyTested()\n",
+}
+REPOSITORY_ARROWS = {"KVFormat": {"CHash"}, "HotTier": {"KVFormat"}, "CHash": {"CCrypto"}, "Absent": {"KVFormat"}}
+# (check, path, text, words of the finding)
+REPOSITORY_CANARIES = [
+    ("unused arrow", "Sources/Store/HotTier/Pool.swift", "// The pool.\n// import KVFormat\n", "from HotTier to KVFormat"),
+    ("unused arrow", "Sources/Ground/CHash/chash.c", "// C.\n", "from CHash to CCrypto"),
+    ("unused package symbol", "Sources/Store/HotTier/A.swift", "// A.\nimport KVFormat\npackage func alone() {}\n", "'alone'"),
+    ("unused package symbol", "Sources/Values/KVFormat/A.swift",
+     "// A.\nstruct A {\n    @inlinable\n    package static func alone(_ d: Digest) -> Int { 1 }\n}\nlet x = A.alone(d)\n",
+     "'alone'"),
+    ("C prefix", "Sources/Ground/CHash/a.c", "// C.\nint hash_one(void) { return 1; }\n", "'hash_one'"),
+    ("C prefix", "Sources/Ground/CHash/a.c", "// C.\nint table[3] = {1};\n", "'table'"),
+]
+
+
 def write(root, path, text):
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / path).write_text(text, encoding="utf-8")
 
 
-def self_test(findings, rules):
+def repository_faults(check):
+    """What is wrong with the checks of all files together."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for path, text in REPOSITORY.items():
+            write(root, path, text)
+        yield from (f"the clean repository has a finding: {found}" for found in check(root, REPOSITORY_ARROWS))
+        for name, path, text, words in REPOSITORY_CANARIES:
+            write(root, path, text)
+            if not [message for _, _, message in check(root, REPOSITORY_ARROWS) if words in message]:
+                yield f"{name}: planted in {path}, expected '{words}'"
+            (root / path).unlink()
+            if path in REPOSITORY:
+                write(root, path, REPOSITORY[path])
+
+
+def self_test(findings, repository_findings, rules):
     """Returns the exit status: 0 when the clean tree is clean and every canary is found where it sits."""
     sound, wrong = package(HotTier=["KVFormat"], PrefixStore=["HotTier", "ColdTier"]), []
     with tempfile.TemporaryDirectory() as folder:
@@ -104,9 +147,10 @@ def self_test(findings, rules):
         for planted, words in PACKAGE_CANARIES:
             if [message for _, _, message in findings(root, planted) if words in message] == []:
                 wrong.append(f"arrows: expected '{words}'")
+    wrong += repository_faults(repository_findings)
     wrong += [f"rule '{rule}' has no canary" for rule in rules if rule not in {canary[0] for canary in FILE_CANARIES}]
     for line in wrong:
         print(f"tidy self-test: {line}")
-    planted = len(FILE_CANARIES) + len(PACKAGE_CANARIES)
+    planted = len(FILE_CANARIES) + len(PACKAGE_CANARIES) + len(REPOSITORY_CANARIES)
     print(f"tidy self-test: {planted} violations planted, {len(wrong)} wrong")
     return 1 if wrong else 0

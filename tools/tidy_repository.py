@@ -18,8 +18,10 @@ MODIFIERS = (
 PACKAGE_SYMBOL = re.compile(
     r"^[ \t]*(?:@\w+(?:\([^)]*\))?\s+)*package\s+(?:private\(set\)\s+)?(?:" + MODIFIERS + r"\s+)*"
     r"(?:func|var|let|class|struct|enum|protocol|typealias)\s+(\w+)", re.M)
-# From the modifier to where the body or the value begins: what a caller in another module has to see.
-SIGNATURE = re.compile(r"\b(?:package|public)\b[^{\n]*(?:\([^{]*?\)[^{\n]*)?")
+# From the modifier to where the body, the value or the next declaration begins: what a caller in another module has to see.
+SIGNATURE = re.compile(
+    r"\b(?:package|public)\b[^{]*?"
+    r"(?=[{]|\n\s*(?:\n|@|\}|(?:package|public|private|static|func|var|let|case|init)\b)|\Z)")
 # What a protocol of the standard library asks for is called by nobody's name.
 WITNESSES = {"description", "debugDescription", "hash", "encode", "makeIterator", "next"}
 
@@ -62,7 +64,7 @@ def unused_arrows(files, arrows, module_of):
 
 def unused_package_symbols(files, module_of, code_of):
     """`package` symbols of the sources whose name appears in no other module, in no tests and in no benchmark."""
-    code = {path: code_of(path, text) for path, text in files.items() if path.endswith(".swift")}
+    code = {path: code_of(path, text) for path, text in files.items() if path.endswith(".swift") and "/" in path}
     users, signatures = {}, {}
     for path, text in code.items():
         # Tests count as users, those of the module as well.

@@ -16,8 +16,6 @@ package struct HotStatistics: Equatable, Sendable {
     package var pages = 0
     /// Pages with at least one pin of their own. A pin keeps the pages before it as well; they are not counted.
     package var pinnedPages = 0
-    /// Pages that can be evicted at once.
-    package var evictablePages = 0
     /// Pages that the cold tier does not have yet.
     package var dirtyPages = 0
 

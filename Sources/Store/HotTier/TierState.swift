@@ -80,7 +80,6 @@ struct TierState {
         numbers.indexBytes = ByteCount(UInt64(tree.byteCount + order.byteCount + arena.runBytes))
         numbers.pages = tree.pageCount
         numbers.pinnedPages = pinnedPages
-        numbers.evictablePages = order.count
         numbers.dirtyPages = tree.nodes.count { $0.isPage && !$0.isStored }
         return numbers
     }

@@ -9,7 +9,7 @@ package struct EnvironmentInfo: Sendable, Equatable {
     /// Bytes of an LMDB page.
     package let pageSize: Int
     /// The highest page number in use; the file has this many pages and one more.
-    package let lastPage: Int
+    let lastPage: Int
     /// The number of the last committed transaction.
     package let lastTransaction: Int
     /// Pages that were freed and can be used again, unless a reader still sees them.

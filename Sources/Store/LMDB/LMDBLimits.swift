@@ -1,9 +1,9 @@
 // Every bound of LMDB that this module enforces before C sees a value.
 
 /// The bounds of LMDB 0.9.
-package enum LMDBLimits {
+enum LMDBLimits {
     /// How many bytes a key may have; LMDB is built with 511 as its maximum, and an empty key is refused.
-    package static let keyBytes = 1...511
+    static let keyBytes = 1...511
 
     /// How long a begin waits for the other transactions of this process when the map must be mapped afresh. Transactions
     /// last for a batch; a longer wait means that one was begun inside another.

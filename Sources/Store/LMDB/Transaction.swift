@@ -13,16 +13,6 @@ package struct Table: Sendable, Equatable {
     static let freeList = Table(name: "free list", handle: 0)
 }
 
-/// How large a table is.
-package struct TableStatistics: Sendable, Equatable {
-    /// Keys.
-    package let entries: Int
-    /// Levels of the tree.
-    package let depth: Int
-    /// LMDB pages of the tree, and those that hold values too large for it.
-    package let branchPages, leafPages, overflowPages: Int
-}
-
 /// A read or write transaction.
 package protocol Transaction: ~Copyable {
     /// What LMDB is told; opaque outside this module.
@@ -47,15 +37,10 @@ extension Transaction where Self: ~Copyable {
     }
 
     /// How many keys a table has.
-    package borrowing func entryCount(_ table: Table) throws(LMDBError) -> Int { try statistics(table).entries }
-
-    /// How large a table is.
-    package borrowing func statistics(_ table: Table) throws(LMDBError) -> TableStatistics {
+    package borrowing func entryCount(_ table: Table) throws(LMDBError) -> Int {
         var stat = MDB_stat()
         try check(unsafe mdb_stat(core.handle, table.handle, &stat), call: "mdb_stat")
-        return TableStatistics(
-            entries: stat.ms_entries, depth: Int(stat.ms_depth), branchPages: stat.ms_branch_pages,
-            leafPages: stat.ms_leaf_pages, overflowPages: stat.ms_overflow_pages)
+        return stat.ms_entries
     }
 
     /// A cursor that reads a table in key order, not yet on any key. The transaction can't be changed while it lives.

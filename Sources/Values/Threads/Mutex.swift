@@ -33,10 +33,10 @@ package final class Mutex: @unchecked Sendable {
     }
 
     @usableFromInline
-    package func lock() { unsafe pthread_mutex_lock(handle) }
+    func lock() { unsafe pthread_mutex_lock(handle) }
 
     @usableFromInline
-    package func unlock() { unsafe pthread_mutex_unlock(handle) }
+    func unlock() { unsafe pthread_mutex_unlock(handle) }
 }
 
 /// A condition that threads wait for under a `Mutex`. Thread-safe.
