@@ -34,7 +34,7 @@ struct FrameDecoder: ~Copyable {
         _ stored: RawSpan, _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget,
         key: PrefixHash, part: UInt64
     ) -> UInt64? {
-        guard codec == .raw || (codec == .zstdPlain) == (region.layout.element.byteCount == 1) else { return nil }
+        guard codec == .raw || (codec == .zstdPlain) == (region.width == 1) else { return nil }
         let checksum: UInt64? = unsafe stored.withUnsafeBytes { bytes in
             guard let start = unsafe bytes.bindMemory(to: UInt8.self).baseAddress else { return nil }
             unsafe frame.begin(start, bytes.count, key: key, part: part)
@@ -73,7 +73,7 @@ struct FrameDecoder: ~Copyable {
     private borrowing func decodeChunks(
         _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget
     ) -> Bool {
-        let width = region.layout.element.byteCount
+        let width = region.width
         var walk = ChunkWalk(region)
         var position = 0
         while let count = walk.nextChunk() {
@@ -126,7 +126,7 @@ struct FrameDecoder: ~Copyable {
         // The next chunk is about as long as this one.
         let aside = unsafe frame.hashing(upTo: end, ahead: end..<2 * end - frame.hashed)
         var next = walk
-        if region.layout.element.byteCount == 2, tokens == region.tokens, chunk.bits > 0,
+        if region.width == 2, tokens == region.tokens, chunk.bits > 0,
             let run = next.nextRun(), run.count == count
         {
             walk = next
@@ -150,7 +150,7 @@ struct FrameDecoder: ~Copyable {
         _ top: UnsafePointer<UInt8>, _ low: UnsafePointer<UInt8>, _ count: Int, _ aside: cplanes_aside,
         _ walk: inout ChunkWalk, _ region: FrameRegion, tokens: Int, into target: PageTarget
     ) {
-        let width = region.layout.element.byteCount
+        let width = region.width
         var at = 0
         while let run = walk.nextRun() {
             let wanted = min(region.elements(ofPlane: run.plane, tokens: tokens) - run.first, run.count)
