@@ -114,9 +114,10 @@ struct DamageTests {
     @Test("that writes a sound node with other tokens is found by the prefix hash, which the tokens do not make")
     func wrongTokens() throws {
         let record = try #require(model.pages(tokens(64)).dropFirst(4).first)
+        let name = PageName(
+            root: model.root, parent: path[3], hash: path[4], firstToken: 32, tokens: tokens(8, from: 77)[...])
         let node = NodeRecord(
-            parent: path[3], root: model.root, firstToken: 32, tokens: tokens(8, from: 77), codec: 1, flags: [],
-            rawBytes: 1, encodedBytes: UInt64(record.record.byteCount), createdAt: 5)
+            name, codec: 1, flags: [], rawBytes: 1, encodedBytes: UInt64(record.record.byteCount), createdAt: 5)
         try withTables(folder.store) { transaction, tables in
             try transaction.write(tables.nodes, path[4].bytes, node.encoded(key: path[4]))
         }
@@ -127,9 +128,11 @@ struct DamageTests {
     func wrongTokensInPart() throws {
         let hash = model.path(tokens(16) + tokens(21, from: 500))[2]
         let record = try #require(model.pages(tokens(16) + tokens(21, from: 500)).dropFirst(2).first)
+        let name = PageName(
+            root: model.root, parent: path[1], hash: hash, firstToken: 16,
+            tokens: [500, 501, 77, 78, 79, 80, 81, 82])
         let node = NodeRecord(
-            parent: path[1], root: model.root, firstToken: 16, tokens: [500, 501, 77, 78, 79, 80, 81, 82], codec: 1,
-            flags: [], rawBytes: 1, encodedBytes: UInt64(record.record.byteCount), createdAt: 5)
+            name, codec: 1, flags: [], rawBytes: 1, encodedBytes: UInt64(record.record.byteCount), createdAt: 5)
         try withTables(folder.store) { transaction, tables in
             try transaction.write(tables.nodes, hash.bytes, node.encoded(key: hash))
         }

@@ -176,7 +176,7 @@ struct EvictionTests {
             let sequence = tokens(50, from: TokenID(100 * round))
             for page in model.pages(sequence) where try tier.contains(page.hash) {
                 expected += SlotSize.physicalBytes(holding: page.record.byteCount)
-                expected += NodeRecord.indexBytes(tokens: page.tokens.count)
+                expected += NodeRecord.indexBytes(tokens: page.name.tokens.count)
             }
         }
         #expect(used == expected)

@@ -88,9 +88,10 @@ struct RoundTripTests {
         #expect(try tier.put([model.pages(other)[2]]).outcomes == [.orphan])
         #expect(try tier.put(Model("another").pages(other)).outcomes == [.orphan, .orphan, .orphan])
         let sound = model.pages(other)[0]
-        let wrong = SpillPage(
-            hash: sound.hash, parent: sound.parent, root: sound.root, firstToken: 0, tokens: [1, 2, 3, 4],
-            record: sound.record, now: 1)
+        let name = PageName(
+            root: sound.name.root, parent: sound.name.parent, hash: sound.name.hash, firstToken: 0,
+            tokens: [1, 2, 3, 4])
+        let wrong = SpillPage(name, record: sound.record, lastUse: 1)
         #expect(try tier.put([wrong]).outcomes == [.invalid])
         #expect(try tier.statistics.pages == 2)
     }

@@ -49,7 +49,7 @@ struct Model {
     }
 
     /// The pages of `tokens`, encoded, from page `first` on.
-    func pages(_ tokens: [TokenID], from first: Int = 0, now: Int64 = 1000, uses: Int = 1) -> [SpillPage] {
+    func pages(_ tokens: [TokenID], from first: Int = 0, now: Int64 = 1000) -> [SpillPage] {
         let hashes = path(tokens)
         let encoder = RecordEncoder()
         return hashes.indices.dropFirst(first).map { index in
@@ -62,9 +62,10 @@ struct Model {
                     page: PageSource(base, capacity: range.count), tokens: range.count, layout: layout,
                     key: hashes[index], codec: .zstd)
             }
-            return SpillPage(
-                hash: hashes[index], parent: index == 0 ? root : hashes[index - 1], root: root,
-                firstToken: range.lowerBound, tokens: Array(tokens[range]), record: record, now: now, uses: uses)
+            let name = PageName(
+                root: root, parent: index == 0 ? root : hashes[index - 1], hash: hashes[index],
+                firstToken: range.lowerBound, tokens: tokens[range])
+            return SpillPage(name, record: record, lastUse: now)
         }
     }
 

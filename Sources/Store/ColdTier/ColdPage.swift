@@ -5,41 +5,23 @@ package import PageCodec
 
 /// A page to store, encoded.
 package struct SpillPage: Sendable {
-    /// The page's prefix hash, which `parent` and `tokens` make.
-    package let hash: PrefixHash
-    /// The prefix hash of the page before, or the space root.
-    package let parent: PrefixHash
-    /// The space root.
-    package let root: PrefixHash
-    /// Position of the first token in its sequence.
-    package let firstToken: Int
-    /// The page's token ids: as many as the page size, or fewer for a tail.
-    package let tokens: [TokenID]
-    /// The page's bytes, encoded under `hash`. Not encoded into again until `put` has returned.
+    /// The page.
+    package let name: PageName
+    /// The page's bytes, encoded under its prefix hash. Not encoded into again until `put` has returned.
     package let record: EncodedRecord
     /// Milliseconds since the Unix epoch: when the page was used last. A time in the future counts as the present.
-    package let now: Int64
-    /// How often it was used until then, at least once.
-    package let uses: Int
+    package let lastUse: Int64
 
     /// A page to store.
-    package init(
-        hash: PrefixHash, parent: PrefixHash, root: PrefixHash, firstToken: Int, tokens: [TokenID],
-        record: EncodedRecord, now: Int64, uses: Int = 1
-    ) {
-        self.hash = hash
-        self.parent = parent
-        self.root = root
-        self.firstToken = firstToken
-        self.tokens = tokens
+    package init(_ name: PageName, record: EncodedRecord, lastUse: Int64) {
+        self.name = name
         self.record = record
-        self.now = now
-        self.uses = uses
+        self.lastUse = lastUse
     }
 
     /// Bytes that the page takes of the quota.
     var cost: Int {
-        SlotSize.physicalBytes(holding: record.byteCount) + NodeRecord.indexBytes(tokens: tokens.count)
+        SlotSize.physicalBytes(holding: record.byteCount) + NodeRecord.indexBytes(tokens: name.tokens.count)
     }
 }
 

@@ -65,7 +65,7 @@ extension ColdTier {
             changed = report
             if isLarge { writeback.begin(environment) }
             // A parent that gives way to its own child's sibling would make the child an orphan.
-            session.spared = Set(slice.map(\.parent))
+            session.spared = Set(slice.map(\.name.parent))
             for page in slice {
                 let outcome = try store(page, &transaction, &session, &changed)
                 changed.outcomes.append(outcome)
@@ -79,19 +79,20 @@ extension ColdTier {
         _ page: SpillPage, _ transaction: inout WriteTransaction, _ session: inout WriteSession,
         _ report: inout PutReport
     ) throws(LMDBError) -> PutReport.Outcome {
-        if try transaction.has(tables.pages, page.hash.bytes), try transaction.node(page.hash, tables).record != nil {
-            try session.touch(page.hash, Touch(.insert, at: page.now), &transaction)
-            session.spared.insert(page.hash)
+        let hash = page.name.hash
+        if try transaction.has(tables.pages, hash.bytes), try transaction.node(hash, tables).record != nil {
+            try session.touch(hash, Touch(.insert, at: page.lastUse), &transaction)
+            session.spared.insert(hash)
             return .present
         }
-        guard let layout = try session.space(page.root, &transaction)?.descriptor.layout else { return .orphan }
+        guard let layout = try session.space(page.name.root, &transaction)?.descriptor.layout else { return .orphan }
         guard page.isSound(layout) else { return .invalid }
         guard try hasParent(page, &transaction) else { return .orphan }
         // What a damaged or half-removed page of this hash may have left.
-        try session.remove(page.hash, &transaction)
+        try session.remove(hash, &transaction)
         guard try session.makeRoom(for: page.cost, &transaction) else { return .noRoom }
-        report.replacedTails += try session.replaceTails(of: page, &transaction)
-        try session.insert(page, isTail: page.tokens.count < layout.pageSize, &transaction)
+        report.replacedTails += try session.replaceTails(of: page.name, &transaction)
+        try session.insert(page, isTail: page.name.tokens.count < layout.pageSize, &transaction)
         report.rawBytes += page.record.rawByteCount
         report.encodedBytes += page.record.byteCount
         report.storedBytes += SlotSize.physicalBytes(holding: page.record.byteCount)
@@ -100,11 +101,11 @@ extension ColdTier {
 
     /// Whether the page that `page` follows is there, whole, and ends where it begins.
     private func hasParent(_ page: SpillPage, _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
-        guard page.parent != page.root else { return page.firstToken == 0 }
-        guard let parent = try transaction.node(page.parent, tables).record, parent.root == page.root,
+        guard page.name.parent != page.name.root else { return page.name.firstToken == 0 }
+        guard let parent = try transaction.node(page.name.parent, tables).record, parent.root == page.name.root,
             !parent.flags.contains(.tail)
         else { return false }
-        return Int(parent.firstToken) + Int(parent.tokenCount) == page.firstToken
+        return Int(parent.firstToken) + Int(parent.tokenCount) == page.name.firstToken
     }
 
     /// A full disk cannot hold more than it does: pages go so that others can come. What they free can be used two
@@ -112,7 +113,7 @@ extension ColdTier {
     private func putAfterMakingRoom(_ slice: ArraySlice<SpillPage>, _ report: inout PutReport) throws(StoreError) {
         let bytes = 2 * slice.reduce(0) { $0 + $1.cost }
         try writing { (transaction, session) throws(LMDBError) in
-            session.spared = Set(slice.map(\.parent))
+            session.spared = Set(slice.map(\.name.parent))
             let quota = session.counters.quota
             session.counters.quota = session.counters.usedBytes
             _ = try session.makeRoom(for: bytes, &transaction)
@@ -130,10 +131,11 @@ extension ColdTier {
 extension SpillPage {
     /// Whether hash, tokens, position and record belong together.
     fileprivate func isSound(_ layout: KVLayout) -> Bool {
-        let isWhole = tokens.count == layout.pageSize
-        return (1...layout.pageSize).contains(tokens.count) && (isWhole || layout.isDivisible)
-            && firstToken >= 0 && firstToken + tokens.count <= Limits.tokens && firstToken % layout.pageSize == 0
-            && record.rawByteCount == layout.pageBytes(tokens: tokens.count)
-            && PrefixHash.page(after: parent, tokens: tokens[...]) == hash
+        let count = name.tokens.count
+        let isWhole = count == layout.pageSize
+        return (1...layout.pageSize).contains(count) && (isWhole || layout.isDivisible)
+            && name.firstToken >= 0 && name.firstToken + count <= Limits.tokens
+            && name.firstToken % layout.pageSize == 0 && record.rawByteCount == layout.pageBytes(tokens: count)
+            && name.isSound
     }
 }

@@ -28,7 +28,7 @@ extension HotTier {
     }
 
     // The pin must outlast the mark: without one, another thread could evict the page and give its node to another.
-    private func offer(_ pin: HotPin, _ node: Int32) {
+    private func offer(_ pin: SpillPin, _ node: Int32) {
         guard let spillBeforeEvict else { return }
         let isTakenOver = spillBeforeEvict(pin)
         withExtendedLifetime(pin) {
@@ -43,14 +43,14 @@ extension HotTier {
     }
 
     /// A pin object for `node`, which has been pinned for it. Called under the mutex.
-    func adopt(_ node: Int32, of state: TierState) -> HotPin {
+    func adopt(_ node: Int32, of state: TierState) -> SpillPin {
         let page = state.tree.nodes[Int(node)]
         let parent = state.tree.nodes[Int(page.parent)]
-        return HotPin(tier: self, record: state.tree.spaces[Int(page.space)], node: node, page, parentHash: parent.hash)
+        return SpillPin(tier: self, record: state.tree.spaces[Int(page.space)], node: node, page, parent: parent.hash)
     }
 
     /// A new pin on `node`. Called under the mutex.
-    func pinned(_ node: Int32, of state: inout TierState) -> HotPin {
+    func pinned(_ node: Int32, of state: inout TierState) -> SpillPin {
         state.pin(node)
         return adopt(node, of: state)
     }

@@ -89,10 +89,11 @@ extension Space {
         var parent = match.hotPages == 0 ? root : match.lease.hash(of: match.hotPages - 1)
         for (index, load) in loads.enumerated() where load.tokens == load.tokenCount {
             let page = match.hotPages + index
-            let tokens = match.tokens[..<(page * layout.pageSize + load.tokens)]
-            let outcome = hot.insert(
-                tokens, pageIndex: page, hash: load.hash, parent: parent, source: load.target.source, now: now,
-                isStored: true)
+            let start = page * layout.pageSize
+            let name = PageName(
+                root: root, parent: parent, hash: load.hash, firstToken: start,
+                tokens: match.tokens[start..<start + load.tokens])
+            let outcome = hot.insert(name, source: load.target.source, now: now, isStored: true)
             guard outcome == .inserted || outcome == .alreadyThere else { return }
             parent = load.hash
         }

@@ -20,7 +20,7 @@ struct SpillPipelineTests {
         return SpillWriter(
             options: SpillOptions(
                 queueCapacity: capacity, batchBytes: .kibibytes(1), batchMilliseconds: 0, pauseMilliseconds: pause),
-            encode: { job, _ in encoded.note(job.hash, .stored) },
+            encode: { job, _ in encoded.note(job.name.hash, .stored) },
             commit: { pages throws(StoreError) in try disk.commit(pages) })
     }
 
@@ -103,7 +103,7 @@ struct SpillPipelineTests {
         let writer = SpillWriter(
             options: SpillOptions(
                 queueCapacity: .kibibytes(3), whenFull: .drop, batchBytes: .kibibytes(1), batchMilliseconds: 0),
-            encode: { [encoded] job, _ in encoded.note(job.hash, .stored) },
+            encode: { [encoded] job, _ in encoded.note(job.name.hash, .stored) },
             commit: { [disk] pages throws(StoreError) in try disk.commit(pages) })
         try fill(writer, pages: 3)
         #expect(writer.enqueue(try pages.job(3)) == .dropped)

@@ -48,10 +48,12 @@ struct SpillToTierTests {
             let range = index * size..<min((index + 1) * size, tokens.count)
             let bytes = PageBytes(model.bytes(tokens, range), tokens: range.count)
             let hash = hashes[index]
+            let name = PageName(
+                root: model.root, parent: index == 0 ? model.root : hashes[index - 1], hash: hash,
+                firstToken: range.lowerBound, tokens: tokens[range])
             return SpillJob(
-                hash: hash, parent: index == 0 ? model.root : hashes[index - 1], root: model.root,
-                firstToken: range.lowerBound, tokens: Array(tokens[range]), layout: model.layout, now: now, uses: 1,
-                source: bytes.source, keepAlive: bytes, onDone: { [outcomes] in outcomes.note(hash, $0) })
+                name, layout: model.layout, insertedAt: now, source: bytes.source, keepAlive: bytes,
+                onDone: { [outcomes] in outcomes.note(hash, $0) })
         }
     }
 
@@ -129,12 +131,12 @@ struct SpillToTierTests {
         let pages = jobs(tokens(16), model)
         #expect(writer.enqueue(pages[0]) == .queued)
         try writer.flush()
-        #expect(try tier.contains(pages[0].hash))
+        #expect(try tier.contains(pages[0].name.hash))
         #expect(writer.enqueue(pages[1]) == .queued)
         usleep(30_000)
-        #expect(outcomes.of(pages[1].hash).isEmpty)
+        #expect(outcomes.of(pages[1].name.hash).isEmpty)
         try writer.flush()
-        #expect(outcomes.of(pages[1].hash) == [.stored])
+        #expect(outcomes.of(pages[1].name.hash) == [.stored])
         for page in pages[2...] { #expect(writer.enqueue(page) == .queued) }
         try writer.close()
         #expect(try model.load(tokens(16), from: tier) == 16)

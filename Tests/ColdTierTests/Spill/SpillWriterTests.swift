@@ -42,7 +42,7 @@ final class FakeDisk: @unchecked Sendable {
             commits += 1
             condition.broadcast()
             while isHeld { condition.wait(mutex) }
-            if error == nil { batches.append(pages.map(\.hash)) }
+            if error == nil { batches.append(pages.map(\.name.hash)) }
             return error
         }
         if let failure { throw failure }
@@ -84,8 +84,9 @@ struct SpillWriterTests {
         let address = unsafe UnsafeRawPointer(bitPattern: 4096)
         let source = unsafe PageSource(try #require(unsafe address), capacity: 4)
         return SpillJob(
-            hash: hash, parent: hash, root: hash, firstToken: 0, tokens: [1, 2, 3, 4], layout: layout, now: 0, uses: 1,
-            source: source, keepAlive: keepAlive, onDone: { [outcomes] in outcomes.note(hash, $0) })
+            PageName(root: hash, parent: hash, hash: hash, firstToken: 0, tokens: [1, 2, 3, 4]), layout: layout,
+            insertedAt: 0, source: source, keepAlive: keepAlive,
+            onDone: { [outcomes] in outcomes.note(hash, $0) })
     }
 
     func writer(_ options: SpillOptions = SpillOptions()) -> SpillWriter {
@@ -246,7 +247,7 @@ struct SpillWriterTests {
         let stored = Set([1, 2, 4].map(Self.hash))
         let writer = SpillWriter(
             options: SpillOptions(batchMilliseconds: 2_000), known: { _ in stored },
-            encode: { job, _ in encoded.note(job.hash, .stored) },
+            encode: { job, _ in encoded.note(job.name.hash, .stored) },
             commit: { pages throws(StoreError) in try disk.commit(pages) })
         for number in 0..<6 { _ = writer.enqueue(try job(number)) }
         try writer.flush()

@@ -18,7 +18,7 @@ struct SpillBatch: Sendable {
     func finished(_ outcomes: [SpillOutcome]?) -> [FinishedJob] {
         var index = 0
         return jobs.map { job in
-            if known.contains(job.hash) { return FinishedJob(job: job, outcome: .alreadyThere, bytes: 0) }
+            if known.contains(job.name.hash) { return FinishedJob(job: job, outcome: .alreadyThere, bytes: 0) }
             defer { index += 1 }
             guard let outcomes, let encoded else { return FinishedJob(job: job, outcome: .failed, bytes: 0) }
             return FinishedJob(job: job, outcome: outcomes[index], bytes: encoded[index].record.byteCount)

@@ -5,22 +5,12 @@ internal import PageCodec
 
 /// A page that waits to be encoded and written. Its bytes must not change until `onDone` has been called.
 package struct SpillJob: Sendable {
-    /// The page's prefix hash.
-    package let hash: PrefixHash
-    /// The hash of the page before, or the space root.
-    package let parent: PrefixHash
-    /// The space root.
-    package let root: PrefixHash
-    /// Position of the page's first token in the sequence.
-    package let firstToken: Int
-    /// The page's token ids.
-    package let tokens: [TokenID]
+    /// The page.
+    package let name: PageName
     /// Shape of the page.
     package let layout: KVLayout
     /// When the page was inserted, milliseconds since the Unix epoch.
-    package let now: Int64
-    /// How often it has been used.
-    package let uses: Int
+    package let insertedAt: Int64
     /// Where its bytes are.
     package let source: PageSource
     /// What keeps those bytes alive: a pin of the hot tier, or a copy. Let go when the job is done.
@@ -30,25 +20,19 @@ package struct SpillJob: Sendable {
 
     /// Makes a job.
     package init(
-        hash: PrefixHash, parent: PrefixHash, root: PrefixHash, firstToken: Int, tokens: [TokenID], layout: KVLayout,
-        now: Int64, uses: Int, source: PageSource, keepAlive: (any AnyObject & Sendable)?,
-        onDone: (@Sendable (SpillOutcome) -> Void)?
+        _ name: PageName, layout: KVLayout, insertedAt: Int64, source: PageSource,
+        keepAlive: (any AnyObject & Sendable)?, onDone: (@Sendable (SpillOutcome) -> Void)?
     ) {
-        self.hash = hash
-        self.parent = parent
-        self.root = root
-        self.firstToken = firstToken
-        self.tokens = tokens
+        self.name = name
         self.layout = layout
-        self.now = now
-        self.uses = uses
+        self.insertedAt = insertedAt
         self.source = source
         self.keepAlive = keepAlive
         self.onDone = onDone
     }
 
     /// Bytes of the page before encoding.
-    package var rawBytes: Int { layout.pageBytes(tokens: tokens.count) }
+    package var rawBytes: Int { layout.pageBytes(tokens: name.tokens.count) }
 }
 
 /// What became of a page on its way down.
@@ -81,8 +65,6 @@ extension SpillOutcome {
 extension SpillPage {
     /// An encoded job.
     init(_ job: SpillJob, _ record: EncodedRecord) {
-        self.init(
-            hash: job.hash, parent: job.parent, root: job.root, firstToken: job.firstToken, tokens: job.tokens,
-            record: record, now: job.now, uses: job.uses)
+        self.init(job.name, record: record, lastUse: job.insertedAt)
     }
 }

@@ -14,14 +14,16 @@ extension SpillWriter {
             options: options,
             known: { jobs in
                 // A look-up that fails is no answer; the commit meets the same trouble and reports it.
-                guard let known = try? tier.known(jobs.map(\.hash)) else { return [] }
-                for job in jobs where known.contains(job.hash) { tier.touch([job.hash], now: job.now, as: .insert) }
+                guard let known = try? tier.known(jobs.map(\.name.hash)) else { return [] }
+                for job in jobs where known.contains(job.name.hash) {
+                    tier.touch([job.name.hash], now: job.insertedAt, as: .insert)
+                }
                 return known
             },
             encode: { job, record in
                 encoders.withItem {
                     $0.encode(
-                        page: job.source, tokens: job.tokens.count, layout: job.layout, key: job.hash,
+                        page: job.source, tokens: job.name.tokens.count, layout: job.layout, key: job.name.hash,
                         codec: tier.choice(codec), into: record)
                 }
             },

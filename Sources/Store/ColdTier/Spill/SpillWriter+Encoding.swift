@@ -15,7 +15,7 @@ extension SpillWriter {
     }
 
     private func encode(_ jobs: [SpillJob], without known: Set<PrefixHash>) -> [SpillPage] {
-        let missing = known.isEmpty ? jobs : jobs.filter { !known.contains($0.hash) }
+        let missing = known.isEmpty ? jobs : jobs.filter { !known.contains($0.name.hash) }
         if missing.isEmpty { return [] }
         let start = SystemClock.monotonicNanoseconds()
         let pages = encoder.pages(missing)

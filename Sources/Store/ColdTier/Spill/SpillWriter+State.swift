@@ -39,14 +39,14 @@ extension SpillWriter {
 
         /// Whether this page waits already; its callback is kept then.
         mutating func joinWaiting(_ job: SpillJob) -> Bool {
-            guard waiting[job.hash] != nil else { return false }
-            if let callback = job.onDone { waiting[job.hash]?.append(callback) }
+            guard waiting[job.name.hash] != nil else { return false }
+            if let callback = job.onDone { waiting[job.name.hash]?.append(callback) }
             return true
         }
 
         mutating func append(_ job: SpillJob) {
             jobs.append(job)
-            waiting[job.hash] = job.onDone.map { [$0] } ?? []
+            waiting[job.name.hash] = job.onDone.map { [$0] } ?? []
             bytes += UInt64(job.rawBytes)
             queuedBytes += UInt64(job.rawBytes)
             accepted += 1

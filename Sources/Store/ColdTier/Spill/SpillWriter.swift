@@ -152,7 +152,7 @@ package final class SpillWriter: @unchecked Sendable {
         let callbacks = mutex.withLock {
             pages.map { page in
                 state.count(page)
-                return (state.forget(page.job.hash), page.outcome)
+                return (state.forget(page.job.name.hash), page.outcome)
             }
         }
         for (page, outcome) in callbacks { for callback in page { callback(outcome) } }

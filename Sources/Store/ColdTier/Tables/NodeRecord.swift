@@ -71,21 +71,20 @@ package struct NodeRecord: Equatable, Sendable {
     /// Bytes that a page of `tokens` tokens takes in the index.
     package static func indexBytes(tokens: Int) -> Int { indexOverhead + 6 * tokens }
 
-    /// A node from its fields.
+    /// The node of a page. The page's hash is its key, and no part of it.
     package init(
-        parent: PrefixHash, root: PrefixHash, firstToken: UInt32, tokens: [TokenID], codec: UInt8, flags: Flags,
-        rawBytes: UInt64, encodedBytes: UInt64, createdAt: Int64
+        _ name: PageName, codec: UInt8, flags: Flags, rawBytes: UInt64, encodedBytes: UInt64, createdAt: Int64
     ) {
-        self.parent = parent
-        self.root = root
-        self.firstToken = firstToken
-        self.tokenCount = UInt32(clamping: tokens.count)
+        parent = name.parent
+        root = name.root
+        firstToken = UInt32(name.firstToken)
+        tokenCount = UInt32(clamping: name.tokens.count)
         self.codec = codec
         self.flags = flags
         self.rawBytes = rawBytes
         self.encodedBytes = encodedBytes
         self.createdAt = createdAt
-        self.tokens = tokens
+        tokens = Array(name.tokens)
     }
 
     /// Reads the node stored under `key`; nil when it is damaged or belongs to another key.
