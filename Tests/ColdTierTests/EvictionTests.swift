@@ -174,7 +174,7 @@ struct EvictionTests {
         var expected = 0
         for round in 0..<40 {
             let sequence = tokens(50, from: TokenID(100 * round))
-            for page in model.pages(sequence) where try tier.contains(page.hash) {
+            for page in model.pages(sequence) where try tier.contains(page.name.hash) {
                 expected += SlotSize.physicalBytes(holding: page.record.byteCount)
                 expected += NodeRecord.indexBytes(tokens: page.name.tokens.count)
             }

@@ -18,13 +18,12 @@ struct InsertTests {
         let fixture = try Fixture(pages: 8)
         fixture.insert([1, 2])
         let tail = fixture.hashes([1, 2])[0]
-        let hash = PrefixHash.page(after: tail, tokens: [5, 6, 7, 8])
+        let behind = PageName(root: fixture.root, parent: tail, firstToken: 4, tokens: [5, 6, 7, 8])
         let bytes = [UInt8](repeating: 1, count: fixture.layout.bytesPerPage)
         let outcome = unsafe bytes.withUnsafeBytes { bytes -> InsertOutcome? in
             guard let base = bytes.baseAddress else { return nil }
             return unsafe fixture.space.insert(
-                [1, 2, 3, 4, 5, 6, 7, 8], pageIndex: 1, hash: hash, parent: tail, source: PageSource(base, capacity: 4),
-                now: 0, isStored: false)
+                behind, source: PageSource(base, capacity: 4), now: 0, isStored: false)
         }
         #expect(outcome == .orphan)
     }
@@ -94,9 +93,9 @@ struct InsertTests {
             }
             return unsafe planes.withUnsafeBufferPointer { planes in
                 guard let planes = planes.baseAddress else { return nil }
+                let name = PageName(root: fixture.root, parent: fixture.root, firstToken: 0, tokens: tokens[...])
                 return unsafe fixture.space.insert(
-                    tokens[...], pageIndex: 0, hash: fixture.hashes(tokens)[0], parent: fixture.root,
-                    source: PageSource(planes: planes, tokenOffset: 0), now: 0, isStored: false)
+                    name, source: PageSource(planes: planes, tokenOffset: 0), now: 0, isStored: false)
             }
         }
         #expect(outcome == .inserted)

@@ -114,10 +114,7 @@ extension ColdTier {
         let bytes = 2 * slice.reduce(0) { $0 + $1.cost }
         try writing { (transaction, session) throws(LMDBError) in
             session.spared = Set(slice.map(\.name.parent))
-            let quota = session.counters.quota
-            session.counters.quota = session.counters.usedBytes
-            _ = try session.makeRoom(for: bytes, &transaction)
-            session.counters.quota = quota
+            _ = try session.makeRoom(for: bytes, within: session.counters.usedBytes, &transaction)
         }
         for _ in 0..<2 { try writing { (_, _) throws(LMDBError) in } }
         do throws(LMDBError) {

@@ -37,8 +37,12 @@ package final class ColdTier: Sendable {
             throw .invalidOption("a quota is \(ColdOptions.smallestQuota) to \(ColdOptions.largestQuota)")
         }
         guard (1...65_536).contains(options.maxReaders) else { throw .invalidOption("1 to 65536 readers are possible") }
+        let found = try StoreFolder(path: path, options: options).prepare()
+        var options = options
+        if options.opening == .existing, let quota = found.quota, quota >= ColdOptions.smallestQuota {
+            options.quota = quota
+        }
         let folder = StoreFolder(path: path, options: options)
-        try folder.prepare()
         self.path = path
         self.options = options
         team = Team(helpers: options.loadHelpers)
@@ -50,9 +54,16 @@ package final class ColdTier: Sendable {
         }
         // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is, and loads little.
         guard options.opening == .createIfMissing else { return }
-        try writeQuota()
+        if found.quota != options.quota { try writeQuota() }
         team.start()
         decoders.fill(options.loadHelpers + 1)
+    }
+
+    /// Opens a store that exists and leaves its quota as it is. Engines of other processes may have it open.
+    ///
+    /// - Throws: as `init(path:options:)`; `.notAFolder` and `.notAStore` when there is no store. Nothing is made.
+    package convenience init(existing path: String) throws(StoreError) {
+        try self.init(path: path, options: ColdOptions(quota: ColdOptions.quotaWhenUnknown, opening: .existing))
     }
 
     /// Writes what is pending and closes the store, once the calls that are running have ended. A second call does nothing.
@@ -75,10 +86,6 @@ package final class ColdTier: Sendable {
 
     private func writeQuota() throws(StoreError) {
         let quota = options.quota.value
-        let stored = try reading { (transaction) throws(LMDBError) in
-            try transaction.read(tables.meta, MetaKey.counters) { CountersRecord($0) }.record?.quota
-        }
-        guard stored != quota else { return }
         try writing { (_, session) throws(LMDBError) in session.counters.quota = quota }
     }
 }

@@ -22,8 +22,16 @@ struct StoreFolder {
 
     private var dataPath: String { path + "/" + Self.dataFile }
 
-    /// Sees to it that the folder holds a store of this format that this user may write.
-    func prepare() throws(StoreError) {
+    /// What was read of a store before it is opened to be worked on.
+    struct Found {
+        /// Which version wrote it.
+        let format: FormatRecord
+        /// Its quota; nil when its counters are damaged.
+        let quota: ByteCount?
+    }
+
+    /// Sees to it that the folder holds a store of this format that this user may write, and says what it read there.
+    func prepare() throws(StoreError) -> Found {
         try makeFolderIfMissing()
         try checkFolder()
         if try !hasStore() {
@@ -31,7 +39,7 @@ struct StoreFolder {
             guard options.opening == .createIfMissing else { throw .notAStore(path: path) }
             try make()
         }
-        try checkFormat()
+        return try look()
     }
 
     /// Opens LMDB in the folder, for writing.
@@ -114,8 +122,9 @@ struct StoreFolder {
         return names
     }
 
-    private func checkFormat() throws(StoreError) {
-        let found: FormatRecord?
+    /// Reads format and quota; changes nothing, whatever the folder holds.
+    private func look() throws(StoreError) -> Found {
+        let found: (format: FormatRecord?, counters: CountersRecord?)
         do throws(LMDBError) {
             let environment = try openEnvironment(path, .readOnly)
             defer { environment.close() }
@@ -123,15 +132,19 @@ struct StoreFolder {
                 throw .tableMissing(name: TableName.meta.rawValue)
             }
             found = try environment.read { (transaction) throws(LMDBError) in
-                try transaction.read(meta, MetaKey.format) { FormatRecord($0) }.record
+                (
+                    try transaction.read(meta, MetaKey.format) { FormatRecord($0) }.record,
+                    try transaction.read(meta, MetaKey.counters) { CountersRecord($0) }.record
+                )
             }
         } catch {
             throw StoreError(error, path: path, options: options)
         }
-        guard let found else { throw .notAStore(path: path) }
-        guard found.version == FormatRecord.current else {
-            throw .formatMismatch(path: path, found: found.version, supported: FormatRecord.current)
+        guard let format = found.format else { throw .notAStore(path: path) }
+        guard format.version == FormatRecord.current else {
+            throw .formatMismatch(path: path, found: format.version, supported: FormatRecord.current)
         }
+        return Found(format: format, quota: found.counters.map { ByteCount($0.quota) })
     }
 
     // MARK: Making

@@ -6,18 +6,13 @@ internal import Threads
 
 /// What a load delivered: the first `tokens` tokens of the sequence lie in the caller's memory, byte for byte as inserted.
 public struct Loaded: Hashable, Sendable {
-    /// Tokens that came from RAM.
-    public var hotTokens = 0
-    /// Tokens that came from disk, after those.
-    public var coldTokens = 0
+    /// Tokens delivered, by the tier that gave them: those from RAM, then those from disk.
+    public var tokensByTier: TokensByTier
     /// Tokens delivered.
-    public var tokens: Int { hotTokens + coldTokens }
+    public var tokens: Int { tokensByTier.total }
 
     /// Nothing, or what is said.
-    public init(hotTokens: Int = 0, coldTokens: Int = 0) {
-        self.hotTokens = hotTokens
-        self.coldTokens = coldTokens
-    }
+    public init(_ tokensByTier: TokensByTier = TokensByTier()) { self.tokensByTier = tokensByTier }
 }
 
 extension Space {
@@ -43,11 +38,11 @@ extension Space {
         var loaded = Loaded()
         guard wanted > 0 else { return loaded }
         let pages = (wanted + layout.pageSize - 1) / layout.pageSize
-        loaded.hotTokens = loadHot(match, pages: min(pages, match.hotPages), wanted: wanted, targets)
+        loaded.tokensByTier.hot = loadHot(match, pages: min(pages, match.hotPages), wanted: wanted, targets)
         let hotTime = SystemClock.monotonicNanoseconds() - start
         if pages > match.hotPages {
             let control = LoadControl(onLayersReady: onLayersReady, isCancelled: isCancelled)
-            loaded.coldTokens = loadCold(match, pages: pages, wanted: wanted, targets, control)
+            loaded.tokensByTier.cold = loadCold(match, pages: pages, wanted: wanted, targets, control)
         } else {
             onLayersReady?(layout.layers)
         }
@@ -101,13 +96,13 @@ extension Space {
 
     private func count(_ loaded: Loaded, hotNanoseconds: UInt64, nanoseconds: UInt64) {
         state.loadRates.withLock { rates in
-            rates.hot.record(bytes: loaded.hotTokens * layout.bytesPerToken, nanoseconds: hotNanoseconds)
+            rates.hot.record(bytes: loaded.tokensByTier.hot * layout.bytesPerToken, nanoseconds: hotNanoseconds)
             rates.cold.record(
-                bytes: loaded.coldTokens * layout.bytesPerToken, nanoseconds: nanoseconds - hotNanoseconds)
+                bytes: loaded.tokensByTier.cold * layout.bytesPerToken, nanoseconds: nanoseconds - hotNanoseconds)
         }
         let counters = store.counters
-        counters.hotTokens.add(UInt64(loaded.hotTokens))
-        counters.coldTokens.add(UInt64(loaded.coldTokens))
+        counters.hotTokens.add(UInt64(loaded.tokensByTier.hot))
+        counters.coldTokens.add(UInt64(loaded.tokensByTier.cold))
         counters.loadedBytes.add(UInt64(layout.pageBytes(tokens: loaded.tokens)))
         counters.loadNanoseconds.add(nanoseconds)
         let saved = UInt64(loaded.tokens) * (prefillTimePerToken ?? 0)

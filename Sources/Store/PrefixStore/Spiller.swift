@@ -50,7 +50,8 @@ final class Spiller: Sendable {
     /// The pin is told after the page was queued, so that no page behind this one is ever queued before it.
     private func enqueue(_ pin: SpillPin) -> Bool {
         let job = SpillJob(
-            pin.name, layout: pin.layout, insertedAt: SystemClock.wallMilliseconds(), source: pin.source, keepAlive: pin,
+            pin.name, layout: pin.layout, insertedAt: SystemClock.wallMilliseconds(), source: pin.source,
+            keepAlive: pin,
             onDone: { outcome in
                 if outcome == .stored || outcome == .alreadyThere { pin.markStored() }
                 pin.release()

@@ -9,10 +9,8 @@ public struct StoreStatistics: Hashable, Sendable {
     public var matches: UInt64 = 0
     /// Token ids given to `match`.
     public var requestedTokens: UInt64 = 0
-    /// Tokens that came from the hot tier.
-    public var hotTokens: UInt64 = 0
-    /// Tokens that came from the cold tier.
-    public var coldTokens: UInt64 = 0
+    /// Tokens that were loaded, by the tier that gave them.
+    public var loadedTokens = TokensByTier()
     /// Tokens that were found, and computed all the same because loading them would have taken longer.
     public var skippedTokens: UInt64 = 0
     /// Bytes of pages loaded into callers' memory.
@@ -39,9 +37,9 @@ public struct StoreStatistics: Hashable, Sendable {
     /// Damaged pages that were met, each of them a miss.
     public var damagedPages: UInt64 = 0
 
-    /// Tokens that came from either tier, of those asked for; 0 when nothing was asked for.
+    /// Tokens that came from any tier, of those asked for; 0 when nothing was asked for.
     public var hitRate: Double {
-        requestedTokens == 0 ? 0 : Double(hotTokens + coldTokens) / Double(requestedTokens)
+        requestedTokens == 0 ? 0 : Double(loadedTokens.total) / Double(requestedTokens)
     }
 }
 
@@ -51,8 +49,8 @@ extension Store {
         var all = StoreStatistics()
         all.matches = counters.matches.value
         all.requestedTokens = counters.requestedTokens.value
-        all.hotTokens = counters.hotTokens.value
-        all.coldTokens = counters.coldTokens.value
+        all.loadedTokens = TokensByTier(
+            hot: Int(clamping: counters.hotTokens.value), cold: Int(clamping: counters.coldTokens.value))
         all.skippedTokens = counters.skippedTokens.value
         all.loadedBytes = counters.loadedBytes.value
         all.loadNanoseconds = counters.loadNanoseconds.value
