@@ -17,7 +17,7 @@ struct Fixture: Sendable {
 
     /// A tier of its own with room for `pages` pages of 4 tokens.
     init(pages: Int, spillBeforeEvict: (@Sendable (SpillPin) -> Bool)? = nil) throws {
-        let capacity = ByteCount(UInt64(pages * Self.slotBytes))
+        let capacity = ByteCount(UInt64(pages * Self.seatBytes))
         try self.init(in: HotTier(capacity: capacity, spillBeforeEvict: spillBeforeEvict))
     }
 
@@ -27,8 +27,8 @@ struct Fixture: Sendable {
         space = try tier.space(root: .sha256(Array(name.utf8)), layout: layout ?? Self.layout())
     }
 
-    /// Every small page takes one slot of the smallest size.
-    static let slotBytes = PagePool.alignment
+    /// Every small page takes one seat of the smallest size.
+    static let seatBytes = PagePool.alignment
 
     /// Two layers, keys wider than values: 96 bytes a token.
     static func layout(pageSize: Int = 4) throws -> KVLayout {

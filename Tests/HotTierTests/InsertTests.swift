@@ -147,7 +147,7 @@ struct TierTests {
 
     @Test("says when the system has no address space for a space's pages")
     func noAddressSpace() throws {
-        // Each space has another slot size and so reserves the whole capacity; a process has 128 TiB at most.
+        // Each space has another seat size and so reserves the whole capacity; a process has 128 TiB at most.
         let tier = try HotTier(capacity: ByteCount(HotTier.largestCapacity.value - 1))
         var failures: [StoreError] = []
         for pageSize in [64, 128, 192, 256] {

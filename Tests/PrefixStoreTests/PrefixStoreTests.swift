@@ -133,7 +133,7 @@ struct StoreTests {
         #expect(all.insertedPages == 2 && all.spilledPages == 2)
         #expect(all.loadedBytes == UInt64(2 * model.layout.bytesPerPage))
         #expect(all.savedNanoseconds > 31_000_000_000)
-        #expect(all.storedBytes > 0 && all.hotBytes > 0 && all.droppedPages == 0 && all.damagedPages == 0)
+        #expect(all.spilledEncodedBytes > 0 && all.hotBytes > 0 && all.droppedPages == 0 && all.damagedPages == 0)
         try store.close()
     }
 

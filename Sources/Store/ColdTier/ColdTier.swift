@@ -2,13 +2,12 @@
 
 package import KVFormat
 package import LMDB
-internal import PageCodec
 internal import Threads
 
 /// The disk tier of a store: a folder that any number of processes share.
 ///
-/// Pages are found by token ids (`match`), read straight into the caller's memory (`load`) and stored in batches, one
-/// transaction each (`put`). Readers never wait for writers. Whatever cannot be trusted is a miss, and is taken out by the
+/// Pages are found by token ids (`match`), lent where they lie in the file (`lend`) and stored in batches, one transaction
+/// each (`put`). Readers never wait for writers. Whatever cannot be trusted is a miss, and is taken out by the
 /// next writer. Thread-safe; every call may be made from any thread, none inside another.
 package final class ColdTier: Sendable {
     /// The store's folder, as given.
@@ -19,10 +18,8 @@ package final class ColdTier: Sendable {
     let environment: Environment
     let tables: Tables
     let pending = PendingWork()
-    let decoders = Pool { RecordDecoder() }
-    let readRate = ReadRate()
-    let team: Team
     let writeback = Writeback()
+    let transactionMemory = TransactionMemory()
 
     /// Opens the store in the folder `path`; makes it when there is none and `options.opening` allows it.
     ///
@@ -45,18 +42,14 @@ package final class ColdTier: Sendable {
         let folder = StoreFolder(path: path, options: options)
         self.path = path
         self.options = options
-        team = Team(helpers: options.loadHelpers)
         do throws(LMDBError) {
             environment = try folder.openEnvironment()
             tables = try Tables(environment)
         } catch {
             throw StoreError(error, path: path, options: options)
         }
-        // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is, and loads little.
-        guard options.opening == .createIfMissing else { return }
-        if found.quota != options.quota { try writeQuota() }
-        team.start()
-        decoders.fill(options.loadHelpers + 1)
+        // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is.
+        if options.opening == .createIfMissing, found.quota != options.quota { try writeQuota() }
     }
 
     /// Opens a store that exists and leaves its quota as it is. Engines of other processes may have it open.
@@ -72,7 +65,6 @@ package final class ColdTier: Sendable {
         try? flushTouches()
         writeback.close()
         environment.close()
-        team.close()
     }
 
     /// Whether a page is stored. Costs one look-up.

@@ -49,13 +49,13 @@ extension HotSpace {
         case .done(let outcome): return outcome
         case .copy(let parent): parentNode = parent
         }
-        guard let slot = tier.makeRoom(in: record, now: now) else {
+        guard let seat = tier.makeRoom(in: record, now: now) else {
             tier.state.withLock { $0.abandonInsert(parent: parentNode) }
             return .noRoom
         }
-        // The slot is this call's alone until the page is published, so nothing is locked here.
-        record.target(slot).copy(tokens: count, from: source, record.layout)
-        record.runs.write(name.tokens, to: slot)
-        return tier.state.withLock { $0.finishInsert(page, slot: slot, parent: parentNode, in: record) }
+        // The seat is this call's alone until the page is published, so nothing is locked here.
+        record.target(seat).copy(tokens: count, from: source, record.layout)
+        record.runs.write(name.tokens, to: seat)
+        return tier.state.withLock { $0.finishInsert(page, seat: seat, parent: parentNode, in: record) }
     }
 }

@@ -8,14 +8,14 @@ extension HotTier {
     /// bound, one insert would push the whole tier into its queue.
     static let offersPerInsert = 16
 
-    /// A slot for a page of `space`; nil when nothing more can be evicted.
+    /// A seat for a page of `space`; nil when nothing more can be evicted.
     func makeRoom(in space: SpaceRecord, now: Int64) -> Int32? {
         for offers in 0... {
             let step = state.withLock {
                 $0.makeRoom(in: space.pool, offersUnstored: spillBeforeEvict != nil, now: now)
             }
             switch step {
-            case .slot(let slot): return slot
+            case .seat(let seat): return seat
             case .none: return nil
             case .offer(let node):
                 // Adopted first, so that the pin is given back in either case.

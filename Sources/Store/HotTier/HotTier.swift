@@ -5,7 +5,7 @@ internal import Threads
 
 /// Pages in RAM, found by token ids: one budget in bytes shared by all spaces of a store.
 ///
-/// Thread-safe. One mutex guards tree, eviction order and slots; it is held for microseconds, never while page bytes
+/// Thread-safe. One mutex guards tree, eviction order and seats; it is held for microseconds, never while page bytes
 /// are copied and never while the spill closure runs. Leases (`HotMatch`) and pins (`SpillPin`) keep the tier alive.
 package final class HotTier: Sendable {
     let state: Guarded<TierState>

@@ -23,8 +23,8 @@ struct RadixNode {
     var depth: Int32
     /// The space the page belongs to; `none` for a node that is not in use.
     var space: Int32
-    /// The slot in the space's pool.
-    var slot: Int32
+    /// The seat in the space's pool.
+    var seat: Int32
     /// Token ids of the page: `pageSize`, or fewer for a tail.
     var tokenCount: Int32
     /// The top of the search tree of the pages after this one.

@@ -3,14 +3,14 @@
 package import KVFormat
 internal import Threads
 
-/// Keeps one page, and with it the pages before it, in RAM while it is on its way to the cold tier: until `release()` or
-/// the object's end, whichever comes first. What reads at once holds a `HotMatch`. Thread-safe.
+/// Keeps one page, and with it the pages before it, in RAM while it is on its way to the cold tier: until `release()`
+/// or the object's end, whichever comes first. What reads at once holds a `HotMatch`. Thread-safe.
 package final class SpillPin: @unchecked Sendable {
     // Unchecked because the variables are only touched under the lock of the tier's state.
     private let tier: HotTier
     private let record: SpaceRecord
     private let node: Int32
-    private let slot: Int32
+    private let seat: Int32
     private let parent: PrefixHash
     private let firstToken: Int
     private let tokenCount: Int
@@ -26,7 +26,7 @@ package final class SpillPin: @unchecked Sendable {
         self.record = record
         self.node = node
         self.parent = parent
-        slot = page.slot
+        seat = page.seat
         hash = page.hash
         firstToken = Int(page.depth) * record.layout.pageSize
         tokenCount = Int(page.tokenCount)
@@ -39,7 +39,7 @@ package final class SpillPin: @unchecked Sendable {
         checkNotReleased()
         return PageName(
             root: record.root, parent: parent, hash: hash, firstToken: firstToken,
-            tokens: record.runs.read(slot, count: tokenCount)[...])
+            tokens: record.runs.read(seat, count: tokenCount)[...])
     }
 
     /// The shape of the page.
@@ -48,7 +48,7 @@ package final class SpillPin: @unchecked Sendable {
     /// The page's bytes: in one piece, planes of `pageSize` tokens. Valid until the release.
     package var source: PageSource {
         checkNotReleased()
-        return record.source(slot)
+        return record.source(seat)
     }
 
     /// Says that the page was queued, so that `HotTier.dirtyPath` leaves it out until this pin's end; nothing when that

@@ -25,19 +25,19 @@ extension TierState {
         return .copy(parent: parent)
     }
 
-    /// Publishes the page whose bytes and token ids lie in `slot`, and takes the pin on `parent` back.
-    mutating func finishInsert(_ page: NewPage, slot: Int32, parent: Int32, in space: SpaceRecord) -> InsertOutcome {
-        slotsInFlight -= 1
+    /// Publishes the page whose bytes and token ids lie in `seat`, and takes the pin on `parent` back.
+    mutating func finishInsert(_ page: NewPage, seat: Int32, parent: Int32, in space: SpaceRecord) -> InsertOutcome {
+        seatsInFlight -= 1
         defer { unpin(parent) }
         // Another thread may have published the same page meanwhile.
         if useExisting(page, after: parent, in: space) {
-            arena.give(slot, to: space.pool)
+            arena.give(seat, to: space.pool)
             return .alreadyThere
         }
         let covered = tree.search(after: parent, page.name.tokens.span, space.runs).covered
         var node = RadixNode(
             hash: page.name.hash, use: PageUse(last: page.lastUse), parent: parent, depth: page.depth,
-            space: space.index, slot: slot, tokenCount: Int32(page.name.tokens.count))
+            space: space.index, seat: seat, tokenCount: Int32(page.name.tokens.count))
         node.isStored = page.isStored
         let added = tree.add(node)
         refresh(added)

@@ -40,7 +40,7 @@ package final class RecordEncoder {
             key: key, frameCount: plan.frameCount, tokens: tokens, kind: .page,
             flags: tokens < layout.pageSize ? RecordHeader.tailFlag : 0, element: layout.element,
             rawBytes: UInt64(layout.pageBytes(tokens: tokens)), storedBytes: 0)
-        write(header, codec, into: record) { frame in
+        write(header, layout, codec, into: record) { frame in
             let layers = plan.layers(ofFrame: frame)
             let planes = layers.lowerBound * layout.planesPerLayer..<layers.upperBound * layout.planesPerLayer
             return (FrameRegion(layout: layout, planes: planes, tokens: tokens), page, planes.lowerBound)
@@ -64,7 +64,7 @@ package final class RecordEncoder {
             key: .sideState(of: key, name: name), frameCount: SideStateFrames.count(size), tokens: 0, kind: .sideState,
             flags: 0, element: .opaque, rawBytes: UInt64(size), storedBytes: 0)
         unsafe sideState.withUnsafeBytes { bytes in
-            write(header, codec, into: record) { frame in
+            write(header, nil, codec, into: record) { frame in
                 // There is a frame only when there are bytes, so the base address is there.
                 guard let base = bytes.baseAddress else { preconditionFailure("a frame without bytes") }
                 let range = SideStateFrames.bytes(ofFrame: frame, size)
@@ -75,7 +75,7 @@ package final class RecordEncoder {
     }
 
     private func write(
-        _ header: RecordHeader, _ codec: CodecChoice, into record: EncodedRecord,
+        _ header: RecordHeader, _ layout: KVLayout?, _ codec: CodecChoice, into record: EncodedRecord,
         frame region: (Int) -> (FrameRegion, PageSource, firstPlane: Int)
     ) {
         let key = header.key
@@ -102,6 +102,6 @@ package final class RecordEncoder {
         complete.storedBytes = UInt64(position - start)
         complete.write(to: &bytes)
         RecordHeader.seal(&bytes, key: key, frameCount: header.frameCount)
-        record.finish(byteCount: position, rawByteCount: raw)
+        record.finish(RecordShape(header: complete, layout: layout))
     }
 }

@@ -2,6 +2,7 @@
 
 internal import ColdTier
 internal import HotTier
+internal import Records
 internal import Threads
 
 extension Space {

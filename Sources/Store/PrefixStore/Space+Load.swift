@@ -2,6 +2,7 @@
 
 internal import ColdTier
 internal import HotTier
+internal import Records
 internal import Threads
 
 /// What a load delivered: the first `tokens` tokens of the sequence lie in the caller's memory, byte for byte as inserted.
@@ -58,28 +59,29 @@ extension Space {
         }
         let tokens = copies.reduce(0) { $0 + $1.tokens }
         // The lease, which the caller holds, keeps the sources where they are.
-        store.cold.share(tokens * layout.bytesPerToken, as: pages) { copies[$0].run() }
+        let isShared = tokens * layout.bytesPerToken >= RecordLoader.sharedBytes
+        store.team.forEach(pages, isShared: isShared) { copies[$0].run() }
         return tokens
     }
 
     private func loadCold(
         _ match: borrowing Match, pages: Int, wanted: Int, _ targets: [PageTarget], _ control: LoadControl
     ) -> Int {
-        var loads: [ColdLoad] = []
+        var loads: [RecordLoad] = []
         for page in match.hotPages..<pages {
             let stored = match.cold[page - match.hotPages]
             let needed = min(match.tokens(inPage: page), wanted - page * layout.pageSize)
             loads.append(
-                ColdLoad(hash: stored.hash, tokens: needed, tokenCount: stored.tokenCount, target: targets[page]))
+                RecordLoad(hash: stored.hash, tokens: needed, tokenCount: stored.tokenCount, target: targets[page]))
         }
         // An error of the folder as a whole is a miss here: the engine recomputes, and its next `match` tells why.
-        let delivered = (try? store.cold.load(loads, layout: layout, control: control)) ?? 0
+        let delivered = (try? store.loader.load(loads, of: layout, from: store.cold, control: control)) ?? 0
         if store.options.promotes { promote(match, loads.prefix(delivered)) }
         return loads.prefix(delivered).reduce(0) { $0 + $1.tokens }
     }
 
     /// Keeps pages that were loaded whole in RAM. One that was loaded in part cannot be kept under its hash.
-    private func promote(_ match: borrowing Match, _ loads: ArraySlice<ColdLoad>) {
+    private func promote(_ match: borrowing Match, _ loads: ArraySlice<RecordLoad>) {
         let now = SystemClock.wallMilliseconds()
         var parent = match.hotPages == 0 ? root : match.lease.hash(of: match.hotPages - 1)
         for (index, load) in loads.enumerated() where load.tokens == load.tokenCount {

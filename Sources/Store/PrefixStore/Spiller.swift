@@ -2,10 +2,11 @@
 
 internal import ColdTier
 internal import HotTier
+internal import Records
 internal import Threads
 
-/// Hands hot pages to the spill writer, each behind its ancestors that are not stored yet: a page without its parent could
-/// never be found on disk. Thread-safe.
+/// Hands hot pages to the spill writer, each behind its ancestors that are not stored yet: a page without its parent
+/// could never be found on disk. Thread-safe.
 final class Spiller: Sendable {
     private let writer: SpillWriter
     private let policy: WritePolicy

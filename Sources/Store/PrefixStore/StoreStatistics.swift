@@ -2,6 +2,7 @@
 
 internal import ColdTier
 internal import HotTier
+internal import Records
 
 /// What a store has done since this process opened it, for metrics and for the summary of a batch.
 public struct StoreStatistics: Hashable, Sendable {
@@ -17,17 +18,17 @@ public struct StoreStatistics: Hashable, Sendable {
     public var loadedBytes: UInt64 = 0
     /// Nanoseconds spent in loading them.
     public var loadNanoseconds: UInt64 = 0
-    /// Prefill time that loading saved: loaded tokens at the engine's measured prefill rate, less the time of loading. Zero
-    /// until the engine has reported a prefill.
+    /// Prefill time that loading saved: loaded tokens at the engine's measured prefill rate, less the time of loading.
+    /// Zero until the engine has reported a prefill.
     public var savedNanoseconds: UInt64 = 0
     /// Pages that `insert` took into the hot tier.
     public var insertedPages: UInt64 = 0
     /// Pages written to the cold tier.
     public var spilledPages: UInt64 = 0
     /// Bytes of those pages before encoding.
-    public var spilledBytes: UInt64 = 0
+    public var spilledRawBytes: UInt64 = 0
     /// Bytes of those pages after encoding.
-    public var storedBytes: UInt64 = 0
+    public var spilledEncodedBytes: UInt64 = 0
     /// Pages that were not written because the queue was full, or because writing failed.
     public var droppedPages: UInt64 = 0
     /// Pages evicted from the hot tier.
@@ -58,8 +59,8 @@ extension Store {
         all.insertedPages = counters.insertedPages.value
         let spilled = writer.statistics
         all.spilledPages = spilled.spilledPages
-        all.spilledBytes = spilled.rawBytes
-        all.storedBytes = spilled.storedBytes
+        all.spilledRawBytes = spilled.rawBytes
+        all.spilledEncodedBytes = spilled.encodedBytes
         all.droppedPages = spilled.droppedPages + spilled.failedPages
         let ram = hot.statistics
         all.hotEvictions = UInt64(ram.evicted)

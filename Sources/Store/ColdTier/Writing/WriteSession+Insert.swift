@@ -2,18 +2,18 @@
 
 internal import KVFormat
 internal import LMDB
-internal import PageCodec
+internal import Records
 
 extension WriteSession {
     /// Stores a page whose parent is there, and for which there is room.
-    mutating func insert(_ page: SpillPage, isTail: Bool, _ transaction: inout WriteTransaction) throws(LMDBError) {
+    mutating func insert(_ page: PageRecord, isTail: Bool, _ transaction: inout WriteTransaction) throws(LMDBError) {
         let name = page.name
         let used = min(page.lastUse, now)
         let node = NodeRecord(
-            name, codec: page.record.byteCount < page.record.rawByteCount ? 1 : 0, flags: isTail ? .tail : [],
-            rawBytes: UInt64(page.record.rawByteCount), encodedBytes: UInt64(page.record.byteCount), createdAt: used)
+            name, codec: page.bytes.encodedBytes < page.bytes.rawBytes ? 1 : 0, flags: isTail ? .tail : [],
+            rawBytes: UInt64(page.bytes.rawBytes), encodedBytes: UInt64(page.bytes.encodedBytes), createdAt: used)
         let key = name.hash.bytes
-        try transaction.writeSlot(tables.pages, key, page.record.bytes)
+        try transaction.writeSlot(tables.pages, key, page.bytes.bytes)
         try transaction.write(tables.nodes, key, node.encoded(key: name.hash))
         let edge = EdgeKey(parent: name.parent, tokens: node.tokens, child: name.hash)
         try transaction.write(tables.edges, edge.encoded, EdgeKey.value(tokenCount: node.tokens.count))
