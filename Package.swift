@@ -74,14 +74,18 @@ let store: [Target] =
     + Floor.store.module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash", "CLevel"])
     + Floor.store.module("LMDB", ["CLMDB", "Threads"])
     + Floor.store.module("HotTier", ["KVFormat", "Threads"])
-    + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
     + Floor.store.module(
-        "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
+        "Records", ["KVFormat", "PageCodec", "Threads"], testedWith: ["ColdTier", "StoreTestKit"])
+    + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "Records", "LMDB", "Threads"])
+    + Floor.store.module(
+        "PrefixStore", ["KVFormat", "HotTier", "Records", "ColdTier", "Threads"],
+        testedWith: ["StoreTestKit", "store-worker"])
     + [
         .target(name: "TestKit", dependencies: ["KVFormat", "Threads"], path: "Tests/TestKit", swiftSettings: strict),
         .target(
-            name: "StoreTestKit", dependencies: ["PrefixStore", "TestKit"], path: "Tests/StoreTestKit",
-            swiftSettings: strict),
+            name: "StoreTestKit",
+            dependencies: ["PrefixStore", "Records", "PageCodec", "KVFormat", "Threads", "TestKit"],
+            path: "Tests/StoreTestKit", swiftSettings: strict),
         .executableTarget(
             name: "store-worker", dependencies: ["StoreTestKit", "PrefixStore"], path: "Tests/store-worker",
             swiftSettings: strict),

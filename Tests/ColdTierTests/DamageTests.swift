@@ -5,6 +5,7 @@ import Glibc
 import KVFormat
 import LMDB
 import PageCodec
+import Records
 import Testing
 import TestKit
 
@@ -114,9 +115,10 @@ struct DamageTests {
     @Test("that writes a sound node with other tokens is found by the prefix hash, which the tokens do not make")
     func wrongTokens() throws {
         let record = try #require(model.pages(tokens(64)).dropFirst(4).first)
+        let name = PageName(
+            root: model.root, parent: path[3], hash: path[4], firstToken: 32, tokens: tokens(8, from: 77)[...])
         let node = NodeRecord(
-            parent: path[3], root: model.root, firstToken: 32, tokens: tokens(8, from: 77), codec: 1, flags: [],
-            rawBytes: 1, encodedBytes: UInt64(record.record.byteCount), createdAt: 5)
+            name, codec: 1, flags: [], rawBytes: 1, encodedBytes: UInt64(record.bytes.encodedBytes), createdAt: 5)
         try withTables(folder.store) { transaction, tables in
             try transaction.write(tables.nodes, path[4].bytes, node.encoded(key: path[4]))
         }
@@ -127,9 +129,11 @@ struct DamageTests {
     func wrongTokensInPart() throws {
         let hash = model.path(tokens(16) + tokens(21, from: 500))[2]
         let record = try #require(model.pages(tokens(16) + tokens(21, from: 500)).dropFirst(2).first)
+        let name = PageName(
+            root: model.root, parent: path[1], hash: hash, firstToken: 16,
+            tokens: [500, 501, 77, 78, 79, 80, 81, 82])
         let node = NodeRecord(
-            parent: path[1], root: model.root, firstToken: 16, tokens: [500, 501, 77, 78, 79, 80, 81, 82], codec: 1,
-            flags: [], rawBytes: 1, encodedBytes: UInt64(record.record.byteCount), createdAt: 5)
+            name, codec: 1, flags: [], rawBytes: 1, encodedBytes: UInt64(record.bytes.encodedBytes), createdAt: 5)
         try withTables(folder.store) { transaction, tables in
             try transaction.write(tables.nodes, hash.bytes, node.encoded(key: hash))
         }
@@ -197,7 +201,7 @@ struct DamageTests {
         let other = try Model(pageSize: 8, width: 32)
         let memory = UnsafeMutableRawPointer.allocate(byteCount: model.layout.bytesPerPage, alignment: 64)
         defer { unsafe memory.deallocate() }
-        let load = unsafe ColdLoad(hash: path[0], tokens: 8, tokenCount: 8, target: PageTarget(memory, capacity: 8))
+        let load = unsafe RecordLoad(hash: path[0], tokens: 8, tokenCount: 8, target: PageTarget(memory, capacity: 8))
         let delivered = try tier.load([load], layout: other.layout)
         #expect(delivered == 0)
         try tier.flushTouches()

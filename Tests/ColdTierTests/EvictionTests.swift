@@ -4,6 +4,7 @@ import ColdTier
 import Glibc
 import KVFormat
 import PageCodec
+import Records
 import Testing
 import TestKit
 import Threads
@@ -38,7 +39,7 @@ struct EvictionTests {
             let model = models[Int(sequence / 1000) % models.count]
             let report = try tier.put(model.pages(tokens(16 * 7, from: sequence), now: now))
             #expect(report.count(.stored) == 7)
-            written += report.storedBytes
+            written += report.slotBytes
             tier.touch(models[1].path(used), now: now)
             let all = try tier.statistics
             #expect(UInt64(all.usedBytes) <= quota.value)
@@ -205,9 +206,9 @@ struct EvictionTests {
         var expected = 0
         for round in 0..<40 {
             let sequence = tokens(50, from: TokenID(100 * round))
-            for page in model.pages(sequence) where try tier.contains(page.hash) {
-                expected += SlotSize.physicalBytes(holding: page.record.byteCount)
-                expected += NodeRecord.indexBytes(tokens: page.tokens.count)
+            for page in model.pages(sequence) where try tier.contains(page.name.hash) {
+                expected += SlotSize.physicalBytes(holding: page.bytes.encodedBytes)
+                expected += NodeRecord.indexBytes(tokens: page.name.tokens.count)
             }
         }
         #expect(used == expected)

@@ -4,6 +4,7 @@ import ColdTier
 import Glibc
 import KVFormat
 import LMDB
+import Records
 import Testing
 import TestKit
 

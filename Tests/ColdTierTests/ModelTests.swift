@@ -4,6 +4,7 @@ import ColdTier
 import Glibc
 import KVFormat
 import LMDB
+import Records
 import Testing
 import TestKit
 
@@ -58,7 +59,7 @@ struct ModelTests {
             switch Int.random(in: 0..<20, using: &generator) {
             case 0..<7:
                 let outcomes = try tier.put(model.pages(tokens, now: Int64(step))).outcomes
-                #expect(outcomes.allSatisfy { $0 == .stored || $0 == .present }, "seed \(seed), step \(step)")
+                #expect(outcomes.allSatisfy { $0 == .stored || $0 == .alreadyThere }, "seed \(seed), step \(step)")
                 shadow.put(tokens, model)
             case 7..<15:
                 let expected = shadow.expected(tokens)
@@ -99,7 +100,7 @@ struct ModelTests {
             case 0..<6:
                 // Orphans are what an eviction between two batches makes; the spared parent makes them impossible within one.
                 let outcomes = try tier.put(model.pages(tokens, now: Int64(step) * 100_000)).outcomes
-                #expect(outcomes.allSatisfy { $0 == .stored || $0 == .present }, "seed \(seed), step \(step)")
+                #expect(outcomes.allSatisfy { $0 == .stored || $0 == .alreadyThere }, "seed \(seed), step \(step)")
             case 6..<9:
                 #expect(try model.load(tokens, from: tier) != nil, "seed \(seed), step \(step)")
                 let use: PathUse = [.insert, .match, .branch][Int.random(in: 0..<3, using: &generator)]

@@ -2,6 +2,7 @@
 
 import ColdTier
 import KVFormat
+import Records
 import Testing
 import TestKit
 
@@ -75,8 +76,8 @@ struct RoundTripTests {
         let tier = try filled(tokens(23))
         let before = try tier.statistics
         let report = try tier.put(model.pages(tokens(23)))
-        #expect(report.outcomes == Array(repeating: .present, count: 6))
-        #expect(report.storedBytes == 0)
+        #expect(report.outcomes == Array(repeating: .alreadyThere, count: 6))
+        #expect(report.slotBytes == 0)
         #expect(try tier.statistics.pages == before.pages)
         #expect(try tier.statistics.usedBytes == before.usedBytes)
     }
@@ -88,9 +89,10 @@ struct RoundTripTests {
         #expect(try tier.put([model.pages(other)[2]]).outcomes == [.orphan])
         #expect(try tier.put(Model("another").pages(other)).outcomes == [.orphan, .orphan, .orphan])
         let sound = model.pages(other)[0]
-        let wrong = SpillPage(
-            hash: sound.hash, parent: sound.parent, root: sound.root, firstToken: 0, tokens: [1, 2, 3, 4],
-            record: sound.record, now: 1)
+        let name = PageName(
+            root: sound.name.root, parent: sound.name.parent, hash: sound.name.hash, firstToken: 0,
+            tokens: [1, 2, 3, 4])
+        let wrong = PageRecord(name, sound.bytes, lastUse: 1)
         #expect(try tier.put([wrong]).outcomes == [.invalid])
         #expect(try tier.statistics.pages == 2)
     }

@@ -3,7 +3,9 @@
 import ColdTier
 import KVFormat
 import PageCodec
+import Records
 import TestKit
+import Threads
 
 extension TemporaryFolder {
     /// The store's folder, not made yet.
@@ -14,6 +16,15 @@ extension ColdTier {
     /// A tier with a roomy quota unless the test says otherwise.
     convenience init(_ path: String, quota: ByteCount = .mebibytes(256)) throws(StoreError) {
         try self.init(path: path, options: ColdOptions(quota: quota))
+    }
+}
+
+extension ColdTier {
+    /// Loads pages with a loader of its own.
+    func load(_ loads: [RecordLoad], layout: KVLayout) throws(StoreError) -> Int {
+        let team = Team(helpers: 2)
+        defer { team.close() }
+        return try RecordLoader(team).load(loads, of: layout, from: self)
     }
 }
 
@@ -49,7 +60,7 @@ struct Model {
     }
 
     /// The pages of `tokens`, encoded, from page `first` on.
-    func pages(_ tokens: [TokenID], from first: Int = 0, now: Int64 = 1000, uses: Int = 1) -> [SpillPage] {
+    func pages(_ tokens: [TokenID], from first: Int = 0, now: Int64 = 1000) -> [PageRecord] {
         let hashes = path(tokens)
         let encoder = RecordEncoder()
         return hashes.indices.dropFirst(first).map { index in
@@ -62,9 +73,10 @@ struct Model {
                     page: PageSource(base, capacity: range.count), tokens: range.count, layout: layout,
                     key: hashes[index], codec: .zstd)
             }
-            return SpillPage(
-                hash: hashes[index], parent: index == 0 ? root : hashes[index - 1], root: root,
-                firstToken: range.lowerBound, tokens: Array(tokens[range]), record: record, now: now, uses: uses)
+            let name = PageName(
+                root: root, parent: index == 0 ? root : hashes[index - 1], hash: hashes[index],
+                firstToken: range.lowerBound, tokens: tokens[range])
+            return PageRecord(name, RecordBytes(record), lastUse: now)
         }
     }
 
@@ -85,7 +97,7 @@ struct Model {
         let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, pages.count * size), alignment: 64)
         defer { unsafe memory.deallocate() }
         let loads = pages.enumerated().map { index, page in
-            unsafe ColdLoad(
+            unsafe RecordLoad(
                 hash: page.hash, tokens: page.matchedTokens, tokenCount: page.tokenCount,
                 target: PageTarget(memory + index * size, capacity: page.matchedTokens))
         }

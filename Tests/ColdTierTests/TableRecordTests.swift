@@ -32,8 +32,8 @@ extension Array where Element == UInt8 {
 @Suite("A table record")
 struct TableRecordTests {
     private let node = NodeRecord(
-        parent: parent, root: root, firstToken: 64, tokens: [7, 0x0102_0304], codec: 1, flags: .tail, rawBytes: 512,
-        encodedBytes: 300, createdAt: 1_700_000_000_000)
+        PageName(root: root, parent: parent, hash: hash, firstToken: 64, tokens: [7, 0x0102_0304]), codec: 1,
+        flags: .tail, rawBytes: 512, encodedBytes: 300, createdAt: 1_700_000_000_000)
 
     private var recency: RecencyRecord {
         var record = RecencyRecord(lastUse: 6, uses: 7, branches: 0x0102)

@@ -28,7 +28,7 @@ struct CanaryTests {
             case 1: state.tree.nodes[node].pins += 1
             case 2: state.tree.nodes[node].childCount += 1
             case 3: state.tree.nodes[node].use = PageUse(last: 77)
-            case 4: state.tree.nodes[node].slot = 0
+            case 4: state.tree.nodes[node].seat = 0
             case 5: state.tree.nodes[node].hash = .sha256([1])
             case 6: state.tree.nodes[node].children = RadixNode.none
             case 7: state.tree.nodes[node].tokenCount = 3
@@ -38,8 +38,8 @@ struct CanaryTests {
         #expect(fixture.tier.checkInvariants() != [])
     }
 
-    @Test("sees a lost slot")
-    func lostSlot() throws {
+    @Test("sees a lost seat")
+    func lostSeat() throws {
         let fixture = try sound()
         _ = fixture.tier.state.withLock { $0.arena.take(from: 0) }
         #expect(fixture.tier.checkInvariants() != [])
@@ -66,8 +66,8 @@ struct CanaryTests {
         let fixture = try sound()
         let tokens: [TokenID] = Array(1...12)
         let hash = fixture.hashes(tokens)[1]
-        let slot = fixture.tier.state.withLock { $0.tree.nodes[Int($0.tree.page(hash))].slot }
-        let address = fixture.space.record.target(slot)
+        let seat = fixture.tier.state.withLock { $0.tree.nodes[Int($0.tree.page(hash))].seat }
+        let address = fixture.space.record.target(seat)
         unsafe address.address(ofPlane: 1, fixture.layout).storeBytes(of: 0xA5A5_5A5A, as: UInt32.self)
         #expect(fixture.look(at: fixture.space.match(tokens, now: 0), tokens).wrongPages == [1])
     }

@@ -114,9 +114,9 @@ struct EvictionTests {
 struct BudgetTests {
     @Test("is shared by pages of different sizes, whose free memory goes back to the system")
     func differentSizes() throws {
-        let tier = try HotTier(capacity: ByteCount(UInt64(8 * Fixture.slotBytes)))
+        let tier = try HotTier(capacity: ByteCount(UInt64(8 * Fixture.seatBytes)))
         let small = try Fixture(in: tier)
-        // 64 tokens of 96 bytes: two slots' worth.
+        // 64 tokens of 96 bytes: two seats' worth.
         let large = try Fixture(in: tier, name: "large", layout: Fixture.layout(pageSize: 64))
         for run in TokenID(0)..<8 { small.insert([run, 0, 0, 0], now: Int64(run)) }
         #expect(tier.statistics.residentBytes == tier.statistics.capacity)
@@ -131,9 +131,9 @@ struct BudgetTests {
         #expect(tier.checkInvariants() == [])
     }
 
-    @Test("is shared by spaces with the same page, which share slots as well")
+    @Test("is shared by spaces with the same page, which share seats as well")
     func samePool() throws {
-        let tier = try HotTier(capacity: ByteCount(UInt64(2 * Fixture.slotBytes)))
+        let tier = try HotTier(capacity: ByteCount(UInt64(2 * Fixture.seatBytes)))
         let (left, right) = (try Fixture(in: tier, name: "left"), try Fixture(in: tier, name: "right"))
         left.insert(Array(1...8))
         right.insert(Array(1...8))

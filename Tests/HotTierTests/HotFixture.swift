@@ -16,8 +16,8 @@ struct Fixture: Sendable {
     var layout: KVLayout { space.layout }
 
     /// A tier of its own with room for `pages` pages of 4 tokens.
-    init(pages: Int, spillBeforeEvict: (@Sendable (HotPin) -> Bool)? = nil) throws {
-        let capacity = ByteCount(UInt64(pages * Self.slotBytes))
+    init(pages: Int, spillBeforeEvict: (@Sendable (SpillPin) -> Bool)? = nil) throws {
+        let capacity = ByteCount(UInt64(pages * Self.seatBytes))
         try self.init(in: HotTier(capacity: capacity, spillBeforeEvict: spillBeforeEvict))
     }
 
@@ -27,8 +27,8 @@ struct Fixture: Sendable {
         space = try tier.space(root: .sha256(Array(name.utf8)), layout: layout ?? Self.layout())
     }
 
-    /// Every small page takes one slot of the smallest size.
-    static let slotBytes = PagePool.alignment
+    /// Every small page takes one seat of the smallest size.
+    static let seatBytes = PagePool.alignment
 
     /// Two layers, keys wider than values: 96 bytes a token.
     static func layout(pageSize: Int = 4) throws -> KVLayout {
@@ -54,9 +54,11 @@ struct Fixture: Sendable {
         let chain = hashes(tokens)
         return unsafe bytes(tokens, from: first, count: count).withUnsafeBytes { bytes in
             guard let base = bytes.baseAddress else { return .orphan }
+            let name = PageName(
+                root: root, parent: page == 0 ? root : chain[page - 1], hash: chain[page], firstToken: first,
+                tokens: tokens[first..<first + count])
             return unsafe space.insert(
-                tokens[...], pageIndex: page, hash: chain[page], parent: page == 0 ? root : chain[page - 1],
-                source: PageSource(base, capacity: count), now: now, isStored: isStored)
+                name, source: PageSource(base, capacity: count), now: now, isStored: isStored)
         }
     }
 
@@ -66,6 +68,9 @@ struct Fixture: Sendable {
         let pages = (tokens.count + layout.pageSize - 1) / layout.pageSize
         return (min(first, pages)..<pages).map { insert(tokens, page: $0, now: now, isStored: isStored) }
     }
+
+    /// Says that the page with `hash` is on disk; nothing when it is not here.
+    func markStored(_ hash: PrefixHash) { tier.retain(hash)?.markStored() }
 
     /// Tokens that a match of `tokens` gives, after its bytes have been checked.
     func matched(_ tokens: [TokenID], now: Int64 = 0) -> Int {
@@ -104,12 +109,13 @@ struct Fixture: Sendable {
     }
 
     /// The bytes that `pin` keeps, in one piece without gaps.
-    func bytes(of pin: HotPin) -> [UInt8] {
-        var copied = [UInt8](repeating: 0, count: layout.pageBytes(tokens: pin.tokenCount))
+    func bytes(of pin: SpillPin) -> [UInt8] {
+        let count = pin.name.tokens.count
+        var copied = [UInt8](repeating: 0, count: layout.pageBytes(tokens: count))
         unsafe copied.withUnsafeMutableBytes { bytes in
             guard let base = bytes.baseAddress else { return }
-            unsafe PageTarget(base, capacity: pin.tokenCount).copy(
-                tokens: pin.tokenCount, from: pin.source, layout)
+            unsafe PageTarget(base, capacity: count).copy(
+                tokens: count, from: pin.source, layout)
         }
         return copied
     }

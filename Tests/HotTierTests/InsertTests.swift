@@ -18,13 +18,12 @@ struct InsertTests {
         let fixture = try Fixture(pages: 8)
         fixture.insert([1, 2])
         let tail = fixture.hashes([1, 2])[0]
-        let hash = PrefixHash.page(after: tail, tokens: [5, 6, 7, 8])
+        let behind = PageName(root: fixture.root, parent: tail, firstToken: 4, tokens: [5, 6, 7, 8])
         let bytes = [UInt8](repeating: 1, count: fixture.layout.bytesPerPage)
         let outcome = unsafe bytes.withUnsafeBytes { bytes -> InsertOutcome? in
             guard let base = bytes.baseAddress else { return nil }
             return unsafe fixture.space.insert(
-                [1, 2, 3, 4, 5, 6, 7, 8], pageIndex: 1, hash: hash, parent: tail, source: PageSource(base, capacity: 4),
-                now: 0, isStored: false)
+                behind, source: PageSource(base, capacity: 4), now: 0, isStored: false)
         }
         #expect(outcome == .orphan)
     }
@@ -93,9 +92,9 @@ struct InsertTests {
                 unsafe base + 3 * layout.bytesPerToken(beforePlane: $0)
             }
             return unsafe planes.withUnsafeBufferPointer { planes in
-                unsafe fixture.space.insert(
-                    tokens[...], pageIndex: 0, hash: fixture.hashes(tokens)[0], parent: fixture.root,
-                    source: PageSource(planes: planes, tokenOffset: 0, capacity: 3), now: 0, isStored: false)
+                let name = PageName(root: fixture.root, parent: fixture.root, firstToken: 0, tokens: tokens[...])
+                return unsafe fixture.space.insert(
+                    name, source: PageSource(planes: planes, tokenOffset: 0, capacity: 3), now: 0, isStored: false)
             }
         }
         #expect(outcome == .inserted)
@@ -147,7 +146,7 @@ struct TierTests {
 
     @Test("says when the system has no address space for a space's pages")
     func noAddressSpace() throws {
-        // Each space has another slot size and so reserves the whole capacity; a process has 128 TiB at most.
+        // Each space has another seat size and so reserves the whole capacity; a process has 128 TiB at most.
         let tier = try HotTier(capacity: ByteCount(HotTier.largestCapacity.value - 1))
         var failures: [StoreError] = []
         for pageSize in [64, 128, 192, 256] {

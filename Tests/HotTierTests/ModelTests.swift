@@ -98,7 +98,7 @@ private struct Run {
     var random: SplitMix64
     var now: Int64 = 1_700_000_000_000
     var leases: [(lease: Lease, path: [TokenID])] = []
-    var pins: [(pin: HotPin, path: [TokenID])] = []
+    var pins: [(pin: SpillPin, path: [TokenID])] = []
 
     init(seed: UInt64) throws {
         random = SplitMix64(seed: seed)
@@ -204,7 +204,7 @@ private struct Run {
 
     private mutating func markStored() {
         guard let path = anyPath(), let hash = fixture.hashes(path).last else { return }
-        fixture.tier.markStored(hash)
+        fixture.markStored(hash)
         model.pages[path]?.isStored = true
     }
 

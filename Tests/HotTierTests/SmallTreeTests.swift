@@ -80,14 +80,14 @@ struct SmallTreeTests {
         }
     }
 
-    @Test("of up to four slots holds the newest chain pages that fit, whatever the length", arguments: 1...4)
-    func smallPools(slots: Int) throws {
+    @Test("of up to four seats holds the newest chain pages that fit, whatever the length", arguments: 1...4)
+    func smallPools(seats: Int) throws {
         for length in 1...6 {
-            let fixture = try Fixture(pages: slots)
+            let fixture = try Fixture(pages: seats)
             let tokens = (0..<TokenID(4 * length)).map { $0 }
             let outcomes = fixture.insert(tokens)
-            #expect(outcomes.count { $0 == .inserted } == min(slots, length))
-            #expect(fixture.matched(tokens) == 4 * min(slots, length))
+            #expect(outcomes.count { $0 == .inserted } == min(seats, length))
+            #expect(fixture.matched(tokens) == 4 * min(seats, length))
             #expect(fixture.tier.checkInvariants() == [])
         }
     }

@@ -6,25 +6,25 @@ import Threads
 
 /// What a spill closure was given, and what it answers.
 private final class Spills: Sendable {
-    private let pins = Guarded<[HotPin]>([])
+    private let pins = Guarded<[SpillPin]>([])
     private let offers = Guarded<[PrefixHash]>([])
 
     /// Answers with "taken over", and keeps the pin.
-    func keep(_ pin: HotPin) -> Bool {
+    func keep(_ pin: SpillPin) -> Bool {
         offers.withLock { $0.append(pin.hash) }
         pins.withLock { $0.append(pin) }
         return true
     }
 
     /// Answers with "drop it".
-    func refuse(_ pin: HotPin) -> Bool {
+    func refuse(_ pin: SpillPin) -> Bool {
         offers.withLock { $0.append(pin.hash) }
         return false
     }
 
     var offered: [PrefixHash] { offers.withLock { $0 } }
 
-    func takeAll() -> [HotPin] {
+    func takeAll() -> [SpillPin] {
         pins.withLock { pins in
             defer { pins = [] }
             return pins
@@ -46,9 +46,9 @@ struct SpillTests {
         #expect(fixture.matched([2, 2, 2, 2]) == 0)
         #expect(fixture.tier.statistics.handedOver == 1)
         let pins = spills.takeAll()
-        #expect(pins.map(\.tokens) == [[1, 1, 1, 1]])
+        #expect(pins.map(\.name.tokens) == [[1, 1, 1, 1]])
         #expect(fixture.bytes(of: pins[0]) == fixture.bytes([1, 1, 1, 1], from: 0, count: 4))
-        fixture.tier.markStored(pins[0].hash)
+        pins[0].markStored()
         pins[0].release()
         #expect(fixture.tier.checkInvariants() == [])
         #expect(fixture.tier.statistics.pinnedPages == 0)
@@ -67,12 +67,10 @@ struct SpillTests {
 
     @Test("evicts a page at once when the closure has stored it before it returns")
     func storedAtOnce() throws {
-        let tiers = TierBox()
         let fixture = try Fixture(pages: 1) { pin in
-            tiers.markStored(pin.hash)
+            pin.markStored()
             return true
         }
-        tiers.set(fixture.tier)
         fixture.insert([1, 1, 1, 1], isStored: false)
         #expect(fixture.insert([2, 2, 2, 2]) == [.inserted])
         #expect(fixture.tier.statistics.evictedUnstored == 0)
@@ -100,8 +98,8 @@ struct SpillTests {
         fixture.insert([20, 21, 22, 23], isStored: true)
         let dirty = fixture.tier.dirtyPages()
         #expect(dirty.count == 5)
-        for (index, pin) in dirty.enumerated() where pin.parentHash != fixture.root {
-            #expect(dirty[..<index].contains { $0.hash == pin.parentHash })
+        for (index, pin) in dirty.enumerated() where pin.name.parent != fixture.root {
+            #expect(dirty[..<index].contains { $0.hash == pin.name.parent })
         }
         #expect(fixture.tier.dirtyPages(limit: 1).map(\.hash) == [fixture.hashes([1, 2, 3, 4])[0]])
         #expect(fixture.tier.checkInvariants() == [])
@@ -113,38 +111,50 @@ struct SpillTests {
         let tokens: [TokenID] = Array(1...15)
         let hashes = fixture.hashes(tokens)
         fixture.insert(tokens, isStored: false)
-        fixture.tier.markStored(hashes[0])
+        fixture.markStored(hashes[0])
         let path = fixture.tier.dirtyPath(to: hashes[3])
         #expect(path.map(\.hash) == [hashes[1], hashes[2], hashes[3]])
-        #expect(path.map(\.firstToken) == [4, 8, 12])
-        #expect(path.map(\.tokenCount) == [4, 4, 3])
-        #expect(path.map(\.parentHash) == [hashes[0], hashes[1], hashes[2]])
-        #expect(path.map(\.tokens) == [[5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15]])
-        #expect(path.allSatisfy { $0.root == fixture.root && $0.layout == fixture.layout })
+        #expect(path.map(\.name.firstToken) == [4, 8, 12])
+        #expect(path.map(\.name.parent) == [hashes[0], hashes[1], hashes[2]])
+        #expect(path.map(\.name.tokens) == [[5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15]])
+        #expect(path.allSatisfy { $0.name.root == fixture.root && $0.layout == fixture.layout })
         #expect(fixture.tier.dirtyPath(to: fixture.root).isEmpty)
         #expect(fixture.tier.dirtyPath(to: .sha256([])).isEmpty)
     }
 
-    @Test("lists of a path what no spill is under way for, until that is over, whichever is counted first")
+    @Test("lists of a path what no spill is under way for, until the spill's pin ends, whichever comes first")
     func queuedPath() throws {
         let fixture = try Fixture(pages: 16)
         let tokens: [TokenID] = Array(1...15)
         let hashes = fixture.hashes(tokens)
         fixture.insert(tokens, isStored: false)
-        for pin in fixture.tier.dirtyPath(to: hashes[1]) { pin.countSpill() }
+        var spills = fixture.tier.dirtyPath(to: hashes[1])
+        for pin in spills { pin.noteQueued() }
         #expect(fixture.tier.dirtyPath(to: hashes[1]).isEmpty)
         #expect(fixture.tier.dirtyPath(to: hashes[3]).map(\.hash) == [hashes[2], hashes[3]])
         // A flush asks for all: it must wait for what others have queued, and for what they are about to.
         #expect(fixture.tier.dirtyPages().count == 4)
-        fixture.tier.markStored(hashes[0])
-        for hash in hashes[...1] { fixture.tier.countSpillEnd(hash) }
+        spills[0].markStored()
+        spills = []
         #expect(fixture.tier.dirtyPath(to: hashes[1]).map(\.hash) == [hashes[1]])
-        fixture.tier.countSpillEnd(hashes[2])
-        let late = try #require(fixture.tier.retain(hashes[2]))
+        let early = try #require(fixture.tier.retain(hashes[2]))
+        early.release()
+        early.noteQueued()
         #expect(fixture.tier.dirtyPath(to: hashes[2]).count == 2)
-        late.countSpill()
-        #expect(fixture.tier.dirtyPath(to: hashes[2]).count == 2)
-        fixture.tier.countSpillEnd(.sha256([]))
+    }
+
+    @Test("of one page may be two, and ends with the second")
+    func twoSpills() throws {
+        let fixture = try Fixture(pages: 2)
+        let hash = fixture.hashes([1, 2, 3, 4])[0]
+        fixture.insert([1, 2, 3, 4], isStored: false)
+        let pins = try (0..<2).map { _ in try #require(fixture.tier.retain(hash)) }
+        for pin in pins + pins { pin.noteQueued() }
+        pins[0].release()
+        #expect(fixture.tier.dirtyPath(to: hash).isEmpty)
+        pins[1].release()
+        #expect(fixture.tier.dirtyPath(to: hash).count == 1)
+        #expect(fixture.tier.checkInvariants() == [])
     }
 
     @Test("pins by hash until the pin is let go, once")
@@ -158,7 +168,6 @@ struct SpillTests {
         #expect(fixture.tier.statistics.pinnedPages == 0)
         #expect(fixture.tier.retain(fixture.root) == nil)
         #expect(fixture.tier.retain(.sha256([])) == nil)
-        fixture.tier.markStored(.sha256([]))
         #expect(fixture.insert([9, 9, 9, 9]) == [.inserted])
     }
 
@@ -173,15 +182,4 @@ struct SpillTests {
         let reader = try Fixture(pages: 1)
         #expect(reader.bytes(of: pin) == expected)
     }
-}
-
-/// A tier that a closure learns about after it was made.
-private final class TierBox: Sendable {
-    private struct WeakTier { weak var tier: HotTier? }
-
-    private let weak = Guarded(WeakTier())
-
-    func set(_ tier: HotTier) { weak.withLock { $0.tier = tier } }
-
-    func markStored(_ hash: PrefixHash) { weak.withLock { $0.tier }?.markStored(hash) }
 }

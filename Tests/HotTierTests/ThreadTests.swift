@@ -11,14 +11,14 @@ import Threads
 /// A spill thread's queue.
 private final class Queue: Sendable {
     private struct State {
-        var pins: [HotPin] = []
+        var pins: [SpillPin] = []
         var isClosed = false
     }
 
     private let state = Guarded(State())
 
     /// Takes a pin over unless the queue is full.
-    func offer(_ pin: HotPin) -> Bool {
+    func offer(_ pin: SpillPin) -> Bool {
         let isTaken = state.withLock { state in
             guard state.pins.count < 8 else { return false }
             state.pins.append(pin)
@@ -34,7 +34,7 @@ private final class Queue: Sendable {
     }
 
     /// The next pin; nil when the queue is closed and empty.
-    func next() -> HotPin? {
+    func next() -> SpillPin? {
         state.withLock(when: { !$0.pins.isEmpty || $0.isClosed }) { $0.pins.popLast() }
     }
 }
@@ -55,9 +55,9 @@ struct ThreadTests {
         let counters = Counters()
         let spiller = try Thread {
             while let pin = queue.next() {
-                let isRight = PrefixHash.page(after: pin.parentHash, tokens: pin.tokens[...]) == pin.hash
+                let isRight = pin.name.isSound && pin.name.hash == pin.hash
                 if !isRight || fixture.bytes(of: pin).isEmpty { counters.addWrong() }
-                fixture.tier.markStored(pin.hash)
+                pin.markStored()
                 counters.addSpilled()
             }
         }
@@ -90,7 +90,7 @@ struct ThreadTests {
             if numbers.residentBytes > numbers.capacity { counters.addOverBudget() }
             if now % 37 == 0, let hash = fixture.hashes(tokens).first { fixture.tier.remove(hash) }
             if now % 41 == 0 {
-                for pin in fixture.tier.dirtyPages(limit: 3) { fixture.tier.markStored(pin.hash) }
+                for pin in fixture.tier.dirtyPages(limit: 3) { pin.markStored() }
             }
         }
     }

@@ -24,8 +24,8 @@ struct BreakEvenTests {
     @Test("holds for any load while the prefill time is unknown")
     func unknown() {
         let slow = BreakEven(hotRate: 1e6, coldRate: 1e9, prefillTime: nil, bytesPerToken: 1000)
-        #expect(slow.isWorthLoading(hotTokens: 5, coldTokens: 7))
-        #expect(slow.tokensWorthLoading(hotTokens: 5, coldTokens: 7) == 12)
+        #expect(slow.isWorthLoading(TokensByTier(hot: 5, cold: 7)))
+        #expect(slow.tokensWorthLoading(of: TokensByTier(hot: 5, cold: 7)) == 12)
     }
 
     @Test("compares bytes at their tier's rate with tokens at the engine's")
@@ -34,30 +34,30 @@ struct BreakEvenTests {
         func at(_ coldRate: Double) -> BreakEven {
             BreakEven(hotRate: 0.1, coldRate: coldRate, prefillTime: 40_000, bytesPerToken: 131_072)
         }
-        #expect(at(0.5).loadTime(hotTokens: 2, coldTokens: 3) == 131_072 * (2 * 0.1 + 3 * 0.5))
-        #expect(at(0.30).isWorthLoading(hotTokens: 0, coldTokens: 1000))
-        #expect(!at(0.31).isWorthLoading(hotTokens: 0, coldTokens: 1000))
+        #expect(at(0.5).loadTime(TokensByTier(hot: 2, cold: 3)) == 131_072 * (2 * 0.1 + 3 * 0.5))
+        #expect(at(0.30).isWorthLoading(TokensByTier(hot: 0, cold: 1000)))
+        #expect(!at(0.31).isWorthLoading(TokensByTier(hot: 0, cold: 1000)))
         // What RAM gives makes up for the disk in the whole, not for the part on disk.
-        #expect(at(0.40).isWorthLoading(hotTokens: 1000, coldTokens: 1000))
-        #expect(at(0.40).tokensWorthLoading(hotTokens: 1000, coldTokens: 1000) == 1000)
-        #expect(at(0.30).tokensWorthLoading(hotTokens: 1000, coldTokens: 1000) == 2000)
+        #expect(at(0.40).isWorthLoading(TokensByTier(hot: 1000, cold: 1000)))
+        #expect(at(0.40).tokensWorthLoading(of: TokensByTier(hot: 1000, cold: 1000)) == 1000)
+        #expect(at(0.30).tokensWorthLoading(of: TokensByTier(hot: 1000, cold: 1000)) == 2000)
     }
 
     @Test("leaves tokens out only where that saves a millisecond")
     func smallLoads() {
         let rates = BreakEven(hotRate: 0, coldRate: 2, prefillTime: 1000, bytesPerToken: 1000)
-        #expect(rates.tokensWorthLoading(hotTokens: 10, coldTokens: 999) == 1009)
-        #expect(rates.tokensWorthLoading(hotTokens: 10, coldTokens: 1000) == 10)
-        #expect(!rates.isWorthLoading(hotTokens: 0, coldTokens: 999))
+        #expect(rates.tokensWorthLoading(of: TokensByTier(hot: 10, cold: 999)) == 1009)
+        #expect(rates.tokensWorthLoading(of: TokensByTier(hot: 10, cold: 1000)) == 10)
+        #expect(!rates.isWorthLoading(TokensByTier(hot: 0, cold: 999)))
     }
 
     @Test("leaves out what is in RAM too when the engine is faster than RAM, but not for the sake of what is on disk")
     func fastEngine() {
         let rates = BreakEven(hotRate: 2, coldRate: 4, prefillTime: 1000, bytesPerToken: 1000)
-        #expect(rates.tokensWorthLoading(hotTokens: 5000, coldTokens: 5000) == 0)
-        #expect(rates.tokensWorthLoading(hotTokens: 5000, coldTokens: 0) == 0)
+        #expect(rates.tokensWorthLoading(of: TokensByTier(hot: 5000, cold: 5000)) == 0)
+        #expect(rates.tokensWorthLoading(of: TokensByTier(hot: 5000, cold: 0)) == 0)
         let fastDisk = BreakEven(hotRate: 2, coldRate: 0.1, prefillTime: 1000, bytesPerToken: 1000)
-        #expect(fastDisk.tokensWorthLoading(hotTokens: 5000, coldTokens: 50_000) == 55_000)
+        #expect(fastDisk.tokensWorthLoading(of: TokensByTier(hot: 5000, cold: 50_000)) == 55_000)
     }
 
     @Test("follows the measured rates, large and recent loads before others, and one odd load not far")
@@ -115,10 +115,10 @@ struct BreakEvenTests {
         let unmeasured = try space.match(tokens)
         let (isWorth, time) = (unmeasured.worthLoading, unmeasured.estimatedLoadTime)
         #expect(isWorth && time == bytes)
-        #expect(try space.loadGenerated(tokens, by: model).loaded.coldTokens == 70)
+        #expect(try space.loadGenerated(tokens, by: model).loaded.tokensByTier.cold == 70)
         #expect(space.breakEven.coldRate != 1)
         #expect(space.breakEven.hotRate == LoadRate.hot.nanosecondsPerByte)
-        #expect(try space.loadGenerated(tokens, by: model).loaded.hotTokens == 70)
+        #expect(try space.loadGenerated(tokens, by: model).loaded.tokensByTier.hot == 70)
         #expect(space.breakEven.hotRate != LoadRate.hot.nanosecondsPerByte)
         space.recordPrefill(tokens: 1_000_000, nanoseconds: 1)
         let fast = try space.match(tokens).worthLoading

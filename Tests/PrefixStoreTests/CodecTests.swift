@@ -22,7 +22,7 @@ struct CodecTests {
         try store.flush()
         let (loaded, wrongBytes) = try space.loadGenerated(tokens, by: model)
         #expect(wrongBytes == 0)
-        #expect(loaded.coldTokens == tokens.count)
+        #expect(loaded.tokensByTier.cold == tokens.count)
         try store.close()
         let inspector = try StoreInspector(at: path)
         defer { inspector.close() }

@@ -35,7 +35,7 @@ struct LoadTests {
         let callers = try (0..<3).map { _ in
             try Thread { [tokens, model] in
                 guard let read = try? space.loadGenerated(tokens, by: model) else { return wrong.withLock { $0 += 1 } }
-                wrong.withLock { $0 += read.wrongBytes + (600 - read.loaded.coldTokens) }
+                wrong.withLock { $0 += read.wrongBytes + (600 - read.loaded.tokensByTier.cold) }
             }
         }
         for caller in callers { caller.join() }
@@ -48,10 +48,10 @@ struct LoadTests {
         let store = try Store(
             at: folder.path("store"), options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(32)))
         let space = try store.space(model.identity)
-        #expect(try space.loadGenerated(tokens, by: model).loaded.coldTokens == 600)
+        #expect(try space.loadGenerated(tokens, by: model).loaded.tokensByTier.cold == 600)
         for _ in 0..<3 {
             let read = try space.loadGenerated(tokens, by: model)
-            #expect(read.loaded.hotTokens == 600 && read.wrongBytes == 0)
+            #expect(read.loaded.tokensByTier.hot == 600 && read.wrongBytes == 0)
         }
         try store.close()
     }

@@ -27,7 +27,7 @@ struct PolicyTests {
         let read = try store.space(model.identity).loadGenerated(tokens, by: model)
         #expect(read.wrongBytes == 0)
         try store.close()
-        return read.loaded.coldTokens
+        return read.loaded.tokensByTier.cold
     }
 
     let tokens = (0..<100).map { TokenID($0) }
@@ -86,7 +86,7 @@ struct PolicyTests {
         #expect(try space.insertGenerated(tokens, by: model) == 7)
         try store.flush()
         let read = try space.loadGenerated(tokens, by: model)
-        #expect(read.loaded == Loaded(coldTokens: 100))
+        #expect(read.loaded == Loaded(TokensByTier(cold: 100)))
         #expect(read.wrongBytes == 0)
         #expect(try space.insertGenerated(tokens, by: model) == 0)
         try store.close()

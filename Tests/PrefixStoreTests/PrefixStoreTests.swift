@@ -30,7 +30,7 @@ struct StoreTests {
         let tokens = Self.tokens(70)
         #expect(try space.insertGenerated(tokens, by: model) == 5)
         let read = try space.loadGenerated(tokens, by: model)
-        #expect(read.loaded == Loaded(hotTokens: 70, coldTokens: 0))
+        #expect(read.loaded == Loaded(TokensByTier(hot: 70, cold: 0)))
         #expect(read.wrongBytes == 0)
         #expect(try space.insertGenerated(tokens, by: model) == 0)
         try store.close()
@@ -45,12 +45,12 @@ struct StoreTests {
         let second = try open()
         let space = try second.space(model.identity)
         let read = try space.loadGenerated(tokens, by: model)
-        #expect(read.loaded == Loaded(hotTokens: 0, coldTokens: 70))
+        #expect(read.loaded == Loaded(TokensByTier(hot: 0, cold: 70)))
         #expect(read.wrongBytes == 0)
         // Loaded once, the pages are in RAM.
-        #expect(try space.loadGenerated(tokens, by: model).loaded.hotTokens == 70)
-        #expect(second.statistics.coldTokens == 70)
-        #expect(second.statistics.hotTokens == 70)
+        #expect(try space.loadGenerated(tokens, by: model).loaded.tokensByTier.hot == 70)
+        #expect(second.statistics.loadedTokens.cold == 70)
+        #expect(second.statistics.loadedTokens.hot == 70)
         try second.close()
     }
 
@@ -62,12 +62,12 @@ struct StoreTests {
         let space = try first.space(model.identity)
         try space.insertGenerated(stored, by: model)
         let hot = try space.loadGenerated(Array(asked), by: model)
-        #expect(hot.loaded.hotTokens == common)
+        #expect(hot.loaded.tokensByTier.hot == common)
         #expect(hot.wrongBytes == 0)
         try first.close()
         let second = try open()
         let cold = try second.space(model.identity).loadGenerated(Array(asked), by: model)
-        #expect(cold.loaded == Loaded(hotTokens: 0, coldTokens: common))
+        #expect(cold.loaded == Loaded(TokensByTier(hot: 0, cold: common)))
         #expect(cold.wrongBytes == 0)
         try second.close()
     }
@@ -82,7 +82,7 @@ struct StoreTests {
         let space = try second.space(model.identity)
         _ = try space.loadGenerated(Array(long[..<48]), by: model)
         let read = try space.loadGenerated(long, by: model)
-        #expect(read.loaded == Loaded(hotTokens: 48, coldTokens: 112))
+        #expect(read.loaded == Loaded(TokensByTier(hot: 48, cold: 112)))
         #expect(read.wrongBytes == 0)
         try second.close()
     }
@@ -97,7 +97,7 @@ struct StoreTests {
         try store.close()
         let second = try open()
         let read = try second.space(model.identity).loadGenerated(Self.tokens(30), by: model)
-        #expect(read.loaded.coldTokens == 30)
+        #expect(read.loaded.tokensByTier.cold == 30)
         #expect(read.wrongBytes == 0)
         try second.close()
     }
@@ -109,7 +109,7 @@ struct StoreTests {
         let tokens = Self.tokens(40)
         try space.insertGenerated(tokens, by: model)
         let match = try space.match(tokens)
-        #expect(match.tokenCount == 40 && match.pageCount == 3 && !match.isEmpty && match.coldTokens == 0)
+        #expect(match.tokenCount == 40 && match.pageCount == 3 && !match.isEmpty && match.tokensByTier.cold == 0)
         #expect(try space.load(match, into: [], limit: nil).tokens == 0)
         #expect(try space.load(match, into: [], limit: 0).tokens == 0)
         try store.close()
@@ -128,12 +128,12 @@ struct StoreTests {
         _ = try space.loadGenerated(tokens, by: model)
         try store.flush()
         let all = store.statistics
-        #expect(all.matches == 2 && all.requestedTokens == 64 && all.hotTokens == 32 && all.coldTokens == 0)
+        #expect(all.matches == 2 && all.requestedTokens == 64 && all.loadedTokens == TokensByTier(hot: 32))
         #expect(all.hitRate == 0.5)
         #expect(all.insertedPages == 2 && all.spilledPages == 2)
         #expect(all.loadedBytes == UInt64(2 * model.layout.bytesPerPage))
         #expect(all.savedNanoseconds > 31_000_000_000)
-        #expect(all.storedBytes > 0 && all.hotBytes > 0 && all.droppedPages == 0 && all.damagedPages == 0)
+        #expect(all.spilledEncodedBytes > 0 && all.hotBytes > 0 && all.droppedPages == 0 && all.damagedPages == 0)
         try store.close()
     }
 

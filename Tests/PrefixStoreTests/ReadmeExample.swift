@@ -17,7 +17,7 @@ struct ReadmeExample {
         let first = try StandInEngine(tokens: prompt.count)
         #expect(try serve(prompt, with: first, folder: folder.path("kv")) == Loaded())
         let second = try StandInEngine(tokens: prompt.count)
-        #expect(try serve(prompt, with: second, folder: folder.path("kv")) == Loaded(coldTokens: 99))
+        #expect(try serve(prompt, with: second, folder: folder.path("kv")) == Loaded(TokensByTier(cold: 99)))
         #expect(second.computedTokens == 1)
         #expect(second.differences(from: first, tokens: prompt.count) == 0)
     }

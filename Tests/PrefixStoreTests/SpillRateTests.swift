@@ -25,7 +25,7 @@ struct SpillRateTests {
         try store.close()
         let again = try Store(at: folder.path("store"), options: options)
         let read = try again.space(model.identity).loadGenerated(tokens, by: model)
-        #expect(read.loaded.coldTokens == 96)
+        #expect(read.loaded.tokensByTier.cold == 96)
         #expect(read.wrongBytes == 0)
         try again.close()
     }

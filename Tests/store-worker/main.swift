@@ -37,7 +37,7 @@ func hammer(_ path: String, seconds: Double, seed: UInt64, quota: ByteCount) thr
     let all = store.statistics
     try store.close()
     say(
-        "rounds \(rounds) wrong \(wrong) cold \(all.coldTokens) hot \(all.hotTokens) slowest \(Int(slowestMatch * 1000))"
+        "rounds \(rounds) wrong \(wrong) cold \(all.loadedTokens.cold) hot \(all.loadedTokens.hot) slowest \(Int(slowestMatch * 1000))"
     )
 }
 

@@ -1,6 +1,5 @@
 // How a cold tier is opened.
 
-internal import Glibc
 package import KVFormat
 package import PageCodec
 
@@ -20,7 +19,11 @@ package struct ColdOptions: Sendable {
     /// The largest quota: its address space is a quarter of what a process has.
     package static let largestQuota = ByteCount.gibibytes(8192)
 
-    /// Bytes on disk that pages, side states and their index may occupy, whoever writes. The last opener decides.
+    /// What a store is opened with whose counters are damaged: it decides about the map only, which follows the file anyway.
+    static let quotaWhenUnknown = ByteCount.gibibytes(1)
+
+    /// Bytes on disk that pages, side states and their index may occupy, whoever writes. The last opener that may create the
+    /// store decides; for others it is what the store has.
     package var quota: ByteCount
     /// What to do when there is no store.
     package var opening: Opening
@@ -28,8 +31,6 @@ package struct ColdOptions: Sendable {
     package var codec: CodecChoice
     /// Read transactions at once, all processes together. The first process that opens the folder decides.
     package var maxReaders: Int
-    /// Threads that help a caller to load. They sleep between loads.
-    package var loadHelpers = ColdOptions.spareCores
 
     /// Options for one store.
     package init(
@@ -40,9 +41,6 @@ package struct ColdOptions: Sendable {
         self.codec = codec
         self.maxReaders = maxReaders
     }
-
-    /// Cores beside the caller's, up to 3: two threads come near the memory's speed, and a store is a guest in its process.
-    package static var spareCores: Int { min(3, max(0, sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1)) }
 
     /// Address space for LMDB. Four times the quota, since a map that is really full cannot even be deleted from; the file
     /// never comes near it.

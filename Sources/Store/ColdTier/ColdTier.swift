@@ -2,13 +2,12 @@
 
 package import KVFormat
 package import LMDB
-internal import PageCodec
 internal import Threads
 
 /// The disk tier of a store: a folder that any number of processes share.
 ///
-/// Pages are found by token ids (`match`), read straight into the caller's memory (`load`) and stored in batches, one
-/// transaction each (`put`). Readers never wait for writers. Whatever cannot be trusted is a miss, and is taken out by the
+/// Pages are found by token ids (`match`), lent where they lie in the file (`lend`) and stored in batches, one transaction
+/// each (`put`). Readers never wait for writers. Whatever cannot be trusted is a miss, and is taken out by the
 /// next writer. Thread-safe; every call may be made from any thread, none inside another.
 package final class ColdTier: Sendable {
     /// The store's folder, as given.
@@ -19,11 +18,9 @@ package final class ColdTier: Sendable {
     let environment: Environment
     let tables: Tables
     let pending = PendingWork()
-    let decoders = Pool { RecordDecoder() }
-    let readRate = ReadRate()
-    let team: Team
     let writeback = Writeback()
     private let opener: Opener
+    let transactionMemory = TransactionMemory()
 
     /// Opens the store in the folder `path`; makes it when there is none and `options.opening` allows it.
     ///
@@ -38,11 +35,14 @@ package final class ColdTier: Sendable {
             throw .invalidOption("a quota is \(ColdOptions.smallestQuota) to \(ColdOptions.largestQuota)")
         }
         guard (1...65_536).contains(options.maxReaders) else { throw .invalidOption("1 to 65536 readers are possible") }
+        let found = try StoreFolder(path: path, options: options).prepare()
+        var options = options
+        if options.opening == .existing, let quota = found.quota, quota >= ColdOptions.smallestQuota {
+            options.quota = quota
+        }
         let folder = StoreFolder(path: path, options: options)
-        try folder.prepare()
         self.path = path
         self.options = options
-        team = Team(helpers: options.loadHelpers)
         do throws(LMDBError) {
             environment = try folder.openEnvironment()
             tables = try Tables(environment)
@@ -50,11 +50,15 @@ package final class ColdTier: Sendable {
             throw StoreError(error, path: path, options: options)
         }
         opener = Opener(folder: path, role: options.opening == .createIfMissing ? .engine : .tool)
-        // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is, and loads little.
-        guard options.opening == .createIfMissing else { return }
-        try writeQuota()
-        team.start()
-        decoders.fill(options.loadHelpers + 1)
+        // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is.
+        if options.opening == .createIfMissing, found.quota != options.quota { try writeQuota() }
+    }
+
+    /// Opens a store that exists and leaves its quota as it is. Engines of other processes may have it open.
+    ///
+    /// - Throws: as `init(path:options:)`; `.notAFolder` and `.notAStore` when there is no store. Nothing is made.
+    package convenience init(existing path: String) throws(StoreError) {
+        try self.init(path: path, options: ColdOptions(quota: ColdOptions.quotaWhenUnknown, opening: .existing))
     }
 
     /// Writes what is pending and closes the store, once the calls that are running have ended. A second call does nothing.
@@ -63,7 +67,6 @@ package final class ColdTier: Sendable {
         try? flushTouches()
         writeback.close()
         environment.close()
-        team.close()
         opener.leave()
     }
 
@@ -78,10 +81,6 @@ package final class ColdTier: Sendable {
 
     private func writeQuota() throws(StoreError) {
         let quota = options.quota.value
-        let stored = try reading { (transaction) throws(LMDBError) in
-            try transaction.read(tables.meta, MetaKey.counters) { CountersRecord($0) }.record?.quota
-        }
-        guard stored != quota else { return }
         try writing { (_, session) throws(LMDBError) in session.counters.quota = quota }
     }
 }

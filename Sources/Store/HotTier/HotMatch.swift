@@ -52,7 +52,7 @@ package struct HotMatch: ~Copyable, Sendable {
     package func hits(of page: Int) -> Int { Int(self[page].hits) }
 
     /// The bytes of page `page`: in one piece, planes of `pageSize` tokens. Valid while the lease lives.
-    package func source(_ page: Int) -> PageSource { space.record.source(self[page].slot) }
+    package func source(_ page: Int) -> PageSource { space.record.source(self[page].seat) }
 
     /// The copy of the first `tokens` tokens of page `page` to `target`, which must have room for them; to be run on any
     /// thread while the lease lives.

@@ -6,9 +6,9 @@ package import KVFormat
 package struct HotStatistics: Equatable, Sendable {
     /// The budget for page memory.
     package var capacity = ByteCount.zero
-    /// Memory behind page slots, in use or free; never above `capacity`.
+    /// Memory behind page seats, in use or free; never above `capacity`.
     package var residentBytes = ByteCount.zero
-    /// Page slots in use, whole slots also for tails.
+    /// Page seats in use, whole seats also for tails.
     package var usedBytes = ByteCount.zero
     /// Nodes, token ids and tables, which are not counted against the capacity.
     package var indexBytes = ByteCount.zero

@@ -10,39 +10,18 @@ extension HotTier {
     }
 
     /// Pins the page with `hash`, so that another thread can read it later; nil when it is not here.
-    package func retain(_ hash: PrefixHash) -> HotPin? {
+    package func retain(_ hash: PrefixHash) -> SpillPin? {
         state.withLock { state in
             let node = state.tree.page(hash)
             return node == RadixNode.none ? nil : pinned(node, of: &state)
         }
     }
 
-    /// Records that the cold tier has committed the page with `hash`; nothing happens when it is not here.
-    package func markStored(_ hash: PrefixHash) {
-        state.withLock { state in
-            let node = state.tree.page(hash)
-            guard node != RadixNode.none else { return }
-            state.tree.nodes[Int(node)].isStored = true
-            state.refresh(node)
-        }
-    }
-
-    /// Counts a spill of the page with `hash` that is over, well or not: the other half of `HotPin.countSpill()`, in either
-    /// order. Nothing happens when the page is not here.
-    package func countSpillEnd(_ hash: PrefixHash) {
-        state.withLock { state in
-            let node = state.tree.page(hash)
-            if node != RadixNode.none { state.tree.nodes[Int(node)].spills -= 1 }
-        }
-    }
-
-    func countSpill(_ node: Int32) { state.withLock { $0.tree.nodes[Int(node)].spills += 1 } }
-
     /// Pins the pages that the cold tier does not have, each before those that follow it.
     ///
     /// - Parameter limit: pages at most; those nearest to the roots come first.
     /// - Complexity: one look at each page, under the mutex.
-    package func dirtyPages(limit: Int = .max) -> [HotPin] {
+    package func dirtyPages(limit: Int = .max) -> [SpillPin] {
         state.withLock { state in
             state.tree.dirtyNodes().prefix(limit).map { pinned($0, of: &state) }
         }
@@ -53,9 +32,9 @@ extension HotTier {
     ///
     /// - Complexity: the pages before one that is stored or queued are not looked at, since they were stored or queued before it.
     ///   So a sequence that is inserted page by page costs one look at each page, not one at each pair.
-    package func dirtyPath(to hash: PrefixHash) -> [HotPin] {
+    package func dirtyPath(to hash: PrefixHash) -> [SpillPin] {
         state.withLock { state in
-            var path: [HotPin] = []
+            var path: [SpillPin] = []
             var node = state.tree.page(hash)
             while node != RadixNode.none, state.tree.nodes[Int(node)].needsSpill {
                 path.append(pinned(node, of: &state))
@@ -67,7 +46,7 @@ extension HotTier {
 }
 
 extension RadixNode {
-    fileprivate var needsSpill: Bool { isPage && !isStored && spills <= 0 }
+    fileprivate var needsSpill: Bool { isPage && !isStored && spills == 0 }
 }
 
 extension RadixTree {

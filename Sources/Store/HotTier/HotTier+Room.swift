@@ -8,14 +8,14 @@ extension HotTier {
     /// bound, one insert would push the whole tier into its queue.
     static let offersPerInsert = 16
 
-    /// A slot for a page of `space`; nil when nothing more can be evicted.
+    /// A seat for a page of `space`; nil when nothing more can be evicted.
     func makeRoom(in space: SpaceRecord, now: Int64) -> Int32? {
         for offers in 0... {
             let step = state.withLock {
                 $0.makeRoom(in: space.pool, offersUnstored: spillBeforeEvict != nil, now: now)
             }
             switch step {
-            case .slot(let slot): return slot
+            case .seat(let seat): return seat
             case .none: return nil
             case .offer(let node):
                 // Adopted first, so that the pin is given back in either case.
@@ -28,7 +28,7 @@ extension HotTier {
     }
 
     // The pin must outlast the mark: without one, another thread could evict the page and give its node to another.
-    private func offer(_ pin: HotPin, _ node: Int32) {
+    private func offer(_ pin: SpillPin, _ node: Int32) {
         guard let spillBeforeEvict else { return }
         let isTakenOver = spillBeforeEvict(pin)
         withExtendedLifetime(pin) {
@@ -43,14 +43,14 @@ extension HotTier {
     }
 
     /// A pin object for `node`, which has been pinned for it. Called under the mutex.
-    func adopt(_ node: Int32, of state: TierState) -> HotPin {
+    func adopt(_ node: Int32, of state: TierState) -> SpillPin {
         let page = state.tree.nodes[Int(node)]
         let parent = state.tree.nodes[Int(page.parent)]
-        return HotPin(tier: self, record: state.tree.spaces[Int(page.space)], node: node, page, parentHash: parent.hash)
+        return SpillPin(tier: self, record: state.tree.spaces[Int(page.space)], node: node, page, parent: parent.hash)
     }
 
     /// A new pin on `node`. Called under the mutex.
-    func pinned(_ node: Int32, of state: inout TierState) -> HotPin {
+    func pinned(_ node: Int32, of state: inout TierState) -> SpillPin {
         state.pin(node)
         return adopt(node, of: state)
     }

@@ -5,11 +5,11 @@ internal import Threads
 
 /// Pages in RAM, found by token ids: one budget in bytes shared by all spaces of a store.
 ///
-/// Thread-safe. One mutex guards tree, eviction order and slots; it is held for microseconds, never while page bytes
-/// are copied and never while the spill closure runs. Leases (`HotMatch`) and pins (`HotPin`) keep the tier alive.
+/// Thread-safe. One mutex guards tree, eviction order and seats; it is held for microseconds, never while page bytes
+/// are copied and never while the spill closure runs. Leases (`HotMatch`) and pins (`SpillPin`) keep the tier alive.
 package final class HotTier: Sendable {
     let state: Guarded<TierState>
-    let spillBeforeEvict: (@Sendable (HotPin) -> Bool)?
+    let spillBeforeEvict: (@Sendable (SpillPin) -> Bool)?
 
     /// Capacities of 64 TiB and more are mistakes: twice that is a process's whole address space.
     package static let largestCapacity = ByteCount(1 << 46)
@@ -24,7 +24,7 @@ package final class HotTier: Sendable {
     ///     may be dropped. It may call the tier. Without a closure such pages are dropped.
     /// - Throws: `StoreError.invalidOption` when the capacity is above `largestCapacity`.
     package init(
-        capacity: ByteCount, spillBeforeEvict: (@Sendable (HotPin) -> Bool)? = nil
+        capacity: ByteCount, spillBeforeEvict: (@Sendable (SpillPin) -> Bool)? = nil
     ) throws(StoreError) {
         guard capacity < Self.largestCapacity else {
             throw .invalidOption("the hot tier's capacity is \(capacity), \(Self.largestCapacity) or more")

@@ -23,8 +23,8 @@ struct RadixNode {
     var depth: Int32
     /// The space the page belongs to; `none` for a node that is not in use.
     var space: Int32
-    /// The slot in the space's pool.
-    var slot: Int32
+    /// The seat in the space's pool.
+    var seat: Int32
     /// Token ids of the page: `pageSize`, or fewer for a tail.
     var tokenCount: Int32
     /// The top of the search tree of the pages after this one.
@@ -41,7 +41,7 @@ struct RadixNode {
     var hits: UInt32 = 0
     /// Whether the cold tier has the page.
     var isStored = false
-    /// Spills of the page that are queued and not over; below zero for the moment in which one ends before it was counted.
+    /// Spills of the page that are queued and not over.
     var spills: Int32 = 0
     /// Whether the page was offered for spilling and refused, so that eviction need not ask again.
     var isDroppable = false

@@ -55,7 +55,7 @@ extension RadixTree {
         var node = nodes[Int(parent)].children
         while node != RadixNode.none {
             let count = Int(nodes[Int(node)].tokenCount)
-            let comparison = runs.compare(query, with: nodes[Int(node)].slot, count: count)
+            let comparison = runs.compare(query, with: nodes[Int(node)].seat, count: count)
             let common = comparison.common
             if common > found.common || (common == found.common && common > 0 && count > foundCount) {
                 found.best = node
@@ -73,7 +73,7 @@ extension RadixTree {
     func isBefore(_ left: Int32, _ right: Int32) -> Bool {
         let (left, right) = (nodes[Int(left)], nodes[Int(right)])
         let runs = spaces[Int(left.space)].runs
-        return runs.compare(left.slot, count: Int(left.tokenCount), with: right.slot, count: Int(right.tokenCount))
+        return runs.compare(left.seat, count: Int(left.tokenCount), with: right.seat, count: Int(right.tokenCount))
             .isBefore
     }
 

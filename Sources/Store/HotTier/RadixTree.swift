@@ -14,21 +14,21 @@ struct SpaceRecord: Sendable {
     let rootNode: Int32
     /// The pool of the space's pages.
     let pool: Int
-    /// Bytes of a slot of that pool.
-    let slotBytes: Int
+    /// Bytes of a seat of that pool.
+    let seatBytes: Int
     /// The memory of that pool.
     let memory: Reservation
     /// The token ids of that pool.
     let runs: TokenRuns
 
-    /// The bytes in `slot`: a page in one piece with planes of `pageSize` tokens.
-    func source(_ slot: Int32) -> PageSource {
-        unsafe PageSource(memory.base + Int(slot) * slotBytes, capacity: layout.pageSize)
+    /// The bytes in `seat`: a page in one piece with planes of `pageSize` tokens.
+    func source(_ seat: Int32) -> PageSource {
+        unsafe PageSource(memory.base + Int(seat) * seatBytes, capacity: layout.pageSize)
     }
 
-    /// The bytes of `slot`, to write to.
-    func target(_ slot: Int32) -> PageTarget {
-        unsafe PageTarget(memory.base + Int(slot) * slotBytes, capacity: layout.pageSize)
+    /// The bytes of `seat`, to write to.
+    func target(_ seat: Int32) -> PageTarget {
+        unsafe PageTarget(memory.base + Int(seat) * seatBytes, capacity: layout.pageSize)
     }
 }
 
@@ -63,15 +63,15 @@ struct RadixTree {
     func space(of node: Int32) -> SpaceRecord { spaces[Int(nodes[Int(node)].space)] }
 
     /// Adds a space with nothing in it.
-    mutating func addSpace(root: PrefixHash, layout: KVLayout, pool: Int, _ slots: PagePool) -> SpaceRecord {
+    mutating func addSpace(root: PrefixHash, layout: KVLayout, pool: Int, _ seats: PagePool) -> SpaceRecord {
         let number = Int32(spaces.count)
         let node = allocate(
             RadixNode(
                 hash: root, use: PageUse(last: 0), parent: RadixNode.none, depth: RadixNode.rootDepth,
-                space: number, slot: RadixNode.none, tokenCount: 0))
+                space: number, seat: RadixNode.none, tokenCount: 0))
         let record = SpaceRecord(
-            root: root, layout: layout, index: number, rootNode: node, pool: pool, slotBytes: slots.slotBytes,
-            memory: slots.memory, runs: slots.runs)
+            root: root, layout: layout, index: number, rootNode: node, pool: pool, seatBytes: seats.seatBytes,
+            memory: seats.memory, runs: seats.runs)
         spaces.append(record)
         return record
     }

@@ -45,6 +45,6 @@ final class Reservation: @unchecked Sendable {
     /// multiples of the system's page size.
     func discard(offset: Int, byteCount: Int) {
         let status = unsafe madvise(base + offset, byteCount, MADV_DONTNEED)
-        precondition(status == 0, "madvise refused to discard a slot: error number \(errno)")
+        precondition(status == 0, "madvise refused to discard a seat: error number \(errno)")
     }
 }

@@ -13,8 +13,8 @@ enum InsertStep {
 extension TierState {
     /// Looks for the page that is to be inserted, and pins its parent when it is missing.
     mutating func beginInsert(_ page: NewPage, in space: SpaceRecord) -> InsertStep {
-        let parent = tree.node(page.parent, in: space)
-        guard parent != RadixNode.none, tree.nodes[Int(parent)].depth == page.pageIndex - 1,
+        let parent = tree.node(page.name.parent, in: space)
+        guard parent != RadixNode.none, tree.nodes[Int(parent)].depth == page.depth - 1,
             parent == space.rootNode || Int(tree.nodes[Int(parent)].tokenCount) == space.layout.pageSize
         else {
             counters.orphans += 1
@@ -25,19 +25,19 @@ extension TierState {
         return .copy(parent: parent)
     }
 
-    /// Publishes the page whose bytes and token ids lie in `slot`, and takes the pin on `parent` back.
-    mutating func finishInsert(_ page: NewPage, slot: Int32, parent: Int32, in space: SpaceRecord) -> InsertOutcome {
-        slotsInFlight -= 1
+    /// Publishes the page whose bytes and token ids lie in `seat`, and takes the pin on `parent` back.
+    mutating func finishInsert(_ page: NewPage, seat: Int32, parent: Int32, in space: SpaceRecord) -> InsertOutcome {
+        seatsInFlight -= 1
         defer { unpin(parent) }
         // Another thread may have published the same page meanwhile.
         if useExisting(page, after: parent, in: space) {
-            arena.give(slot, to: space.pool)
+            arena.give(seat, to: space.pool)
             return .alreadyThere
         }
-        let covered = tree.search(after: parent, page.run.span, space.runs).covered
+        let covered = tree.search(after: parent, page.name.tokens.span, space.runs).covered
         var node = RadixNode(
-            hash: page.hash, use: PageUse(last: page.now), parent: parent, depth: page.pageIndex,
-            space: space.index, slot: slot, tokenCount: Int32(page.run.count))
+            hash: page.name.hash, use: PageUse(last: page.lastUse), parent: parent, depth: page.depth,
+            space: space.index, seat: seat, tokenCount: Int32(page.name.tokens.count))
         node.isStored = page.isStored
         let added = tree.add(node)
         refresh(added)
@@ -54,11 +54,11 @@ extension TierState {
 
     /// Whether a page after `parent` has all token ids of `page` already; if so it counts as used.
     private mutating func useExisting(_ page: NewPage, after parent: Int32, in space: SpaceRecord) -> Bool {
-        let found = tree.search(after: parent, page.run.span, space.runs)
-        guard found.common == page.run.count else { return false }
+        let found = tree.search(after: parent, page.name.tokens.span, space.runs)
+        guard found.common == page.name.tokens.count else { return false }
         let node = Int(found.best)
-        tree.nodes[node].use.keep(at: page.now)
-        if page.isStored && tree.nodes[node].hash == page.hash { tree.nodes[node].isStored = true }
+        tree.nodes[node].use.keep(at: page.lastUse)
+        if page.isStored && tree.nodes[node].hash == page.name.hash { tree.nodes[node].isStored = true }
         refresh(found.best)
         counters.alreadyThere += 1
         return true

@@ -3,7 +3,7 @@
 internal import KVFormat
 
 extension TierState {
-    /// What is wrong; empty unless there is a bug. Looks at every node, token id and slot, and hashes every page anew.
+    /// What is wrong; empty unless there is a bug. Looks at every node, token id and seat, and hashes every page anew.
     func checkInvariants() -> [String] {
         var faults = order.checkInvariants()
         let pages = tree.nodes.indices.map(Int32.init).filter { tree.nodes[Int($0)].isPage }
@@ -12,7 +12,7 @@ extension TierState {
             faults += faultsOfNeighbours(node)
         }
         faults += faultsOfEvictionOrder(pages)
-        faults += faultsOfSlots(pages)
+        faults += faultsOfSeats(pages)
         if pages.count != tree.pageCount { faults.append("\(pages.count) pages, but \(tree.pageCount) are counted") }
         if tree.index.count != pages.count + tree.spaces.count { faults.append("the hash index has another count") }
         let reached = tree.spaces.reduce(0) { $0 + tree.subtree(of: $1.rootNode).count - 1 }
@@ -29,7 +29,7 @@ extension TierState {
         let page = tree.nodes[Int(node)]
         let parent = tree.nodes[Int(page.parent)]
         let space = tree.spaces[Int(page.space)]
-        let run = space.runs.read(page.slot, count: Int(page.tokenCount))
+        let run = space.runs.read(page.seat, count: Int(page.tokenCount))
         if parent.space != page.space { faults.append("page \(node) follows a page of another space") }
         if parent.depth != page.depth - 1 { faults.append("page \(node) has a wrong depth") }
         if parent.isPage && Int(parent.tokenCount) != space.layout.pageSize {
@@ -74,22 +74,22 @@ extension TierState {
         return faults
     }
 
-    private func faultsOfSlots(_ pages: [Int32]) -> [String] {
+    private func faultsOfSeats(_ pages: [Int32]) -> [String] {
         var faults: [String] = []
         for (index, pool) in arena.pools.enumerated() {
             var seen = Set(pool.free).union(pool.discarded)
-            if seen.count != pool.free.count + pool.discarded.count { faults.append("pool \(index) has a slot twice") }
+            if seen.count != pool.free.count + pool.discarded.count { faults.append("pool \(index) has a seat twice") }
             let taken = pages.filter { tree.space(of: $0).pool == index }
-            for node in taken where !seen.insert(tree.nodes[Int(node)].slot).inserted {
-                faults.append("page \(node) shares its slot")
+            for node in taken where !seen.insert(tree.nodes[Int(node)].seat).inserted {
+                faults.append("page \(node) shares its seat")
             }
             let inFlight = pool.used - taken.count
-            if inFlight < 0 || inFlight > slotsInFlight || seen.count + inFlight != Int(pool.highWater) {
-                faults.append("pool \(index) has lost a slot")
+            if inFlight < 0 || inFlight > seatsInFlight || seen.count + inFlight != Int(pool.highWater) {
+                faults.append("pool \(index) has lost a seat")
             }
         }
         let used = arena.pools.reduce(0) { $0 + $1.used }
-        if used != pages.count + slotsInFlight { faults.append("\(used) slots in use for \(pages.count) pages") }
+        if used != pages.count + seatsInFlight { faults.append("\(used) seats in use for \(pages.count) pages") }
         if arena.residentBytes != arena.pools.reduce(0, { $0 + $1.residentBytes }) {
             faults.append("the resident bytes are counted wrong")
         }

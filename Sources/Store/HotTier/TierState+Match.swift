@@ -6,8 +6,8 @@ internal import KVFormat
 struct MatchedPage {
     /// Its prefix hash.
     var hash: PrefixHash
-    /// Its slot in the pool of the space.
-    var slot: Int32
+    /// Its seat in the pool of the space.
+    var seat: Int32
     /// Token ids that the page has; for the last page of a match perhaps more than were matched.
     var tokenCount: Int32
     /// Matches that it has been part of, this one included.
@@ -69,10 +69,10 @@ extension TierState {
         var next = node
         while tree.nodes[Int(next)].isPage {
             let before = tree.nodes[Int(next)]
-            history.countReturn(of: before.use, bytes: slotBytes(of: before), at: now)
+            history.countReturn(of: before.use, bytes: seatBytes(of: before), at: now)
             tree.nodes[Int(next)].hit(use, at: now)
             let page = tree.nodes[Int(next)]
-            pages.append(MatchedPage(hash: page.hash, slot: page.slot, tokenCount: page.tokenCount, hits: page.hits))
+            pages.append(MatchedPage(hash: page.hash, seat: page.seat, tokenCount: page.tokenCount, hits: page.hits))
             next = page.parent
         }
         return pages

@@ -4,8 +4,8 @@ internal import KVFormat
 
 /// What making room for one page came to.
 enum RoomStep {
-    /// A slot for the page; it is the caller's alone until the page is published.
-    case slot(Int32)
+    /// A seat for the page; it is the caller's alone until the page is published.
+    case seat(Int32)
     /// This page, now pinned, must be offered to the spill closure, and room be looked for again.
     case offer(Int32)
     /// Nothing more can be evicted.
@@ -13,18 +13,18 @@ enum RoomStep {
 }
 
 extension TierState {
-    /// Takes a slot of pool `pool`, evicting what must go for it.
+    /// Takes a seat of pool `pool`, evicting what must go for it.
     ///
     /// - Parameter offersUnstored: whether pages that the cold tier does not have are offered for spilling before they
     ///   go.
     /// - Parameter now: milliseconds since the Unix epoch.
     mutating func makeRoom(in pool: Int, offersUnstored: Bool, now: Int64) -> RoomStep {
-        guard arena.pools[pool].slotBytes <= arena.capacity else { return .none }
+        guard arena.pools[pool].seatBytes <= arena.capacity else { return .none }
         history.learn()
         while true {
-            if let slot = arena.take(from: pool) {
-                slotsInFlight += 1
-                return .slot(slot)
+            if let seat = arena.take(from: pool) {
+                seatsInFlight += 1
+                return .seat(seat)
             }
             guard let victim = order.first(at: now, history) else { return .none }
             let page = tree.nodes[Int(victim)]
@@ -32,7 +32,7 @@ extension TierState {
                 pin(victim)
                 return .offer(victim)
             }
-            history.countEviction(of: page.use, bytes: slotBytes(of: page), at: now)
+            history.countEviction(of: page.use, bytes: seatBytes(of: page), at: now)
             drop(victim)
             counters.evicted += 1
             if !page.isStored { counters.evictedUnstored += 1 }

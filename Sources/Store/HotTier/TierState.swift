@@ -3,7 +3,7 @@
 internal import KVFormat
 
 /// The state of one tier. Every method leaves these true (`TierState+Invariants.swift` checks them): a page is in the
-/// eviction order exactly when it is evictable; a slot is in use exactly when a page or one insert in flight has it.
+/// eviction order exactly when it is evictable; a seat is in use exactly when a page or one insert in flight has it.
 struct TierState {
     /// Pages by token ids and by hash.
     var tree = RadixTree()
@@ -19,8 +19,8 @@ struct TierState {
     private(set) var pinnedPages = 0
     /// The spaces that somebody has a handle on.
     var handles: [PrefixHash: WeakSpace] = [:]
-    /// Slots taken by inserts that have not published their page yet.
-    var slotsInFlight = 0
+    /// Seats taken by inserts that have not published their page yet.
+    var seatsInFlight = 0
 
     /// A tier with nothing in it.
     init(capacity: Int) {
@@ -29,7 +29,7 @@ struct TierState {
     }
 
     /// Bytes that a page takes.
-    func slotBytes(of page: RadixNode) -> Int { arena.pools[tree.spaces[Int(page.space)].pool].slotBytes }
+    func seatBytes(of page: RadixNode) -> Int { arena.pools[tree.spaces[Int(page.space)].pool].seatBytes }
 
     /// Keeps `node`, and with it all pages before it, until `unpin`.
     mutating func pin(_ node: Int32) {
@@ -61,13 +61,13 @@ struct TierState {
         }
     }
 
-    /// Takes an evictable page out of the tree; its slot is free afterwards.
+    /// Takes an evictable page out of the tree; its seat is free afterwards.
     mutating func drop(_ node: Int32) {
         let page = tree.nodes[Int(node)]
         precondition(page.isEvictable, "only an unpinned leaf can be dropped")
         order.remove(node)
         tree.remove(node)
-        arena.give(page.slot, to: tree.spaces[Int(page.space)].pool)
+        arena.give(page.seat, to: tree.spaces[Int(page.space)].pool)
         refresh(page.parent)
     }
 

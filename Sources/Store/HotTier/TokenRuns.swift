@@ -1,4 +1,4 @@
-// The token ids of hot pages: one row of `pageSize` ids for each slot of a pool.
+// The token ids of hot pages: one row of `pageSize` ids for each seat of a pool.
 
 internal import Glibc
 internal import KVFormat
@@ -15,7 +15,7 @@ struct RunComparison {
 /// a page apart would all fall into the same few cache sets. Not counted against the capacity, reported as
 /// `indexBytes`.
 ///
-/// A row is written by the one thread that holds its slot before the page is published, and read afterwards.
+/// A row is written by the one thread that holds its seat before the page is published, and read afterwards.
 @safe
 final class TokenRuns: @unchecked Sendable {
     // Unchecked for the reason given at `Reservation`.
@@ -31,36 +31,36 @@ final class TokenRuns: @unchecked Sendable {
         memory = try Reservation(byteCount: rows * pageSize * MemoryLayout<TokenID>.stride)
     }
 
-    private func row(_ slot: Int32) -> UnsafeMutablePointer<TokenID> {
+    private func row(_ seat: Int32) -> UnsafeMutablePointer<TokenID> {
         let first = unsafe memory.base.assumingMemoryBound(to: TokenID.self)
-        return unsafe first + Int(slot) * pageSize
+        return unsafe first + Int(seat) * pageSize
     }
 
-    /// Writes `run`, at most `pageSize` ids, into the row of `slot`.
-    func write(_ run: ArraySlice<TokenID>, to slot: Int32) {
+    /// Writes `run`, at most `pageSize` ids, into the row of `seat`.
+    func write(_ run: ArraySlice<TokenID>, to seat: Int32) {
         precondition(run.count <= pageSize, "a run of \(run.count) token ids in a row of \(pageSize)")
         unsafe run.withUnsafeBufferPointer { ids in
             guard let first = ids.baseAddress else { return }
-            unsafe row(slot).update(from: first, count: ids.count)
+            unsafe row(seat).update(from: first, count: ids.count)
         }
     }
 
-    /// The first `count` ids in the row of `slot`.
-    func read(_ slot: Int32, count: Int) -> [TokenID] {
-        unsafe Array(UnsafeBufferPointer(start: row(slot), count: count))
+    /// The first `count` ids in the row of `seat`.
+    func read(_ seat: Int32, count: Int) -> [TokenID] {
+        unsafe Array(UnsafeBufferPointer(start: row(seat), count: count))
     }
 
-    /// Compares `query` with the first `count` ids in the row of `slot`.
-    func compare(_ query: Span<TokenID>, with slot: Int32, count: Int) -> RunComparison {
+    /// Compares `query` with the first `count` ids in the row of `seat`.
+    func compare(_ query: Span<TokenID>, with seat: Int32, count: Int) -> RunComparison {
         unsafe query.withUnsafeBufferPointer { ids in
             guard let first = ids.baseAddress else { return RunComparison(common: 0, isBefore: count > 0) }
-            return unsafe Self.compare(first, ids.count, row(slot), count)
+            return unsafe Self.compare(first, ids.count, row(seat), count)
         }
     }
 
-    /// Compares the first `count` ids of `slot` with the first `otherCount` of `other`.
-    func compare(_ slot: Int32, count: Int, with other: Int32, count otherCount: Int) -> RunComparison {
-        unsafe Self.compare(row(slot), count, row(other), otherCount)
+    /// Compares the first `count` ids of `seat` with the first `otherCount` of `other`.
+    func compare(_ seat: Int32, count: Int, with other: Int32, count otherCount: Int) -> RunComparison {
+        unsafe Self.compare(row(seat), count, row(other), otherCount)
     }
 
     private static func compare(

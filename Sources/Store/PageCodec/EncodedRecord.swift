@@ -16,11 +16,24 @@ package final class EncodedRecord: @unchecked Sendable {
 
     /// Bytes of the record; 0 before the first encoding.
     package private(set) var byteCount = 0
-    /// Bytes of the page or side state in it.
-    package private(set) var rawByteCount = 0
+    /// What an encoder wrote; nil before that, and for a copy of bytes.
+    package private(set) var shape: RecordShape?
 
     /// An empty record; memory comes with the first encoding.
     package init() {}
+
+    /// A copy of bytes from elsewhere, whatever they are.
+    package init(copying bytes: RawSpan) {
+        let room = unsafe reserve(max(1, bytes.byteCount))
+        unsafe bytes.withUnsafeBytes { source in
+            guard let base = source.baseAddress else { return }
+            unsafe room.copyMemory(from: base, byteCount: source.count)
+        }
+        byteCount = bytes.byteCount
+    }
+
+    /// Bytes of the page or side state that was encoded.
+    package var rawByteCount: Int { shape?.rawByteCount ?? 0 }
 
     deinit { unsafe free(storage) }
 
@@ -39,7 +52,7 @@ package final class EncodedRecord: @unchecked Sendable {
     @unsafe
     func reserve(_ size: Int) -> UnsafeMutableRawPointer {
         byteCount = 0
-        rawByteCount = 0
+        shape = nil
         if let held = unsafe storage, size <= capacity { return unsafe held }
         unsafe free(storage)
         unsafe storage = unsafe malloc(size)
@@ -49,9 +62,9 @@ package final class EncodedRecord: @unchecked Sendable {
     }
 
     /// Says how much of the room was used.
-    func finish(byteCount: Int, rawByteCount: Int) {
-        precondition(byteCount <= capacity, "a record ran over its room")
-        self.byteCount = byteCount
-        self.rawByteCount = rawByteCount
+    func finish(_ shape: RecordShape) {
+        precondition(shape.byteCount <= capacity, "a record ran over its room")
+        byteCount = shape.byteCount
+        self.shape = shape
     }
 }

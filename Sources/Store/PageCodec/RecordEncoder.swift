@@ -42,7 +42,7 @@ package final class RecordEncoder {
             flags: tokens < layout.pageSize ? RecordHeader.tailFlag : 0, element: .opaque,
             rawBytes: UInt64(layout.pageBytes(tokens: tokens)), encodedBytes: 0)
         var frames = plan.makeIterator()
-        write(header, codec, into: record) { _ in
+        write(header, layout, codec, into: record) { _ in
             guard let planes = frames.next(), let element = layout.element(ofPlanes: planes) else {
                 preconditionFailure("a plan has its number of frames, of one element each")
             }
@@ -92,7 +92,7 @@ package final class RecordEncoder {
             key: key, frameCount: BlobFrames.count(size), tokens: 0, kind: kind, flags: 0, element: element,
             rawBytes: UInt64(size), encodedBytes: 0)
         unsafe blob.withUnsafeBytes { bytes in
-            write(header, codec, into: record) { frame in
+            write(header, nil, codec, into: record) { frame in
                 // There is a frame only when there are bytes, so the base address is there.
                 guard let base = bytes.baseAddress else { preconditionFailure("a frame without bytes") }
                 let range = BlobFrames.bytes(ofFrame: frame, size)
@@ -113,7 +113,7 @@ package final class RecordEncoder {
     }
 
     private func write(
-        _ header: RecordHeader, _ codec: CodecChoice, into record: EncodedRecord,
+        _ header: RecordHeader, _ layout: KVLayout?, _ codec: CodecChoice, into record: EncodedRecord,
         frame: (Int) -> Frame
     ) {
         let key = header.key
@@ -140,6 +140,6 @@ package final class RecordEncoder {
         complete.encodedBytes = UInt64(position - start)
         complete.write(to: &bytes)
         RecordHeader.setChecksum(&bytes, key: key, frameCount: header.frameCount)
-        record.finish(byteCount: position, rawByteCount: raw)
+        record.finish(RecordShape(header: complete, layout: layout))
     }
 }

@@ -4,8 +4,8 @@ internal import Threads
 
 /// How fast pages have been loaded from one tier lately: recent loads count more, large ones too.
 struct LoadRate: Sendable {
-    /// How many times longer than expected one load may seem to have taken. A load that waited for a CPU says little about the
-    /// next; a tier that has become slow is believed after a few loads.
+    /// How many times longer than expected one load may seem to have taken. A load that waited for a CPU says little
+    /// about the next; a tier that has become slow is believed after a few loads.
     private static let largestSurprise = 8.0
     /// What of the loads so far still counts when a new one comes.
     private static let memory = 0.75
@@ -17,7 +17,8 @@ struct LoadRate: Sendable {
 
     /// 5 GB/s: a copy in RAM.
     static var hot: LoadRate { LoadRate(assuming: 0.2) }
-    /// 1 GB/s: a disk, and decoding. Optimistic on purpose: the first load measures, a load that is never tried does not.
+    /// 1 GB/s: a disk, and decoding. Optimistic on purpose: the first load measures, a load that is never tried does
+    /// not.
     static var cold: LoadRate { LoadRate(assuming: 1) }
 
     init(assuming nanosecondsPerByte: Double) { self.nanosecondsPerByte = nanosecondsPerByte }
@@ -40,8 +41,8 @@ struct LoadRates: Sendable {
 
 /// What was known about a space's speed when a match was made.
 struct BreakEven: Sendable {
-    /// Nanoseconds by which leaving tokens out must be faster: below that the fixed costs of a load, which no rate knows,
-    /// decide, and a wrong answer costs nothing that anybody would notice.
+    /// Nanoseconds by which leaving tokens out must be faster: below that the fixed costs of a load, which no rate
+    /// knows, decide, and a wrong answer costs nothing that anybody would notice.
     static let leastGain = 1_000_000.0
 
     /// Nanoseconds a byte.
@@ -51,45 +52,48 @@ struct BreakEven: Sendable {
     let bytesPerToken: Int
 
     /// Nanoseconds that loading these tokens will take, about.
-    func loadTime(hotTokens: Int, coldTokens: Int) -> Double {
-        Double(bytesPerToken) * (Double(hotTokens) * hotRate + Double(coldTokens) * coldRate)
+    func loadTime(_ tokens: TokensByTier) -> Double {
+        Double(bytesPerToken) * (Double(tokens.hot) * hotRate + Double(tokens.cold) * coldRate)
     }
 
-    /// Whether loading all of these tokens takes less time than computing them. True while the prefill time is not known.
-    func isWorthLoading(hotTokens: Int, coldTokens: Int) -> Bool {
+    /// Whether loading all of these tokens takes less time than computing them. True while the prefill time is not
+    /// known.
+    func isWorthLoading(_ tokens: TokensByTier) -> Bool {
         guard let prefillTime else { return true }
-        let computing = Double(prefillTime) * Double(hotTokens + coldTokens)
-        return loadTime(hotTokens: hotTokens, coldTokens: coldTokens) <= computing
+        return loadTime(tokens) <= Double(prefillTime) * Double(tokens.total)
     }
 
     /// How many of the tokens had best be loaded, the rest computed: all of them, those in RAM, or none.
-    func tokensWorthLoading(hotTokens: Int, coldTokens: Int) -> Int {
-        guard let prefillTime else { return hotTokens + coldTokens }
-        // What leaving out gains.
-        let hotGain = loadTime(hotTokens: hotTokens, coldTokens: 0) - Double(prefillTime) * Double(hotTokens)
-        let coldGain = loadTime(hotTokens: 0, coldTokens: coldTokens) - Double(prefillTime) * Double(coldTokens)
+    func tokensWorthLoading(of tokens: TokensByTier) -> Int {
+        guard let prefillTime else { return tokens.total }
+        func gain(withoutLoading part: TokensByTier) -> Double {
+            loadTime(part) - Double(prefillTime) * Double(part.total)
+        }
+        let hotGain = gain(withoutLoading: TokensByTier(hot: tokens.hot))
+        let coldGain = gain(withoutLoading: TokensByTier(cold: tokens.cold))
         // Tokens on disk are of use behind those in RAM only: both are left out, or the former alone.
         if hotGain > 0, hotGain + coldGain >= Self.leastGain { return 0 }
-        return coldGain >= Self.leastGain ? hotTokens : hotTokens + coldTokens
+        return coldGain >= Self.leastGain ? tokens.hot : tokens.total
     }
 }
 
 extension Match {
-    /// Nanoseconds that loading all of the match will take, about: its bytes at the rates at which this process has loaded pages
-    /// of this space lately, RAM and disk apart. Until the first load 5 GB/s and 1 GB/s are assumed.
+    /// Nanoseconds that loading all of the match will take, about: its bytes at the rates at which this process has
+    /// loaded pages of this space lately, RAM and disk apart. Until the first load 5 GB/s and 1 GB/s are assumed.
     public var estimatedLoadTime: UInt64 {
-        UInt64(breakEven.loadTime(hotTokens: hotTokens, coldTokens: coldTokens))
+        UInt64(breakEven.loadTime(tokensByTier))
     }
 
-    /// Whether loading all of the match takes less time than computing its tokens, at the engine's measured prefill time
-    /// (`Space.recordPrefill`). True while that is not known. It only tells: `Space.load` loads what it is asked for.
-    public var worthLoading: Bool { breakEven.isWorthLoading(hotTokens: hotTokens, coldTokens: coldTokens) }
+    /// Whether loading all of the match takes less time than computing its tokens, at the engine's measured prefill
+    /// time (`Space.recordPrefill`). True while that is not known. It only tells: `Space.load` loads what it is asked
+    /// for.
+    public var worthLoading: Bool { breakEven.isWorthLoading(tokensByTier) }
 
-    /// How many tokens had best be loaded, to compute those after them: all of the match, those in RAM, or none. Give it to
-    /// `Space.load` as the limit. Tokens are left out only where that saves a millisecond or more.
+    /// How many tokens had best be loaded, to compute those after them: all of the match, those in RAM, or none. Give
+    /// it to `Space.load` as the limit. Tokens are left out only where that saves a millisecond or more.
     ///
     /// A rate is measured by loading only: an engine that leaves tokens out should load some now and then nevertheless.
-    public var tokensWorthLoading: Int { breakEven.tokensWorthLoading(hotTokens: hotTokens, coldTokens: coldTokens) }
+    public var tokensWorthLoading: Int { breakEven.tokensWorthLoading(of: tokensByTier) }
 }
 
 extension Space {

@@ -15,12 +15,10 @@ public struct Match: ~Copyable {
     let tokens: [TokenID]
     let breakEven: BreakEven
 
+    /// Tokens found, by the tier that has them.
+    public let tokensByTier: TokensByTier
     /// Tokens found.
-    public let tokenCount: Int
-    /// Tokens of them that are in RAM.
-    public let hotTokens: Int
-    /// Tokens of them that are only on disk.
-    public var coldTokens: Int { tokenCount - hotTokens }
+    public var tokenCount: Int { tokensByTier.total }
     /// Pages found. Page `i` holds the tokens from `i * pageSize` to `min((i + 1) * pageSize, tokenCount)`.
     public var pageCount: Int { hotPages + cold.count }
     /// Whether nothing was found.
@@ -31,12 +29,11 @@ public struct Match: ~Copyable {
     ) {
         self.lease = lease
         self.hotPages = hotPages
-        self.hotTokens = hotTokens
         self.cold = cold
         pageSize = space.layout.pageSize
         breakEven = space.breakEven
         self.tokens = tokens
-        tokenCount = hotTokens + cold.reduce(0) { $0 + $1.matchedTokens }
+        tokensByTier = TokensByTier(hot: hotTokens, cold: cold.reduce(0) { $0 + $1.matchedTokens })
     }
 
     /// Tokens of the match in page `page`.

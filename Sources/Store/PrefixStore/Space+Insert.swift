@@ -2,6 +2,7 @@
 
 internal import ColdTier
 internal import HotTier
+internal import Records
 internal import Threads
 
 extension Space {
@@ -41,45 +42,35 @@ extension Space {
         for (index, source) in pages.enumerated() {
             let start = (fromPage + index) * layout.pageSize
             let end = min(start + layout.pageSize, tokens.count)
-            let hash = PrefixHash.page(after: parent, tokens: tokens[start..<end])
-            if insertPage(tokens[..<end], page: fromPage + index, hash, parent, source, now) { fresh += 1 }
-            parent = hash
+            let page = PageName(root: root, parent: parent, firstToken: start, tokens: tokens[start..<end])
+            if insert(page, source, now) { fresh += 1 }
+            parent = page.hash
         }
         store.counters.insertedPages.add(UInt64(fresh))
         return fresh
     }
 
-    private func insertPage(
-        _ tokens: ArraySlice<TokenID>, page: Int, _ hash: PrefixHash, _ parent: PrefixHash, _ source: PageSource,
-        _ now: Int64
-    ) -> Bool {
-        switch hot.insert(
-            tokens, pageIndex: page, hash: hash, parent: parent, source: source, now: now, isStored: false)
-        {
+    private func insert(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
+        switch hot.insert(page, source: source, now: now, isStored: false) {
         case .inserted:
-            if store.options.writePolicy == .writeThrough { store.spiller.spill(pathTo: hash) }
+            if store.options.writePolicy == .writeThrough { store.spiller.spill(pathTo: page.hash) }
             return true
         case .alreadyThere:
             return false
         case .noRoom, .orphan:
-            return spillWithoutHotPage(tokens, page: page, hash, parent, source, now)
+            return spillWithoutHotPage(page, source, now)
         }
     }
 
     /// A page that the hot tier cannot take goes straight to disk from a copy: a small hot tier must not cost
     /// durability.
-    private func spillWithoutHotPage(
-        _ tokens: ArraySlice<TokenID>, page: Int, _ hash: PrefixHash, _ parent: PrefixHash, _ source: PageSource,
-        _ now: Int64
-    ) -> Bool {
+    private func spillWithoutHotPage(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
         if case .afterHits = store.options.writePolicy { return false }
-        if (try? store.cold.contains(hash)) == true { return false }
-        store.spiller.spill(pathTo: parent)
-        let start = page * layout.pageSize
-        let copy = PageCopy(source, tokens: tokens.count - start, layout)
+        if (try? store.cold.contains(page.hash)) == true { return false }
+        store.spiller.spill(pathTo: page.parent)
+        let copy = PageCopy(source, tokens: page.tokens.count, layout)
         let job = SpillJob(
-            hash: hash, parent: parent, root: root, firstToken: start, tokens: Array(tokens[start...]), layout: layout,
-            now: now, uses: 1, source: copy.source, keepAlive: copy, onDone: nil)
+            page.detached, layout: layout, insertedAt: now, source: copy.source, keepAlive: copy, onDone: nil)
         return store.writer.enqueue(job) == .queued
     }
 }

@@ -2,23 +2,19 @@
 
 internal import ColdTier
 internal import HotTier
+internal import Records
 internal import Threads
 
 /// What a load delivered: the first `tokens` tokens of the sequence lie in the caller's memory, byte for byte as
 /// inserted.
 public struct Loaded: Hashable, Sendable {
-    /// Tokens that came from RAM.
-    public var hotTokens = 0
-    /// Tokens that came from disk, after those.
-    public var coldTokens = 0
+    /// Tokens delivered, by the tier that gave them: those from RAM, then those from disk.
+    public var tokensByTier: TokensByTier
     /// Tokens delivered.
-    public var tokens: Int { hotTokens + coldTokens }
+    public var tokens: Int { tokensByTier.total }
 
     /// Nothing, or what is said.
-    public init(hotTokens: Int = 0, coldTokens: Int = 0) {
-        self.hotTokens = hotTokens
-        self.coldTokens = coldTokens
-    }
+    public init(_ tokensByTier: TokensByTier = TokensByTier()) { self.tokensByTier = tokensByTier }
 }
 
 extension Space {
@@ -52,11 +48,11 @@ extension Space {
             let misfit = target.memory.misfit(tokens: held, layout)
             if let misfit { throw .invalidPages("page \(index): \(misfit)") }
         }
-        loaded.hotTokens = loadHot(match, pages: min(pages, match.hotPages), wanted: wanted, targets)
+        loaded.tokensByTier.hot = loadHot(match, pages: min(pages, match.hotPages), wanted: wanted, targets)
         let hotTime = SystemClock.monotonicNanoseconds() - start
         if pages > match.hotPages {
             let control = LoadControl(onLayersReady: onLayersReady, isCancelled: isCancelled)
-            loaded.coldTokens = loadCold(match, pages: pages, wanted: wanted, targets, control)
+            loaded.tokensByTier.cold = loadCold(match, pages: pages, wanted: wanted, targets, control)
         } else {
             onLayersReady?(layout.layers)
         }
@@ -72,36 +68,38 @@ extension Space {
         }
         let tokens = copies.reduce(0) { $0 + $1.tokens }
         // The lease, which the caller holds, keeps the sources where they are.
-        store.cold.share(tokens * layout.bytesPerToken, as: pages) { copies[$0].run() }
+        let isShared = tokens * layout.bytesPerToken >= RecordLoader.sharedBytes
+        store.team.forEach(pages, isShared: isShared) { copies[$0].run() }
         return tokens
     }
 
     private func loadCold(
         _ match: borrowing Match, pages: Int, wanted: Int, _ targets: [PageTarget], _ control: LoadControl
     ) -> Int {
-        var loads: [ColdLoad] = []
+        var loads: [RecordLoad] = []
         for page in match.hotPages..<pages {
             let stored = match.cold[page - match.hotPages]
             let needed = min(match.tokens(inPage: page), wanted - page * layout.pageSize)
             loads.append(
-                ColdLoad(hash: stored.hash, tokens: needed, tokenCount: stored.tokenCount, target: targets[page]))
+                RecordLoad(hash: stored.hash, tokens: needed, tokenCount: stored.tokenCount, target: targets[page]))
         }
         // An error of the folder as a whole is a miss here: the engine recomputes, and its next `match` tells why.
-        let delivered = (try? store.cold.load(loads, layout: layout, control: control)) ?? 0
+        let delivered = (try? store.loader.load(loads, of: layout, from: store.cold, control: control)) ?? 0
         if store.options.promotes { promote(match, loads.prefix(delivered)) }
         return loads.prefix(delivered).reduce(0) { $0 + $1.tokens }
     }
 
     /// Keeps pages that were loaded whole in RAM. One that was loaded in part cannot be kept under its hash.
-    private func promote(_ match: borrowing Match, _ loads: ArraySlice<ColdLoad>) {
+    private func promote(_ match: borrowing Match, _ loads: ArraySlice<RecordLoad>) {
         let now = SystemClock.wallMilliseconds()
         var parent = match.hotPages == 0 ? root : match.lease.hash(of: match.hotPages - 1)
         for (index, load) in loads.enumerated() where load.tokens == load.tokenCount {
             let page = match.hotPages + index
-            let tokens = match.tokens[..<(page * layout.pageSize + load.tokens)]
-            let outcome = hot.insert(
-                tokens, pageIndex: page, hash: load.hash, parent: parent, source: load.target.source, now: now,
-                isStored: true)
+            let start = page * layout.pageSize
+            let name = PageName(
+                root: root, parent: parent, hash: load.hash, firstToken: start,
+                tokens: match.tokens[start..<start + load.tokens])
+            let outcome = hot.insert(name, source: load.target.source, now: now, isStored: true)
             guard outcome == .inserted || outcome == .alreadyThere else { return }
             parent = load.hash
         }
@@ -109,13 +107,13 @@ extension Space {
 
     private func count(_ loaded: Loaded, hotNanoseconds: UInt64, nanoseconds: UInt64) {
         state.loadRates.withLock { rates in
-            rates.hot.record(bytes: loaded.hotTokens * layout.bytesPerToken, nanoseconds: hotNanoseconds)
+            rates.hot.record(bytes: loaded.tokensByTier.hot * layout.bytesPerToken, nanoseconds: hotNanoseconds)
             rates.cold.record(
-                bytes: loaded.coldTokens * layout.bytesPerToken, nanoseconds: nanoseconds - hotNanoseconds)
+                bytes: loaded.tokensByTier.cold * layout.bytesPerToken, nanoseconds: nanoseconds - hotNanoseconds)
         }
         let counters = store.counters
-        counters.hotTokens.add(UInt64(loaded.hotTokens))
-        counters.coldTokens.add(UInt64(loaded.coldTokens))
+        counters.hotTokens.add(UInt64(loaded.tokensByTier.hot))
+        counters.coldTokens.add(UInt64(loaded.tokensByTier.cold))
         counters.loadedBytes.add(UInt64(layout.pageBytes(tokens: loaded.tokens)))
         counters.loadNanoseconds.add(nanoseconds)
         let saved = UInt64(loaded.tokens) * (prefillTimePerToken ?? 0)

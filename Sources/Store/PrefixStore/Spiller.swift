@@ -2,10 +2,11 @@
 
 internal import ColdTier
 internal import HotTier
+internal import Records
 internal import Threads
 
-/// Hands hot pages to the spill writer, each behind its ancestors that are not stored yet: a page without its parent could
-/// never be found on disk. Thread-safe.
+/// Hands hot pages to the spill writer, each behind its ancestors that are not stored yet: a page without its parent
+/// could never be found on disk. Thread-safe.
 final class Spiller: Sendable {
     private let writer: SpillWriter
     private let policy: WritePolicy
@@ -25,40 +26,39 @@ final class Spiller: Sendable {
     /// Queues what the cold tier lacks of the path to a page.
     func spill(pathTo hash: PrefixHash) {
         guard let hot = tier.withLock({ $0.tier }) else { return }
-        for pin in hot.dirtyPath(to: hash) { _ = enqueue(pin, for: hot) }
+        for pin in hot.dirtyPath(to: hash) { _ = enqueue(pin) }
     }
 
     /// Queues every page that is only in RAM, parents first; under `afterHits` there is no such duty.
     func spillDirtyPages() {
         if case .afterHits = policy { return }
         guard let hot = tier.withLock({ $0.tier }) else { return }
-        for pin in hot.dirtyPages() { _ = enqueue(pin, for: hot) }
+        for pin in hot.dirtyPages() { _ = enqueue(pin) }
     }
 
     /// A page that is about to leave RAM: in write-back mode it goes to disk instead of being lost.
     ///
     /// - Returns: true when the page was queued; it stays in RAM until it is written.
-    func takeOver(_ pin: HotPin) -> Bool {
+    func takeOver(_ pin: SpillPin) -> Bool {
         guard policy == .writeBack, let hot = tier.withLock({ $0.tier }) else { return false }
         let path = hot.dirtyPath(to: pin.hash)
-        return path.reduce(true) { $0 && enqueue($1, for: hot) }
+        return path.reduce(true) { $0 && enqueue($1) }
     }
 
-    /// The pin keeps the page's bytes until they are written. A page that could not be written stays dirty: the next flush
-    /// tries it again, and so does the next page behind it.
+    /// The pin keeps the page's bytes until they are written. A page that could not be written stays dirty: the next
+    /// flush tries it again, and so does the next page behind it.
     ///
-    /// The spill is counted after it was queued, so that no page behind this one is ever queued before it.
-    private func enqueue(_ pin: HotPin, for hot: HotTier) -> Bool {
-        let hash = pin.hash
+    /// The pin is told after the page was queued, so that no page behind this one is ever queued before it.
+    private func enqueue(_ pin: SpillPin) -> Bool {
         let job = SpillJob(
-            hash: hash, parent: pin.parentHash, root: pin.root, firstToken: pin.firstToken, tokens: pin.tokens,
-            layout: pin.layout, now: SystemClock.wallMilliseconds(), uses: 1, source: pin.source, keepAlive: pin,
-            onDone: { [weak hot] outcome in
-                if outcome == .stored || outcome == .alreadyThere { hot?.markStored(hash) }
-                hot?.countSpillEnd(hash)
+            pin.name, layout: pin.layout, insertedAt: SystemClock.wallMilliseconds(), source: pin.source,
+            keepAlive: pin,
+            onDone: { outcome in
+                if outcome == .stored || outcome == .alreadyThere { pin.markStored() }
+                pin.release()
             })
         let outcome = writer.enqueue(job)
-        pin.countSpill()
+        pin.noteQueued()
         return outcome == .queued
     }
 }

@@ -3,6 +3,7 @@
 internal import ColdTier
 internal import Glibc
 internal import HotTier
+internal import Records
 internal import Threads
 
 /// A persistent prefix cache: one folder that any number of processes on a host open at once.
@@ -26,6 +27,9 @@ public final class Store: Sendable {
 
     let cold: ColdTier
     let hot: HotTier
+    /// The threads that help callers to load, from whichever tier.
+    let team: Team
+    let loader: RecordLoader
     let writer: SpillWriter
     let spiller: Spiller
     let counters = Counters()
@@ -47,8 +51,11 @@ public final class Store: Sendable {
             path: path,
             options: ColdOptions(quota: options.quota, opening: .createIfMissing))
         self.cold = cold
+        let helpers = Team.spareCores
+        team = Team(helpers: helpers)
+        loader = RecordLoader(team, decoders: helpers + 1)
         writer = SpillWriter(
-            into: cold, codec: options.codec,
+            into: cold, codec: options.codec, readingAt: loader.readRate,
             options: SpillOptions(
                 queueCapacity: options.queueCapacity, whenFull: options.whenQueueFull,
                 bytesPerSecond: options.spillRate))
@@ -61,6 +68,7 @@ public final class Store: Sendable {
             throw error
         }
         spiller.serve(hot)
+        team.start()
     }
 
     /// The space of `identity`: all pages that engines of this identity share. The first call registers it in the folder.
@@ -105,7 +113,10 @@ public final class Store: Sendable {
         }
         guard wasOpen else { return }
         spiller.spillDirtyPages()
-        defer { cold.close() }
+        defer {
+            cold.close()
+            team.close()
+        }
         try writer.close()
         try cold.flushTouches()
         keepPrefillTimes()

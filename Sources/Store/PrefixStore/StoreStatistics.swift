@@ -2,6 +2,7 @@
 
 internal import ColdTier
 internal import HotTier
+internal import Records
 
 /// What a store has done since this process opened it, for metrics and for the summary of a batch.
 public struct StoreStatistics: Hashable, Sendable {
@@ -9,27 +10,25 @@ public struct StoreStatistics: Hashable, Sendable {
     public var matches: UInt64 = 0
     /// Token ids given to `match`.
     public var requestedTokens: UInt64 = 0
-    /// Tokens that came from the hot tier.
-    public var hotTokens: UInt64 = 0
-    /// Tokens that came from the cold tier.
-    public var coldTokens: UInt64 = 0
+    /// Tokens that were loaded, by the tier that gave them.
+    public var loadedTokens = TokensByTier()
     /// Tokens that were found, and computed all the same because loading them would have taken longer.
     public var skippedTokens: UInt64 = 0
     /// Bytes of pages loaded into callers' memory.
     public var loadedBytes: UInt64 = 0
     /// Nanoseconds spent in loading them.
     public var loadNanoseconds: UInt64 = 0
-    /// Prefill time that loading saved: loaded tokens at the engine's measured prefill rate, less the time of loading. Zero
-    /// until the engine has reported a prefill.
+    /// Prefill time that loading saved: loaded tokens at the engine's measured prefill rate, less the time of loading.
+    /// Zero until the engine has reported a prefill.
     public var savedNanoseconds: UInt64 = 0
     /// Pages that `insert` took into the hot tier.
     public var insertedPages: UInt64 = 0
     /// Pages written to the cold tier.
     public var spilledPages: UInt64 = 0
     /// Bytes of those pages before encoding.
-    public var spilledBytes: UInt64 = 0
+    public var spilledRawBytes: UInt64 = 0
     /// Bytes of those pages after encoding.
-    public var storedBytes: UInt64 = 0
+    public var spilledEncodedBytes: UInt64 = 0
     /// Pages that were not written because the queue was full, or because writing failed.
     public var droppedPages: UInt64 = 0
     /// Pages evicted from the hot tier.
@@ -39,9 +38,9 @@ public struct StoreStatistics: Hashable, Sendable {
     /// Damaged pages that were met, each of them a miss.
     public var damagedPages: UInt64 = 0
 
-    /// Tokens that came from either tier, of those asked for; 0 when nothing was asked for.
+    /// Tokens that came from any tier, of those asked for; 0 when nothing was asked for.
     public var hitRate: Double {
-        requestedTokens == 0 ? 0 : Double(hotTokens + coldTokens) / Double(requestedTokens)
+        requestedTokens == 0 ? 0 : Double(loadedTokens.total) / Double(requestedTokens)
     }
 }
 
@@ -51,8 +50,8 @@ extension Store {
         var all = StoreStatistics()
         all.matches = counters.matches.value
         all.requestedTokens = counters.requestedTokens.value
-        all.hotTokens = counters.hotTokens.value
-        all.coldTokens = counters.coldTokens.value
+        all.loadedTokens = TokensByTier(
+            hot: Int(clamping: counters.hotTokens.value), cold: Int(clamping: counters.coldTokens.value))
         all.skippedTokens = counters.skippedTokens.value
         all.loadedBytes = counters.loadedBytes.value
         all.loadNanoseconds = counters.loadNanoseconds.value
@@ -60,8 +59,8 @@ extension Store {
         all.insertedPages = counters.insertedPages.value
         let spilled = writer.statistics
         all.spilledPages = spilled.spilledPages
-        all.spilledBytes = spilled.rawBytes
-        all.storedBytes = spilled.storedBytes
+        all.spilledRawBytes = spilled.rawBytes
+        all.spilledEncodedBytes = spilled.encodedBytes
         all.droppedPages = spilled.droppedPages + spilled.failedPages
         let ram = hot.statistics
         all.hotEvictions = UInt64(ram.evicted)

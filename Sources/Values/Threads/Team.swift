@@ -1,9 +1,10 @@
 // A few threads that share one piece of work at a time: decoding the frames of a match, for instance.
 
+internal import Glibc
 internal import Synchronization
 
-/// Threads that help a caller through a loop. Thread-safe; the helpers are started at first need, sleep between loops, and keep
-/// the team alive until `close()`: whoever makes a team closes it.
+/// Threads that help a caller through a loop. Thread-safe; the helpers are started at first need, sleep between loops,
+/// and keep the team alive until `close()`: whoever makes a team closes it.
 ///
 /// One loop runs at a time. A caller that finds the helpers busy goes through its loop alone, so that nobody ever waits for
 /// another's work.
@@ -19,16 +20,27 @@ package final class Team: Sendable {
     private let priority: ThreadPriority
     private let state = Guarded(State())
 
-    /// A team of `helpers` threads beside the caller; 0 makes every loop the caller's own. Give background helpers to callers
-    /// in the background only: whoever calls waits for all of them.
+    /// A team of `helpers` threads beside the caller; 0 makes every loop the caller's own. Give background helpers to
+    /// callers in the background only: whoever calls waits for all of them.
     package init(helpers: Int, priority: ThreadPriority = .normal) {
         helperCount = max(0, helpers)
         self.priority = priority
     }
 
-    /// Calls `body` once with each number below `count`, from several threads at once, in rising order of the beginning.
-    /// Returns when all calls have ended.
-    package func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
+    /// Cores beside the caller's, up to 3: two threads come near the memory's speed, and a store is a guest in its
+    /// process.
+    package static var spareCores: Int { min(3, max(0, sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1)) }
+
+    /// Calls `body` once with each number below `count`, from several threads at once, in rising order of the
+    /// beginning. Returns when all calls have ended.
+    ///
+    /// - Parameter isShared: false when so little is to be done that waking the helpers would take as long: the caller
+    ///   does all of it then.
+    package func forEach(_ count: Int, isShared: Bool = true, _ body: @Sendable (Int) -> Void) {
+        guard isShared else {
+            for number in 0..<count { body(number) }
+            return
+        }
         withoutActuallyEscaping(body) { body in
             let loop = Loop(count: count, body: body)
             let isShared = count > 1 && share(loop)

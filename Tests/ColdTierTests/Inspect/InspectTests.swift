@@ -1,6 +1,7 @@
 // What a store tells about itself.
 
 import KVFormat
+import Records
 import Testing
 import TestKit
 

@@ -50,7 +50,7 @@ final class BreakEvenTests {
             #expect(result.tokens == reply)
             #expect(result.reusedTokens.total == 0)
             #expect(store.statistics.skippedTokens == 99)
-            #expect(store.statistics.coldTokens == 0)
+            #expect(store.statistics.loadedTokens.cold == 0)
         }
     }
 

@@ -23,7 +23,8 @@ final class StorePrefixCache: PrefixCache {
             space.recordSkipped(tokens: found - count)
             guard count > 0, let pages = targets(count) else { return LoadedPrefix() }
             let loaded = try space.load(match, into: pages, limit: count)
-            return LoadedPrefix(tokens: loaded.tokens, hotTokens: loaded.hotTokens, coldTokens: loaded.coldTokens)
+            return LoadedPrefix(
+                tokens: loaded.tokens, hotTokens: loaded.tokensByTier.hot, coldTokens: loaded.tokensByTier.cold)
         } catch {
             failure = error
             return LoadedPrefix()

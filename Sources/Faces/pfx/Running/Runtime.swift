@@ -47,7 +47,7 @@ final class Runtime {
     /// asked of an idle engine; a run that was interrupted has none and gives nil, as does one without a store.
     func secondsSaved() -> Double? {
         guard let statistics = store?.statistics, engine.isIdle else { return nil }
-        let tokens = statistics.hotTokens + statistics.coldTokens
+        let tokens = statistics.loadedTokens.total
         guard tokens > 0 else { return 0 }
         guard let rate = engine.measurePrefill() else { return nil }
         return max(0, Double(tokens) * rate - Double(statistics.loadNanoseconds) / 1e9)

@@ -21,7 +21,7 @@ extension ColdTier {
                 let before = session.counters.usedBytes
                 let average = before / max(1, session.counters.pages)
                 let step = max(target.value, before &- min(before, max(4 << 20, average &* Self.pagesPerTrim)))
-                try session.shrink(to: step, &transaction)
+                _ = try session.makeRoom(for: 0, within: step, &transaction)
                 return (session.counters.usedBytes, before, session.evicted)
             }
             report.pages += pages
@@ -32,19 +32,5 @@ extension ColdTier {
             isStuck = pages == 0
         }
         return report
-    }
-}
-
-extension WriteSession {
-    /// Evicts until at most `bytes` are in use, or one walk over the eviction order has reached its end.
-    fileprivate mutating func shrink(
-        to bytes: UInt64, _ transaction: inout WriteTransaction
-    ) throws(LMDBError) {
-        guard counters.usedBytes > bytes else { return }
-        // A quota that leaves room for one byte more than `bytes`, for the length of this transaction.
-        let quota = counters.quota
-        counters.quota = bytes &+ 1
-        defer { counters.quota = quota }
-        _ = try makeRoom(for: 1, &transaction)
     }
 }

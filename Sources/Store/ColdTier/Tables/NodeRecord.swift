@@ -83,21 +83,20 @@ package struct NodeRecord: Equatable, Sendable {
     /// Bytes that a node with `nameBytes` bytes of token ids or key takes in the index.
     static func indexBytes(nameBytes: Int) -> Int { indexOverhead + nameBytes * 3 / 2 }
 
-    /// A node from its fields.
+    /// The node of a page. The page's hash is its key, and no part of it.
     package init(
-        parent: PrefixHash, root: PrefixHash, firstToken: UInt32, tokens: [TokenID], codec: UInt8, flags: Flags,
-        rawBytes: UInt64, encodedBytes: UInt64, createdAt: Int64
+        _ name: PageName, codec: UInt8, flags: Flags, rawBytes: UInt64, encodedBytes: UInt64, createdAt: Int64
     ) {
-        self.parent = parent
-        self.root = root
-        self.firstToken = firstToken
-        self.tokenCount = UInt32(clamping: tokens.count)
+        parent = name.parent
+        root = name.root
+        firstToken = UInt32(name.firstToken)
+        tokenCount = UInt32(clamping: name.tokens.count)
         self.codec = codec
         self.flags = flags
         self.rawBytes = rawBytes
         self.encodedBytes = encodedBytes
         self.createdAt = createdAt
-        self.tokens = tokens
+        tokens = Array(name.tokens)
     }
 
     /// The node of a block that `depth` others come before.

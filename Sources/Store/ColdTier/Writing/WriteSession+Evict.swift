@@ -12,15 +12,20 @@ internal import KVFormat
 internal import LMDB
 
 extension WriteSession {
-    /// Bytes that the quota has left.
-    var room: UInt64 { counters.quota &- min(counters.quota, counters.usedBytes) }
+    /// Whether `bytes` more leave no more than `limit` bytes in use.
+    private func fits(_ bytes: Int, within limit: UInt64) -> Bool {
+        counters.usedBytes <= limit && limit - counters.usedBytes >= UInt64(bytes)
+    }
 
-    /// Evicts until `bytes` more fit into the quota.
+    /// Evicts until `bytes` more fit into the quota, or into `limit` bytes where that is given.
     ///
-    /// - Returns: false when they do not, since they are more than the quota, or all that is left is pinned or spared.
-    mutating func makeRoom(for bytes: Int, _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
-        guard UInt64(bytes) <= counters.quota else { return false }
-        guard room < UInt64(bytes) else { return true }
+    /// - Returns: false when they do not, since they are more than that, or all that is left is pinned or spared.
+    mutating func makeRoom(
+        for bytes: Int, within limit: UInt64? = nil, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) -> Bool {
+        let limit = limit ?? counters.quota
+        guard UInt64(bytes) <= limit else { return false }
+        guard !fits(bytes, within: limit) else { return true }
         if walk.isAtStart { try mendFutureUses(&transaction) }
         var history = try history(&transaction) { (history: inout UseHistory) -> UseHistory in
             history.learn()
@@ -28,7 +33,7 @@ extension WriteSession {
         }
         var seen = changes
         var isStuck = false
-        while room < UInt64(bytes), !isStuck {
+        while !fits(bytes, within: limit), !isStuck {
             guard let entry = try walk.next(history, now: now, tables, &transaction) else {
                 // What moved in the order, or lost the last page that followed it, may stand before the end of this walk.
                 isStuck = changes == seen

@@ -2,28 +2,27 @@
 
 internal import KVFormat
 internal import LMDB
-internal import PageCodec
+internal import Records
 
 extension WriteSession {
     /// Stores a page whose parent is there, and for which there is room.
-    mutating func insert(_ page: SpillPage, isTail: Bool, _ transaction: inout WriteTransaction) throws(LMDBError) {
+    mutating func insert(_ page: PageRecord, isTail: Bool, _ transaction: inout WriteTransaction) throws(LMDBError) {
+        let name = page.name
+        let used = min(page.lastUse, now)
         let node = NodeRecord(
-            parent: page.parent, root: page.root, firstToken: UInt32(page.firstToken), tokens: page.tokens,
-            codec: page.record.byteCount < page.record.rawByteCount ? 1 : 0, flags: isTail ? .tail : [],
-            rawBytes: UInt64(page.record.rawByteCount), encodedBytes: UInt64(page.record.byteCount),
-            createdAt: min(page.now, now))
-        let key = page.hash.bytes
-        try transaction.writeSlot(tables.pages, key, page.record.bytes)
-        try transaction.write(tables.nodes, key, node.encoded(key: page.hash))
-        let edge = EdgeKey(parent: page.parent, tokens: page.tokens, child: page.hash)
-        try transaction.write(tables.edges, edge.encoded, EdgeKey.value(tokenCount: page.tokens.count))
-        let used = min(page.now, now)
-        let recency = RecencyRecord(lastUse: used, uses: UInt32(clamping: max(1, page.uses)))
-        try write(recency, of: page.hash, firstToken: node.firstToken, replacing: nil, &transaction)
+            name, codec: page.bytes.encodedBytes < page.bytes.rawBytes ? 1 : 0, flags: isTail ? .tail : [],
+            rawBytes: UInt64(page.bytes.rawBytes), encodedBytes: UInt64(page.bytes.encodedBytes), createdAt: used)
+        let key = name.hash.bytes
+        try transaction.writeSlot(tables.pages, key, page.bytes.bytes)
+        try transaction.write(tables.nodes, key, node.encoded(key: name.hash))
+        let edge = EdgeKey(parent: name.parent, tokens: node.tokens, child: name.hash)
+        try transaction.write(tables.edges, edge.encoded, EdgeKey.value(tokenCount: node.tokens.count))
+        let recency = RecencyRecord(lastUse: used)
+        try write(recency, of: name.hash, firstToken: node.firstToken, replacing: nil, &transaction)
         try transaction.erase(tables.quarantine, key)
         counters.count(node, by: 1)
-        try update(page.root, &transaction) { $0.lastUse = used }
-        spared.insert(page.hash)
+        try update(name.root, &transaction) { $0.lastUse = used }
+        spared.insert(name.hash)
     }
 
     /// Counts uses of a page that is stored; nothing when it is not.
@@ -59,7 +58,7 @@ extension WriteSession {
     /// are pinned or have side states stay. At most `EdgeKey.candidates` children are looked at.
     ///
     /// - Returns: how many were deleted.
-    mutating func replaceTails(of page: SpillPage, _ transaction: inout WriteTransaction) throws(LMDBError) -> Int {
+    mutating func replaceTails(of page: PageName, _ transaction: inout WriteTransaction) throws(LMDBError) -> Int {
         var replaced = 0
         for hash in try tails(of: page, &transaction) {
             guard let node = try transaction.node(hash, tables).record, node.flags.contains(.tail),
@@ -74,7 +73,7 @@ extension WriteSession {
     }
 
     /// Children of the same parent whose first token ids are a beginning of the page's.
-    private func tails(of page: SpillPage, _ transaction: inout WriteTransaction) throws(LMDBError) -> [PrefixHash] {
+    private func tails(of page: PageName, _ transaction: inout WriteTransaction) throws(LMDBError) -> [PrefixHash] {
         var found: [PrefixHash] = []
         let wanted = page.tokens.prefix(EdgeKey.tokens)
         let start = EdgeKey.start(parent: page.parent, tokens: wanted)

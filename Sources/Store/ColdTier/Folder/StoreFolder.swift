@@ -1,0 +1,207 @@
+// The store's folder: checks before LMDB sees it, and how a new store comes to be.
+//
+// A new store is made in a folder of its own inside the store's folder, synced, and its data file then linked into place.
+// Inside, not beside: the folder may be a mount point, or its parent not ours to write.
+
+internal import Glibc
+internal import KVFormat
+internal import LMDB
+internal import Threads
+
+/// The folder of a store.
+struct StoreFolder {
+    /// LMDB's file with everything in it; there is a store when it is there.
+    static let dataFile = "data.mdb"
+    /// LMDB's file of locks and readers.
+    static let lockFile = "lock.mdb"
+    /// How folders are called in which a store is being made.
+    static let makingPrefix = ".making-"
+
+    let path: String
+    let options: ColdOptions
+
+    private var dataPath: String { path + "/" + Self.dataFile }
+
+    /// What was read of a store before it is opened to be worked on.
+    struct Found {
+        /// Which version wrote it.
+        let format: FormatRecord
+        /// Its quota; nil when its counters are damaged.
+        let quota: ByteCount?
+    }
+
+    /// Sees to it that the folder holds a store of this format that this user may write, and says what it read there.
+    func prepare() throws(StoreError) -> Found {
+        try makeFolderIfMissing()
+        try checkFolder()
+        if try !hasStore() {
+            try requireNothingElse()
+            guard options.opening == .createIfMissing else { throw .notAStore(path: path) }
+            try make()
+        }
+        return try look()
+    }
+
+    /// Opens LMDB in the folder, for writing.
+    func openEnvironment() throws(LMDBError) -> Environment { try openEnvironment(path, .readWrite) }
+
+    private func openEnvironment(_ folder: String, _ access: Access) throws(LMDBError) -> Environment {
+        try Environment(
+            folder: folder,
+            options: EnvironmentOptions(
+                mapSize: options.mapSize, maxTables: 16, maxReaders: options.maxReaders, access: access))
+    }
+
+    // MARK: Checks
+
+    private func makeFolderIfMissing() throws(StoreError) {
+        var status = stat()
+        guard unsafe stat(path, &status) != 0 else { return }
+        guard errno == ENOENT, options.opening == .createIfMissing else { throw .notAFolder(path: path) }
+        guard unsafe mkdir(path, 0o700) != 0 else { return try sync(parent) }
+        switch errno {
+        case EEXIST: return
+        case ENOENT, ENOTDIR: throw .notAFolder(path: path)
+        case EACCES, EPERM, EROFS: throw .readOnly(path: path)
+        case ENOSPC, EDQUOT: throw .diskFull(path: path)
+        default: throw .system(call: "mkdir", errno: errno)
+        }
+    }
+
+    private func checkFolder() throws(StoreError) {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else { throw .notAFolder(path: path) }
+        guard status.st_mode & S_IFMT == S_IFDIR else { throw .notAFolder(path: path) }
+        try checkOwner(status, what: "the folder")
+        try checkAccess(path, R_OK | X_OK, R_OK | W_OK | X_OK)
+    }
+
+    private func hasStore() throws(StoreError) -> Bool {
+        var status = stat()
+        guard unsafe lstat(dataPath, &status) == 0 else {
+            guard errno == ENOENT else { throw .system(call: "lstat", errno: errno) }
+            return false
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .permissions(path: path, "the data file is no file") }
+        try checkOwner(status, what: "the data file")
+        try checkAccess(dataPath, R_OK, R_OK | W_OK)
+        // LMDB would take a file without its two first pages for a new one.
+        guard status.st_size >= 2 * 4096 else { throw .damaged(path: path, "the data file is cut short") }
+        return true
+    }
+
+    /// Anyone who may write the files can make every process that reads them crash.
+    private func checkOwner(_ status: stat, what: String) throws(StoreError) {
+        guard status.st_uid == geteuid() else { throw .permissions(path: path, "\(what) belongs to another user") }
+        guard status.st_mode & 0o022 == 0 else { throw .permissions(path: path, "others may write \(what)") }
+    }
+
+    private func checkAccess(_ path: String, _ reading: Int32, _ writing: Int32) throws(StoreError) {
+        guard unsafe faccessat(AT_FDCWD, path, writing, AT_EACCESS) != 0 else { return }
+        guard unsafe faccessat(AT_FDCWD, path, reading, AT_EACCESS) != 0 else { throw .readOnly(path: self.path) }
+        throw .permissions(path: self.path, "it cannot be read")
+    }
+
+    private func requireNothingElse() throws(StoreError) {
+        let harmless = [Self.lockFile, Opener.file]
+        for name in try names() where !harmless.contains(name) && !name.hasPrefix(Self.makingPrefix) {
+            // Another process may have finished making the store since we looked.
+            guard name == Self.dataFile else { throw .notAStore(path: path) }
+        }
+    }
+
+    private func names() throws(StoreError) -> [String] {
+        guard let folder = unsafe opendir(path) else { throw .system(call: "opendir", errno: errno) }
+        defer { unsafe closedir(folder) }
+        var names: [String] = []
+        while let entry = unsafe readdir(folder) {
+            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
+                unsafe String(cString: UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self))
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    /// Reads format and quota; changes nothing, whatever the folder holds.
+    private func look() throws(StoreError) -> Found {
+        let found: (format: FormatRecord?, counters: CountersRecord?)
+        do throws(LMDBError) {
+            let environment = try openEnvironment(path, .readOnly)
+            defer { environment.close() }
+            guard let meta = try environment.openTables([TableName.meta.rawValue]).first else {
+                throw .tableMissing(name: TableName.meta.rawValue)
+            }
+            found = try environment.read { (transaction) throws(LMDBError) in
+                (
+                    try transaction.read(meta, MetaKey.format) { FormatRecord($0) }.record,
+                    try transaction.read(meta, MetaKey.counters) { CountersRecord($0) }.record
+                )
+            }
+        } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+        guard let format = found.format else { throw .notAStore(path: path) }
+        guard format.version == FormatRecord.current else {
+            throw .formatMismatch(path: path, found: format.version, supported: FormatRecord.current)
+        }
+        return Found(format: format, quota: found.counters.map { ByteCount($0.quota) })
+    }
+
+    // MARK: Making
+
+    private func make() throws(StoreError) {
+        let aside = path + "/" + Self.makingPrefix + "\(getpid())-\(SystemClock.monotonicNanoseconds())"
+        guard unsafe mkdir(aside, 0o700) == 0 else { throw .system(call: "mkdir", errno: errno) }
+        defer { Self.discard(aside) }
+        do throws(LMDBError) {
+            let environment = try openEnvironment(aside, .readWrite)
+            defer { environment.close() }
+            try fill(environment)
+        } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+        guard unsafe link(aside + "/" + Self.dataFile, dataPath) == 0 || errno == EEXIST else {
+            throw .system(call: "link", errno: errno)
+        }
+        try sync(path)
+        try sync(parent)
+        discardAbandoned()
+    }
+
+    private func fill(_ environment: Environment) throws(LMDBError) {
+        let tables = try Tables(environment)
+        let format = FormatRecord(pageSize: UInt32(environment.pageSize), createdAt: SystemClock.wallMilliseconds())
+        var counters = CountersRecord()
+        counters.quota = options.quota.value
+        try environment.write { (transaction) throws(LMDBError) in
+            try transaction.write(tables.meta, MetaKey.format, format.encoded)
+            try transaction.write(tables.meta, MetaKey.counters, counters.encoded)
+        }
+    }
+
+    private var parent: String { path + "/.." }
+
+    private func sync(_ folder: String) throws(StoreError) {
+        let descriptor = unsafe Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        // A parent that we may not read cannot be synced by us; the folder's entry in it is then as durable as its maker made it.
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw .system(call: "fsync", errno: errno) }
+    }
+
+    /// Removes what processes left that died while they made a store: their process id is in the name.
+    private func discardAbandoned() {
+        for name in (try? names()) ?? [] where name.hasPrefix(Self.makingPrefix) {
+            let process = name.dropFirst(Self.makingPrefix.count).prefix { $0.isNumber }
+            guard let process = Int32(process), process > 0, kill(process, 0) != 0, errno == ESRCH else { continue }
+            Self.discard(path + "/" + name)
+        }
+    }
+
+    private static func discard(_ folder: String) {
+        unsafe unlink(folder + "/" + dataFile)
+        unsafe unlink(folder + "/" + lockFile)
+        unsafe rmdir(folder)
+    }
+}

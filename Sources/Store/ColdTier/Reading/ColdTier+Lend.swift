@@ -1,0 +1,82 @@
+// The cold tier as a tier of records: which it has, and lending them where they lie in the file.
+
+package import KVFormat
+internal import LMDB
+package import PageCodec
+package import Records
+
+extension ColdTier: RecordTier {
+    /// - Throws: `.closed`, `.forked`, `.readersFull`, `.damaged`, `.system`.
+    /// - Complexity: one read transaction, two look-ups per page.
+    package func held(_ hashes: [PrefixHash], usedAt time: Int64?) throws(StoreError) -> Set<PrefixHash> {
+        let suspects = pending.suspects
+        let held = try reading { (transaction) throws(LMDBError) in
+            var held: Set<PrefixHash> = []
+            for hash in hashes where suspects[hash] == nil {
+                guard try transaction.has(tables.pages, hash.bytes), try transaction.has(tables.nodes, hash.bytes)
+                else { continue }
+                held.insert(hash)
+            }
+            return held
+        }
+        if let time { touch(Array(held), now: time, as: .insert) }
+        return held
+    }
+
+    /// Lends inside one read transaction, which keeps the records where they are. What cannot be trusted is
+    /// quarantined.
+    ///
+    /// - Throws: `.closed`, `.forked`, `.readersFull`, `.system`.
+    package func lend(
+        _ wanted: [RecordRequest], of layout: KVLayout, to borrower: ([RecordBytes?]) -> [Int: RecordDamage]
+    ) throws(StoreError) {
+        do throws(LMDBError) {
+            try environment.read { (transaction) throws(LMDBError) in
+                let suspects = pending.suspects
+                var records: [RecordBytes?] = []
+                records.reserveCapacity(wanted.count)
+                for request in wanted {
+                    records.append(suspects[request.hash] == nil ? try find(request, layout, transaction) : nil)
+                }
+                for (index, damage) in borrower(records) {
+                    pending.quarantine(wanted[index].hash, QuarantineReason(damage))
+                }
+            }
+        } catch {
+            guard error.isDamage else { throw StoreError(error, path: path, options: options) }
+            pending.countDamage()
+        }
+    }
+
+    package func take(_ pages: [PageRecord]) throws(StoreError) -> [TakeOutcome] { try put(pages).outcomes }
+
+    /// Looks one page up and checks its header; nil when it is not there or not to be trusted.
+    private func find(
+        _ request: RecordRequest, _ layout: KVLayout, _ transaction: borrowing ReadTransaction
+    ) throws(LMDBError) -> RecordBytes? {
+        let key = request.hash.inlineBytes
+        guard let bytes = try unsafe transaction.get(tables.pages, key: key.span.bytes) else {
+            // Evicted since the match, with its node; or the node is there and the record is not.
+            if try unsafe transaction.contains(tables.nodes, key: key.span.bytes) {
+                pending.quarantine(request.hash, .missingRecord)
+            }
+            return nil
+        }
+        do throws(RecordDamage) {
+            guard SlotSize.isSlot(bytes.byteCount) else { throw .truncated }
+            // The bytes stay where they are until the transaction ends, and it ends after the borrower.
+            return try unsafe RecordBytes(
+                borrowing: bytes, key: request.hash, layout: layout, tokens: request.tokenCount)
+        } catch {
+            pending.quarantine(request.hash, QuarantineReason(error))
+            return nil
+        }
+    }
+}
+
+extension QuarantineReason {
+    /// The reason for a record's damage.
+    init(_ damage: RecordDamage) {
+        if case .undecodable = damage { self = .undecodable } else { self = .damagedRecord }
+    }
+}

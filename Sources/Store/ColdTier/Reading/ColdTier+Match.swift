@@ -1,0 +1,202 @@
+// Matching from disk: token-exact, page by page, and inside the page where the request leaves the stored prefix.
+
+package import KVFormat
+internal import LMDB
+
+extension ColdTier {
+    /// Finds the longest stored prefix of `tokens` from `firstToken` on.
+    ///
+    /// Whole pages are found by prefix hash and compared by token ids. Where the next page is not there, the child with
+    /// the longest common run of token ids gives its first tokens (opaque layouts excepted). A page that is expired,
+    /// quarantined or cannot be trusted ends the match.
+    ///
+    /// - Parameters:
+    ///   - tokens: the whole sequence.
+    ///   - firstToken: where to begin; `parent` stands for all before.
+    ///   - parent: the prefix hash of `tokens[..<firstToken]`, or `root` at 0.
+    ///   - root: the space root.
+    ///   - layout: the space's layout.
+    ///   - now: milliseconds since the Unix epoch, for expiry.
+    /// - Returns: pages in order; the last may be matched in part.
+    /// - Throws: `.closed`, `.forked`, `.readersFull`, `.system`. Damage of any kind is a shorter match.
+    /// - Complexity: one look-up and one SHA-256 a page, in one read transaction; a miss is one look-up. Memory is
+    ///   allocated for the result and for the end of the match, not for every page.
+    package func match(
+        _ tokens: [TokenID], from firstToken: Int, parent: PrefixHash, root: PrefixHash, layout: KVLayout, now: Int64
+    ) throws(StoreError) -> [ColdPage] {
+        precondition(firstToken >= 0 && firstToken <= tokens.count, "a match begins inside its tokens")
+        var walk = MatchWalk(
+            tokens: tokens, root: root, layout: layout, now: now, tables: tables, suspects: pending.suspects,
+            parent: parent, position: firstToken)
+        do throws(LMDBError) {
+            try environment.read { (transaction) throws(LMDBError) in try walk.run(transaction) }
+        } catch {
+            // The tree itself is damaged here. Nothing is written into such a tree: what was found until then is the
+            // match.
+            guard error.isDamage else { throw StoreError(error, path: path, options: options) }
+            pending.countDamage()
+        }
+        for (hash, reason) in walk.damage { pending.quarantine(hash, reason) }
+        return walk.pages
+    }
+}
+
+/// One match under way.
+///
+/// It allocates for what it finds at the end of the match, not for every page: keys lie on the stack, and token ids are
+/// compared where LMDB has them.
+private struct MatchWalk {
+    let tokens: [TokenID]
+    let root: PrefixHash
+    let layout: KVLayout
+    let now: Int64
+    let tables: Tables
+    let suspects: [PrefixHash: QuarantineReason]
+    var parent: PrefixHash
+    var position: Int
+    var pages: [ColdPage] = []
+    var damage: [PrefixHash: QuarantineReason] = [:]
+
+    /// A child of `parent`: its node without the token ids, and how many of those are the wanted ones.
+    private struct Child {
+        let hash: PrefixHash
+        let node: NodeRecord
+        let run: Int
+    }
+
+    /// What is still wanted, at most one page of it.
+    private var wanted: ArraySlice<TokenID> { tokens[position..<min(position + layout.pageSize, tokens.count)] }
+
+    /// Most walks end where they begin: nothing is stored behind the hot tier's pages, or nothing at all. `edges`,
+    /// where the children of one parent lie side by side, tells that by one look-up; a look-up in `nodes` leads to a
+    /// random place of the largest of the index's tables, which may not be in memory.
+    mutating func run(_ transaction: borrowing ReadTransaction) throws(LMDBError) {
+        switch try nearest(transaction) {
+        case .none: return
+        case .page: try followPages(transaction)
+        case .tokens: break
+        }
+        guard !wanted.isEmpty else { return }
+        if layout.isDivisible { try findPartial(transaction) }
+        guard let last = pages.last else { return }
+        if last.firstToken + last.matchedTokens < tokens.count {
+            let isLeftInside = last.matchedTokens < last.tokenCount
+            pages[pages.count - 1].isBranchPoint = isLeftInside ? true : try isFollowed(last.hash, transaction)
+        }
+    }
+
+    /// Whether a page has children.
+    private func isFollowed(
+        _ hash: PrefixHash, _ transaction: borrowing ReadTransaction
+    ) throws(LMDBError) -> Bool {
+        var cursor = try transaction.cursor(tables.edges)
+        let prefix = hash.inlineBytes
+        return try unsafe cursor.seek(prefix.span.bytes) && EdgeKey.commonRun(cursor.key, parent: hash, []) != nil
+    }
+
+    /// How much of what is wanted some child of `parent` may hold.
+    private enum Nearest { case none, tokens, page }
+
+    private func nearest(_ transaction: borrowing ReadTransaction) throws(LMDBError) -> Nearest {
+        let wanted = wanted
+        let start = EdgeKey.start(parent: parent, tokens: wanted)
+        var cursor = try transaction.cursor(tables.edges)
+        if try unsafe cursor.seek(start.span.bytes),
+            let run = EdgeKey.commonRun(cursor.key, parent: parent, wanted), run > 0
+        {
+            return run == min(wanted.count, EdgeKey.tokens) && wanted.count == layout.pageSize ? .page : .tokens
+        }
+        guard try cursor.previous(), let run = EdgeKey.commonRun(cursor.key, parent: parent, wanted) else {
+            return .none
+        }
+        return run > 0 ? .tokens : .none
+    }
+
+    private mutating func followPages(_ transaction: borrowing ReadTransaction) throws(LMDBError) {
+        while wanted.count == layout.pageSize {
+            let hash = PrefixHash.page(after: parent, tokens: wanted)
+            // Where it is not there, or may not be used, another child may still share its first tokens.
+            guard let child = try usable(hash, transaction) else { return }
+            guard child.run == layout.pageSize, Int(child.node.tokenCount) == child.run else {
+                damage[hash] = .wrongTokens
+                return
+            }
+            append(child)
+            parent = hash
+            position += layout.pageSize
+        }
+    }
+
+    /// A child of `parent`, if all is right with it.
+    private mutating func usable(
+        _ hash: PrefixHash, _ transaction: borrowing ReadTransaction
+    ) throws(LMDBError) -> Child? {
+        if !suspects.isEmpty, suspects[hash] != nil { return nil }
+        if !damage.isEmpty, damage[hash] != nil { return nil }
+        let wanted = wanted
+        let child: Child
+        let stored = try transaction.read(tables.nodes, hash) { bytes -> Child? in
+            guard let node = NodeRecord(fields: bytes, key: hash) else { return nil }
+            return Child(hash: hash, node: node, run: NodeRecord.commonRun(bytes, wanted))
+        }
+        switch stored {
+        case .missing: return nil
+        case .damaged:
+            damage[hash] = .damagedNode
+            return nil
+        case .sound(let found): child = found
+        }
+        // Sound, and yet no child of `parent` here: an edge that leads astray, or a caller whose position does not fit
+        // its parent. Nothing is wrong with the page itself.
+        let node = child.node
+        guard node.parent == parent, node.root == root, Int(node.firstToken) == position,
+            Int(node.tokenCount) <= layout.pageSize, node.flags.isDisjoint(with: [.block, .sealed])
+        else { return nil }
+        if node.flags.contains(.expires), let recency = try transaction.recency(hash, tables).record,
+            recency.isExpired(at: now)
+        {
+            return nil
+        }
+        return child
+    }
+
+    /// Looks among the children of `parent` for the longest common run: keys are sorted by token ids, so the best stand
+    /// next to the place of the wanted ones, on either side.
+    private mutating func findPartial(_ transaction: borrowing ReadTransaction) throws(LMDBError) {
+        let wanted = wanted
+        let start = EdgeKey.start(parent: parent, tokens: wanted)
+        var best: Child?
+        var left = EdgeKey.candidates
+        for direction in [Direction.forward, .backward] {
+            var cursor = try transaction.cursor(tables.edges)
+            var isThere = try unsafe cursor.seek(start.span.bytes)
+            if direction == .backward { isThere = try cursor.previous() }
+            while isThere, left > 0, let keyRun = EdgeKey.commonRun(cursor.key, parent: parent, wanted) {
+                left -= 1
+                // Runs shrink with the distance; only children that agree in all of the key can hold more than it
+                // shows.
+                let mayHold = keyRun == EdgeKey.tokens ? wanted.count : keyRun
+                guard mayHold > best?.run ?? 0 else { break }
+                let hash = EdgeKey.child(cursor.key)
+                if let child = try usable(hash, transaction), child.run > best?.run ?? 0 { best = child }
+                isThere = direction == .forward ? try cursor.next() : try cursor.previous()
+            }
+        }
+        guard let best, case .sound(let whole) = try transaction.node(best.hash, tables) else { return }
+        guard PrefixHash.page(after: parent, tokens: whole.tokens[...]) == best.hash else {
+            damage[best.hash] = .wrongTokens
+            return
+        }
+        append(best)
+    }
+
+    private enum Direction { case forward, backward }
+
+    private mutating func append(_ child: Child) {
+        if pages.isEmpty { pages.reserveCapacity((tokens.count - position) / layout.pageSize + 1) }
+        pages.append(
+            ColdPage(
+                hash: child.hash, firstToken: position, tokenCount: Int(child.node.tokenCount),
+                matchedTokens: child.run))
+    }
+}

@@ -1,0 +1,143 @@
+// Storing pages: a batch is one transaction, or a few when it is large.
+
+package import KVFormat
+internal import LMDB
+package import Records
+
+extension ColdTier {
+    /// Stores pages; durable when this returns. Pages that are there already cost one look-up and count as used.
+    ///
+    /// A page's parent must come before it: in the store or earlier in the batch. Room is made first, so that the store never
+    /// passes its quota. The batch is cut so that one transaction writes at most a sixteenth of the quota, 64 MiB, or one page: LMDB
+    /// uses what a transaction frees only two transactions later, and the file would grow by as much. Uses and damage that
+    /// readers left are written along.
+    ///
+    /// - Returns: what became of each page. `.noRoom` and `.orphan` are no errors: the page is recomputed some day.
+    /// - Throws: `.diskFull`, `.mapFull`: the transaction that met it stored nothing, those before did, and nothing that was
+    ///   stored is lost. `.damaged`, `.closed`, `.forked`, `.system`.
+    /// - Complexity: waits for the writers of other processes; a transaction is synced twice.
+    package func put(_ batch: [PageRecord]) throws(StoreError) -> PutReport {
+        var report = PutReport()
+        for slice in slices(of: batch) {
+            do throws(LMDBError) {
+                try put(slice, &report)
+            } catch {
+                guard error.isFull else { throw StoreError(error, path: path, options: options) }
+                try putAfterMakingRoom(slice, &report)
+            }
+        }
+        return report
+    }
+
+    /// Cuts a batch by what its pages cost: at most a sixteenth of the quota, and what LMDB should hold in memory at once.
+    private func slices(of batch: [PageRecord]) -> [ArraySlice<PageRecord>] {
+        let limit = min(Int(options.quota.value / 16), Self.bytesPerTransaction)
+        var slices: [ArraySlice<PageRecord>] = []
+        var start = 0
+        var cost = 0
+        for (index, page) in batch.enumerated() {
+            if index > start, cost + page.cost > limit || index - start >= Self.pagesPerTransaction {
+                slices.append(batch[start..<index])
+                start = index
+                cost = 0
+            }
+            cost += page.cost
+        }
+        if start < batch.count { slices.append(batch[start...]) }
+        return slices
+    }
+
+    /// LMDB keeps what a transaction writes in memory until the commit. A synced commit is as fast as the disk from a few MiB on.
+    private static let bytesPerTransaction = 64 << 20
+
+    /// LMDB keeps a list of what a transaction has changed; its length is bounded.
+    private static let pagesPerTransaction = 1000
+
+    /// From this size on a transaction is worth having the disk at work before its commit syncs; a smaller one is written before
+    /// the first nudge.
+    private static let earlyBytes = 4 << 20
+
+    private func put(_ slice: ArraySlice<PageRecord>, _ report: inout PutReport) throws(LMDBError) {
+        var changed = report
+        let isLarge = slice.reduce(0) { $0 + $1.cost } >= Self.earlyBytes
+        if isLarge { transactionMemory.reserve() }
+        defer { if isLarge { writeback.end() } }
+        try writePending(touchLimit: Self.pagesPerTransaction) { (transaction, session) throws(LMDBError) in
+            changed = report
+            if isLarge { writeback.begin(environment) }
+            // A parent that gives way to its own child's sibling would make the child an orphan.
+            session.spared = Set(slice.map(\.name.parent))
+            for page in slice {
+                let outcome = try store(page, &transaction, &session, &changed)
+                changed.outcomes.append(outcome)
+            }
+            changed.evicted += session.evicted
+        }
+        report = changed
+    }
+
+    private func store(
+        _ page: PageRecord, _ transaction: inout WriteTransaction, _ session: inout WriteSession,
+        _ report: inout PutReport
+    ) throws(LMDBError) -> TakeOutcome {
+        let hash = page.name.hash
+        if try transaction.has(tables.pages, hash.bytes), try transaction.node(hash, tables).record != nil {
+            try session.touch(hash, Touch(.insert, at: page.lastUse), &transaction)
+            session.spared.insert(hash)
+            return .alreadyThere
+        }
+        guard let space = try session.space(page.name.root, &transaction), space.wrappedKey.isEmpty else {
+            return .orphan
+        }
+        let layout = space.descriptor.layout
+        guard page.isSound(layout) else { return .invalid }
+        guard try hasParent(page, &transaction) else { return .orphan }
+        // What a damaged or half-removed page of this hash may have left.
+        try session.remove(hash, &transaction)
+        guard try session.makeRoom(for: page.cost, &transaction) else { return .noRoom }
+        report.replacedTails += try session.replaceTails(of: page.name, &transaction)
+        try session.insert(page, isTail: page.name.tokens.count < layout.pageSize, &transaction)
+        report.rawBytes += page.bytes.rawBytes
+        report.encodedBytes += page.bytes.encodedBytes
+        report.slotBytes += SlotSize.physicalBytes(holding: page.bytes.encodedBytes)
+        return .stored
+    }
+
+    /// Whether the page that `page` follows is there, whole, and ends where it begins.
+    private func hasParent(_ page: PageRecord, _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
+        guard page.name.parent != page.name.root else { return page.name.firstToken == 0 }
+        guard let parent = try transaction.node(page.name.parent, tables).record, parent.root == page.name.root,
+            !parent.flags.contains(.tail)
+        else { return false }
+        return Int(parent.firstToken) + Int(parent.tokenCount) == page.name.firstToken
+    }
+
+    /// A full disk cannot hold more than it does: pages go so that others can come. What they free can be used two
+    /// transactions later, hence the two small ones between.
+    private func putAfterMakingRoom(_ slice: ArraySlice<PageRecord>, _ report: inout PutReport) throws(StoreError) {
+        let bytes = 2 * slice.reduce(0) { $0 + $1.cost }
+        try writing { (transaction, session) throws(LMDBError) in
+            session.spared = Set(slice.map(\.name.parent))
+            _ = try session.makeRoom(for: bytes, within: session.counters.usedBytes, &transaction)
+        }
+        for _ in 0..<2 { try writing { (_, _) throws(LMDBError) in } }
+        do throws(LMDBError) {
+            try put(slice, &report)
+        } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+    }
+}
+
+extension PageRecord {
+    /// Bytes that the page takes of the quota.
+    fileprivate var cost: Int {
+        SlotSize.physicalBytes(holding: bytes.encodedBytes) + NodeRecord.indexBytes(tokens: name.tokens.count)
+    }
+
+    /// Whether hash, tokens, position and record belong together.
+    fileprivate func isSound(_ layout: KVLayout) -> Bool {
+        name.firstToken >= 0 && name.firstToken + name.tokens.count <= Limits.tokens
+            && name.firstToken % layout.pageSize == 0 && bytes.isRecord(of: name, layout) && name.isSound
+    }
+}

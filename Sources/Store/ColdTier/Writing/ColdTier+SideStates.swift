@@ -1,0 +1,92 @@
+// Side states: blobs tied to a stored page, counted against the quota and gone with their page.
+
+package import KVFormat
+internal import LMDB
+internal import PageCodec
+
+extension ColdTier {
+    /// Stores a side state with a page, in place of one of the same name; durable when this returns.
+    ///
+    /// - Parameters:
+    ///   - name: 1 to `Limits.sideStateName` bytes.
+    ///   - hash: the page after whose last token the state was taken.
+    ///   - bytes: at most `Limits.sideStateBytes`.
+    /// - Throws: `.invalidSideState`; `.noSuchPage`; `.quotaFull` when no room can be made; `.diskFull`, `.mapFull`.
+    package func putSideState(_ name: String, of hash: PrefixHash, _ bytes: RawSpan) throws(StoreError) {
+        guard let key = SideKey(hash, name: name)?.encoded else {
+            throw .invalidSideState("a name has 1 to \(Limits.sideStateName) bytes")
+        }
+        guard bytes.byteCount <= Limits.sideStateBytes else {
+            throw .invalidSideState("\(bytes.byteCount) bytes; \(Limits.sideStateBytes) are possible")
+        }
+        let record = EncodedRecord()
+        RecordEncoder().encode(sideState: bytes, key: hash, name: name, codec: options.codec, into: record)
+        let outcome = try writing { (transaction, session) throws(LMDBError) in
+            try store(record, key, of: hash, &transaction, &session)
+        }
+        switch outcome {
+        case .stored: return
+        case .noPage: throw .noSuchPage(hash.short)
+        case .tooMany: throw .invalidSideState("a prefix has at most \(Limits.sideStates) side states")
+        case .noRoom: throw .quotaFull(quota: options.quota)
+        }
+    }
+
+    /// A side state; nil when there is none, or when it is damaged, which is counted.
+    package func sideState(_ name: String, of hash: PrefixHash) throws(StoreError) -> [UInt8]? {
+        guard let key = SideKey(hash, name: name)?.encoded, pending.suspects[hash] == nil else { return nil }
+        let found = try reading { (transaction) throws(LMDBError) in
+            try transaction.read(tables.sides, key) { Self.decode($0, hash, name) }
+        }
+        if case .damaged = found { pending.countDamage() }
+        return found.record
+    }
+
+    /// The names of a page's side states, in the order of their bytes.
+    package func sideStateNames(of hash: PrefixHash) throws(StoreError) -> [String] {
+        try reading { (transaction) throws(LMDBError) in
+            let prefix = hash.bytes
+            let keys = try transaction.keys(tables.sides, from: prefix, limit: Limits.sideStates) {
+                $0.starts(with: prefix)
+            }
+            return keys.compactMap { key in unsafe SideKey(key.span.bytes)?.name }
+        }
+    }
+
+    private enum Outcome { case stored, noPage, tooMany, noRoom }
+
+    private func store(
+        _ record: EncodedRecord, _ key: [UInt8], of hash: PrefixHash, _ transaction: inout WriteTransaction,
+        _ session: inout WriteSession
+    ) throws(LMDBError) -> Outcome {
+        guard try transaction.node(hash, tables).record != nil else { return .noPage }
+        // The old one must survive when the new one finds no room, so it is counted as there until the new one is in.
+        let old = try transaction.valueBytes(tables.sides, key)
+        let names = try transaction.keys(tables.sides, from: hash.bytes, limit: Limits.sideStates) {
+            $0.starts(with: hash.bytes)
+        }
+        guard old != nil || names.count < Limits.sideStates else { return .tooMany }
+        session.spared = [hash]
+        let bytes = SlotSize.physicalBytes(holding: record.byteCount)
+        guard try session.makeRoom(for: bytes, &transaction) else { return .noRoom }
+        try session.removeSide(key, &transaction)
+        try transaction.writeSlot(tables.sides, key, record.bytes)
+        session.counters.sideStates.shift(by: 1)
+        session.counters.physicalBytes.shift(by: bytes)
+        return .stored
+    }
+
+    private static func decode(_ bytes: RawSpan, _ hash: PrefixHash, _ name: String) -> [UInt8]? {
+        do throws(RecordDamage) {
+            guard SlotSize.isSlot(bytes.byteCount) else { throw .truncated }
+            let record = try RecordView(sideState: bytes, key: hash, name: name)
+            var state = [UInt8](repeating: 0, count: record.rawByteCount)
+            var target = state.mutableSpan
+            var room = unsafe target.mutableBytes
+            try RecordDecoder().decode(blob: record, into: &room)
+            return state
+        } catch {
+            return nil
+        }
+    }
+}

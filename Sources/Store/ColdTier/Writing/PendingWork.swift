@@ -1,0 +1,123 @@
+// What readers leave for the next writer: uses to count and damage to take out. Readers never wait for the writer's
+// lock.
+
+internal import KVFormat
+internal import Threads
+
+/// Uses of a page that are not stored yet.
+struct Touch: Equatable {
+    /// How often.
+    var uses: UInt32
+    /// How many of them were matches: they saved something.
+    var matches: UInt32
+    /// How many of these branched off at the page or behind it.
+    var branches: UInt32
+    /// Milliseconds since the Unix epoch, the last of them.
+    var lastUse: Int64
+
+    /// One use.
+    init(_ use: PathUse, at now: Int64) {
+        uses = 1
+        matches = use == .insert ? 0 : 1
+        branches = use == .branch ? 1 : 0
+        lastUse = now
+    }
+
+    /// Adds the uses of `other`.
+    mutating func add(_ other: Touch) {
+        uses = uses.addingClamped(other.uses)
+        matches = matches.addingClamped(other.matches)
+        branches = branches.addingClamped(other.branches)
+        lastUse = max(lastUse, other.lastUse)
+    }
+}
+
+extension UInt32 {
+    fileprivate func addingClamped(_ other: UInt32) -> UInt32 { self &+ Swift.min(other, .max - self) }
+}
+
+/// Buffered changes. Thread-safe.
+final class PendingWork: Sendable {
+    /// Pages whose uses are kept: beyond that, uses of further pages are dropped, which costs eviction some accuracy
+    /// only.
+    static let touchLimit = 65_536
+
+    private struct State {
+        var touches: [PrefixHash: Touch] = [:]
+        var damage: [PrefixHash: QuarantineReason] = [:]
+        var damageFound = 0
+        var dropped = 0
+
+        mutating func merge(_ hash: PrefixHash, _ touch: Touch) {
+            if var known = touches[hash] {
+                known.add(touch)
+                touches[hash] = known
+            } else if touches.count < PendingWork.touchLimit {
+                touches[hash] = touch
+            } else {
+                dropped += 1
+            }
+        }
+    }
+
+    private let state = Guarded(State())
+
+    /// Remembers a use of each page.
+    func touch(_ hashes: [PrefixHash], now: Int64, as use: PathUse) {
+        let touch = Touch(use, at: now)
+        state.withLock { state in
+            for hash in hashes { state.merge(hash, touch) }
+        }
+    }
+
+    /// Takes up to `limit` pages' uses out.
+    func takeTouches(limit: Int) -> [PrefixHash: Touch] {
+        state.withLock { state in
+            guard state.touches.count > limit else {
+                defer { state.touches = [:] }
+                return state.touches
+            }
+            var taken: [PrefixHash: Touch] = [:]
+            for (hash, touch) in state.touches.prefix(limit) { taken[hash] = touch }
+            for hash in taken.keys { state.touches[hash] = nil }
+            return taken
+        }
+    }
+
+    /// Puts uses back that could not be written.
+    func giveBack(_ taken: [PrefixHash: Touch]) {
+        state.withLock { state in
+            for (hash, touch) in taken { state.merge(hash, touch) }
+        }
+    }
+
+    /// Remembers that a page cannot be trusted; it is a miss from now on.
+    func quarantine(_ hash: PrefixHash, _ reason: QuarantineReason) {
+        state.withLock { state in
+            guard state.damage.updateValue(reason, forKey: hash) == nil else { return }
+            state.damageFound += 1
+        }
+    }
+
+    /// Counts damage that has no key to quarantine.
+    func countDamage() { state.withLock { $0.damageFound += 1 } }
+
+    /// Pages that are not to be trusted, and not taken out yet.
+    var suspects: [PrefixHash: QuarantineReason] { state.withLock { $0.damage } }
+
+    /// Forgets pages that were taken out.
+    func forget(_ suspects: [PrefixHash: QuarantineReason]) {
+        state.withLock { state in
+            for hash in suspects.keys { state.damage[hash] = nil }
+        }
+    }
+
+    /// Whether there is nothing to write.
+    var isEmpty: Bool { state.withLock { $0.touches.isEmpty && $0.damage.isEmpty } }
+
+    /// Damaged pages found by this process.
+    var damagedPages: Int { state.withLock { $0.damageFound } }
+
+    /// Uses that were dropped.
+    var droppedTouches: Int { state.withLock { $0.dropped } }
+}

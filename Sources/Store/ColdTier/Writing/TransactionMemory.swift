@@ -1,0 +1,16 @@
+// Memory that large transactions use one after the other.
+
+internal import LMDB
+internal import Threads
+
+/// Keeps the memory of the writing thread's transactions from one to the next. Thread-safe; the first thread that asks
+/// is the one that is served: in an engine one thread does all the writing.
+final class TransactionMemory: Sendable {
+    /// For batches of 32 MiB that gain nothing by encoding: the slot of a record is a little larger than it is.
+    private static let byteCount = 36 << 20
+
+    private let held = Guarded<HeapReserve?>(nil)
+
+    /// Called before every large transaction: the reserve is that of the calling thread's heap.
+    func reserve() { held.withLock { if $0 == nil { $0 = HeapReserve(byteCount: Self.byteCount) } } }
+}

@@ -1,0 +1,86 @@
+// A spill of one hot page: a pin that can travel to another thread.
+
+package import KVFormat
+internal import Threads
+
+/// Keeps one page, and with it the pages before it, in RAM while it is on its way to the cold tier: until `release()`
+/// or the object's end, whichever comes first. What reads at once holds a `HotMatch`. Thread-safe.
+package final class SpillPin: @unchecked Sendable {
+    // Unchecked because the variables are only touched under the lock of the tier's state.
+    private let tier: HotTier
+    private let record: SpaceRecord
+    private let node: Int32
+    private let seat: Int32
+    private let parent: PrefixHash
+    private let firstToken: Int
+    private let tokenCount: Int
+    private var isQueued = false
+    private var isReleased = false
+
+    /// The page's prefix hash.
+    package let hash: PrefixHash
+
+    /// Takes over one pin that `node` has.
+    init(tier: HotTier, record: SpaceRecord, node: Int32, _ page: RadixNode, parent: PrefixHash) {
+        self.tier = tier
+        self.record = record
+        self.node = node
+        self.parent = parent
+        seat = page.seat
+        hash = page.hash
+        firstToken = Int(page.depth) * record.layout.pageSize
+        tokenCount = Int(page.tokenCount)
+    }
+
+    deinit { release() }
+
+    /// The page's name, its token ids copied. Not after the release.
+    package var name: PageName {
+        checkNotReleased()
+        return PageName(
+            root: record.root, parent: parent, hash: hash, firstToken: firstToken,
+            tokens: record.runs.read(seat, count: tokenCount)[...])
+    }
+
+    /// The shape of the page.
+    package var layout: KVLayout { record.layout }
+
+    /// The page's bytes: in one piece, planes of `pageSize` tokens. Valid until the release.
+    package var source: PageSource {
+        checkNotReleased()
+        return record.source(seat)
+    }
+
+    /// Says that the page was queued, so that `HotTier.dirtyPath` leaves it out until this pin's end; nothing when that
+    /// has come already.
+    package func noteQueued() {
+        tier.state.withLock { state in
+            guard !isReleased, !isQueued else { return }
+            isQueued = true
+            state.tree.nodes[Int(node)].spills += 1
+        }
+    }
+
+    /// Records that the cold tier has committed the page. Not after the release.
+    package func markStored() {
+        tier.state.withLock { state in
+            precondition(!isReleased, Self.released)
+            state.tree.nodes[Int(node)].isStored = true
+            state.refresh(node)
+        }
+    }
+
+    /// Lets the page go now. A second call does nothing.
+    package func release() {
+        tier.state.withLock { state in
+            guard !isReleased else { return }
+            isReleased = true
+            if isQueued { state.tree.nodes[Int(node)].spills -= 1 }
+            state.unpin(node)
+        }
+    }
+
+    private static let released = "this page was let go already"
+
+    private func checkNotReleased() { tier.state.withLock { _ in precondition(!isReleased, Self.released) } }
+}

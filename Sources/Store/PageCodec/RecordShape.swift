@@ -1,0 +1,34 @@
+// What checking a record has found.
+
+package import KVFormat
+
+/// What a record that was checked says of itself: enough to look at the same bytes again without checking them again.
+package struct RecordShape: Sendable {
+    let header: RecordHeader
+    /// The page's layout; nil for a side state.
+    let layout: KVLayout?
+
+    /// Bytes of the page or side state.
+    package var rawByteCount: Int { Int(header.rawBytes) }
+    /// Bytes of the record.
+    package var byteCount: Int { FrameEntry.offset(header.frameCount) + Int(header.encodedBytes) }
+
+    /// Whether it is that of a page's record.
+    package func isRecord(of key: PrefixHash, tokens: Int, _ layout: KVLayout) -> Bool {
+        header.key == key && header.tokens == tokens && self.layout == layout
+    }
+}
+
+extension RecordView {
+    /// What the check has found.
+    package var shape: RecordShape { RecordShape(header: header, layout: layout) }
+
+    /// The record in `bytes`, which are those that `shape` was found in: the caller answers for that.
+    @unsafe
+    @_lifetime(copy bytes)
+    package init(checked bytes: RawSpan, _ shape: RecordShape) {
+        self.bytes = bytes
+        header = shape.header
+        layout = shape.layout
+    }
+}

@@ -1,0 +1,23 @@
+// How many tokens each tier has, or gave.
+
+/// Tokens, counted by the tier that has them or gave them.
+public struct TokensByTier: Hashable, Sendable {
+    /// Tokens in RAM.
+    public var hot: Int
+    /// Tokens that are only on disk.
+    public var cold: Int
+
+    /// Tokens of all tiers.
+    public var total: Int { hot + cold }
+
+    /// None, or what is said.
+    public init(hot: Int = 0, cold: Int = 0) {
+        self.hot = hot
+        self.cold = cold
+    }
+
+    /// Tier by tier.
+    public static func + (left: Self, right: Self) -> Self {
+        Self(hot: left.hot + right.hot, cold: left.cold + right.cold)
+    }
+}

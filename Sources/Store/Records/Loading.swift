@@ -1,0 +1,114 @@
+// One batch of loads under way: every frame of every page is a piece of work of its own.
+//
+// For an engine that wants to hear of its layers, frames are begun layer by layer across all pages, so that the first
+// layers of the whole prefix are there first: it computes layer i while layer i + 1 is still being decoded. For all
+// others they are begun page by page, in the order in which they lie in the file.
+
+internal import KVFormat
+internal import PageCodec
+internal import Threads
+
+/// The records of a batch of loads, and what has become of their frames. Thread-safe.
+final class Loading: Sendable {
+    /// One page: its record, and where it goes.
+    struct Page {
+        let load: RecordLoad
+        /// Good for as long as it is lent, and the loading ends before that.
+        let record: RecordBytes
+    }
+
+    /// One frame of one page.
+    struct Piece {
+        let page: Int
+        let frame: Int
+    }
+
+    /// What has become of the pieces so far.
+    private struct State {
+        var failures: [Int: RecordDamage] = [:]
+        var firstGivenUp = Int.max
+        var progress: LayerProgress
+    }
+
+    private let pages: [Page]
+    let pieces: [Piece]
+    private let state: Guarded<State>
+    private let isCancelled: (@Sendable () -> Bool)?
+    private let rate: ReadRate
+
+    init(_ pages: [Page], _ layout: KVLayout, _ control: LoadControl, _ rate: ReadRate) {
+        self.pages = pages
+        self.rate = rate
+        isCancelled = control.isCancelled
+        var pieces: [Piece] = []
+        for index in pages.indices {
+            pieces += (0..<pages[index].record.frameCount).map { Piece(page: index, frame: $0) }
+        }
+        if control.onLayersReady != nil {
+            let planes = pieces.map { pages[$0.page].record.planes(ofFrame: $0.frame).lowerBound }
+            pieces = pieces.indices
+                .sorted { (planes[$0], pieces[$0].page) < (planes[$1], pieces[$1].page) }
+                .map { pieces[$0] }
+        }
+        self.pieces = pieces
+        state = Guarded(
+            State(progress: LayerProgress(layout, pages: pages.count, control.onLayersReady)))
+    }
+
+    /// Decodes piece `index` into its target. Any number of pieces may be decoded at once.
+    func decode(_ index: Int, with decoder: RecordDecoder) {
+        let piece = pieces[index]
+        let page = pages[piece.page]
+        if let isCancelled, isCancelled() {
+            state.withLock { $0.firstGivenUp = min($0.firstGivenUp, piece.page) }
+            return
+        }
+        // A page that has failed is a miss whatever its other frames hold.
+        guard state.withLock({ $0.failures[piece.page] == nil }) else { return }
+        let record = page.record.view
+        do throws(RecordDamage) {
+            rate.fetch(record.uncheckedBytes(ofFrame: piece.frame))
+            try decoder.decode(frame: piece.frame, of: record, tokens: page.load.tokens, into: page.load.target)
+        } catch {
+            state.withLock { $0.failures[piece.page] = $0.failures[piece.page] ?? error }
+            return
+        }
+        let planes = record.planes(ofFrame: piece.frame)
+        let ready = state.withLock { $0.progress.note(planes) }
+        ready?()
+    }
+
+    /// The pages that cannot be trusted, and why.
+    var damage: [Int: RecordDamage] { state.withLock { $0.failures } }
+
+    /// How many of the first pages are whole in their targets, once every piece has been decoded or given up.
+    var delivered: Int { state.withLock { min(pages.count, $0.firstGivenUp, $0.failures.keys.min() ?? .max) } }
+}
+
+/// Which layers are there in all pages.
+struct LayerProgress {
+    /// Planes that are still missing of each layer, in all pages.
+    private var missing: [Int]
+    private let layout: KVLayout
+    private var ready = 0
+    private let onReady: (@Sendable (Int) -> Void)?
+
+    init(_ layout: KVLayout, pages: Int, _ onReady: (@Sendable (Int) -> Void)?) {
+        self.layout = layout
+        missing = onReady == nil ? [] : [Int](repeating: 0, count: layout.layers)
+        for plane in 0..<(onReady == nil ? 0 : layout.planeCount) { missing[layout.layer(ofPlane: plane)] += pages }
+        self.onReady = onReady
+    }
+
+    /// Notes that one page has these planes.
+    ///
+    /// - Returns: the call to make, outside of any lock, when more layers from the first on are complete than before.
+    mutating func note(_ planes: Range<Int>) -> (() -> Void)? {
+        guard let onReady else { return nil }
+        for plane in planes { missing[layout.layer(ofPlane: plane)] -= 1 }
+        let before = ready
+        while ready < missing.count, missing[ready] == 0 { ready += 1 }
+        let now = ready
+        return now > before ? { onReady(now) } : nil
+    }
+}

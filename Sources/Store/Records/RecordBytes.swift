@@ -1,0 +1,94 @@
+// An encoded record that was checked once: what encoder, tiers and decoder hand to each other.
+
+package import KVFormat
+package import PageCodec
+
+/// A page's record whose header, frame table, key and layout are right: it came from the encoder, or was checked when
+/// this value was made. Whoever is handed one checks none of that again. What the frames hold is checked where they are
+/// decoded, or by `verifyPayload()`. Nothing is copied; safe to read from several threads.
+@safe
+package struct RecordBytes: @unchecked Sendable {
+    // Unchecked because the memory is only read, and stays as it is for as long as the initialiser says.
+    private let memory: UnsafeRawBufferPointer
+    private let shape: RecordShape
+    /// What keeps the memory, unless the caller of `init(borrowing:)` does.
+    private let owner: EncodedRecord?
+
+    /// A record that an encoder has just made. It must not be encoded into again while this value is in use.
+    package init(_ record: EncodedRecord) {
+        guard let shape = record.shape else { preconditionFailure("nothing was encoded into this record") }
+        self.init(record, shape)
+    }
+
+    /// A copy of bytes from outside, such as a network or a file that others may change.
+    ///
+    /// - Parameters:
+    ///   - bytes: the record, and perhaps padding behind it, which is not copied.
+    ///   - key: the prefix hash it is wanted under.
+    ///   - layout: the layout of its space.
+    ///   - tokens: the tokens that the page must have, if that is known.
+    /// - Throws: what is wrong with it. Check `verifyPayload()` too before it is stored anywhere.
+    package init(
+        copying bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil
+    ) throws(RecordDamage) {
+        let copy = EncodedRecord(copying: bytes)
+        try self.init(copy, RecordView(copy.bytes, key: key, layout: layout, tokens: tokens).shape)
+    }
+
+    /// Bytes that stay where and as they are for as long as this value is used: the caller answers for that. The
+    /// parameters and errors are those of `init(copying:key:layout:tokens:)`.
+    @unsafe
+    package init(
+        borrowing bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil
+    ) throws(RecordDamage) {
+        shape = try RecordView(bytes, key: key, layout: layout, tokens: tokens).shape
+        let byteCount = shape.byteCount
+        unsafe memory = unsafe bytes.withUnsafeBytes { unsafe UnsafeRawBufferPointer(rebasing: $0[..<byteCount]) }
+        owner = nil
+    }
+
+    private init(_ record: EncodedRecord, _ shape: RecordShape) {
+        self.shape = shape
+        unsafe memory = unsafe record.bytes.withUnsafeBytes {
+            unsafe UnsafeRawBufferPointer(rebasing: $0[..<shape.byteCount])
+        }
+        owner = record
+    }
+
+    /// Bytes of the record.
+    package var encodedBytes: Int { unsafe memory.count }
+    /// Bytes of the page in it.
+    package var rawBytes: Int { shape.rawByteCount }
+
+    /// Frames of the record.
+    var frameCount: Int { view.frameCount }
+
+    /// The planes that frame `frame` holds.
+    func planes(ofFrame frame: Int) -> Range<Int> { view.planes(ofFrame: frame) }
+
+    /// Whether this is the record of that page.
+    package func isRecord(of name: PageName, _ layout: KVLayout) -> Bool {
+        shape.isRecord(of: name.hash, tokens: name.tokens.count, layout)
+    }
+
+    /// The record's bytes.
+    package var bytes: RawSpan {
+        @_lifetime(borrow self)
+        get { unsafe _overrideLifetime(memory.bytes, borrowing: self) }
+    }
+
+    /// The record as the decoder takes it.
+    package var view: RecordView {
+        @_lifetime(borrow self)
+        get { unsafe RecordView(checked: bytes, shape) }
+    }
+
+    /// The same record in memory of its own.
+    package var copied: RecordBytes { RecordBytes(EncodedRecord(copying: bytes), shape) }
+
+    /// Reads every frame and compares its checksum; decodes nothing. For records from outside: what the own encoder
+    /// made, or is decoded next, need not be read twice.
+    ///
+    /// - Throws: `.badChecksum` for the first frame that fails.
+    package func verifyPayload() throws(RecordDamage) { try view.verify() }
+}

@@ -1,0 +1,138 @@
+// Records from a tier straight into the caller's memory.
+
+package import KVFormat
+internal import PageCodec
+package import Threads
+
+/// A page to load.
+package struct RecordLoad: Sendable {
+    /// Its prefix hash.
+    package let hash: PrefixHash
+    /// How many tokens to load, from the first on.
+    package let tokens: Int
+    /// How many tokens the page holds.
+    package let tokenCount: Int
+    /// Where to; has room for `tokens` tokens.
+    package let target: PageTarget
+
+    /// A page to load.
+    package init(hash: PrefixHash, tokens: Int, tokenCount: Int, target: PageTarget) {
+        precondition(tokens >= 1 && tokens <= tokenCount, "a load asks for tokens of its page")
+        self.hash = hash
+        self.tokens = tokens
+        self.tokenCount = tokenCount
+        self.target = target
+    }
+}
+
+/// What a caller wants to hear of a load while it runs, and to say to it.
+package struct LoadControl: Sendable {
+    /// Called with a rising number of layers that are complete in all pages, from any of the loading threads.
+    package var onLayersReady: (@Sendable (Int) -> Void)?
+    /// Asked before each frame, from any of the loading threads; true ends the load early.
+    package var isCancelled: (@Sendable () -> Bool)?
+
+    /// Neither, or what is given.
+    package init(
+        onLayersReady: (@Sendable (Int) -> Void)? = nil, isCancelled: (@Sendable () -> Bool)? = nil
+    ) {
+        self.onLayersReady = onLayersReady
+        self.isCancelled = isCancelled
+    }
+}
+
+/// Loads pages from any tier of records: frames are decoded by the calling thread and the team's, and checked on the
+/// way. Thread-safe.
+package final class RecordLoader: Sendable {
+    /// Raw bytes that are lent at once: long enough to cost nothing, short enough that a tier can use the room of what
+    /// was evicted meanwhile again.
+    private static let lentBytes = 64 << 20
+
+    /// The same for a load that tells of its layers: they are complete only when all pages have been lent together.
+    private static let layeredBytes = 1 << 30
+
+    /// Raw bytes from which on it pays to wake other threads: decoding or copying less takes no longer than waking
+    /// them.
+    package static let sharedBytes = 512 << 10
+
+    /// How fast records have come into memory.
+    package let readRate = ReadRate()
+    private let team: Team
+    private let decoders = Pool { RecordDecoder() }
+
+    /// A loader.
+    ///
+    /// - Parameters:
+    ///   - team: who helps; whoever makes it closes it.
+    ///   - decoders: how many to make now, so that the first loads need not.
+    package init(_ team: Team, decoders count: Int = 0) {
+        self.team = team
+        decoders.fill(count)
+    }
+
+    /// Loads pages, each decoded into its target. Frames are begun page by page, or the first layers of all pages first
+    /// when `control` wants to hear of them.
+    ///
+    /// - Parameters:
+    ///   - loads: pages of one space; `tokens` is `tokenCount` itself when the layout is opaque.
+    ///   - layout: the space's layout.
+    ///   - tier: where they are.
+    ///   - control: what to tell while it runs. Of more than 1 GiB, layers are ready only in the last part; a damaged
+    ///     page stops the telling.
+    /// - Returns: how many of the first loads were delivered whole. The rest is not there any more, or is damaged,
+    ///   which the tier is told; the targets from the first that failed on may hold some bytes.
+    /// - Throws: what kept the tier from answering.
+    /// - Complexity: one pass over the stored bytes.
+    package func load(
+        _ loads: [RecordLoad], of layout: KVLayout, from tier: any RecordTier, control: LoadControl = LoadControl()
+    ) throws(StoreError) -> Int {
+        var delivered = 0
+        while delivered < loads.count {
+            let limit = control.onLayersReady == nil ? Self.lentBytes : Self.layeredBytes
+            let batch = Self.batch(loads[delivered...], layout, limit)
+            var control = control
+            if batch.endIndex < loads.endIndex { control.onLayersReady = nil }
+            var count = 0
+            let wanted = batch.map { RecordRequest(hash: $0.hash, tokenCount: $0.tokenCount) }
+            try tier.lend(wanted, of: layout) { records in
+                let loading = deliver(batch, records, layout, control)
+                count = loading.delivered
+                return loading.damage
+            }
+            delivered += count
+            guard count == batch.count else { break }
+        }
+        return delivered
+    }
+
+    private static func batch(
+        _ loads: ArraySlice<RecordLoad>, _ layout: KVLayout, _ limit: Int
+    ) -> ArraySlice<RecordLoad> {
+        var bytes = 0
+        let end = loads.firstIndex { load in
+            defer { bytes += layout.pageBytes(tokens: load.tokens) }
+            return bytes >= limit
+        }
+        return loads[..<(end ?? loads.endIndex)]
+    }
+
+    /// Decodes the records of a batch, up to the first that the tier does not have.
+    private func deliver(
+        _ batch: ArraySlice<RecordLoad>, _ records: [RecordBytes?], _ layout: KVLayout, _ control: LoadControl
+    ) -> Loading {
+        var pages = [Loading.Page]()
+        pages.reserveCapacity(batch.count)
+        for (load, record) in zip(batch, records) {
+            guard let record else { break }
+            pages.append(Loading.Page(load: load, record: record))
+        }
+        var control = control
+        if pages.count < batch.count { control.onLayersReady = nil }
+        let loading = Loading(pages, layout, control, readRate)
+        let bytes = pages.reduce(0) { $0 + layout.pageBytes(tokens: $1.load.tokens) }
+        team.forEach(loading.pieces.count, isShared: bytes >= Self.sharedBytes) { index in
+            decoders.withItem { loading.decode(index, with: $0) }
+        }
+        return loading
+    }
+}

@@ -1,0 +1,53 @@
+// The encoding thread: takes batches off the queue, leaves out what is stored already, encodes the rest.
+
+internal import KVFormat
+internal import Threads
+
+extension SpillWriter {
+    /// Until the writer is closed and the queue is empty.
+    func encodeBatches() {
+        while let (jobs, isRefused) = nextJobs() {
+            let known = isRefused ? [] : known(jobs)
+            let batch = SpillBatch(jobs: jobs, known: known, encoded: isRefused ? nil : encode(jobs, without: known))
+            state.withLock { $0.batchesToWrite += 1 }
+            encoded.give(batch)
+        }
+    }
+
+    private func encode(_ jobs: [SpillJob], without known: Set<PrefixHash>) -> [SpillPage] {
+        let missing = known.isEmpty ? jobs : jobs.filter { !known.contains($0.name.hash) }
+        if missing.isEmpty { return [] }
+        let start = SystemClock.monotonicNanoseconds()
+        let pages = encoder.pages(missing)
+        let nanoseconds = SystemClock.monotonicNanoseconds() - start
+        state.withLock { $0.statistics.encodeNanoseconds += nanoseconds }
+        return pages
+    }
+
+    /// Waits for pages, then a moment for more of them; nil when the writer is closed and nothing waits. The pages are
+    /// refused when the disk has just failed, so that no engine waits for a full disk.
+    private func nextJobs() -> (jobs: [SpillJob], isRefused: Bool)? {
+        // Nothing to do for either thread: what comes now begins with a small batch.
+        state.withLock { state in
+            if state.queue.isEmpty && state.batchesToWrite == 0 { state.wantedBytes = Self.firstBytes }
+        }
+        state.wait { !$0.queue.isEmpty || $0.isClosed }
+        _ = state.wait(until: isFull, before: .after(.milliseconds(options.batchMilliseconds)))
+        return state.withLock { state in
+            let jobs = state.take(min(state.wantedBytes, options.batchBytes.value))
+            state.wantedBytes = min(2 * state.wantedBytes, options.batchBytes.value)
+            return jobs.isEmpty ? nil : (jobs, state.isPausing)
+        }
+    }
+
+    /// Whether a batch need not wait for more pages: it has enough, or somebody waits for the disk or for room.
+    ///
+    /// Enough are, while the disk has nothing to do, those of a small batch, to get it going; then up to twice those of
+    /// the batch before, since they have that much longer to be encoded.
+    private func isFull(_ state: State) -> Bool {
+        let enough = min(options.batchBytes.value, state.batchesToWrite == 0 ? Self.firstBytes : state.wantedBytes)
+        return state.queuedBytes >= enough || state.isClosed || state.isFlushing || state.blockedCallers > 0
+    }
+
+    static let firstBytes: UInt64 = 8 << 20
+}

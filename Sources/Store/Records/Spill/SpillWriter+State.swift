@@ -1,0 +1,108 @@
+// What the spill writer's lock guards.
+
+internal import KVFormat
+internal import Threads
+
+extension SpillWriter {
+    /// The queue, the pages of the batches under way, and the counters.
+    struct State {
+        /// Pages that wait, oldest first; `queue[..<head]` has been taken.
+        private var jobs: [SpillJob] = []
+        private var head = 0
+        /// All pages that are not done, waiting, being encoded or being written, with those who want to hear of them.
+        var waiting: [PrefixHash: [@Sendable (SpillOutcome) -> Void]] = [:]
+        /// Raw bytes of all pages that are not done.
+        var bytes: UInt64 = 0
+        /// Raw bytes of the pages that wait.
+        var queuedBytes: UInt64 = 0
+        /// The most raw bytes that the next batch takes.
+        var wantedBytes = SpillWriter.firstBytes
+        /// Batches that are encoded and not written.
+        var batchesToWrite = 0
+        /// Pages taken since the beginning, and how many of them are done. Pages are done in the order they were taken.
+        var accepted: UInt64 = 0
+        var finished: UInt64 = 0
+        /// The highest `accepted` that a flush waits for.
+        var flushTarget: UInt64 = 0
+        var failure: StoreError?
+        var failures = 0
+        var pausedUntil: UInt64 = 0
+        /// The limit on bytes a second, if there is one.
+        var limit: RateLimit?
+        var isClosed = false
+        /// Callers of `enqueue` that wait for room.
+        var blockedCallers = 0
+        var encodingThread, writingThread: Thread?
+        var statistics = SpillStatistics()
+
+        init(limit: RateLimit?) { self.limit = limit }
+
+        var queue: ArraySlice<SpillJob> { jobs[head...] }
+
+        /// Whether a flush waits.
+        var isFlushing: Bool { finished < flushTarget }
+
+        /// Whether the disk has just failed. A flush and a close try it again at once: their caller asks for the truth
+        /// of this moment.
+        var isPausing: Bool { !isFlushing && !isClosed && SystemClock.monotonicNanoseconds() < pausedUntil }
+
+        /// Whether `byteCount` more fit into a queue of `capacity` bytes; one page more than none always does.
+        func hasRoom(_ byteCount: UInt64, _ capacity: ByteCount) -> Bool {
+            bytes == 0 || bytes + byteCount <= capacity.value
+        }
+
+        /// Whether this page waits already; its callback is kept then.
+        mutating func joinWaiting(_ job: SpillJob) -> Bool {
+            guard waiting[job.name.hash] != nil else { return false }
+            if let callback = job.onDone { waiting[job.name.hash]?.append(callback) }
+            return true
+        }
+
+        mutating func append(_ job: SpillJob) {
+            jobs.append(job)
+            waiting[job.name.hash] = job.onDone.map { [$0] } ?? []
+            bytes += UInt64(job.rawBytes)
+            queuedBytes += UInt64(job.rawBytes)
+            accepted += 1
+        }
+
+        /// Takes pages off the front: as many as `limit` bytes hold, and one at least.
+        mutating func take(_ limit: UInt64) -> [SpillJob] {
+            var size: UInt64 = 0
+            var end = head
+            while end < jobs.count, end == head || size + UInt64(jobs[end].rawBytes) <= limit {
+                size += UInt64(jobs[end].rawBytes)
+                end += 1
+            }
+            let batch = Array(jobs[head..<end])
+            queuedBytes -= size
+            head = end
+            if head > 64, head * 2 > jobs.count {
+                jobs.removeFirst(head)
+                head = 0
+            } else if head == jobs.count {
+                jobs.removeAll(keepingCapacity: true)
+                head = 0
+            }
+            return batch
+        }
+
+        /// Forgets a page that is done and returns those who want to hear of it.
+        mutating func forget(_ hash: PrefixHash) -> [@Sendable (SpillOutcome) -> Void] {
+            waiting.removeValue(forKey: hash) ?? []
+        }
+
+        mutating func count(_ page: FinishedJob) {
+            switch page.outcome {
+            case .stored:
+                statistics.spilledPages += 1
+                statistics.rawBytes += UInt64(page.job.rawBytes)
+                statistics.encodedBytes += UInt64(page.bytes)
+            case .alreadyThere: statistics.knownPages += 1
+            case .orphan: statistics.orphanPages += 1
+            case .dropped: statistics.droppedPages += 1
+            case .failed: statistics.failedPages += 1
+            }
+        }
+    }
+}

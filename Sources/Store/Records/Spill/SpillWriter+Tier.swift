@@ -1,0 +1,31 @@
+// The spill writer of a tier: what "known", "encode" and "commit" are there.
+
+package import KVFormat
+internal import PageCodec
+internal import Threads
+
+extension SpillWriter {
+    /// A writer that stores pages in `tier`, encoded as `codec` says; under `auto`, for loads at `rate`.
+    package convenience init(
+        into tier: any RecordTier, codec: StoreCodec, readingAt rate: ReadRate, options: SpillOptions
+    ) {
+        let encoders = Pool { RecordEncoder() }
+        self.init(
+            options: options,
+            known: { jobs in
+                // A look-up that fails is no answer; the commit meets the same trouble and reports it.
+                (try? tier.held(jobs.map(\.name.hash), usedAt: jobs.lazy.map(\.insertedAt).max())) ?? []
+            },
+            encode: { job, record in
+                encoders.withItem {
+                    $0.encode(
+                        page: job.source, tokens: job.name.tokens.count, layout: job.layout, key: job.name.hash,
+                        codec: codec.choice(readingAt: rate), into: record)
+                }
+            },
+            commit: { pages throws(StoreError) in
+                let records = pages.map { PageRecord($0.name, RecordBytes($0.record), lastUse: $0.insertedAt) }
+                return try tier.take(records).map { SpillOutcome($0) }
+            })
+    }
+}

@@ -1,0 +1,157 @@
+// The bounded queue of pages on their way down; the threads that drain it are in the extensions.
+//
+// One thread takes batches off the queue and encodes them, with a few to help it; another commits them, so that the
+// next batch is encoded while the disk has the one before. Both keep the order in which pages came: a page's parent
+// comes before it and is committed before it or with it. Encoding happens outside the write transaction, so that other
+// processes wait for LMDB's lock only as long as the writing itself takes; what is stored already is not encoded at
+// all.
+
+package import KVFormat
+internal import PageCodec
+internal import Threads
+
+/// The spill queue and its writer. Thread-safe. The threads are started by the first page; whoever makes a writer
+/// closes it.
+package final class SpillWriter: Sendable {
+    /// All that both threads, callers and flushes share, and wait for changes of.
+    let state: Guarded<State>
+    let options: SpillOptions
+    let known: @Sendable ([SpillJob]) -> Set<PrefixHash>
+    let encoder: BatchEncoder
+    let commit: @Sendable ([SpillPage]) throws(StoreError) -> [SpillOutcome]
+    /// From the encoding thread to the writing thread: two batches are in memory at most, one with each.
+    let encoded = Handover<SpillBatch>()
+
+    /// Makes a writer.
+    ///
+    /// - Parameters:
+    ///   - known: which pages of a batch are stored already; counts that as a use of each. Called on the encoding
+    ///     thread.
+    ///   - encode: encodes one page into memory that earlier pages used. Called on several threads at once.
+    ///   - commit: writes a batch in one synced transaction and says what became of each page; on an error nothing was
+    ///     written. Called on the writing thread; the records are used again after it.
+    init(
+        options: SpillOptions, known: @escaping @Sendable ([SpillJob]) -> Set<PrefixHash> = { _ in [] },
+        encode: @escaping @Sendable (SpillJob, EncodedRecord) -> Void,
+        commit: @escaping @Sendable ([SpillPage]) throws(StoreError) -> [SpillOutcome]
+    ) {
+        self.options = options
+        self.known = known
+        self.commit = commit
+        encoder = BatchEncoder(options, encode: encode)
+        state = Guarded(State(limit: options.bytesPerSecond.map { RateLimit(bytesPerSecond: $0.value) }))
+    }
+
+    /// Offers a page. Waits while the queue is full if the policy is to wait; a full disk does not make it wait, since
+    /// pages are refused then. A page that waits already is not taken twice; its `onDone` is called all the same.
+    package func enqueue(_ job: SpillJob) -> EnqueueOutcome {
+        let answer = state.withLock { state in
+            let answer = admit(job, &state)
+            if answer == nil { state.blockedCallers += 1 }
+            return answer
+        }
+        state.broadcast()
+        let outcome = answer ?? waitForRoom(job)
+        if outcome != .queued { job.onDone?(.dropped) }
+        return outcome
+    }
+
+    private func waitForRoom(_ job: SpillJob) -> EnqueueOutcome {
+        let size = UInt64(job.rawBytes)
+        defer { state.broadcast() }
+        return state.withLock(when: { $0.isClosed || $0.hasRoom(size, options.queueCapacity) }) { state in
+            state.blockedCallers -= 1
+            return admit(job, &state) ?? .closed
+        }
+    }
+
+    /// Called under the lock. Nil when the queue is full and the policy is to wait.
+    private func admit(_ job: SpillJob, _ state: inout State) -> EnqueueOutcome? {
+        if state.isClosed { return .closed }
+        if state.joinWaiting(job) { return .queued }
+        guard state.hasRoom(UInt64(job.rawBytes), options.queueCapacity) else {
+            if options.whenFull == .wait { return nil }
+            state.statistics.droppedPages += 1
+            return .dropped
+        }
+        guard startThreads(&state) else { return .closed }
+        state.append(job)
+        return .queued
+    }
+
+    /// Waits until every page enqueued before the call is done.
+    ///
+    /// - Throws: the first error that lost a page since the last call of `flush` or `close`. Pages that were refused by
+    ///   policy, by a full queue or quota, are no error; they are counted.
+    package func flush() throws(StoreError) {
+        let target = state.withLock { state in
+            if state.finished < state.accepted { state.flushTarget = state.accepted }
+            return state.accepted
+        }
+        state.broadcast()
+        try reportFailure { $0.finished >= target }
+    }
+
+    /// Throws the failure that nobody has heard of yet, once `isReady` holds.
+    private func reportFailure(when isReady: (State) -> Bool) throws(StoreError) {
+        let failure = state.withLock(when: isReady) { state in
+            defer { state.failure = nil }
+            return state.failure
+        }
+        if let failure { throw failure }
+    }
+
+    /// Writes what waits, then ends the threads. Later pages are refused; calling it twice does no harm.
+    ///
+    /// - Throws: as `flush`.
+    package func close() throws(StoreError) {
+        let threads = state.withLock { state in
+            state.isClosed = true
+            return (encoding: state.encodingThread, writing: state.writingThread)
+        }
+        state.broadcast()
+        threads.encoding?.join()
+        encoded.end()
+        threads.writing?.join()
+        encoder.close()
+        try reportFailure { _ in true }
+    }
+
+    /// What the writer has done so far.
+    package var statistics: SpillStatistics {
+        state.withLock { state in
+            var now = state.statistics
+            now.waitingPages = UInt64(state.waiting.count)
+            now.waitingBytes = state.bytes
+            return now
+        }
+    }
+
+    /// Called under the lock. False when the system has no thread to give: pages are refused then, and the next one
+    /// tries again.
+    private func startThreads(_ state: inout State) -> Bool {
+        if state.writingThread == nil { state.writingThread = try? Thread { self.writeBatches() } }
+        guard state.writingThread != nil else { return false }
+        if state.encodingThread == nil {
+            state.encodingThread = try? Thread(priority: .background) { self.encodeBatches() }
+        }
+        return state.encodingThread != nil
+    }
+
+    /// Counts what became of the pages, tells those who want to hear of it, and only then makes room and wakes who
+    /// waits: when `flush` returns, every page knows its outcome.
+    func finish(_ pages: [FinishedJob]) {
+        let callbacks = state.withLock { state in
+            pages.map { page in
+                state.count(page)
+                return (state.forget(page.job.name.hash), page.outcome)
+            }
+        }
+        for (page, outcome) in callbacks { for callback in page { callback(outcome) } }
+        state.withLock { state in
+            for page in pages { state.bytes -= UInt64(page.job.rawBytes) }
+            state.finished += UInt64(pages.count)
+        }
+        state.broadcast()
+    }
+}
