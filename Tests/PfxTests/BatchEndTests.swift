@@ -27,10 +27,11 @@ struct BatchEndTests {
 
     private func rerun() throws -> Finished {
         try Program.run(
-            arguments(["--store", store, "--input", "-", "--output", output, "--json"]), input: Prompts.lines(12))
+            arguments(["--store", store, "--input", "-", "--output", output, "--overwrite", "--json"]),
+            input: Prompts.lines(12))
     }
 
-    @Test("after SIGKILL leaves whole lines and a sound store; a second run begins the file anew")
+    @Test("after SIGKILL leaves whole lines and a sound store; a second run replaces the file if it is told to")
     func killed() throws {
         let program = try startedRun()
         program.send(SIGKILL)
@@ -61,6 +62,21 @@ struct BatchEndTests {
         #expect(cold > 300, "both groups' beginnings come from disk")
     }
 
+    @Test("before the first reply sums up nothing, and makes no rate of it", arguments: ["batch", "generate"])
+    func interruptedAtOnce(command: String) throws {
+        let options = command == "batch" ? ["--input", "-"] : ["--prompt-file", "-"]
+        let program = try Program([command, "--model", Prompts.model, "--no-store"] + options)
+        try program.waitForHandler()
+        program.send(SIGINT)
+        try program.write("Hello")
+        try program.closeInput()
+        let run = try program.wait()
+        #expect(run.status == 130)
+        #expect(run.errors.hasPrefix("requests  0 done, 0 refused, then interrupted\ntime "), "\(run.errors)")
+        #expect(!run.errors.contains("tokens"))
+        #expect(run.errors.contains("s of opening model and store"))
+    }
+
     @Test("by a mistake on the command line or in what it names has a status and a sentence of its own")
     func mistakes() throws {
         let file = folder.path("file")
@@ -72,9 +88,9 @@ struct BatchEndTests {
             (["batch", "--model", Prompts.model, "--input", file], 64, "--no-store"),
             (["batch", "--model", Prompts.model, "--max-new-tokens", "-1"] + ok, 64, "--max-new-tokens"),
             (arguments(ok + ["--temperature", "200"]), 64, "temperature"),
-            (arguments(ok + ["--page-size", "17"]), 64, "pageSize"),
+            (arguments(ok + ["--page-size", "17"]), 64, "--page-size"),
             (arguments(ok + ["--kv-dtype", "fp8"]), 64, "fp8"),
-            (arguments(ok + ["--output", file]), 64, "one file"),
+            (arguments(ok + ["--output", file]), 64, "the same file"),
             (arguments(ok + ["--kv-memory", "1KiB"]), 64, "KV"),
             (arguments(["--input", folder.path("none"), "--no-store"]), 66, "cannot be opened"),
             (["batch", "--model", folder.path("none")] + ok, 66, "config.json"),
@@ -101,7 +117,8 @@ struct BatchEndTests {
         let weights = try Data(contentsOf: URL(fileURLWithPath: model + "/model.safetensors"))
         try weights.prefix(weights.count - 100).write(to: URL(fileURLWithPath: model + "/model.safetensors"))
         let run = try Program.run(
-            ["batch", "--model", model, "--no-store", "--input", "-", "--output", output], input: Prompts.lines(1))
+            ["batch", "--model", model, "--no-store", "--input", "-", "--output", output, "--overwrite"],
+            input: Prompts.lines(1))
         #expect(run.status == 65)
         #expect(run.errors.contains("model.safetensors"))
         #expect(try String(contentsOfFile: output, encoding: .utf8) == "earlier")
@@ -114,10 +131,14 @@ struct BatchEndTests {
         try FileManager.default.removeItem(atPath: model + "/tokenizer.json")
         let run = try Program.run(
             ["batch", "--model", model, "--no-store", "--input", "-", "--max-new-tokens", "2"],
-            input: Prompts.line(id: "a", prompt: "x") + #"{"id": "b", "tokens": [1, 2]}"#)
+            input: #"{"id": "b", "tokens": [1, 2]}"# + "\n" + Prompts.line(id: "a", prompt: "x"))
         #expect(run.status == 1)
         let lines = try run.lines()
         #expect(lines.first { $0.id == "a" }?.error?.contains("tokenizer.json") == true)
         #expect(lines.first { $0.id == "b" }?.tokens?.count == 2)
+        let text = try Program.run(
+            ["batch", "--model", model, "--no-store", "--input", "-"], input: Prompts.lines(20))
+        #expect(text.status == 66 && text.output.isEmpty)
+        #expect(text.errors.split(separator: "\n").count == 1 && text.errors.contains("tokenizer.json"))
     }
 }

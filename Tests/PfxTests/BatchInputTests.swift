@@ -126,8 +126,7 @@ struct LineReaderTests {
     @Test("refuses a missing file and a folder by name")
     func refusals() throws {
         #expect(throws: CommandFailure.self) { try LineReader(path: folder.path("none")) }
-        let reader = try LineReader(path: folder.path)
-        #expect(throws: CommandFailure.self) { try reader.next(waiting: 0) }
+        #expect(throws: CommandFailure.self) { try LineReader(path: folder.path) }
     }
 }
 
@@ -158,8 +157,9 @@ struct RunArgumentTests {
     func bar() {
         var totals = BatchTotals()
         totals.requests = 3
-        let half = ProgressBar(total: 100).text(bytes: 50, totals, running: 2)
-        #expect(half.hasPrefix("[############............] 50 %  3 done, 2 running, "))
-        #expect(ProgressBar(total: nil).text(bytes: 50, totals, running: 2).hasPrefix("3 done, 2 running, "))
+        let half = ProgressBar(total: 100).text(bytes: 50, totals, running: 2, waiting: 9)
+        #expect(half.hasPrefix("[############............] 50 %  3 done, 2 running, 9 waiting, "))
+        #expect(
+            ProgressBar(total: nil).text(bytes: 50, totals, running: 2, waiting: 0).hasPrefix("3 done, 2 running, "))
     }
 }

@@ -36,6 +36,7 @@ struct JSONLine: Decodable, Equatable {
     var requests, refused, computedTokens, generatedTokens: Int?
     var hitRate, tokensPerSecond, wallSeconds: Double?
     var interrupted: Bool?
+    var skipped: Int?
     var store: StorePart?
 
     static func all(in text: String) throws -> [JSONLine] {
@@ -87,6 +88,19 @@ final class Program {
 
     /// Writes to standard input.
     func write(_ text: String) throws { try input?.write(contentsOf: Data(text.utf8)) }
+
+    /// Ends standard input.
+    func closeInput() throws { try input?.close() }
+
+    /// Waits until the program catches SIGINT: a signal before that would end it at once.
+    func waitForHandler() throws {
+        for _ in 0..<6000 {
+            let status = (try? String(contentsOfFile: "/proc/\(process.processID)/status", encoding: .utf8)) ?? ""
+            let caught = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }?.split(separator: "\t").last
+            if let caught, let mask = UInt64(caught, radix: 16), mask & (1 << UInt64(SIGINT - 1)) != 0 { return }
+            usleep(10_000)
+        }
+    }
 
     /// Sends a signal.
     func send(_ signal: Int32) { process.send(signal) }

@@ -9,14 +9,21 @@ import Testing
 @Suite("The output of pfx")
 struct OutputTests {
     static let commands = ["info", "spaces", "ls", "tree", "show", "verify", "trim", "pin", "unpin"]
+    static let runCommands = ["batch", "generate", "warm", "bench"]
 
     @Test("begins with help that is as recorded")
     func help() throws {
-        // The list of commands grows; what each of them says of itself does not change unseen.
         let list = try Run("--help").output
         #expect(try Run().output == list)
-        for command in Self.commands { #expect(list.contains("\n  \(command) ")) }
-        for command in Self.commands { try Snapshot.check(Run(command, "--help").output, "help-\(command)") }
+        try Snapshot.check(list, "help")
+        for command in Self.commands + Self.runCommands {
+            #expect(list.contains("\n  \(command) "))
+            // The default number of threads is that of the machine.
+            let help = try Run(command, "--help").output.replacingOccurrences(
+                of: #"(?<=compute\. )\(default: \d+\)"#, with: "(default: CORES)", options: .regularExpression)
+            #expect(help.contains("EXAMPLES:\n  pfx \(command) ") || help.contains("\n  pfx \(command) "))
+            try Snapshot.check(help, "help-\(command)")
+        }
     }
 
     @Test("is as recorded for a store of two spaces")
@@ -61,7 +68,7 @@ struct OutputTests {
         #expect(verified["pages"] as? Int == 10)
         let pinned = try Run("pin", sample.path, page.description, "--json").json()
         #expect(pinned["pages"] as? Int == 2)
-        let trimmed = try Run("trim", sample.path, "--to", "1", "--json")
+        let trimmed = try Run("trim", sample.path, "--to", "1B", "--json")
         #expect(trimmed.status == 1)
         #expect(try trimmed.json()["pages"] as? Int == 8)
     }
@@ -122,10 +129,10 @@ struct OutputTests {
         #expect(trim.status == 1)
         #expect(trim.output.hasPrefix("Evicted 5 pages"))
         #expect(trim.output.contains("the rest is pinned"))
-        #expect(try Run("unpin", sample.path, last).output == "Took a pin off 5 pages, up to \(last).\n")
+        #expect(try Run("unpin", sample.path, last).output == "Removed a pin from 5 pages, up to \(last).\n")
         let rest = try Run("trim", sample.path, "--to", "0")
         #expect(rest.status == 0)
-        #expect(rest.output == "Evicted 5 pages, 24.2 KiB; 0 B are in use.\n")
+        #expect(rest.output == "Evicted 5 pages, 24.2 KiB; 0 B in use.\n")
         #expect(try Run("ls", sample.path).output == "No pages.\n")
     }
 

@@ -1,4 +1,5 @@
-// How the commands end when something is wrong: one sentence that names the thing, one that says what to do, and a status.
+// How the commands end when something is wrong: one sentence that names the thing, one that says what to do, and a
+// status.
 
 import ArgumentParser
 import Foundation
@@ -38,7 +39,7 @@ struct StatusTests {
         let file = folder + "/file"
         try Data("text".utf8).write(to: URL(fileURLWithPath: file))
         try expect(run(folder), 69, "holds no store")
-        try expect(run(file), 66, "There is no folder \(file).")
+        try expect(run(file), 66, "\(file) is a file.")
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["file"])
     }
 
@@ -50,7 +51,7 @@ struct StatusTests {
         #expect(!known.map(\.description).contains(unknown))
         for command in ["show", "pin", "unpin"] {
             try expect(Run(command, sample.path, unknown), 1, "No page begins with", "`pfx ls`")
-            try expect(Run(command, sample.path, "hash"), 64, "'hash' is no hash", "hexadecimal")
+            try expect(Run(command, sample.path, "hash"), 64, "'hash' is not a hash", "hexadecimal")
         }
         try expect(Run("ls", sample.path, "--space", unknown), 1, "No space begins with", "`pfx spaces`")
         // Of 17 hashes two begin alike.
@@ -104,7 +105,8 @@ struct StatusTests {
         let sample = try Sample()
         let hash = sample.hashes(Sample.first)[0]
         try sample.damage { data in
-            // A large value is named by its page number behind the key; before the key stand flags (1, large) and its length.
+            // A large value is named by its page number behind the key; before the key stand flags (1, large) and its
+            // length.
             for offset in data.offsets(of: hash.bytes) where data[offset - 4] == 1 && data[offset - 2] == 32 {
                 for byte in 32..<40 { data[offset + byte] = 0x7F }
             }
@@ -156,7 +158,7 @@ struct StatusTests {
     func fullDisk() throws {
         let sample = try Sample()
         let full = try #require(FileHandle(forWritingAtPath: "/dev/full"))
-        try expect(Run(["info", sample.path], to: full), 73, "The output cannot be written.")
+        try expect(Run(["info", sample.path], to: full), 73, "standard output cannot be written")
     }
 
     @Test("says so when a tokenizer does not exist")
@@ -226,6 +228,9 @@ struct RenderTests {
         #expect(Render.percent(1, of: 0) == "-")
         #expect(Render.ratio(ByteCount(148), ByteCount(100)) == "1.48")
         #expect(Render.ratio(.zero, .zero) == "-")
+        #expect(Render.comparison(ByteCount(148), ByteCount(100)) == "1.48 times smaller")
+        #expect(Render.comparison(ByteCount(100), ByteCount(120)) == "1.20 times larger")
+        #expect(Render.range(0, 2496) == "0-2495" && Render.range(7, 1) == "7")
     }
 
     @Test("of time are times in UTC, and ages in one unit")

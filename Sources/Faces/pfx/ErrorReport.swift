@@ -29,12 +29,19 @@ struct CommandFailure: Error {
     var sentence: String
     /// What to do about it, in one sentence.
     var remedy: String
+
+    /// A folder where a file is needed.
+    static func folder(_ path: String) -> CommandFailure {
+        CommandFailure(
+            status: .missingInput, sentence: "\(path) is a folder.",
+            remedy: "Name a file, or - for standard input.")
+    }
 }
 
 /// Says an error to a person and ends the program.
 enum ErrorReport {
-    /// Prints `pfx: sentence remedy` on standard error and exits. What the parser throws (help, a wrong command line) it prints
-    /// itself.
+    /// Prints `pfx: sentence remedy` on standard error and exits. What the parser throws (help, a wrong command line)
+    /// it prints itself.
     static func end(with error: any Error) -> Never {
         switch described(error) {
         case .some(let failure):
@@ -47,8 +54,7 @@ enum ErrorReport {
 
     /// Prints an error that does not end the program.
     static func print(_ failure: CommandFailure) {
-        let line = "pfx: \(failure.sentence) \(failure.remedy)\n"
-        FileHandle.standardError.write(Data(line.utf8))
+        Output.say("pfx: \(failure.sentence) \(failure.remedy)")
     }
 
     /// The error in the words of the program; nil for what the parser handles.
@@ -58,7 +64,9 @@ enum ErrorReport {
         case let error as StoreError:
             CommandFailure(status: error.exitStatus, sentence: error.description, remedy: error.remedy)
         case let error as EngineError:
-            CommandFailure(status: error.exitStatus, sentence: error.description, remedy: error.remedy)
+            CommandFailure(
+                status: error.exitStatus, sentence: error.commandLineWords.sentence,
+                remedy: error.commandLineWords.remedy)
         case is ExitCode, is CleanExit, is ValidationError: nil
         default:
             // The parser's own errors are not public: it alone knows their status.
@@ -90,6 +98,21 @@ extension StoreError {
 }
 
 extension EngineError {
+    /// The flags of the engine's options.
+    private static let flags = [
+        "pageSize": "--page-size", "threads": "--threads", "maxParallel": "--parallel", "kvMemory": "--kv-memory",
+    ]
+
+    /// What happened and what to do, with options named as on the command line.
+    var commandLineWords: (sentence: String, remedy: String) {
+        switch self {
+        case .invalidOption(let name, let reason):
+            ("\(Self.flags[name] ?? name) is out of bounds: \(reason).", remedy)
+        case .kvMemoryTooSmall: (description, "Raise --kv-memory, or ask for fewer new tokens.")
+        default: (description, remedy)
+        }
+    }
+
     /// The exit status of a program that ends with this error.
     var exitStatus: ExitStatus {
         switch self {

@@ -13,16 +13,23 @@
 //     73  the disk or the quota is full, or output cannot be written
 //     74  the system refused to read or write
 //    130  SIGINT asked a run to end, 143 SIGTERM; what was complete is written and stored
+//    141  nobody reads the pipe that the output goes to any more
 
 internal import ArgumentParser
 
 @main
 struct Pfx: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Keep the attention KV of prompt prefixes, and look at what is kept.",
+        abstract: "Run models with a persistent prefix cache, and inspect it.",
         discussion: """
-            A store is a folder. Every command that works on one takes it as its first argument, and can run while engines \
-            use the store. Token ids and texts are shown only with --reveal. Sizes are given as 512MiB or 20GiB.
+            A store is a folder that keeps the attention keys and values (KV) of prompts. Commands that look at a \
+            store or work on it take its folder as their first argument, and can run while engines use the store. \
+            Token ids and texts are shown only with --reveal. Give sizes as 512MiB or 20GiB.
+
+            EXAMPLES:
+              pfx batch --model llama --store kv --input prompts.jsonl --output replies.jsonl
+              pfx info kv
+              pfx tree kv
             """,
         version: "0.1.0",
         groupedSubcommands: [
@@ -37,10 +44,22 @@ struct Pfx: ParsableCommand {
     /// Runs the command that the arguments name, and ends the process with its status.
     static func main() {
         do {
+            try refuseUnknownCommand()
             var command = try parseAsRoot()
             try command.run()
         } catch {
             ErrorReport.end(with: error)
         }
+    }
+
+    /// The parser itself would complain about the arguments after a mistyped command.
+    private static func refuseUnknownCommand() throws {
+        let names = configuration.subcommands.compactMap(\._commandName) + ["help"]
+        guard let name = CommandLine.arguments.dropFirst().first, !name.hasPrefix("-"), !names.contains(name) else {
+            return
+        }
+        let close = names.min { Spelling.distance($0, name) < Spelling.distance($1, name) }
+        let hint = close.map { Spelling.distance($0, name) <= 2 ? " Did you mean '\($0)'?" : "" } ?? ""
+        throw ValidationError("There is no command '\(name)'.\(hint)")
     }
 }

@@ -92,8 +92,11 @@ public final class StoreInspector: Sendable {
 
     /// Evicts, the least valuable first, until at most `target` bytes are in use. Pinned pages stay; the quota is not changed.
     ///
+    /// - Parameter dryRun: whether to report what would be evicted, and change nothing. Other writers wait meanwhile.
     /// - Throws: `.diskFull`, `.mapFull`, `.damaged`; what was evicted until then stays evicted.
-    public func trim(to target: ByteCount) throws(StoreError) -> TrimReport { try cold.trim(to: target) }
+    public func trim(to target: ByteCount, dryRun: Bool = false) throws(StoreError) -> TrimReport {
+        try dryRun ? cold.rehearseTrim(to: target) : cold.trim(to: target)
+    }
 
     /// Pins a page and all before it once more, so that none of them is evicted.
     ///

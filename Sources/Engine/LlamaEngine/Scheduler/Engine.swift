@@ -78,6 +78,9 @@ public final class Engine {
     /// Whether no request waits or runs.
     public var isIdle: Bool { waiting.isEmpty && running.isEmpty && finished.isEmpty }
 
+    /// Requests that are computed at the moment; others may wait for a place.
+    public var runningCount: Int { running.count }
+
     /// Queues a request.
     ///
     /// - Throws: `EngineError` when it can never run: an empty or too long prompt, a token outside the vocabulary,

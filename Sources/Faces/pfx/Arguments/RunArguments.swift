@@ -7,22 +7,32 @@ internal import PrefixStore
 
 /// The model and the sizes that the engine works with.
 struct EngineArguments: ParsableArguments {
-    @Option(help: "The checkpoint's folder: config.json, safetensors, tokenizer.json.")
+    @Option(
+        help: ArgumentHelp(
+            "Folder of a Hugging Face checkpoint: config.json, safetensors, tokenizer.json.", valueName: "folder"))
     var model: String
 
-    @Option(help: "Threads that compute.")
+    @Option(help: ArgumentHelp("Threads that compute.", valueName: "count"))
     var threads: Int = min(64, ProcessInfo.processInfo.activeProcessorCount)
 
-    @Option(help: "Tokens of a page: a multiple of 16, up to 256. Other page sizes are other spaces.")
+    @Option(
+        help: ArgumentHelp(
+            "Tokens per page: a multiple of 16, up to 256. Pages of different sizes are not shared.",
+            valueName: "tokens"))
     var pageSize: Int = 64
 
-    @Option(help: "Element type of the KV; that of the weights if not given.")
+    @Option(help: ArgumentHelp("Element type of the KV. (default: that of the weights)", valueName: "type"))
     var kvDtype: KVTypeArgument?
 
-    @Option(help: "Memory for the KV of the requests that run side by side.")
+    @Option(
+        help: ArgumentHelp("RAM for the KV of the requests that run at the same time.", valueName: "size"),
+        transform: SizeArgument.parse)
     var kvMemory: ByteCount = .mebibytes(512)
 
-    /// The engine's options for `parallel` requests side by side.
+    @Flag(help: "Do not put the tokenizer's special tokens, such as a BOS token, around prompts.")
+    var noSpecialTokens = false
+
+    /// The engine's options for `parallel` requests at the same time.
     func options(parallel: Int) -> EngineOptions {
         EngineOptions(
             kvElement: kvDtype?.element, pageSize: pageSize, threads: threads, maxParallel: parallel,
@@ -32,30 +42,35 @@ struct EngineArguments: ParsableArguments {
 
 /// The store that a run uses, and the tenant it runs for.
 struct CacheArguments: ParsableArguments {
-    @Option(help: "The store's folder; it is made if it does not exist.")
+    @Option(help: ArgumentHelp("Store folder; made if it does not exist.", valueName: "folder"))
     var store: String?
 
-    @Option(help: "RAM for pages that were used lately.")
+    @Option(
+        help: ArgumentHelp("RAM for recently used pages.", valueName: "size"), transform: SizeArgument.parse)
     var hotBytes: ByteCount = StoreOptions().hotCapacity
 
-    @Option(help: "The most that the store may use on disk, whoever writes.")
+    @Option(
+        help: ArgumentHelp("Most disk space that the store may use, for all processes.", valueName: "size"),
+        transform: SizeArgument.parse)
     var quota: ByteCount = StoreOptions().quota
 
     @Option(
-        help:
-            "When pages are written: through (at once), back (when RAM is full, and at the end) or hits:N (after N uses)."
-    )
+        help: ArgumentHelp(
+            "When pages go to disk: through (at once), back (when RAM is full, at the end), hits:N (after N uses).",
+            valueName: "policy"))
     var writePolicy = WritePolicyArgument(policy: .writeThrough)
 
     @Option(
-        help: "A file with a tenant's secret of 16 bytes or more: pages are shared only with runs that have it too.")
+        help: ArgumentHelp(
+            "File with a secret of 16 bytes or more. Pages are shared only between runs with the same secret.",
+            valueName: "file"))
     var saltFile: String?
 
     /// Opens the store; nil when none is named.
     func open() throws(StoreError) -> Store? {
         guard let store else { return nil }
-        // The engine inserts a prompt's pages anyway, once its first token is out: keeping them while they are loaded would make
-        // that token wait for a copy.
+        // The engine inserts a prompt's pages anyway, once its first token is out: keeping them while they are loaded
+        // would make that token wait for a copy.
         return try Store(
             at: store,
             options: StoreOptions(
@@ -66,6 +81,7 @@ struct CacheArguments: ParsableArguments {
     func salt() throws -> Salt? {
         guard let saltFile else { return nil }
         var secret: [UInt8]
+        if FileStatus(path: saltFile)?.isFolder == true { throw CommandFailure.folder(saltFile) }
         do {
             secret = [UInt8](try Data(contentsOf: URL(fileURLWithPath: saltFile)))
         } catch {
@@ -76,6 +92,12 @@ struct CacheArguments: ParsableArguments {
         while let last = secret.last, last == 0x0A || last == 0x0D { secret.removeLast() }
         return try Salt(secret)
     }
+}
+
+/// --no-store, for commands that can work without a store.
+struct NoStoreArgument: ParsableArguments {
+    @Flag(help: "Use no store, even if --store is given.")
+    var noStore = false
 }
 
 /// `through`, `back` or `hits:N`.

@@ -5,16 +5,18 @@ internal import LlamaEngine
 
 /// --temperature, --top-k, --top-p, --seed.
 struct SamplingArguments: ParsableArguments {
-    @Option(help: "What logits are divided by; 0 always takes the most probable token.")
+    @Option(help: ArgumentHelp("Sampling temperature, 0 to 100; 0 is greedy.", valueName: "number"))
     var temperature: Float = 0
 
-    @Option(help: "Choose among the so many most probable tokens only.")
+    @Option(help: ArgumentHelp("Sample only from this many most probable tokens.", valueName: "count"))
     var topK: Int?
 
-    @Option(help: "Choose among the most probable tokens that together reach this probability.")
+    @Option(
+        help: ArgumentHelp(
+            "Sample only from the most probable tokens that together reach this probability.", valueName: "number"))
     var topP: Float = 1
 
-    @Option(help: "Where the random numbers of each request begin.")
+    @Option(help: ArgumentHelp("Random seed of each request.", valueName: "number"))
     var seed: UInt64 = 0
 
     func validate() throws {

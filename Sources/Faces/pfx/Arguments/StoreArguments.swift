@@ -5,7 +5,7 @@ internal import PrefixStore
 
 /// The arguments of every command that works on a store.
 struct StoreArguments: ParsableArguments {
-    @Argument(help: "The store's folder.")
+    @Argument(help: "Store folder.")
     var folder: String
 
     @Flag(help: "Print one JSON object.")
@@ -18,10 +18,15 @@ struct StoreArguments: ParsableArguments {
         return try body(inspector)
     }
 
-    /// The store says what an engine does about a missing one; whoever looks at one wants to know something else.
+    /// The store's own error tells an engine what to do about a missing store; a command that looks at one needs other
+    /// words.
     private func opened() throws -> StoreInspector {
         do throws(StoreError) {
             return try StoreInspector(at: folder)
+        } catch .notAFolder where FileStatus(path: folder) != nil {
+            throw CommandFailure(
+                status: .missingInput, sentence: "\(folder) is a file.",
+                remedy: "Name the folder of a store, as given to `pfx batch --store`.")
         } catch .notAFolder {
             throw CommandFailure(
                 status: .missingInput, sentence: "There is no folder \(folder).",
@@ -43,10 +48,12 @@ struct StoreArguments: ParsableArguments {
 
 /// What is asked for by --reveal and --tokenizer.
 struct RevealArguments: ParsableArguments {
-    @Flag(help: "Show token ids, or texts with --tokenizer. They are somebody's prompts.")
+    @Flag(help: "Show token ids, or texts with --tokenizer. They may be private prompts.")
     var reveal = false
 
-    @Option(help: "A tokenizer.json, to show texts instead of token ids.")
+    @Option(
+        help: ArgumentHelp(
+            "tokenizer.json or a folder that holds one, to show texts instead of token ids.", valueName: "file"))
     var tokenizer: String?
 
     func validate() throws {
@@ -68,7 +75,7 @@ extension StoreInspector {
     private func unique(_ found: HashResolution, _ digits: String, noun: String, list: String) throws -> PrefixHash {
         guard (1...64).contains(digits.count), digits.allSatisfy({ $0.isASCII && $0.isHexDigit }) else {
             throw CommandFailure(
-                status: .usage, sentence: "'\(digits)' is no hash.",
+                status: .usage, sentence: "'\(digits)' is not a hash.",
                 remedy: "Give 1 to 64 hexadecimal digits, as `pfx \(list)` shows them.")
         }
         switch found {
@@ -76,7 +83,7 @@ extension StoreInspector {
         case .none:
             throw CommandFailure(
                 status: .failure, sentence: "No \(noun) begins with \(digits).",
-                remedy: "List what there is with `pfx \(list)`; it may have been evicted.")
+                remedy: "See `pfx \(list)`; it may have been evicted.")
         case .ambiguous(let hashes):
             throw CommandFailure(
                 status: .failure,

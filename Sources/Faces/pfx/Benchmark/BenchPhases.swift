@@ -24,7 +24,7 @@ struct FillResult: Codable {
     var putSeconds: Double
     /// Until the flush after that returned: all pages are on disk and synced.
     var putFlushSeconds: Double
-    var rawBytes, encodedBytes, usedBytes, fileBytes: Int
+    var rawBytes, encodedBytes, slotBytes, usedBytes, fileBytes: Int
 }
 
 /// What `restart` measured. Seconds.
@@ -80,7 +80,8 @@ extension BenchWork {
         let info = try inspector.info()
         return FillResult(
             putSeconds: put - start, putFlushSeconds: flushed - start, rawBytes: Int(info.rawBytes.value),
-            encodedBytes: Int(info.encodedBytes.value), usedBytes: Int(info.usedBytes.value),
+            encodedBytes: Int(info.encodedBytes.value), slotBytes: Int(info.slotBytes.value),
+            usedBytes: Int(info.usedBytes.value),
             fileBytes: Int(info.fileBytes.value))
     }
 

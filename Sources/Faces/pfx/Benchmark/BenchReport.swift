@@ -9,7 +9,7 @@ struct BenchRate: Encodable {
     var step: String
     /// Seconds for all bytes.
     var seconds: Double
-    /// 10^9 bytes of pages, before encoding, a second.
+    /// 10^9 bytes of raw pages per second.
     var gigabytesPerSecond: Double
     /// The rate as a part of one-thread `memcpy` in the same processes.
     var ofMemcpy: Double
@@ -24,11 +24,13 @@ struct BenchReport: Encodable {
     var loadAverage: Double
     var rates: [BenchRate]
     var openSeconds, firstPageSeconds, firstMatchSeconds, matchSeconds, missSeconds: Double
-    var encodedBytes, usedBytes, fileBytes: Int
+    var encodedBytes, slotBytes, usedBytes, fileBytes: Int
+    /// How many times smaller the slots on disk are than the raw pages.
     var ratio: Double
     /// The part of the data file that was in the page cache before the cold load.
     var coldResidentShare: Double?
-    /// Prefill rates, tokens a second, below which a load is faster than computing; nil when that load was not measured.
+    /// Prefill rates, tokens a second, below which a load is faster than computing; nil when that load was not
+    /// measured.
     var breakEvenWarm, breakEvenCold: Double?
     var samples: [BenchSample]
 
@@ -64,9 +66,10 @@ struct BenchReport: Encodable {
         missSeconds = Stopwatch.median(samples.map(\.restart.missSeconds))
         let last = samples.last?.fill
         encodedBytes = last?.encodedBytes ?? 0
+        slotBytes = last?.slotBytes ?? 0
         usedBytes = last?.usedBytes ?? 0
         fileBytes = last?.fileBytes ?? 0
-        ratio = encodedBytes == 0 ? 0 : Double(last?.rawBytes ?? 0) / Double(encodedBytes)
+        ratio = slotBytes == 0 ? 0 : Double(last?.rawBytes ?? 0) / Double(slotBytes)
         coldResidentShare = samples.compactMap { $0.cold?.residentShare }.max()
         breakEvenWarm = Self.breakEven(samples.compactMap(\.warm))
         breakEvenCold = Self.breakEven(samples.compactMap(\.cold))
@@ -115,13 +118,17 @@ extension BenchReport {
         times.add("first page after opening", Self.time(firstPageSeconds))
         times.add(
             "match",
-            "\(Self.time(matchSeconds)) for \(Render.count(min(tokens, samples.first?.restart.matchedTokens ?? 0), "token")), the first \(Self.time(firstMatchSeconds))"
+            "\(Self.time(matchSeconds)) for "
+                + "\(Render.count(min(tokens, samples.first?.restart.matchedTokens ?? 0), "token")), "
+                + "the first \(Self.time(firstMatchSeconds))"
         )
         times.add("miss", Self.time(missSeconds))
         times.add(
-            "encoded",
-            "\(ByteCount(UInt64(encodedBytes))), \(String(format: "%.2f", ratio)) times smaller; "
-                + "in use \(ByteCount(UInt64(usedBytes))), file \(ByteCount(UInt64(fileBytes)))")
+            "on disk",
+            "\(ByteCount(UInt64(slotBytes))), "
+                + "\(Render.comparison(ByteCount(UInt64(rawBytes)), ByteCount(UInt64(slotBytes)))) "
+                + "(\(ByteCount(UInt64(encodedBytes))) before slots are rounded up); "
+                + "with the index \(ByteCount(UInt64(usedBytes))), file \(ByteCount(UInt64(fileBytes)))")
         return heading + "\n" + rateTable.text + "\n" + times.text + "\n" + breakEvenText
     }
 
@@ -132,10 +139,10 @@ extension BenchReport {
             + "\(ByteCount(UInt64(rawBytes))) in all.\n"
         let origin =
             pages == "generated"
-            ? "The pages are generated (normal distribution, a scale a plane); real KV is a little smaller.\n"
-            : "The pages are those of the file that was given.\n"
+            ? "The pages are generated (normal distribution, one scale per plane); real KV becomes a little smaller.\n"
+            : "The pages come from the given file.\n"
         let how =
-            "Medians of \(repeats); GB are 10^9 bytes of pages before encoding. \(processor), \(system), "
+            "Medians of \(repeats). 1 GB is 10^9 bytes of raw pages. \(processor), \(system), "
             + "load average \(String(format: "%.1f", loadAverage)).\n"
         return what + origin + how
     }
@@ -143,17 +150,17 @@ extension BenchReport {
     private var breakEvenText: String {
         var text = ""
         if loadAverage > Double(cores) {
-            text += "The machine was busy with other work: believe the order of these figures, not their size.\n"
+            text += "The machine was busy with other work: trust the order of these figures, not their size.\n"
         }
         if let breakEvenWarm {
             text +=
                 "From the page cache, loading beats recomputing below \(Render.count(Int(breakEvenWarm))) prefill "
-                + "tokens a second.\n"
+                + "tokens per second.\n"
         }
         if let breakEvenCold {
             text +=
                 "From the disk, loading beats recomputing below \(Render.count(Int(breakEvenCold))) prefill tokens "
-                + "a second.\n"
+                + "per second.\n"
         }
         if let coldResidentShare, coldResidentShare > 0.05 {
             text +=

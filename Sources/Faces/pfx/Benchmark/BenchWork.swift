@@ -30,7 +30,8 @@ struct BenchWork {
         sequence * sequencePages..<min(pageCount, (sequence + 1) * sequencePages)
     }
 
-    /// The token ids of a sequence. Those from `sequences.upperBound` on are of sequences that nothing stored begins with.
+    /// The token ids of a sequence. Those from `sequences.upperBound` on are of sequences that nothing stored begins
+    /// with.
     func tokens(of sequence: Int) -> [TokenID] {
         let count = sequences.contains(sequence) ? pages(of: sequence).count : min(pageCount, sequencePages)
         var generator = BenchRandom(seed: UInt64(sequence) &+ 0xFACE)

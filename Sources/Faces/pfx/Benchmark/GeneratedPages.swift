@@ -1,7 +1,8 @@
 // Pages for the benchmark when there are no real ones: normally distributed numbers with a scale a plane.
 //
-// Attention keys and values of a trained model look about like that: each layer has its own scale, the exponents of one layer
-// take few values, the mantissas are noise. Real KV is a little more regular, so ratios of real KV are a little better.
+// Attention keys and values of a trained model look about like that: each layer has its own scale, the exponents of one
+// layer take few values, the mantissas are noise. Real KV is a little more regular, so ratios of real KV are a little
+// better.
 
 internal import Foundation
 internal import PrefixStore

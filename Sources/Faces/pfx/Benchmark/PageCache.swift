@@ -4,7 +4,8 @@ internal import Foundation
 
 /// What the page cache holds of a file.
 enum PageCache {
-    /// Takes a file out of the page cache, so that the next read comes from the disk. What other processes have mapped stays.
+    /// Takes a file out of the page cache, so that the next read comes from the disk. What other processes have mapped
+    /// stays.
     static func drop(_ path: String) throws {
         try withFile(path) { file, _ in
             // Only clean pages can be dropped.

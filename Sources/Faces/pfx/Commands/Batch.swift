@@ -6,50 +6,74 @@ internal import Foundation
 /// `pfx batch --model <folder> --store <folder> --input <file>`.
 struct Batch: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Run a file of prompts through a model, reusing what the store has of them.",
+        abstract: "Run a file of prompts through a model, reusing stored prefixes.",
         discussion: """
-            A line of input is a JSON object with "id", and "prompt" or "tokens"; also "max_new_tokens", "temperature", "top_p", \
-            "top_k", "seed", and "stop" (texts that end the reply). Other fields are ignored. A line of output has "id", "text", \
-            "tokens", "prompt_tokens", "reused_tokens" ("hot" from RAM, "cold" from disk; "shared": those of the hot ones that \
-            came from a request beside it), "queue_seconds", "prefill_seconds", "ttft_seconds" (time to first token) and \
-            "finish_reason"; lines come in the order in which requests finish. A line that is no request gets "id", "line" and \
-            "error", and the others go on; the exit status is 1 then. The first Ctrl-C ends the run in order, with status 130.
+            EXAMPLES:
+              pfx batch --model llama --store kv --input prompts.jsonl --output replies.jsonl
+              pfx batch --model llama --store kv --input prompts.jsonl --output replies.jsonl --resume
+              cat prompts.jsonl | pfx batch --model llama --no-store --input - | jq .text
+
+            INPUT: one JSON object per line, with "id" and either "prompt" or "tokens" (a list of token ids).
+              {"id": "a1", "prompt": "The capital of France is", "max_new_tokens": 2}
+            Optional fields: "max_new_tokens" (also "max_tokens" or "max_completion_tokens"), "temperature", "top_p", \
+            "top_k", "seed", "stop" (texts that end the reply) and "add_special_tokens". Unknown fields are ignored \
+            and counted at the end; --strict refuses them. "n" above 1, "logprobs", "messages" and requests in \
+            OpenAI's batch format are refused.
+
+            OUTPUT: one JSON object per request, written as soon as the request has finished.
+              {"finish_reason":"length","id":"a1","prefill_seconds":0.02,"prompt_tokens":6,"queue_seconds":0.001,\
+            "reused_tokens":{"cold":5,"hot":0,"shared":0},"text":" Paris.","tokens":[12366,13],"ttft_seconds":0.021}
+            "reused_tokens" counts prompt tokens that were not computed: "hot" came from RAM, "cold" from disk; \
+            "shared" is the part of "hot" that came from a request running at the same time. "ttft_seconds" is the \
+            time to first token.
+            A bad line gets "id", "line" and "error". The other lines still run, and the exit status is 1. The first \
+            Ctrl-C ends the run in order, with status 130.
             """)
 
-    @OptionGroup var engine: EngineArguments
-    @OptionGroup var cache: CacheArguments
-    @OptionGroup var sampling: SamplingArguments
-
-    @Option(help: "The prompts, one JSON object a line; - is standard input.")
+    @Option(help: ArgumentHelp("Prompts, one JSON object per line; - is standard input.", valueName: "file"))
     var input: String
 
-    @Option(help: "Where the replies go; the file is begun anew. - is standard output.")
+    @Option(help: ArgumentHelp("File for the replies, a new one; - is standard output.", valueName: "file"))
     var output = "-"
 
-    @Option(help: "Tokens to generate at most, where a line does not say.")
+    @Flag(exclusivity: .exclusive)
+    var existing: ExistingOutput?
+
+    @Option(help: ArgumentHelp("Most tokens to generate, for lines that do not say.", valueName: "count"))
     var maxNewTokens = 64
 
-    @Option(help: "Requests that run side by side.")
+    @Option(help: ArgumentHelp("Requests that run at the same time.", valueName: "count"))
     var parallel = 8
 
-    @Flag(help: "Use no store, even with --store: for comparison.")
-    var noStore = false
+    @Flag(help: "Refuse lines with unknown fields.")
+    var strict = false
 
-    @Flag(help: "Print the summary as one JSON object, to standard output when the replies go to a file.")
+    @Flag(help: "Print the summary as JSON: to standard output if the replies go to a file, else to standard error.")
     var json = false
 
+    @OptionGroup(title: "Model") var engine: EngineArguments
+    @OptionGroup(title: "Store") var cache: CacheArguments
+    @OptionGroup(title: "Store") var without: NoStoreArgument
+    @OptionGroup(title: "Sampling, for lines that do not say") var sampling: SamplingArguments
+
     func validate() throws {
-        guard noStore || cache.store != nil else { throw ValidationError("Give --store <folder>, or --no-store.") }
+        guard without.noStore || cache.store != nil else {
+            throw ValidationError("Give --store <folder> or --no-store.")
+        }
         guard maxNewTokens >= 0 else { throw ValidationError("--max-new-tokens is below 0.") }
+        guard existing == nil || output != "-" else {
+            throw ValidationError("--\(existing?.rawValue ?? "") needs --output <file>.")
+        }
     }
 
     func run() throws {
         Interruption.watch()
         let reader = try LineReader(path: input)
-        let runtime = try Runtime(engine, parallel: parallel, cache: noStore ? nil : cache)
-        // Opened last: what the file holds is lost by that.
-        let output = try BatchOutput(path: output, input: input)
-        let requests = BatchInput(runtime, sampling: sampling, maxNewTokens: maxNewTokens)
+        let output = try BatchOutput(path: output, input: input, existing: existing)
+        let runtime = try Runtime(engine, parallel: parallel, cache: without.noStore ? nil : cache)
+        let encoder = PromptEncoder(runtime.tokenizer, addsSpecialTokens: !engine.noSpecialTokens)
+        let requests = BatchInput(
+            runtime, encoder: encoder, sampling: sampling, maxNewTokens: maxNewTokens, isStrict: strict)
         let batch = BatchRun(runtime, requests, from: reader, to: output)
 
         let clock = ContinuousClock()
@@ -57,15 +81,20 @@ struct Batch: ParsableCommand {
         var failures: [any Error] = []
         do { try batch.run() } catch { failures.append(error) }
         do { try runtime.close() } catch { failures.append(error) }
+        if let failure = failures.first, Output.isBrokenPipe(failure) { throw failure }
         let summary = RunSummary(
             batch.totals, seconds: began.duration(to: clock.now).seconds,
-            interrupted: Interruption.signalNumber != nil, runtime)
-        try summary.print(json: json, to: json && !output.isStandardOutput ? .standardOutput : .standardError)
+            interrupted: Interruption.signalNumber != nil, ignored: batch.ignored, runtime)
+        // A run that ended before its first request has nothing to sum up.
+        if failures.isEmpty || batch.totals.requests > 0 {
+            try summary.print(json: json, to: json && !output.isStandardOutput ? .standardOutput : .standardError)
+        }
+        if let ignored = batch.ignored.text { Output.say(ignored) }
 
         if let failure = failures.first { throw failure }
         if let signal = Interruption.signalNumber { throw ExitCode(Interruption.exitStatus(signal)) }
         if batch.totals.refused > 0 { throw ExitStatus.failure.code }
-        if batch.totals.requests == 0 {
+        if batch.totals.requests + batch.totals.skipped == 0 {
             throw CommandFailure(
                 status: .badInput, sentence: "The input \(input == "-" ? "on standard input" : input) holds no prompt.",
                 remedy: "Give a line of JSON with \"id\" and \"prompt\" for each.")

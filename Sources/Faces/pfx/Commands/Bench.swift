@@ -7,51 +7,57 @@ internal import PrefixStore
 /// `pfx bench`.
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure what a store does on this machine.",
+        abstract: "Measure the speed of a store on this machine.",
         discussion: """
-            Puts the KV of one long prompt into a new store, opens it again in a new process, and loads it, beside memcpy of \
-            the same bytes. Works in a folder of its own below --store and removes it; needs about three times the KV in RAM \
-            and twice on disk. Pages are generated unless --pages-file gives real ones: normally distributed numbers with a \
-            scale a layer, which is close to real KV.
+            Puts the KV of one long prompt into a new store, opens the store in a new process and loads the KV, and \
+            measures memcpy of the same bytes for comparison. Works in a temporary folder inside --store and removes \
+            it. Needs about three times the KV in RAM and twice on disk. Without --pages-file, pages are generated: \
+            normally distributed numbers with one scale per plane, which is close to real KV.
+
+            EXAMPLES:
+              pfx bench
+              pfx bench --model-shape demo --tokens 1024 --store /mnt/disk
             """)
 
-    @Option(help: "The model whose KV shape is used.")
+    @Option(help: ArgumentHelp("Model whose KV shape is used.", valueName: "model"))
     var modelShape: ModelShape = .llama31of8B
 
-    @Option(help: "Layers, to give a shape by numbers.")
+    @Option(help: ArgumentHelp("Number of layers, for another shape.", valueName: "count"))
     var layers: Int?
 
-    @Option(help: "KV heads of a layer, to give a shape by numbers.")
+    @Option(help: ArgumentHelp("KV heads per layer, for another shape.", valueName: "count"))
     var kvHeads: Int?
 
-    @Option(help: "Elements of a head, to give a shape by numbers.")
+    @Option(help: ArgumentHelp("Elements per head, for another shape.", valueName: "count"))
     var headDimension: Int?
 
-    @Option(help: "The element type.")
+    @Option(help: ArgumentHelp("Element type.", valueName: "type"))
     var element: BenchElement = .bf16
 
-    @Option(help: "How pages are encoded.")
+    @Option(help: ArgumentHelp("Codec for pages.", valueName: "codec"))
     var codec: StoreCodec = .zstd
 
-    @Option(help: "Tokens of a page.")
+    @Option(help: ArgumentHelp("Tokens per page.", valueName: "tokens"))
     var pageSize = 64
 
-    @Option(help: "Tokens of the prompt; rounded up to whole pages.")
+    @Option(help: ArgumentHelp("Tokens of the prompt, rounded up to whole pages.", valueName: "tokens"))
     var tokens = 4096
 
-    @Flag(exclusivity: .exclusive, help: "Load from the disk only, or from the page cache only.")
+    @Flag(exclusivity: .exclusive, help: "Measure only loads from the disk, or only loads from the page cache.")
     var only: Temperature?
 
-    @Option(name: .customLong("repeat"), help: "How often everything is measured; the medians are shown.")
+    @Option(
+        name: .customLong("repeat"),
+        help: ArgumentHelp("Number of measurements; medians are shown.", valueName: "count"))
     var repeats = 3
 
-    @Option(help: "A folder on the disk to measure.")
+    @Option(help: ArgumentHelp("Folder on the disk to measure.", valueName: "folder"))
     var store = "."
 
-    @Option(help: "A file of raw pages to use instead of generated ones.")
+    @Option(help: ArgumentHelp("File of raw pages to use instead of generated ones.", valueName: "file"))
     var pagesFile: String?
 
-    @Option(help: "A file to draw the rates into, as SVG.")
+    @Option(help: ArgumentHelp("File for a picture of the rates, as SVG.", valueName: "file"))
     var plot: String?
 
     @Flag(help: "Print one JSON object.")
@@ -87,7 +93,8 @@ struct Bench: ParsableCommand {
         guard UInt64(work.byteCount) <= memory / 4 else {
             throw CommandFailure(
                 status: .usage,
-                sentence: "The pages have \(ByteCount(UInt64(work.byteCount))), and this machine \(ByteCount(memory)).",
+                sentence:
+                    "The pages have \(ByteCount(UInt64(work.byteCount))); the RAM has \(ByteCount(memory)).",
                 remedy: "Give fewer --tokens: the benchmark needs three times the pages in RAM.")
         }
         let run = try BenchRun(in: store, pagesFile: pagesFile, arguments: childArguments)

@@ -9,25 +9,31 @@ struct Generate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Continue one prompt, and show the reply as it comes.",
         discussion: """
-            The reply goes to standard output, the statistics to standard error. With --store the prompt's prefix is taken from \
-            the store as far as it is there, and prompt and reply are kept in it for the next time.
+            The reply goes to standard output, the figures to standard error. With --store the prompt's prefix is \
+            loaded as far as it is stored, and prompt and reply are stored for the next time.
+
+            EXAMPLES:
+              pfx generate --model llama --prompt "The capital of France is"
+              pfx generate --model llama --store kv --prompt-file letter.txt --max-new-tokens 100
+              cat letter.txt | pfx generate --model llama --store kv --prompt-file -
             """)
 
-    @OptionGroup var engine: EngineArguments
-    @OptionGroup var cache: CacheArguments
-    @OptionGroup var sampling: SamplingArguments
-
-    @Option(help: "The prompt.")
+    @Option(help: ArgumentHelp("Prompt.", valueName: "text"))
     var prompt: String?
 
-    @Option(help: "A file that holds the prompt; - is standard input.")
+    @Option(help: ArgumentHelp("File that holds the prompt; - is standard input.", valueName: "file"))
     var promptFile: String?
 
-    @Option(help: "Tokens to generate at most.")
+    @Option(help: ArgumentHelp("Most tokens to generate.", valueName: "count"))
     var maxNewTokens = 256
 
     @Flag(help: "Print the reply and its figures as one JSON object, at the end.")
     var json = false
+
+    @OptionGroup(title: "Model") var engine: EngineArguments
+    @OptionGroup(title: "Store") var cache: CacheArguments
+    @OptionGroup(title: "Store") var without: NoStoreArgument
+    @OptionGroup(title: "Sampling") var sampling: SamplingArguments
 
     func validate() throws {
         guard (prompt == nil) != (promptFile == nil) else {
@@ -39,16 +45,18 @@ struct Generate: ParsableCommand {
     func run() throws {
         Interruption.watch()
         let text = try promptText()
-        let runtime = try Runtime(engine, parallel: 1, cache: cache)
+        let runtime = try Runtime(engine, parallel: 1, cache: without.noStore ? nil : cache)
         let tokenizer = try runtime.tokenizer.get()
         guard !text.isEmpty else {
             throw CommandFailure(status: .badInput, sentence: "The prompt is empty.", remedy: "Give some text.")
         }
+        let encoder = PromptEncoder(runtime.tokenizer, addsSpecialTokens: !engine.noSpecialTokens)
         try runtime.engine.submit(
             GenerationRequest(
-                id: "", tokens: tokenizer.encode(text), maxNewTokens: maxNewTokens,
+                id: "", tokens: try encoder.tokenIDs(of: text), maxNewTokens: maxNewTokens,
                 sampling: try sampling.parameters(overriddenBy: nil),
                 stopTokens: Set(runtime.checkpoint.config.eosTokenIDs)))
+        if let warning = encoder.takeWarning() { Output.say("pfx: \(warning)") }
 
         let clock = ContinuousClock()
         let began = clock.now
@@ -56,7 +64,7 @@ struct Generate: ParsableCommand {
         var failures: [any Error] = []
         do {
             let result = try generate(runtime.engine, tokenizer)
-            totals.add(result)
+            totals.add(result, isDone: result.finishReason != .cancelled)
             if json {
                 let reply = tokenizer.decode(result.tokens)
                 try Output.write(
@@ -66,6 +74,7 @@ struct Generate: ParsableCommand {
             failures.append(error)
         }
         do { try runtime.close() } catch { failures.append(error) }
+        if let failure = failures.first, Output.isBrokenPipe(failure) { throw failure }
         if !json {
             let seconds = began.duration(to: clock.now).seconds
             try RunSummary(totals, seconds: seconds, interrupted: Interruption.signalNumber != nil, runtime)

@@ -7,9 +7,13 @@ internal import PrefixStore
 struct Info: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show how full a store is, and who uses it.",
-        discussion:
-            "Reads only. Used bytes are what counts against the quota; free bytes lie inside the file and are used again."
-    )
+        discussion: """
+            Only reads. Used bytes count against the quota. Free bytes are inside the file and are used for new pages.
+
+            EXAMPLES:
+              pfx info kv
+              pfx info kv --json | jq .used_bytes
+            """)
 
     @OptionGroup var store: StoreArguments
 
@@ -30,9 +34,10 @@ struct Info: ParsableCommand {
         table.add("pages", "\(Render.count(info.pages)), \(Render.count(info.tails)) of them tails")
         table.add("tokens", Render.count(info.tokens))
         table.add(
-            "encoded",
-            "\(info.encodedBytes) for \(info.rawBytes), \(Render.ratio(info.rawBytes, info.encodedBytes)) times smaller"
-        )
+            "on disk",
+            "\(info.slotBytes) for \(info.rawBytes) of pages, "
+                + "\(Render.comparison(info.rawBytes, info.slotBytes)) ("
+                + "\(info.encodedBytes) before slots are rounded up)")
         table.add("spaces", Render.count(info.spaces))
         table.add("side states", Render.count(info.sideStates))
         table.add("pinned", Render.count(info.pinnedPages, "page"))

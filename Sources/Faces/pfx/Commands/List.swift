@@ -9,20 +9,26 @@ struct List: ParsableCommand {
         commandName: "ls",
         abstract: "List pages.",
         discussion: """
-            One line a page: the first digits of its prefix hash, the position of its first token, its tokens, bytes on disk, \
-            how many times smaller than raw, hits since it was stored, time since its last use, pages that follow it, and \
-            notes: tail, block, pinned, side states, expiry.
+            One line per page: the first digits of its prefix hash and of its space, the position of its first token, \
+            its number of tokens, its size on disk, how many times smaller that is than the raw page, hits since it \
+            was stored, time since its last use, the number of pages that follow it, and notes: tail, block, pinned, \
+            side states, expiry.
+
+            EXAMPLES:
+              pfx ls kv --order size --limit 10
+              pfx ls kv --space 3fa9 --json
             """)
 
     @OptionGroup var store: StoreArguments
 
-    @Option(help: "Only pages of the space whose root begins with these digits.")
+    @Option(help: ArgumentHelp("Only the space whose root begins with these digits.", valueName: "digits"))
     var space: String?
 
-    @Option(help: "The order: recent (used last, first), size, hits or position.")
+    @Option(
+        help: ArgumentHelp("Order of the list: recent (last used first), size, hits or position.", valueName: "order"))
     var order = PageOrder.recent
 
-    @Option(help: "The most pages to list.")
+    @Option(help: ArgumentHelp("Most pages to list.", valueName: "count"))
     var limit = 50
 
     func validate() throws {
@@ -45,7 +51,7 @@ struct List: ParsableCommand {
         for page in pages {
             table.add(
                 page.hash.short, page.root.short, "\(page.firstToken)", "\(page.tokenCount)", "\(page.slotBytes)",
-                Render.ratio(page.rawBytes, page.encodedBytes), "\(page.hits)", Render.age(page.lastUse),
+                Render.ratio(page.rawBytes, page.slotBytes), "\(page.hits)", Render.age(page.lastUse),
                 "\(page.childCount)", page.notes.joined(separator: ", "))
         }
         let more = pages.count == limit ? "The first \(limit); --limit shows more.\n" : ""

@@ -1,4 +1,4 @@
-// `pfx pin`: keeps a prefix, whatever the quota asks.
+// `pfx pin`: keeps a prefix, whatever the quota.
 
 internal import ArgumentParser
 internal import PrefixStore
@@ -6,12 +6,18 @@ internal import PrefixStore
 /// `pfx pin <folder> <hash>`.
 struct Pin: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Keep a prefix: a page and all before it.",
-        discussion: "Pins are counted and stored: a page is evicted only after as many `pfx unpin` as `pfx pin`.")
+        abstract: "Protect a page, and all pages before it, from eviction.",
+        discussion: """
+            Pins are counted and stored: a page pinned twice must be unpinned twice before it can be evicted.
+
+            EXAMPLES:
+              pfx tree kv
+              pfx pin kv 3fa9
+            """)
 
     @OptionGroup var store: StoreArguments
 
-    @Argument(help: "The last page's prefix hash, or its first digits.")
+    @Argument(help: "Prefix hash of the last page, or its first digits.")
     var hash: String
 
     func run() throws {

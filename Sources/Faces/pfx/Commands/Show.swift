@@ -6,14 +6,18 @@ internal import PrefixStore
 /// `pfx show <folder> <hash>`.
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show one page: where it stands, what keeps it, how it is stored.",
-        discussion:
-            "Reads its record and compares every frame with its checksum. Ends with status 2 when the record is damaged."
-    )
+        abstract: "Show one page: its place, what keeps it, how it is stored.",
+        discussion: """
+            Reads the page's record and checks every frame. The exit status is 2 if the record is damaged.
+
+            EXAMPLES:
+              pfx show kv 3fa9
+              pfx show kv 3fa9 --reveal --tokenizer llama
+            """)
 
     @OptionGroup var store: StoreArguments
 
-    @Argument(help: "The page's prefix hash, or its first digits.")
+    @Argument(help: "Prefix hash of the page, or its first digits.")
     var hash: String
 
     @OptionGroup var revealing: RevealArguments
@@ -32,7 +36,7 @@ struct Show: ParsableCommand {
     }
 }
 
-/// A page's record: its frames, or why they cannot be told.
+/// A page's record: its frames, or why they cannot be read.
 struct ShownRecord {
     var frames: [FrameInfo] = []
     var damage: String?
@@ -70,12 +74,12 @@ struct ShownPage {
         table.add("space", page.root.description)
         table.add("parent", page.isFirst ? "none, it begins a sequence" : page.parent.description)
         table.add(
-            "tokens", "\(page.firstToken)..<\(page.firstToken + page.tokenCount)" + (page.isTail ? ", a tail" : ""))
+            "tokens", Render.range(page.firstToken, page.tokenCount) + (page.isTail ? ", a tail" : ""))
         table.add("path", depth.map { Render.count($0, "page") } ?? "broken: a page before it is missing or damaged")
         table.add("followed by", Render.count(page.childCount, "page"))
         table.add("raw", "\(page.rawBytes)")
-        table.add("encoded", "\(page.encodedBytes), \(Render.ratio(page.rawBytes, page.encodedBytes)) times smaller")
-        table.add("on disk", "\(page.slotBytes)")
+        table.add("encoded", "\(page.encodedBytes)")
+        table.add("on disk", "\(page.slotBytes), \(Render.comparison(page.rawBytes, page.slotBytes)) than raw")
         table.add("stored", Render.time(page.createdAt))
         table.add("used", "\(Render.time(page.lastUse)), \(Render.count(page.hits, "hit"))")
         table.add("pins", "\(page.pins)")
@@ -90,11 +94,11 @@ struct ShownPage {
     private var framesText: String {
         if let damage = record.damage { return "DAMAGED: \(damage)\n" }
         var table = TextTable(
-            ("FRAME", .right), ("LAYERS", .left), ("CODEC", .left), ("RAW", .right), ("STORED", .right),
+            ("FRAME", .right), ("LAYERS", .left), ("CODEC", .left), ("RAW", .right), ("ENCODED", .right),
             ("CHECKSUM", .left))
         for (index, frame) in record.frames.enumerated() {
             table.add(
-                "\(index)", "\(frame.layers.lowerBound)..<\(frame.layers.upperBound)", frame.codec, "\(frame.rawBytes)",
+                "\(index)", Render.range(frame.layers.lowerBound, frame.layers.count), frame.codec, "\(frame.rawBytes)",
                 "\(frame.encodedBytes)", frame.isSound ? "right" : "WRONG")
         }
         return table.text

@@ -6,10 +6,14 @@ internal import PrefixStore
 /// `pfx spaces <folder>`.
 struct Spaces: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List the spaces of a store, and in what they differ.",
+        abstract: "List the spaces of a store, and how they differ.",
         discussion: """
-            Pages are shared within a space only. When an engine does not find the pages of another, its identity differs in \
-            one of the fields shown here. Digests are shown by their first digits; of a salt only a digest is stored.
+            Pages are shared only within a space. If one engine does not find the pages of another, their identities \
+            differ in at least one of these fields. Digests are shown by their first digits. A salt itself is not \
+            stored, only its digest.
+
+            EXAMPLES:
+              pfx spaces kv
             """)
 
     @OptionGroup var store: StoreArguments
@@ -21,7 +25,7 @@ struct Spaces: ParsableCommand {
     }
 
     static func text(_ spaces: [SpaceInfo], _ differences: [SpaceDifference]) -> String {
-        guard !spaces.isEmpty else { return "No space: no engine has stored anything here yet.\n" }
+        guard !spaces.isEmpty else { return "No spaces: no engine has stored anything here yet.\n" }
         var text = ""
         for space in spaces {
             let name = space.descriptor.labels["model"].map { "  \($0)" } ?? ""
@@ -32,11 +36,13 @@ struct Spaces: ParsableCommand {
                 "\(Render.count(space.pages)), \(Render.count(space.tails)) of them tails, "
                     + "\(Render.count(space.tokens, "token"))")
             table.add(
-                "", "bytes", "\(space.slotBytes) on disk, \(space.encodedBytes) encoded, \(space.rawBytes) raw")
+                "", "bytes",
+                "\(space.slotBytes) on disk for \(space.rawBytes) of pages, "
+                    + "\(Render.comparison(space.rawBytes, space.slotBytes))")
             table.add(
                 "", "hits", "\(Render.count(space.hitTokens, "token")), last use \(Render.age(space.lastUse)) ago")
             if let nanoseconds = space.prefillNanoseconds {
-                table.add("", "prefill", "\(Render.count(nanoseconds / 1000)) us a token")
+                table.add("", "prefill", "\(Render.count(nanoseconds / 1000)) us per token")
             }
             for field in SpaceDescriptor.Field.allCases {
                 table.add("", field.name, space.descriptor.text(field))
@@ -51,7 +57,7 @@ struct Spaces: ParsableCommand {
     }
 }
 
-/// In what two spaces of the same model label differ.
+/// How two spaces of the same model label differ.
 struct SpaceDifference {
     var model: String
     var roots: [PrefixHash]

@@ -8,21 +8,26 @@ struct Tree: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Draw the tree of prefixes.",
         discussion: """
-            One line a run of pages that follow each other without a branch: the first digits of the last page's prefix hash, \
-            the positions of its tokens, pages, bytes on disk, most hits of a page, time since the last use. The hash is what \
-            `pfx show` and `pfx pin` take; pinning it pins all of the path to it.
+            One line per run of pages that follow each other without a branch: the first digits of the last page's \
+            prefix hash, the positions of the run's tokens, its pages, their size on disk, the hits of its most used \
+            page, and the time since its last use. `pfx show` and `pfx pin` take the hash; pinning it pins the whole \
+            path to it.
+
+            EXAMPLES:
+              pfx tree kv --limit 20
+              pfx tree kv --reveal --tokenizer llama
             """)
 
     @OptionGroup var store: StoreArguments
     @OptionGroup var revealing: RevealArguments
 
-    @Option(help: "Only the space whose root begins with these digits.")
+    @Option(help: ArgumentHelp("Only the space whose root begins with these digits.", valueName: "digits"))
     var space: String?
 
-    @Option(help: "How many branchings deep to draw.")
+    @Option(help: ArgumentHelp("Levels of branches to draw.", valueName: "count"))
     var depth = 8
 
-    @Option(help: "The most lines to draw, all spaces together.")
+    @Option(help: ArgumentHelp("Most lines to draw, for all spaces together.", valueName: "count"))
     var limit = 200
 
     func validate() throws {
@@ -43,7 +48,7 @@ struct Tree: ParsableCommand {
     }
 
     static func text(_ trees: [SpaceTree]) -> String {
-        guard !trees.isEmpty else { return "No space: no engine has stored anything here yet.\n" }
+        guard !trees.isEmpty else { return "No spaces: no engine has stored anything here yet.\n" }
         return trees.map(\.text).joined()
     }
 }
@@ -56,7 +61,7 @@ struct PageRun {
     var slotBytes: UInt64
     var hits: Int
     var lastUse: Int64
-    /// Branchings above.
+    /// Branches above.
     var depth: Int
     /// What is drawn before the line: where the branches above go on.
     var trunk: String
@@ -95,7 +100,8 @@ struct PageRun {
     var text: String {
         let notes = last.notes.isEmpty ? "" : "  " + last.notes.joined(separator: ", ")
         var text =
-            trunk + (isLast ? "`- " : "+- ") + "\(last.hash.short)  tokens \(first.firstToken)..<\(end)  "
+            trunk + (isLast ? "`- " : "+- ")
+            + "\(last.hash.short)  tokens \(Render.range(first.firstToken, end - first.firstToken))  "
             + "\(Render.count(pages, "page"))  \(ByteCount(slotBytes))  \(Render.count(hits, "hit"))  "
             + "\(Render.age(lastUse))\(notes)\n"
         if let revealed { text += trunkBelow + revealed + "\n" }
@@ -115,7 +121,7 @@ struct SpaceTree {
     private(set) var runs: [PageRun] = []
     private var hiddenFirst = 0
 
-    /// Reads the tree of `space`, at most `depth` branchings deep; takes what it draws off `lines`.
+    /// Reads the tree of `space`, at most `depth` branches deep; takes what it draws off `lines`.
     init(_ space: SpaceInfo, in store: StoreInspector, depth: Int, lines: inout Int, reveal: Reveal?) throws {
         self.space = space
         var waiting = try Self.branches(of: space.root, depth: 0, trunk: "", in: store)
@@ -126,7 +132,8 @@ struct SpaceTree {
             }
             lines -= 1
             var run = next
-            // A page's only follower belongs to its run. Positions rise along a run, so that even a damaged tree has an end.
+            // A page's only follower belongs to its run. Positions rise along a run, so that even a damaged tree has an
+            // end.
             while run.last.childCount == 1, let child = try store.children(of: run.last.hash, limit: 1).first,
                 child.firstToken > run.last.firstToken
             {
@@ -160,8 +167,8 @@ struct SpaceTree {
     var text: String {
         let model = space.descriptor.labels["model"].map { "  \($0)" } ?? ""
         var text =
-            "\(space.root.short)\(model)  \(Render.count(space.pages, "page")), \(Render.count(space.tokens, "token")), "
-            + "\(space.slotBytes)\n"
+            "\(space.root.short)\(model)  \(Render.count(space.pages, "page")), "
+            + "\(Render.count(space.tokens, "token")), \(space.slotBytes)\n"
         for run in runs { text += run.text }
         if hiddenFirst > 0 { text += "\(Render.count(hiddenFirst)) more, see --limit\n" }
         return text

@@ -6,12 +6,17 @@ internal import PrefixStore
 /// `pfx unpin <folder> <hash>`.
 struct Unpin: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Take one pin off a page and all before it.",
-        discussion: "Pages without pins stay without.")
+        abstract: "Remove one pin from a page and from all pages before it.",
+        discussion: """
+            Pages that have no pin stay as they are.
+
+            EXAMPLES:
+              pfx unpin kv 3fa9
+            """)
 
     @OptionGroup var store: StoreArguments
 
-    @Argument(help: "The last page's prefix hash, or its first digits.")
+    @Argument(help: "Prefix hash of the last page, or its first digits.")
     var hash: String
 
     func run() throws {
@@ -21,6 +26,6 @@ struct Unpin: ParsableCommand {
         }
         try store.print(
             PinJSON(hash: page.description, pages: pages),
-            or: "Took a pin off \(Render.count(pages, "page")), up to \(page.short).\n")
+            or: "Removed a pin from \(Render.count(pages, "page")), up to \(page.short).\n")
     }
 }

@@ -7,11 +7,14 @@ internal import PrefixStore
 /// `pfx verify <folder>`: exit status 0 when everything is sound, 2 when something is damaged.
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check everything in a store, to the last byte.",
+        abstract: "Check every byte of a store.",
         discussion: """
-            Reads only, and can run while engines use the store. Recomputes every prefix hash, decodes every frame, and \
-            compares every table with the others. Ends with status 2 when something is damaged; leftovers, which cost a few \
-            bytes and are never served, are listed but do not count.
+            Only reads, and can run while engines use the store. Recomputes every prefix hash, decodes every frame, \
+            and compares every table with the others. The exit status is 2 if something is damaged. Leftovers are \
+            listed but are not damage: they use a few bytes and are never served.
+
+            EXAMPLES:
+              pfx verify kv
             """)
 
     @OptionGroup var store: StoreArguments
@@ -40,13 +43,13 @@ struct Verify: ParsableCommand {
         text +=
             "Also \(Render.count(report.edges, "edge")), \(Render.count(report.queueEntries)) in the eviction order, "
             + "\(Render.count(report.sideStates, "side state")), \(Render.count(report.spaces, "space")).\n"
-        if !report.comparedCounters { text += "The counters were not compared: writers left no moment of rest.\n" }
+        if !report.comparedCounters { text += "The counters were not compared: writers were active all the time.\n" }
         if report.quarantinedPages > 0 {
-            text += "\(Render.count(report.quarantinedPages, "page")) taken out earlier: damaged then, misses since.\n"
+            text += "\(Render.count(report.quarantinedPages, "page")) removed earlier because of damage.\n"
         }
         text += findings(report)
         if !report.isSound {
-            text += "What is damaged is never served: engines recompute it, and take it out when they meet it.\n"
+            text += "Damaged pages are never served: an engine that meets one recomputes it and removes it.\n"
         }
         return text
     }
@@ -67,32 +70,6 @@ extension VerifyFinding.Kind {
         rawValue.reduce(into: "") { words, letter in
             words += letter.isUppercase ? " " + letter.lowercased() : String(letter)
         }
-    }
-}
-
-/// One line on a terminal that is written over and over; nothing in a pipe or file.
-final class ProgressLine {
-    private let isOnTerminal = isatty(STDERR_FILENO) == 1
-    private var width = 0
-    private var shownAt = Date.distantPast
-
-    /// Shows `text`, at most ten times a second.
-    func show(_ text: String) {
-        guard isOnTerminal, Date().timeIntervalSince(shownAt) > 0.1 else { return }
-        shownAt = Date()
-        overwrite(text)
-    }
-
-    /// Takes the line away.
-    func clear() {
-        guard width > 0 else { return }
-        overwrite("")
-    }
-
-    private func overwrite(_ text: String) {
-        let padding = String(repeating: " ", count: max(0, width - text.count))
-        FileHandle.standardError.write(Data("\r\(text)\(padding)\r".utf8))
-        width = text.count
     }
 }
 

@@ -26,10 +26,20 @@ enum Render {
         return String(format: "%.1f %%", 100 * Double(part) / Double(whole))
     }
 
-    /// `1.48`; `-` when nothing is stored.
-    static func ratio(_ raw: ByteCount, _ stored: ByteCount) -> String {
-        guard stored.value > 0 else { return "-" }
-        return String(format: "%.2f", Double(raw.value) / Double(stored.value))
+    /// How many times smaller the slots on disk are than the raw pages, such as `1.48`; `-` when nothing is stored.
+    static func ratio(_ raw: ByteCount, _ slots: ByteCount) -> String {
+        guard slots.value > 0 else { return "-" }
+        return String(format: "%.2f", Double(raw.value) / Double(slots.value))
+    }
+
+    /// `1.48 times smaller`, or `1.20 times larger`: the slots on disk beside the raw pages.
+    static func comparison(_ raw: ByteCount, _ slots: ByteCount) -> String {
+        slots > raw ? "\(ratio(slots, raw)) times larger" : "\(ratio(raw, slots)) times smaller"
+    }
+
+    /// `0-2495`: the positions of `count` tokens, the last one included.
+    static func range(_ first: Int, _ count: Int) -> String {
+        count == 1 ? "\(first)" : "\(first)-\(first + count - 1)"
     }
 
     /// `2026-11-24 23:42:01Z`, from milliseconds since the Unix epoch.
@@ -69,9 +79,9 @@ struct TextTable {
     /// A table with titles; without any, the titles' line is left out.
     init(_ columns: (String, Alignment)...) { self.columns = columns.map { (title: $0.0, alignment: $0.1) } }
 
-    /// Adds a row: one cell a column.
+    /// Adds a row: one cell per column.
     mutating func add(_ cells: String...) {
-        precondition(cells.count == columns.count, "a row has one cell a column")
+        precondition(cells.count == columns.count, "a row has one cell per column")
         rows.append(cells)
     }
 
@@ -95,7 +105,7 @@ struct TextTable {
     }
 }
 
-/// One JSON object a command.
+/// JSON for programs: one object per command.
 enum JSONOutput {
     /// The object with sorted keys in snake case, ended by a new line.
     static func text(_ value: some Encodable) throws -> String {
@@ -103,18 +113,5 @@ enum JSONOutput {
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         encoder.keyEncodingStrategy = .convertToSnakeCase
         return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
-    }
-}
-
-/// Standard output, written at once, so that a full disk or a closed pipe is an error and not silence.
-enum Output {
-    /// Writes text to standard output.
-    static func write(_ text: String) throws {
-        do {
-            try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
-        } catch {
-            throw CommandFailure(
-                status: .noRoom, sentence: "The output cannot be written.", remedy: "Check the disk it goes to.")
-        }
     }
 }

@@ -4,8 +4,8 @@ internal import Foundation
 internal import LlamaEngine
 internal import PrefixStore
 
-/// Token ids and texts for people. What comes from a prompt is shown on one line, without control characters: it could move a
-/// terminal's cursor.
+/// Token ids and texts for people. What comes from a prompt is shown on one line, without control characters: it could
+/// move a terminal's cursor.
 struct Reveal {
     /// Characters of a text that are shown on one line.
     static let textLimit = 100

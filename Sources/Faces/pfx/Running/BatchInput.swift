@@ -1,4 +1,4 @@
-// One line of input: a request, or why it is none.
+// One line of input: a request, or the reason why it cannot be one.
 
 internal import LlamaEngine
 
@@ -12,29 +12,37 @@ struct BatchRequest {
     var stops: [String]
 }
 
-/// A line that is none. It never quotes a prompt.
+/// A line that is not a request. It never quotes a prompt.
 struct BadLine: Error, Equatable {
     var line: Int
     /// The line's `id`, if it has a usable one.
     var id: String?
     /// What is wrong, and what to do about it.
     var sentence: String
+    /// Why there is no tokenizer, when that is what is wrong.
+    var missingTokenizer: EngineError?
 }
 
 /// Turns lines into requests. It remembers the ids it has seen.
 struct BatchInput {
-    let tokenizer: TokenizerChoice
+    let encoder: PromptEncoder
     let sampling: SamplingArguments
     let maxNewTokens: Int
+    /// Whether a line with an unknown field is refused.
+    let isStrict: Bool
     let stopTokens: Set<UInt32>
+    private(set) var ignored = IgnoredFields()
     private var seen: Set<String> = []
 
     /// Reads requests with the given defaults.
-    init(_ runtime: Runtime, sampling: SamplingArguments, maxNewTokens: Int) {
-        tokenizer = runtime.tokenizer
+    init(
+        _ runtime: Runtime, encoder: PromptEncoder, sampling: SamplingArguments, maxNewTokens: Int, isStrict: Bool
+    ) {
+        self.encoder = encoder
         stopTokens = Set(runtime.checkpoint.config.eosTokenIDs)
         self.sampling = sampling
         self.maxNewTokens = maxNewTokens
+        self.isStrict = isStrict
     }
 
     /// The request in a line; nil for a line of blanks.
@@ -53,17 +61,18 @@ struct BatchInput {
             throw BadLine(line: line, id: id, sentence: "An earlier line has the same \"id\".")
         }
         do throws(InputError) {
+            try ignored.take(fields.unknown, isStrict: isStrict)
             let stops = fields.stop?.texts ?? []
+            if !stops.isEmpty { _ = try encoder.requireTokenizer() }
             let parameters = try InputError.explaining { () throws(EngineError) in
-                if !stops.isEmpty { _ = try tokenizer.get() }
-                return try sampling.parameters(overriddenBy: fields)
+                try sampling.parameters(overriddenBy: fields)
             }
             let request = GenerationRequest(
-                id: id, tokens: try fields.tokenIDs(tokenizer), maxNewTokens: fields.maxNewTokens ?? maxNewTokens,
+                id: id, tokens: try encoder.tokenIDs(of: fields), maxNewTokens: fields.maxNewTokens ?? maxNewTokens,
                 sampling: parameters, stopTokens: stopTokens)
             return BatchRequest(line: line, byteCount: bytes.count + 1, request: request, stops: stops)
         } catch {
-            throw BadLine(line: line, id: id, sentence: error.sentence)
+            throw BadLine(line: line, id: id, sentence: error.sentence, missingTokenizer: error.missingTokenizer)
         }
     }
 }

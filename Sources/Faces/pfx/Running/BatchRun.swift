@@ -1,12 +1,12 @@
-// The loop of a batch: read ahead a little, compute, write what is finished.
+// The loop of a batch: reads ahead a little, computes, writes what is finished.
 
-internal import Foundation
 internal import LlamaEngine
 
 /// Runs the requests of an input through an engine. Used by one thread.
 final class BatchRun {
     private let engine: Engine
     private let tokenizer: TokenizerChoice
+    private let kept: KeptLines
     private let reader: LineReader
     private var input: BatchInput
     private let output: BatchOutput
@@ -19,6 +19,9 @@ final class BatchRun {
     private var isAtEnd = false
     private var failure: (any Error)?
     private(set) var totals = BatchTotals()
+
+    /// Fields that no line should have had.
+    var ignored: IgnoredFields { input.ignored }
 
     /// What is kept of a request while it runs.
     private struct Pending {
@@ -36,6 +39,7 @@ final class BatchRun {
         self.input = input
         self.reader = reader
         self.output = output
+        kept = output.kept
         progress = ProgressBar(total: reader.byteCount)
         lookAhead = 4 * engine.options.maxParallel
     }
@@ -52,15 +56,14 @@ final class BatchRun {
         }
     }
 
-    /// Takes lines until enough requests wait. Input that is slow to come is waited for only when there is nothing to compute.
+    /// Takes lines until enough requests wait. Input that is slow to come is waited for only when there is nothing to
+    /// compute.
     private func readAhead() throws {
         while !isAtEnd, pending.count < lookAhead, Interruption.signalNumber == nil {
             switch try reader.next(waiting: engine.isIdle ? 100 : 0) {
             case .line(let number, let bytes): try take(number, bytes)
             case .tooLong(let number):
-                try refuse(
-                    BadLine(
-                        line: number, id: nil, sentence: InputError.tooLong.sentence))
+                try refuse(BadLine(line: number, id: nil, sentence: InputError.tooLong.sentence))
             case .end: isAtEnd = true
             case .notYet: return
             }
@@ -68,27 +71,47 @@ final class BatchRun {
     }
 
     private func take(_ number: Int, _ bytes: [UInt8]) throws {
+        if isDone(number, bytes) {
+            totals.skipped += 1
+            doneBytes += bytes.count + 1
+            return
+        }
         do throws(BadLine) {
             guard let request = try input.request(line: number, bytes: bytes) else { return }
             do throws(EngineError) {
                 try engine.submit(request.request)
             } catch {
-                throw BadLine(line: number, id: request.request.id, sentence: "\(error) \(error.remedy)")
+                throw BadLine(line: number, id: request.request.id, sentence: InputError(error).sentence)
             }
             pending[request.request.id] = Pending(
                 byteCount: request.byteCount,
                 reply: request.stops.isEmpty ? nil : tokenizer.reply(stops: request.stops))
         } catch {
+            // Where the first request already needs a tokenizer, all of them do: told once, and nothing is written.
+            if let missing = error.missingTokenizer, pending.isEmpty, totals.requests == 0 { throw missing }
             doneBytes += bytes.count + 1
-            try refuse(error)
+            return try refuse(error)
         }
+        try output.begin()
+        if let warning = input.encoder.takeWarning() { say("pfx: line \(number): \(warning)") }
+    }
+
+    /// Whether the output that is resumed has this line already.
+    private func isDone(_ number: Int, _ bytes: [UInt8]) -> Bool {
+        guard !kept.ids.isEmpty || !kept.lineNumbers.isEmpty else { return false }
+        guard let id = PromptFields.id(json: bytes) else { return kept.lineNumbers.contains(number) }
+        return kept.ids.contains(id)
+    }
+
+    private func say(_ line: String) {
+        progress.clear()
+        Output.say(line)
     }
 
     /// Says what is wrong with a line, on standard error and in the output.
     private func refuse(_ bad: BadLine) throws {
         totals.refused += 1
-        progress.clear()
-        FileHandle.standardError.write(Data("pfx: line \(bad.line): \(bad.sentence)\n".utf8))
+        say("pfx: line \(bad.line): \(bad.sentence)")
         try output.write(ErrorLine(bad))
     }
 
@@ -101,7 +124,9 @@ final class BatchRun {
             },
             onFinish: { finish($0) })
         if let failure { throw failure }
-        progress.show(bytes: doneBytes, totals, running: pending.count)
+        progress.show(
+            bytes: doneBytes, totals, running: engine.runningCount,
+            waiting: pending.count - engine.runningCount)
     }
 
     private func finish(_ result: GenerationResult) {

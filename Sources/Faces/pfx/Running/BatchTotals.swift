@@ -1,4 +1,4 @@
-// What a run has done in all.
+// What a run has done in total.
 
 internal import LlamaEngine
 
@@ -8,6 +8,8 @@ struct BatchTotals {
     var requests = 0
     /// Lines that were refused.
     var refused = 0
+    /// Lines that a resumed output already had.
+    var skipped = 0
     var promptTokens = 0
     var generatedTokens = 0
     var reused = ResultLine.Reused()
@@ -20,9 +22,10 @@ struct BatchTotals {
     /// Prompt tokens that were not computed, of all; 0 when there are none.
     var hitRate: Double { promptTokens == 0 ? 0 : Double(reused.hot + reused.cold) / Double(promptTokens) }
 
-    /// Counts a finished request.
-    mutating func add(_ result: GenerationResult) {
-        requests += 1
+    /// Counts a finished request, or, when it is not done, only the tokens that it had when it was interrupted.
+    mutating func add(_ result: GenerationResult, isDone: Bool = true) {
+        guard isDone || result.timeToFirstToken != nil else { return }
+        if isDone { requests += 1 }
         promptTokens += result.promptTokens
         generatedTokens += result.tokens.count
         reused.hot += result.reusedTokens.hot

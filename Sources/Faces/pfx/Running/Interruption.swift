@@ -1,4 +1,4 @@
-// Ctrl-C and `kill`: a run ends in order, with what is complete written and the store flushed.
+// Ctrl-C and `kill`: a run ends in order; what is complete is written and the store is flushed.
 
 internal import Foundation
 internal import Synchronization
@@ -8,8 +8,8 @@ private let received = Atomic<Int32>(0)
 
 /// SIGINT and SIGTERM as a question that a loop asks.
 enum Interruption {
-    /// From now on the first SIGINT or SIGTERM asks the run to end; the second ends the process at once. A closed pipe is an
-    /// error of the write from now on, not the end of the process.
+    /// From now on the first SIGINT or SIGTERM asks the run to end; the second ends the process at once. A closed pipe
+    /// is an error of the write from now on, not the end of the process.
     static func watch() {
         received.store(0, ordering: .relaxed)
         // A parent may have started this process with them blocked, as the threads of libdispatch have.

@@ -19,7 +19,7 @@ final class LineReader {
         case end
     }
 
-    /// Bytes of the whole input; nil when it is no regular file.
+    /// Bytes of the whole input; nil when it is not a regular file.
     let byteCount: Int?
 
     private let name: String
@@ -50,6 +50,10 @@ final class LineReader {
                 remedy: "Name a file that exists and can be read, or - for standard input.")
         }
         let status = FileStatus(file)
+        guard status?.isFolder != true else {
+            if path != "-" { close(file) }
+            throw CommandFailure.folder(name)
+        }
         byteCount = status?.isRegular == true ? status?.byteCount : nil
     }
 
@@ -115,7 +119,7 @@ final class LineReader {
             if error == EINTR || error == EAGAIN { return false }
             throw CommandFailure(
                 status: .inputOutput, sentence: "\(name) cannot be read (\(systemMessage(error))).",
-                remedy: "Name a file, not a folder, and check the disk.")
+                remedy: "Check the disk.")
         }
         isAtEnd = count == 0
         return true
@@ -125,6 +129,7 @@ final class LineReader {
 /// What the system says of an open file.
 struct FileStatus: Equatable {
     var isRegular: Bool
+    var isFolder: Bool
     var byteCount: Int
     var device: UInt64
     var inode: UInt64
@@ -144,6 +149,7 @@ struct FileStatus: Equatable {
     }
 
     private init(_ status: stat) {
+        isFolder = status.st_mode & S_IFMT == S_IFDIR
         isRegular = status.st_mode & S_IFMT == S_IFREG
         byteCount = Int(status.st_size)
         device = UInt64(status.st_dev)

@@ -3,24 +3,7 @@
 internal import Foundation
 internal import LlamaEngine
 
-/// What is wrong with a line or a prefix, in one sentence or two. It never quotes a prompt.
-struct InputError: Error, Equatable {
-    var sentence: String
-
-    /// An error with its own words.
-    init(_ sentence: String) { self.sentence = sentence }
-
-    /// Runs `body` and tells the engine's errors in its words.
-    static func explaining<R>(_ body: () throws(EngineError) -> R) throws(InputError) -> R {
-        do throws(EngineError) {
-            return try body()
-        } catch {
-            throw InputError("\(error) \(error.remedy)")
-        }
-    }
-}
-
-/// The fields of a line as they stand there. Other fields are ignored.
+/// The fields of a line as they stand there.
 struct PromptFields: Decodable {
     var id: String?
     var prompt: String?
@@ -31,13 +14,20 @@ struct PromptFields: Decodable {
     var topK: Int?
     var seed: UInt64?
     var stop: StopTexts?
+    /// Whether the tokenizer adds its special tokens to `prompt`.
+    var addSpecialTokens: Bool?
+    /// Names of fields that mean nothing here, in order.
+    var unknown: [String] = []
 
-    private enum CodingKeys: String, CodingKey {
-        case id, prompt, tokens, temperature, seed, stop
-        case maxNewTokens = "max_new_tokens"
-        case topP = "top_p"
-        case topK = "top_k"
-    }
+    /// Names that all mean `max_new_tokens`.
+    private static let lengthNames = ["max_new_tokens", "max_tokens", "max_completion_tokens"]
+    /// Fields of OpenAI's requests that ask for more than one reply.
+    private static let countNames = ["n", "best_of"]
+    /// Fields of OpenAI's requests that ask for probabilities.
+    private static let probabilityNames = ["logprobs", "top_logprobs"]
+    private static let knownNames = Set(
+        ["id", "prompt", "tokens", "temperature", "top_p", "top_k", "seed", "stop", "add_special_tokens"] + lengthNames
+            + countNames + probabilityNames)
 
     /// Texts that end a reply: one, or a list.
     struct StopTexts: Decodable {
@@ -57,31 +47,62 @@ struct PromptFields: Decodable {
 
     /// Reads the fields; an error names the field.
     init(from decoder: any Decoder) throws {
-        guard let object = try? decoder.container(keyedBy: CodingKeys.self) else {
+        guard let fields = try? decoder.container(keyedBy: FieldName.self) else {
             throw InputError("It is not a JSON object.")
         }
-        func field<T: Decodable>(_ key: CodingKeys, _ what: String, as type: T.Type = T.self) throws -> T? {
-            do {
-                return try object.decodeIfPresent(type, forKey: key)
-            } catch {
-                throw InputError("\"\(key.rawValue)\" is not \(what).")
+        let object = FieldReader(fields: fields)
+        try Self.refuseOpenAI(object)
+        id = try object.read("id", "a text")
+        prompt = try object.read("prompt", "a text")
+        tokens = try object.read("tokens", "a list of token ids")
+        temperature = try object.read("temperature", "a number from 0 to 100")
+        topP = try object.read("top_p", "a number above 0 and up to 1")
+        topK = try object.read("top_k", "a whole number of 1 or more")
+        seed = try object.read("seed", "a whole number from 0 to \(UInt64.max)")
+        stop = try object.read("stop", "a text or a list of texts")
+        addSpecialTokens = try object.read("add_special_tokens", "true or false")
+        for name in Self.lengthNames {
+            guard let length: Int = try object.read(name, "a whole number of 0 or more") else { continue }
+            if length < 0 { throw InputError("\"\(name)\" is below 0.") }
+            guard maxNewTokens == nil || maxNewTokens == length else {
+                throw InputError("\"\(name)\" contradicts another name of the same field.")
+            }
+            maxNewTokens = length
+        }
+        if let stop, stop.texts.contains("") { throw InputError("\"stop\" holds an empty text.") }
+        unknown = object.names.subtracting(Self.knownNames).sorted()
+    }
+
+    /// Refuses by name what other programs would act on and this one would have to ignore.
+    private static func refuseOpenAI(_ object: FieldReader) throws {
+        let hasPrompt = object.has("prompt") || object.has("tokens")
+        if !hasPrompt, object.has("body") || object.has("custom_id") {
+            throw InputError(
+                "It is in OpenAI's batch format. Give \"id\" and \"prompt\" instead of \"custom_id\" and \"body\"."
+            )
+        }
+        if object.has("messages") {
+            throw InputError(
+                "\"messages\" cannot be used: pfx applies no chat template. Give the finished text as \"prompt\".")
+        }
+        for name in countNames where object.has(name) {
+            guard let count: Int = try object.read(name, "1"), count == 1 else {
+                throw InputError(
+                    "\"\(name)\" is not 1. Each line has one reply: give a line for each, with its own \"seed\".")
             }
         }
-        id = try field(.id, "a text")
-        prompt = try field(.prompt, "a text")
-        tokens = try field(.tokens, "a list of token ids")
-        maxNewTokens = try field(.maxNewTokens, "a whole number")
-        temperature = try field(.temperature, "a number")
-        topP = try field(.topP, "a number")
-        topK = try field(.topK, "a whole number")
-        seed = try field(.seed, "a whole number of 0 or more")
-        stop = try field(.stop, "a text or a list of texts")
-        if let maxNewTokens, maxNewTokens < 0 { throw InputError("\"max_new_tokens\" is below 0.") }
-        if let stop, stop.texts.contains("") { throw InputError("\"stop\" holds an empty text.") }
+        for name in probabilityNames where object.has(name) {
+            guard object.isOff(name) else {
+                throw InputError("\"\(name)\" cannot be used: replies have no probabilities. Leave it out.")
+            }
+        }
     }
 
     /// Reads a line.
     init(json bytes: [UInt8]) throws(InputError) {
+        guard String(validating: bytes, as: UTF8.self) != nil else {
+            throw InputError("It is not UTF-8 text. Convert the file to UTF-8.")
+        }
         do {
             self = try JSONDecoder().decode(PromptFields.self, from: Data(bytes))
         } catch let error as InputError {
@@ -96,22 +117,45 @@ struct PromptFields: Decodable {
 
     /// Whether a line has nothing but blanks.
     static func isBlank(_ bytes: [UInt8]) -> Bool { bytes.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D } }
+}
 
-    /// The prompt's token ids, given or encoded.
-    func tokenIDs(_ tokenizer: TokenizerChoice) throws(InputError) -> [UInt32] {
-        switch (prompt, tokens) {
-        case (let prompt?, nil): return try Self.tokenIDs(of: prompt, tokenizer)
-        case (nil, let tokens?):
-            guard !tokens.isEmpty else { throw InputError("The prompt has no token.") }
-            return tokens
-        case (nil, nil): throw InputError("It has neither \"prompt\" nor \"tokens\".")
-        case (_?, _?): throw InputError("It has both \"prompt\" and \"tokens\".")
-        }
+/// A field's name, whatever it is.
+private struct FieldName: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+}
+
+/// Reads fields of one object by name.
+private struct FieldReader {
+    let fields: KeyedDecodingContainer<FieldName>
+
+    /// The names of all fields.
+    var names: Set<String> { Set(fields.allKeys.map(\.stringValue)) }
+
+    /// Whether the field is there and is not null.
+    func has(_ name: String) -> Bool {
+        let key = FieldName(stringValue: name)
+        return fields.contains(key) && (try? fields.decodeNil(forKey: key)) != true
     }
 
-    /// The token ids of a text that must not be empty.
-    static func tokenIDs(of prompt: String, _ tokenizer: TokenizerChoice) throws(InputError) -> [UInt32] {
-        guard !prompt.isEmpty else { throw InputError("The prompt is empty.") }
-        return try InputError.explaining { () throws(EngineError) in try tokenizer.get().encode(prompt) }
+    /// Whether the field is `false` or 0.
+    func isOff(_ name: String) -> Bool {
+        let key = FieldName(stringValue: name)
+        return (try? fields.decode(Bool.self, forKey: key)) == false || (try? fields.decode(Int.self, forKey: key)) == 0
+    }
+
+    /// The field's value; nil when it is absent or null. `what` says what it must be.
+    func read<T: Decodable>(_ name: String, _ what: String) throws -> T? {
+        do {
+            return try fields.decodeIfPresent(T.self, forKey: FieldName(stringValue: name))
+        } catch DecodingError.dataCorrupted where T.self == String.self || T.self == PromptFields.StopTexts.self {
+            throw InputError(
+                "\"\(name)\" has half of a surrogate pair, or another escape that is no character. Repair the text.")
+        } catch {
+            throw InputError("\"\(name)\" is not \(what).")
+        }
     }
 }

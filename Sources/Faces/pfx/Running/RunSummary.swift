@@ -4,12 +4,14 @@ internal import Foundation
 internal import LlamaEngine
 internal import PrefixStore
 
-/// What a run did, what the store gave it, and how long it took.
+/// What a run did, what the store gave it, and how long it took. `wallSeconds` begin when model and store are open.
 struct RunSummary: Encodable {
-    var requests, refused, promptTokens, computedTokens, generatedTokens: Int
+    var requests, refused, skipped, promptTokens, computedTokens, generatedTokens: Int
     var reusedTokens: ResultLine.Reused
-    var hitRate, prefillSeconds, wallSeconds, tokensPerSecond: Double
+    var hitRate, prefillSeconds, wallSeconds, tokensPerSecond, openSeconds: Double
     var interrupted: Bool
+    /// Lines per field that was ignored.
+    var ignoredFields: [String: Int]
     /// Nil without a store.
     var store: StorePart?
 
@@ -24,9 +26,15 @@ struct RunSummary: Encodable {
     }
 
     /// A summary of `totals` after `seconds`. Asks the store before it is closed, or after: its numbers stay.
-    init(_ totals: BatchTotals, seconds: Double, interrupted: Bool, _ runtime: Runtime) {
+    init(
+        _ totals: BatchTotals, seconds: Double, interrupted: Bool, ignored: IgnoredFields = IgnoredFields(),
+        _ runtime: Runtime
+    ) {
         requests = totals.requests
         refused = totals.refused
+        skipped = totals.skipped
+        ignoredFields = ignored.lines
+        openSeconds = runtime.openSeconds.inMicroseconds
         promptTokens = totals.promptTokens
         computedTokens = totals.computedTokens
         generatedTokens = totals.generatedTokens
@@ -62,19 +70,23 @@ struct RunSummary: Encodable {
     /// The lines for people.
     var text: String {
         var table = TextTable(("", .left), ("", .left))
+        let skips = skipped > 0 ? ", \(Render.count(skipped)) skipped" : ""
         let end = interrupted ? ", then interrupted" : ""
-        table.add("requests", "\(Render.count(requests)) done, \(Render.count(refused)) refused\(end)")
-        table.add("prompts", "\(Render.count(promptTokens, "token")), \(Render.count(computedTokens)) computed")
-        let reused = reusedTokens.hot + reusedTokens.cold
-        let rate = Render.percent(UInt64(reused), of: UInt64(promptTokens))
+        table.add("requests", "\(Render.count(requests)) done, \(Render.count(refused)) refused\(skips)\(end)")
+        if promptTokens > 0 {
+            table.add("prompts", "\(Render.count(promptTokens, "token")), \(Render.count(computedTokens)) computed")
+            let reused = reusedTokens.hot + reusedTokens.cold
+            let rate = Render.percent(UInt64(reused), of: UInt64(promptTokens))
+            table.add(
+                "reused",
+                "\(Render.count(reused)) (\(rate)): \(Render.count(reusedTokens.cold)) from disk, "
+                    + "\(Render.count(reusedTokens.hot - reusedTokens.shared)) from RAM, "
+                    + "\(Render.count(reusedTokens.shared)) shared with a running request")
+            table.add("replies", Render.count(generatedTokens, "token"))
+        }
+        let rate = promptTokens > 0 ? String(format: ", %.0f tokens/s including reused ones", tokensPerSecond) : ""
         table.add(
-            "reused",
-            "\(Render.count(reused)) (\(rate)): \(Render.count(reusedTokens.cold)) from disk, "
-                + "\(Render.count(reusedTokens.hot)) from RAM, \(Render.count(reusedTokens.shared)) of them from a request beside"
-        )
-        table.add("replies", Render.count(generatedTokens, "token"))
-        table.add(
-            "time", String(format: "%.2f s, %.0f tokens/s with what was reused", wallSeconds, tokensPerSecond))
+            "time", String(format: "%.2f s after %.2f s of opening model and store", wallSeconds, openSeconds) + rate)
         guard let store else { return table.text }
         if let saved = store.secondsSaved { table.add("saved", String(format: "%.2f s of prefill", saved)) }
         table.add("store", "\(store.path), \(ByteCount(store.bytesOnDisk)) on disk")
@@ -82,7 +94,7 @@ struct RunSummary: Encodable {
             table.add("", "\(Render.count(Int(store.droppedPages), "page")) could not be written")
         }
         if store.damagedPages > 0 {
-            table.add("", "\(Render.count(Int(store.damagedPages), "damaged page")) computed again; see `pfx verify`")
+            table.add("", "\(Render.count(Int(store.damagedPages), "damaged page")) recomputed; see `pfx verify`")
         }
         if let failure = store.failure { table.add("", failure) }
         return table.text

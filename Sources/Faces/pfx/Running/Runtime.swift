@@ -11,11 +11,15 @@ final class Runtime {
     let engine: Engine
     /// Nil without a store.
     let store: Store?
+    /// How long opening took.
+    let openSeconds: Double
 
-    /// Opens all of it, the cheap things first, so that a mistake is told before the weights are read.
+    /// Opens all of it, the cheap things first, so that a mistake is reported before the weights are read.
     ///
     /// - Throws: `EngineError` for the checkpoint, `StoreError` for the store. Nothing stays open then.
     init(_ arguments: EngineArguments, parallel: Int, cache: CacheArguments?) throws {
+        let clock = ContinuousClock()
+        let began = clock.now
         checkpoint = try Checkpoint(folder: arguments.model)
         tokenizer = try TokenizerChoice(of: checkpoint)
         let salt = try cache?.salt()
@@ -27,6 +31,7 @@ final class Runtime {
             try? store?.close()
             throw error
         }
+        openSeconds = began.duration(to: clock.now).seconds
     }
 
     /// Makes everything durable that was computed, and closes the store.
@@ -43,8 +48,8 @@ final class Runtime {
         try store.close()
     }
 
-    /// Prefill time that the store saved: what it loaded, at the rate at which this machine computes, less the loading. To be
-    /// asked of an idle engine; a run that was interrupted has none and gives nil, as does one without a store.
+    /// Prefill time that the store saved: what it loaded, at the rate at which this machine computes, less the loading.
+    /// To be asked of an idle engine; a run that was interrupted has none and gives nil, as does one without a store.
     func secondsSaved() -> Double? {
         guard let statistics = store?.statistics, engine.isIdle else { return nil }
         let tokens = statistics.loadedTokens.total
@@ -66,7 +71,7 @@ final class Runtime {
     }
 }
 
-/// A checkpoint's tokenizer, or why there is none. Requests of token ids do without.
+/// A checkpoint's tokenizer, or the reason why it has none. Requests of token ids need none.
 enum TokenizerChoice {
     case available(Tokenizer)
     case unavailable(EngineError)

@@ -3,17 +3,26 @@
 internal import Foundation
 
 /// Reads prefixes, one at a time.
-enum WarmInput {
-    /// Gives every prefix of the file at `path` to `body`: its name for people, and its token ids or why it has none. Ends
-    /// early when a signal asks to stop.
+struct WarmInput {
+    let encoder: PromptEncoder
+    /// Whether a line with an unknown field is refused.
+    let isStrict: Bool
+    private(set) var ignored = IgnoredFields()
+
+    /// A reader that has read nothing.
+    init(_ encoder: PromptEncoder, isStrict: Bool) {
+        self.encoder = encoder
+        self.isStrict = isStrict
+    }
+
+    /// Gives every prefix of the file at `path` to `body`: its name for people, and its token ids or why it has none.
+    /// Ends early when a signal asks to stop.
     ///
     /// - Throws: `CommandFailure` when the file cannot be read, and what `body` throws.
-    static func forEach(
-        of path: String, _ tokenizer: TokenizerChoice, _ body: (String, Result<[UInt32], InputError>) throws -> Void
-    ) throws {
+    mutating func forEach(of path: String, _ body: (String, Result<[UInt32], InputError>) throws -> Void) throws {
         guard path == "-" || path.hasSuffix(".jsonl") else {
             let text = try TextFile.read(path)
-            return try body(path, Result { () throws(InputError) in try PromptFields.tokenIDs(of: text, tokenizer) })
+            return try body(path, Result { () throws(InputError) in try encoder.tokenIDs(of: text) })
         }
         let reader = try LineReader(path: path)
         while Interruption.signalNumber == nil {
@@ -23,20 +32,23 @@ enum WarmInput {
             case .tooLong(let number): try body("line \(number)", .failure(.tooLong))
             case .line(let number, let bytes):
                 if PromptFields.isBlank(bytes) { continue }
-                let name = PromptFields.id(json: bytes) ?? "line \(number)"
-                try body(
-                    name, Result { () throws(InputError) in try PromptFields(json: bytes).tokenIDs(tokenizer) })
+                try body(PromptFields.id(json: bytes) ?? "line \(number)", tokenIDs(bytes))
             }
+        }
+    }
+
+    private mutating func tokenIDs(_ bytes: [UInt8]) -> Result<[UInt32], InputError> {
+        do throws(InputError) {
+            let fields = try PromptFields(json: bytes)
+            try ignored.take(fields.unknown, isStrict: isStrict)
+            return .success(try encoder.tokenIDs(of: fields))
+        } catch {
+            return .failure(error)
         }
     }
 }
 
-extension InputError {
-    /// A line that is longer than any prompt.
-    static let tooLong = InputError("It has more than \(LineReader.longestLine >> 20) MiB.")
-}
-
-/// Text files read whole.
+/// Text files that are read whole.
 enum TextFile {
     /// The text of the file at `path`, or of standard input for `-`.
     ///
@@ -44,6 +56,7 @@ enum TextFile {
     static func read(_ path: String) throws -> String {
         let name = path == "-" ? "Standard input" : path
         let data: Data
+        if path != "-", FileStatus(path: path)?.isFolder == true { throw CommandFailure.folder(path) }
         do {
             data =
                 path == "-"

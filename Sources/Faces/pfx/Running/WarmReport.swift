@@ -1,4 +1,4 @@
-// What `pfx warm` has done: a line a prefix, and the sum.
+// What `pfx warm` has done: one line per prefix, and the sum.
 
 internal import LlamaEngine
 internal import PrefixStore

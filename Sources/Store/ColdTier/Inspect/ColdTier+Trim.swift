@@ -33,4 +33,46 @@ extension ColdTier {
         }
         return report
     }
+
+    /// What `trim(to:)` would do: evicts in one transaction and then aborts it. Other writers wait meanwhile.
+    ///
+    /// - Throws: as `trim(to:)`.
+    package func rehearseTrim(to target: ByteCount) throws(StoreError) -> TrimReport {
+        do throws(Rehearsal) {
+            try environment.write { (transaction) throws(Rehearsal) in
+                let report: TrimReport
+                do throws(LMDBError) {
+                    report = try rehearse(to: target, &transaction)
+                } catch {
+                    throw .failed(error)
+                }
+                throw .done(report)
+            }
+        } catch {
+            switch error {
+            case .done(let report): return report
+            case .failed(let error): throw StoreError(error, path: path, options: options)
+            }
+        }
+    }
+
+    private func rehearse(
+        to target: ByteCount, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) -> TrimReport {
+        var session = try WriteSession(&transaction, tables, now: SystemClock.wallMilliseconds())
+        let before = session.counters.usedBytes
+        try session.shrink(to: target.value, &transaction)
+        let used = session.counters.usedBytes
+        return TrimReport(
+            pages: session.evicted, freedBytes: ByteCount(before - min(before, used)), usedBytes: ByteCount(used),
+            isComplete: used <= target.value)
+    }
+}
+
+/// How a rehearsal ends: always by an error, since that aborts its transaction.
+private enum Rehearsal: LMDBErrorConvertible {
+    case done(TrimReport)
+    case failed(LMDBError)
+
+    init(_ error: LMDBError) { self = .failed(error) }
 }

@@ -1,0 +1,66 @@
+// The lines of output: one per finished request, one per line of input that is not a request.
+
+internal import LlamaEngine
+
+/// The line of a finished request. Times are seconds.
+struct ResultLine: Encodable {
+    var id: String
+    /// Nil when the checkpoint has no tokenizer.
+    var text: String?
+    var tokens: [UInt32]
+    var promptTokens: Int
+    var reusedTokens: Reused
+    var queueSeconds: Double
+    var prefillSeconds: Double
+    /// Nil when no token was generated.
+    var ttftSeconds: Double?
+    var finishReason: String
+
+    /// Prompt tokens whose KV was not computed.
+    struct Reused: Encodable, Equatable {
+        var hot = 0
+        var cold = 0
+        /// Those of the hot ones that came from another request of the same run and not from the store.
+        var shared = 0
+    }
+
+    init(_ result: GenerationResult, text: String?, finishReason: FinishReason) {
+        id = result.id
+        self.text = text
+        tokens = result.tokens
+        promptTokens = result.promptTokens
+        let reused = result.reusedTokens
+        reusedTokens = Reused(hot: reused.hot, cold: reused.cold, shared: reused.shared)
+        queueSeconds = result.queueSeconds.inMicroseconds
+        prefillSeconds = result.prefillSeconds.inMicroseconds
+        ttftSeconds = result.timeToFirstToken?.inMicroseconds
+        self.finishReason = finishReason.rawValue
+    }
+}
+
+/// The output line for a bad line. `id` is null when it has none.
+struct ErrorLine: Encodable {
+    var id: String?
+    var line: Int
+    var error: String
+
+    init(_ bad: BadLine) {
+        id = bad.id
+        line = bad.line
+        error = bad.sentence
+    }
+
+    private enum CodingKeys: CodingKey { case id, line, error }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(id, forKey: .id)
+        try container.encode(line, forKey: .line)
+        try container.encode(error, forKey: .error)
+    }
+}
+
+extension Double {
+    /// Seconds rounded to whole microseconds: what was measured, without digits that mean nothing.
+    var inMicroseconds: Double { (self * 1e6).rounded() / 1e6 }
+}
