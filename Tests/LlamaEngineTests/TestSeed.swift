@@ -1,6 +1,6 @@
 import Foundation
 
-/// The seed of random tests: `ENGINE_SEED`, or a fixed one. Failures print it.
+/// The seed of random tests: `PFX_SEED`, or a fixed one. Failures print it.
 enum TestSeed {
-    static let value = ProcessInfo.processInfo.environment["ENGINE_SEED"].flatMap { UInt64($0) } ?? 20_261_124
+    static let value = ProcessInfo.processInfo.environment["PFX_SEED"].flatMap { UInt64($0) } ?? 20_261_124
 }

@@ -38,7 +38,7 @@ public struct ModelConfig: Sendable, Equatable {
     public let rmsNormEpsilon: Float
     /// Rotary position encoding.
     public let rope: RopeParameters
-    /// Whether the output projection is the embedding; there is no `lm_head.weight` then.
+    /// Whether the output projection is the embedding; a `lm_head.weight` beside it must be the same then.
     public let tiesEmbeddings: Bool
     /// Whether the query, key and value projections have a bias.
     public let hasAttentionBias: Bool

@@ -110,14 +110,32 @@ final class Transformer {
     }
 
     private func logits(_ batch: ForwardBatch) -> Logits {
-        let result = Logits(rows: batch.logitRows.count, vocabularySize: config.vocabularySize)
+        var result = Logits(rows: batch.logitRows.count, vocabularySize: config.vocabularySize)
+        result.isFinite = finiteSegments(batch)
         guard !batch.logitRows.isEmpty else { return result }
         // Each wanted row moves up to its place; a row never moves onto one that is still to be read.
         for (index, row) in batch.logitRows.enumerated() where row != index {
             unsafe normed.row(index).update(from: normed.row(row), count: config.hiddenSize)
         }
         multiply(weights.head, normed, batch.logitRows.count, into: result.values)
+        var row = 0
+        for (index, segment) in batch.segments.enumerated() {
+            for _ in segment.logits {
+                if !result.values.isFinite(row, count: config.vocabularySize) { result.isFinite[index] = false }
+                row += 1
+            }
+        }
         return result
+    }
+
+    /// Which segments left the last layer finite in every row. KV that is not a number in any layer shows there, since a token's
+    /// own KV goes into its row.
+    private func finiteSegments(_ batch: ForwardBatch) -> [Bool] {
+        var row = 0
+        return batch.segments.map { segment in
+            defer { row += segment.tokens.count }
+            return (row..<row + segment.tokens.count).allSatisfy { normed.isFinite($0, count: config.hiddenSize) }
+        }
     }
 }
 
@@ -127,6 +145,8 @@ struct Logits {
     let values: Activations
     /// Rows.
     let count: Int
+    /// For each segment of the batch, whether all that was computed for it is finite.
+    var isFinite: [Bool] = []
     private let vocabularySize: Int
 
     init(rows: Int, vocabularySize: Int) {

@@ -1,5 +1,6 @@
 // The sizes an engine works with.
 
+import Glibc
 public import KVFormat
 
 /// How an engine is set up. No option changes a result, except `kvElement` and `pageSize`: they are part of the arithmetic.
