@@ -61,7 +61,7 @@ extension EngineError: CustomStringConvertible {
     public var remedy: String {
         switch self {
         case .missingFile:
-            "Give the folder of a complete Hugging Face checkpoint: config.json and safetensors, tokenizer.json for text."
+            "Give the folder of a whole Hugging Face checkpoint: config.json, safetensors, and tokenizer.json for text."
         case .missingFolder(let path) where Self.mayBeHubName(path):
             "Download the model if this is its name on the Hugging Face Hub: hf download \(path) --local-dir FOLDER."
         case .missingFolder, .notAFolder: "Give the folder of a Hugging Face checkpoint; GGUF files are not read."
@@ -69,7 +69,7 @@ extension EngineError: CustomStringConvertible {
         case .gitLFSPointer: "Run `git lfs pull` in the folder, or download the file by itself."
         case .system: "Check that the file can be read by this user and that the disk is sound, then retry."
         case .notJSON:
-            "Correct the file (JSON has no comments, NaN or Infinity), or take it from the original checkpoint."
+            "Correct the file (JSON has no comments and no NaN), or take it from the original checkpoint."
         case .fileTooLarge, .malformedHeader, .overlappingTensors, .unclaimedBytes, .shapeOverflow:
             "Download the file again, or write it anew with the safetensors library."
         case .truncatedFile: "Download the file again: the copy is incomplete."

@@ -40,7 +40,8 @@ public enum EngineError: Error, Equatable, Sendable {
 
     /// No weight file holds the tensor.
     case missingTensor(String)
-    /// The weight files hold tensors of the model that the configuration does not call for: one of the two is not right.
+    /// The weight files hold tensors of the model that the configuration does not call for: one of the two is not
+    /// right.
     case unusedTensors(count: Int, example: String)
     /// The tensor has another shape than the configuration implies.
     case wrongShape(tensor: String, found: [Int], expected: [Int])

@@ -1,5 +1,5 @@
-// Normal form C against two judges: what Python's tables say (tools/fixtures/normal_forms.py), and the standard library's
-// comparison of strings, which is by canonical equivalence.
+// Normal form C against two judges: what Python's tables say (tools/fixtures/normal_forms.py), and the standard
+// library's comparison of strings, which is by canonical equivalence.
 
 import Foundation
 import Testing

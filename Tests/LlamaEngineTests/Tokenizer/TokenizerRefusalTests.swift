@@ -90,7 +90,8 @@ struct TokenizerRefusalTests {
             (#"{"normalizer": {"type": "Sequence", "normalizers": [{"type": "Sequence"}]}}"#, "normalizer"),
             (#"{"post_processor": {"type": "TemplateProcessing"}}"#, "post_processor"),
             (
-                #"{"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}], "special_tokens": {}}}"#,
+                #"{"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}], "#
+                    + #""special_tokens": {}}}"#,
                 "post_processor"
             ),
         ])

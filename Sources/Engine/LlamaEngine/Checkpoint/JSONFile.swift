@@ -124,7 +124,8 @@ struct JSONFields: Sendable {
 
 /// Reads `mapped`, which errors call `file`, as a `Value`.
 ///
-/// - Throws: `.fileTooLarge`; `.notJSON` with the place when it is no JSON object; `.invalidField` when it is no `Value`.
+/// - Throws: `.fileTooLarge`; `.notJSON` with the place when it is no JSON object; `.invalidField` when it is no
+///   `Value`.
 func readJSON<Value: Decodable>(_ type: Value.Type, from mapped: MappedFile, file: String) throws(EngineError) -> Value
 {
     guard mapped.byteCount <= CheckpointLimits.jsonBytes else {

@@ -110,8 +110,8 @@ extension ModelConfig {
         }
     }
 
-    /// Mistral has no switch for its window: any that is narrower than the positions is in use. A file without the field
-    /// means the family's first window; only an explicit null means none.
+    /// Mistral has no switch for its window: any that is narrower than the positions is in use. A file without the
+    /// field means the family's first window; only an explicit null means none.
     private func refuseSlidingWindow(_ config: JSONFields) throws(EngineError) {
         guard architecture == .mistral else { return }
         let given = try config.integer("sliding_window", in: 1...CheckpointLimits.maxPositions)

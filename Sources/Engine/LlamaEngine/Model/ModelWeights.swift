@@ -42,8 +42,8 @@ struct ModelWeights {
 
     /// Reads and packs every tensor that `config` calls for.
     ///
-    /// - Throws: `EngineError` when one is missing or has another shape or type, and when the files hold more of the model than
-    ///   `config` calls for.
+    /// - Throws: `EngineError` when one is missing or has another shape or type, and when the files hold more of the
+    ///   model than `config` calls for.
     init(_ checkpoint: Checkpoint, pool: WorkerPool) throws(EngineError) {
         let config = checkpoint.config
         let storage: WeightMatrix.Storage = Self.floatBytes(config) < Self.floatLimit ? .floats : .asStored
@@ -106,11 +106,11 @@ final class WeightReader {
         return try checkpoint.tensor(name, shape: shape)
     }
 
-    /// Tensors that nobody asked for. Frequencies of the rotation are not counted: old checkpoints carry them, and they follow
-    /// from the configuration.
+    /// Tensors that nobody asked for. Frequencies of the rotation are not counted: old checkpoints carry them, and they
+    /// follow from the configuration.
     ///
-    /// - Throws: `.unusedTensors` when some of them belong to the model itself (a bias, a norm, a further layer): computed
-    ///   without them it would be another.
+    /// - Throws: `.unusedTensors` when some of them belong to the model itself (a bias, a norm, a further layer):
+    ///   computed without them it would be another.
     func unusedTensors() throws(EngineError) -> [String] {
         let unused = checkpoint.tensorNames.filter { !names.contains($0) && !$0.contains(".rotary_emb.") }
         let missed = unused.filter { $0.hasPrefix("model.") || $0.hasPrefix("lm_head.") }

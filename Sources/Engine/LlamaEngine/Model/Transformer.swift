@@ -5,8 +5,8 @@ import KVFormat
 
 /// A model ready to compute. One forward pass at a time, from one thread.
 ///
-/// What it computes for a token depends on the token, its position and the KV before it, bit for bit, and on nothing else:
-/// docs/engine.md says how.
+/// What it computes for a token depends on the token, its position and the KV before it, bit for bit, and on nothing
+/// else: docs/engine.md says how.
 @safe
 final class Transformer {
     let config: ModelConfig
@@ -78,8 +78,8 @@ final class Transformer {
 
     static func tokensPerAttentionTask(_ group: Int) -> Int { max(1, queriesPerTask / group) }
 
-    /// Computes the batch's tokens: writes their KV into the pages, and returns the logits that were asked for, a row of
-    /// `vocabularySize` floats for each.
+    /// Computes the batch's tokens: writes their KV into the pages, and returns the logits that were asked for, a row
+    /// of `vocabularySize` floats for each.
     func forward(_ batch: ForwardBatch) -> Logits {
         precondition(batch.rowCount > 0 && batch.rowCount <= maxRows)
         rope.prepare(positions: batch.segments.reduce(0) { max($0, $1.end) })
@@ -128,8 +128,8 @@ final class Transformer {
         return result
     }
 
-    /// Which segments left the last layer finite in every row. KV that is not a number in any layer shows there, since a token's
-    /// own KV goes into its row.
+    /// Which segments left the last layer finite in every row. KV that is not a number in any layer shows there, since
+    /// a token's own KV goes into its row.
     private func finiteSegments(_ batch: ForwardBatch) -> [Bool] {
         var row = 0
         return batch.segments.map { segment in

@@ -8,8 +8,9 @@ extension Engine {
     /// - Parameters:
     ///   - onToken: called with the request's name and the token, for each token chosen.
     ///   - onFinish: called for each request that ended, also by `cancel`.
-    /// - Throws: `.outputNotFinite` for a request whose output is infinite or not a number. The request has ended without a
-    ///   result, and nothing that this pass computed for it goes into the store. The others go on with the next call.
+    /// - Throws: `.outputNotFinite` for a request whose output is infinite or not a number. The request has ended
+    ///   without a result, and nothing that this pass computed for it goes into the store. The others go on with the
+    ///   next call.
     public func step(onToken: (String, UInt32) -> Void, onFinish: (GenerationResult) -> Void) throws(EngineError) {
         admit()
         let batch = plan()
@@ -71,8 +72,8 @@ extension Engine {
         }
     }
 
-    /// The rate of computing prompts: their share of the pass by tokens, so that the time of a pass counts once, whatever runs
-    /// side by side.
+    /// The rate of computing prompts: their share of the pass by tokens, so that the time of a pass counts once,
+    /// whatever runs side by side.
     private func recordPrefill(_ batch: [(sequence: RunningRequest, count: Int)], _ duration: Duration) {
         let all = batch.reduce(0) { $0 + $1.count }
         let prompts = batch.reduce(0) { $0 + ($1.count > 1 ? $1.count : 0) }
@@ -101,7 +102,8 @@ extension Engine {
     /// The whole prompt is computed.
     func completePrompt(_ sequence: RunningRequest) {
         sequence.prefillSeconds = sequence.started.duration(to: clock.now).seconds
-        // From the first page on: pages that the cache holds cost a look-up, and those it has dropped meanwhile come back.
+        // From the first page on: pages that the cache holds cost a look-up, and those it has dropped meanwhile come
+        // back.
         sequence.published = 0
     }
 

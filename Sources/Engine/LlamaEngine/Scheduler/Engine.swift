@@ -6,8 +6,8 @@ public import PrefixStore
 /// Runs requests through a model: continuous batching, prompts in chunks, KV reused from a store and between requests.
 ///
 /// Results do not depend on what runs side by side, nor on what was reused: the same request gives the same tokens. One
-/// thread drives an engine; a call from another thread at the same time is a mistake. Callbacks run on that thread and may
-/// call `cancel` and `submit`.
+/// thread drives an engine; a call from another thread at the same time is a mistake. Callbacks run on that thread and
+/// may call `cancel` and `submit`.
 public final class Engine {
     /// The model's shape.
     public let config: ModelConfig
@@ -73,8 +73,8 @@ public final class Engine {
             pool: WorkerPool(threads: options.threads))
     }
 
-    /// Tensors of the checkpoint that are no part of the model and that nothing is computed with, sorted: those of a vision tower
-    /// or a value head, say. A checkpoint with unused tensors of the model itself is refused.
+    /// Tensors of the checkpoint that are no part of the model and that nothing is computed with, sorted: those of a
+    /// vision tower or a value head, say. A checkpoint with unused tensors of the model itself is refused.
     public var unusedTensors: [String] { transformer.weights.unusedTensors }
 
     /// Which build of the kernels computes: `avx512`, `avx2` or `portable`.
@@ -132,8 +132,8 @@ public final class Engine {
 
     /// Computes a prompt and stores its KV; generates nothing.
     ///
-    /// - Throws: `EngineError` when the prompt cannot run, `.outputNotFinite` when what it gives is not finite. Requests that were submitted before go on meanwhile and end
-    ///   unseen; call it on an idle engine.
+    /// - Throws: `EngineError` when the prompt cannot run, `.outputNotFinite` when what it gives is not finite.
+    ///   Requests that were submitted before go on meanwhile and end unseen; call it on an idle engine.
     public func prefill(_ tokens: [UInt32]) throws(EngineError) -> GenerationResult {
         precondition(isIdle, "prefill needs an idle engine")
         try submit(GenerationRequest(id: "", tokens: tokens, maxNewTokens: 0))

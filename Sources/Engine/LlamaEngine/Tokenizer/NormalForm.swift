@@ -1,5 +1,5 @@
-// Unicode normal form C, with tables of our own: Foundation's on Linux has no Hangul syllable with a final consonant, misses a
-// Kannada vowel, and composes U+E0041 as if it were U+0041.
+// Unicode normal form C, with tables of our own: Foundation's on Linux has no Hangul syllable with a final consonant,
+// misses a Kannada vowel, and composes U+E0041 as if it were U+0041.
 //
 // The tables are those of one Unicode version (`NormalFormTable+Unicode.swift` names it). Hangul goes by arithmetic.
 
@@ -11,17 +11,30 @@ enum NormalForm {
     /// `text` in normal form C.
     static func composed(_ text: String) -> String {
         let table = NormalFormTable.shared
-        guard text.unicodeScalars.contains(where: { table.mayChange($0.value) }) else { return text }
-        var result = String.UnicodeScalarView()
-        for value in composed(ordered(text, table), table) {
-            if let scalar = Unicode.Scalar(value) { result.append(scalar) }
+        let scalars = text.unicodeScalars
+        var result = ""
+        // Where the part begins that scalars which may change end, and what of the text is in `result`.
+        var start = scalars.startIndex
+        var done = start
+        var changes = false
+        func endPart(_ end: String.Index) {
+            if changes {
+                result += String(scalars[done..<start])
+                result.unicodeScalars += composed(ordered(scalars[start..<end], table), table)
+                done = end
+            }
+            (start, changes) = (end, false)
         }
-        return String(result)
+        for index in scalars.indices {
+            if table.mayChange(scalars[index].value) { changes = true } else { endPart(index) }
+        }
+        endPart(scalars.endIndex)
+        return done == scalars.startIndex ? text : result + String(scalars[done...])
     }
 
-    /// The scalars of `text`, decomposed, each run of combining marks in the order of their classes. Hangul syllables stay whole:
-    /// composing them with what follows gives the same.
-    private static func ordered(_ text: String, _ table: NormalFormTable) -> [Mark] {
+    /// The scalars of `text`, decomposed, each run of combining marks in the order of their classes. Hangul syllables
+    /// stay whole: composing them with what follows gives the same.
+    private static func ordered(_ text: Substring.UnicodeScalarView, _ table: NormalFormTable) -> [Mark] {
         var marks: [Mark] = []
         var runStart = 0
         func endRun() {
@@ -31,7 +44,7 @@ enum NormalForm {
             }
             marks.replaceSubrange(runStart..., with: run.map(\.element))
         }
-        for scalar in text.unicodeScalars {
+        for scalar in text {
             table.decompose(scalar.value) { part in
                 let order = table.order(of: part)
                 if order == 0 { endRun() }
@@ -44,7 +57,7 @@ enum NormalForm {
     }
 
     /// Joins each base with those of the marks behind it that nothing keeps away from it.
-    private static func composed(_ marks: [Mark], _ table: NormalFormTable) -> [UInt32] {
+    private static func composed(_ marks: [Mark], _ table: NormalFormTable) -> [Unicode.Scalar] {
         var result: [UInt32] = []
         var base: Int?
         // The class of the last scalar kept behind the base; 0 while there is none.
@@ -58,6 +71,6 @@ enum NormalForm {
             last = order
             result.append(scalar)
         }
-        return result
+        return result.compactMap(Unicode.Scalar.init)
     }
 }

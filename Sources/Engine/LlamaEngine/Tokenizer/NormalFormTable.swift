@@ -40,15 +40,20 @@ struct NormalFormTable: Sendable {
                 changing.insert(mark)
             }
         }
+        // The beginning of a composite can itself join what stands before it.
+        for scalar in parts.keys where changing.contains(first(of: scalar)) { changing.insert(scalar) }
         changing.formUnion(Self.vowels)
         changing.formUnion(Self.finals)
     }
+
+    private func first(of scalar: UInt32) -> UInt32 { parts[scalar].map { first(of: $0[0]) } ?? scalar }
 
     private static func numbers(_ text: Substring) -> [UInt32] {
         text.split(separator: ":").compactMap { UInt32($0, radix: 36) }
     }
 
-    /// Whether text with this scalar may be in another form than C.
+    /// Whether the scalar may be changed, or change what stands before it. No other scalar has to do with what is
+    /// before it.
     func mayChange(_ scalar: UInt32) -> Bool { scalar >= 0x300 && changing.contains(scalar) }
 
     /// The canonical combining class.

@@ -2,10 +2,10 @@
 
 /// A byte-level BPE tokenizer read from a Hugging Face `tokenizer.json`.
 ///
-/// It gives the ids that Hugging Face's `tokenizers` library gives, or it refuses the file by name, with two exceptions. Normal
-/// form C and the classes of characters are those of today's Unicode, where the library's tables are older: text with characters
-/// that are newer than these may get other ids. And `truncation` and `padding`, which a file may carry, are left aside: no token
-/// is cut off or added. Immutable; safe to use from any thread.
+/// It gives the ids that Hugging Face's `tokenizers` library gives, or it refuses the file by name, with two
+/// exceptions. Normal form C and the classes of characters are those of today's Unicode, where the library's tables are
+/// older: text with characters that are newer than these may get other ids. And `truncation` and `padding`, which a
+/// file may carry, are left aside: no token is cut off or added. Immutable; safe to use from any thread.
 public final class Tokenizer: Sendable {
     /// The name of the file inside a checkpoint's folder.
     static let fileName = "tokenizer.json"
@@ -26,8 +26,8 @@ public final class Tokenizer: Sendable {
 
     /// Reads the tokenizer at `path`.
     ///
-    /// - Throws: `.missingFile`, `.notJSON`, `.invalidField`, and `.unsupportedTokenizer` for all that is not byte-level BPE
-    ///   with one of the known split patterns.
+    /// - Throws: `.missingFile`, `.notJSON`, `.invalidField`, and `.unsupportedTokenizer` for all that is not
+    ///   byte-level BPE with one of the known split patterns.
     /// - Complexity: reads the whole file; about a second for 128,000 tokens and 280,000 merges.
     public convenience init(path: String) throws(EngineError) {
         try self.init(TokenizerParts(path: path))
@@ -50,7 +50,8 @@ public final class Tokenizer: Sendable {
             ? nil : AddedTokenFinder(normalized.map { (Self.normalize($0.content, by: parts.normalizer), $0.id) })
     }
 
-    /// The ids of `text`, with the special tokens that the tokenizer's template puts around it unless `addSpecialTokens` is false.
+    /// The ids of `text`, with the special tokens that the tokenizer's template puts around it unless
+    /// `addSpecialTokens` is false.
     ///
     /// Special tokens that are spelled inside the text become their ids, as in the reference library: text of strangers
     /// can hold them. Text that a chat template has made usually begins with the template's special tokens already;
@@ -60,8 +61,8 @@ public final class Tokenizer: Sendable {
         return addSpecialTokens ? parts.template.prefix + ids + parts.template.suffix : ids
     }
 
-    /// Whether `ids` begin twice with the special tokens that the template puts before a text, which hardly anybody means: the
-    /// text had them already. Encode it with `addSpecialTokens: false` then.
+    /// Whether `ids` begin twice with the special tokens that the template puts before a text, which hardly anybody
+    /// means: the text had them already. Encode it with `addSpecialTokens: false` then.
     public func hasDoubledBeginning(_ ids: [UInt32]) -> Bool {
         let prefix = parts.template.prefix
         return !prefix.isEmpty && ids.starts(with: prefix + prefix)
