@@ -7,7 +7,10 @@ import Testing
 struct EngineErrorTests {
     static let all: [EngineError] = [
         .missingFile(path: "THING"), .system(call: "open", path: "THING", errno: 13),
-        .fileTooLarge(path: "THING", bytes: 2, limit: 1), .notJSON(file: "THING"),
+        .fileTooLarge(path: "THING", bytes: 2, limit: 1), .notJSON(file: "THING", reason: "it ends"),
+        .missingFolder(path: "THING"), .missingFolder(path: "OWNER/THING"), .notAFolder(path: "THING"),
+        .gitLFSPointer(path: "THING"), .otherWeights(folder: "f", file: "THING"),
+        .unusedTensors(count: 1, example: "THING"), .outputNotFinite(request: "THING"),
         .invalidField(file: "config.json", field: "THING", reason: "is missing"), .shardOutsideFolder(shard: "THING"),
         .unknownArchitecture("THING"), .unsupportedFeature("THING"), .missingTensor("THING"),
         .wrongShape(tensor: "THING", found: [1], expected: [2]), .unsupportedElementType(tensor: "THING", found: "I8"),

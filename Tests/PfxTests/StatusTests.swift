@@ -189,7 +189,9 @@ struct ErrorReportTests {
         ]
         for (error, status) in store { #expect(ErrorReport.described(error)?.status == status) }
         let engine: [(EngineError, pfx.ExitStatus)] = [
-            (.missingFile(path: ""), .missingInput), (.notJSON(file: ""), .badInput),
+            (.missingFile(path: ""), .missingInput), (.notJSON(file: "", reason: ""), .badInput),
+            (.missingFolder(path: ""), .missingInput), (.otherWeights(folder: "", file: ""), .missingInput),
+            (.outputNotFinite(request: ""), .badInput),
             (.system(call: "", path: "", errno: ENOENT), .missingInput),
             (.system(call: "", path: "", errno: EIO), .inputOutput), (.unknownArchitecture(""), .badInput),
             (.invalidOption(name: "", reason: ""), .usage), (.kvMemoryTooSmall(needed: 2, available: 1), .usage),

@@ -82,13 +82,28 @@ struct BreakEvenTests {
         #expect(space.prefillTimePerToken == nil)
         space.recordPrefill(tokens: 10, nanoseconds: 800_000)
         try first.flush()
-        space.recordPrefill(tokens: 10, nanoseconds: 4_000_000)
+        space.recordPrefill(tokens: 4096, nanoseconds: 4096 * 240_000)
         try first.close()
         let second = try open()
-        // Three quarters of what was, a quarter of what is new.
+        // Half of what was, half of what is new: the average stands for so many tokens.
         #expect(try second.space(model.identity).prefillTimePerToken == 160_000)
         #expect(try second.space(GeneratedModel("other").identity).prefillTimePerToken == nil)
         try second.close()
+    }
+
+    @Test("averages by tokens, so that many short passes do not outweigh the long ones that took the time")
+    func averagesByTokens() throws {
+        let store = try open()
+        let space = try store.space(model.identity)
+        // 500 tokens at 100 us each, and then the ends of ten prompts, two tokens at a time, in passes that take 10 ms each.
+        for _ in 0..<20 {
+            space.recordPrefill(tokens: 500, nanoseconds: 500 * 100_000)
+            for _ in 0..<10 { space.recordPrefill(tokens: 2, nanoseconds: 10_000_000) }
+        }
+        let all = (500 * 100_000 + 10 * 10_000_000) / 520.0
+        let average = Double(try #require(space.prefillTimePerToken))
+        #expect(abs(average - all) < 0.1 * all)
+        try store.close()
     }
 
     @Test("does not cost a transaction when the engine's prefill time has hardly changed")

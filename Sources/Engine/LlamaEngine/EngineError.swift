@@ -10,12 +10,20 @@ public enum EngineError: Error, Equatable, Sendable {
 
     /// A file the checkpoint needs is not there.
     case missingFile(path: String)
+    /// There is no such folder.
+    case missingFolder(path: String)
+    /// What should be a checkpoint's folder is a file.
+    case notAFolder(path: String)
+    /// The folder holds weights in another form than the engine reads; `file` is one of them.
+    case otherWeights(folder: String, file: String)
+    /// A file is what Git keeps in place of a large one.
+    case gitLFSPointer(path: String)
     /// A call of the operating system on a file failed.
     case system(call: String, path: String, errno: Int32)
     /// A file is larger than the engine is willing to read as a whole.
     case fileTooLarge(path: String, bytes: Int, limit: Int)
-    /// A file that must hold one JSON object holds something else.
-    case notJSON(file: String)
+    /// A file that must hold one JSON object holds something else; `reason` says where it breaks.
+    case notJSON(file: String, reason: String)
     /// A field is missing, of the wrong type or out of bounds.
     case invalidField(file: String, field: String, reason: String)
     /// The index names a file that is not directly in the checkpoint's folder.
@@ -32,6 +40,9 @@ public enum EngineError: Error, Equatable, Sendable {
 
     /// No weight file holds the tensor.
     case missingTensor(String)
+    /// The weight files hold tensors of the model that the configuration does not call for: one of the two is not
+    /// right.
+    case unusedTensors(count: Int, example: String)
     /// The tensor has another shape than the configuration implies.
     case wrongShape(tensor: String, found: [Int], expected: [Int])
     /// The tensor's elements are neither bf16, fp16 nor fp32.
@@ -66,6 +77,8 @@ public enum EngineError: Error, Equatable, Sendable {
     case tokenOutOfVocabulary(index: Int, vocabulary: Int)
     /// A sampling parameter is out of bounds.
     case invalidSampling(parameter: String, reason: String)
+    /// What the model computed for the request is infinite or not a number.
+    case outputNotFinite(request: String)
 
     // The engine.
 

@@ -116,7 +116,7 @@ extension EngineError {
     /// The exit status of a program that ends with this error.
     var exitStatus: ExitStatus {
         switch self {
-        case .missingFile: .missingInput
+        case .missingFile, .missingFolder, .otherWeights: .missingInput
         case .system(_, _, let number): number == ENOENT ? .missingInput : .inputOutput
         case .invalidOption, .invalidSampling, .kvMemoryTooSmall: .usage
         case .store(let error): error.exitStatus

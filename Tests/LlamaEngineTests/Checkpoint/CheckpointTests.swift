@@ -97,7 +97,9 @@ struct CheckpointTests {
     func refusesShards() throws {
         let index = "model.safetensors.index.json"
         let none = try sharded("{}")
-        #expect(throws: EngineError.notJSON(file: index)) { _ = try Checkpoint(folder: none.path) }
+        #expect(throws: EngineError.invalidField(file: index, field: "weight_map", reason: "is missing")) {
+            _ = try Checkpoint(folder: none.path)
+        }
         let missing = try sharded(#"{"weight_map": {"a": "gone.safetensors"}}"#)
         #expect(throws: EngineError.missingFile(path: missing.path("gone.safetensors"))) {
             _ = try Checkpoint(folder: missing.path)

@@ -61,6 +61,13 @@ struct ModelConfigTests {
         #expect(try patched(#"{"architectures": "(remove)"}"#).architecture == .llama)
     }
 
+    @Test("may name what other families do, as long as it says that nothing of it is done")
+    func neutralFields() throws {
+        let config = try patched(
+            #"{"num_local_experts": 0, "logits_scaling": 1.0, "clip_qkv": null, "final_logit_softcapping": null}"#)
+        #expect(config == (try patched("{}")))
+    }
+
     @Test("may have heads that do not add up to the hidden size")
     func explicitHeadDimension() throws {
         #expect(try patched(#"{"head_dim": 6, "num_attention_heads": 4}"#).headDimension == 6)
@@ -101,6 +108,14 @@ struct ModelConfigTests {
                 #"{"layer_types": ["full_attention", "sliding_attention"]}"#,
                 .unsupportedFeature("a layer of type sliding_attention")
             ),
+            (
+                #"{"rope_parameters": {"full_attention": {"rope_theta": 1}}}"#,
+                .unsupportedFeature("rotary parameters by the type of layer (rope_parameters)")
+            ),
+            (#"{"num_local_experts": 8}"#, .unsupportedFeature("a mixture of experts (num_local_experts)")),
+            (#"{"num_experts": 8}"#, .unsupportedFeature("a mixture of experts (num_experts)")),
+            (#"{"final_logit_softcapping": 30}"#, .unsupportedFeature("capped logits (final_logit_softcapping)")),
+            (#"{"embedding_multiplier": 12.0}"#, .unsupportedFeature("a scaled embedding (embedding_multiplier)")),
             (
                 #"{"rope_scaling": {"rope_type": "yarn", "factor": 4}}"#,
                 .unsupportedFeature("the rotary scaling yarn")
@@ -167,7 +182,8 @@ struct ModelConfigTests {
     func refusesOtherText(text: String) throws {
         let folder = try TemporaryFolder()
         try folder.write("config.json", text)
-        #expect(throws: EngineError.notJSON(file: "config.json")) { _ = try ModelConfig(folder: folder.path) }
+        let error = EngineError.notJSON(file: "config.json", reason: "it is something else")
+        #expect(throws: error) { _ = try ModelConfig(folder: folder.path) }
     }
 
     @Test("must be there, and be a file")

@@ -88,9 +88,9 @@ struct BatchingTests {
         var replies: [String: [UInt32]] = [:]
         while let next = left.popFirst() {
             try engine.submit(next)
-            for _ in 0..<3 { engine.step(onToken: { _, _ in }, onFinish: { replies[$0.id] = $0.tokens }) }
+            for _ in 0..<3 { try engine.step(onToken: { _, _ in }, onFinish: { replies[$0.id] = $0.tokens }) }
         }
-        while !engine.isIdle { engine.step(onToken: { _, _ in }, onFinish: { replies[$0.id] = $0.tokens }) }
+        while !engine.isIdle { try engine.step(onToken: { _, _ in }, onFinish: { replies[$0.id] = $0.tokens }) }
         #expect(replies == alone)
         #expect(engine.pool.freeCount == engine.pool.capacity)
     }

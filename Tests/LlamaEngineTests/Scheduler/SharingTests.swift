@@ -39,7 +39,7 @@ struct SharingTests {
         for request in requests(4, common: 64) { try engine.submit(request) }
         var fewest = engine.pool.freeCount
         while !engine.isIdle {
-            engine.step(onToken: { _, _ in }, onFinish: { _ in })
+            try engine.step(onToken: { _, _ in }, onFinish: { _ in })
             fewest = min(fewest, engine.pool.freeCount)
         }
         // Four pages of prefix once, and one page for the rest of each request.

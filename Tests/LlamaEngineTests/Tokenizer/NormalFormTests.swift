@@ -1,19 +1,63 @@
+// Normal form C against two judges: what Python's tables say (tools/fixtures/normal_forms.py), and the standard
+// library's comparison of strings, which is by canonical equivalence.
+
+import Foundation
 import Testing
 
 @testable import LlamaEngine
 
 @Suite("Normal form C")
 struct NormalFormTests {
-    @Test(
-        "composes what composes and orders marks",
-        arguments: [
-            ("plain ASCII\r\n", "plain ASCII\r\n"), ("e\u{301}", "\u{E9}"), ("a\u{323}\u{302}", "\u{1EAD}"),
-            ("a\u{302}\u{323}", "\u{1EAD}"), ("\u{212B}", "\u{C5}"), ("\u{1112}\u{1161}\u{11AB}", "\u{D55C}"),
-            ("\u{958}", "\u{915}\u{93C}"), ("\u{11099}\u{110BA}", "\u{1109A}"), ("\u{1D15E}", "\u{1D157}\u{1D165}"),
-            ("\u{2F800}", "\u{4E3D}"),
-        ])
-    func composes(text: String, expected: String) {
-        #expect(NormalForm.composed(text).utf8.elementsEqual(expected.utf8))
+    /// Every scalar that Unicode knows, as far as the standard library does.
+    private static let scalars = (0...0x10FFFF).compactMap { Unicode.Scalar(UInt32($0)) }
+        .filter { $0.properties.age != nil }
+
+    private static func scalars(_ text: String) -> [UInt32] { text.unicodeScalars.map(\.value) }
+
+    @Test("is what Unicode's own tables say: every decomposition, every canonical pair, every mark, and random strings")
+    func references() throws {
+        let path = Fixtures.folder.appendingPathComponent("normal-forms.json")
+        let rows = try JSONDecoder().decode([[String]].self, from: Data(contentsOf: path))
+        #expect(rows.count > 4_000)
+        for row in rows {
+            #expect(Self.scalars(NormalForm.composed(row[0])) == Self.scalars(row[1]), "\(Self.scalars(row[0]))")
+        }
+    }
+
+    @Test("composes each Hangul syllable with each final consonant, from a syllable and from three letters")
+    func hangul() {
+        for pair in 0..<UInt32(19 * 21) {
+            let (leading, vowel) = pair.quotientAndRemainder(dividingBy: 21)
+            let syllable = 0xAC00 + pair * 28
+            for final in 1..<UInt32(28) {
+                let expected = [syllable + final]
+                for text in [[syllable, 0x11A7 + final], [0x1100 + leading, 0x1161 + vowel, 0x11A7 + final]] {
+                    #expect(Self.scalars(NormalForm.composed(Self.text(text))) == expected, "\(text)")
+                }
+            }
+        }
+        // A final consonant joins an open syllable only.
+        #expect(Self.scalars(NormalForm.composed("\u{AC01}\u{11A8}")) == [0xAC01, 0x11A8])
+        #expect(Self.scalars(NormalForm.composed("\u{AC00}\u{11A7}")) == [0xAC00, 0x11A7])
+    }
+
+    @Test("knows the combining class of every scalar")
+    func classes() {
+        for scalar in Self.scalars {
+            let known = scalar.properties.canonicalCombiningClass.rawValue
+            #expect(NormalFormTable.shared.order(of: scalar.value) == known, "U+\(String(scalar.value, radix: 16))")
+        }
+    }
+
+    @Test("is equivalent to the text and stays as it is, for every scalar alone and before a mark")
+    func equivalence() {
+        for scalar in Self.scalars {
+            for text in ["\(scalar)", "\(scalar)\u{301}"] {
+                let composed = NormalForm.composed(text)
+                #expect(composed == text, "U+\(String(scalar.value, radix: 16))")
+                #expect(NormalForm.composed(composed).utf8.elementsEqual(composed.utf8))
+            }
+        }
     }
 
     @Test(
@@ -25,6 +69,17 @@ struct NormalFormTests {
         ])
     func keepsUpperBits(text: String, expected: String) {
         #expect(NormalForm.composed(text).utf8.elementsEqual(expected.utf8))
-        #expect(NormalForm.composed(text) == text)
+    }
+
+    @Test("takes a long run of marks in any order in reasonable steps")
+    func longRun() {
+        let marks = String(repeating: "\u{301}\u{323}\u{334}", count: 30_000)
+        let composed = NormalForm.composed("a" + marks)
+        #expect(composed.unicodeScalars.count == 90_000)
+        #expect(composed.unicodeScalars.starts(with: "\u{1EA1}\u{334}".unicodeScalars))
+    }
+
+    private static func text(_ scalars: [UInt32]) -> String {
+        String(String.UnicodeScalarView(scalars.compactMap(Unicode.Scalar.init)))
     }
 }

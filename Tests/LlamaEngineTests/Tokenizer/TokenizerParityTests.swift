@@ -28,7 +28,7 @@ struct TokenizerParityTests {
         #expect(references.count == 300)
         for reference in references {
             #expect(tokenizer.encode(reference.text) == reference.ids, "\(reference.text.debugDescription)")
-            #expect(tokenizer.encodeWithoutSpecialTokens(reference.text) == reference.plain ?? reference.ids)
+            #expect(tokenizer.encode(reference.text, addSpecialTokens: false) == reference.plain ?? reference.ids)
         }
     }
 
@@ -53,11 +53,27 @@ struct TokenizerParityTests {
         let tokenizer = try Tokenizer(path: Fixtures.tokenizer("llama3") + "/tokenizer.json")
         let begin = try #require(tokenizer.id(ofAdded: "<|begin_of_text|>"))
         #expect(tokenizer.encode("") == [begin])
-        #expect(tokenizer.encodeWithoutSpecialTokens("").isEmpty)
+        #expect(tokenizer.encode("", addSpecialTokens: false).isEmpty)
         #expect(tokenizer.isSpecial(begin))
         #expect(tokenizer.bytes(of: begin) == Array("<|begin_of_text|>".utf8))
         #expect(tokenizer.decode([begin]) == "")
         #expect(tokenizer.id(ofAdded: "<|none|>") == nil)
+    }
+
+    @Test("knows when text brings the special tokens that the template puts before it, and can leave them out")
+    func doubledBeginning() throws {
+        let tokenizer = try Tokenizer(path: Fixtures.tokenizer("llama3") + "/tokenizer.json")
+        let begin = try #require(tokenizer.id(ofAdded: "<|begin_of_text|>"))
+        let text = "<|begin_of_text|>the"
+        let doubled = tokenizer.encode(text)
+        #expect(doubled.prefix(2) == [begin, begin])
+        #expect(tokenizer.hasDoubledBeginning(doubled))
+        let once = tokenizer.encode(text, addSpecialTokens: false)
+        #expect(once == Array(doubled.dropFirst()))
+        #expect(once == tokenizer.encode("the"))
+        #expect(!tokenizer.hasDoubledBeginning(once) && !tokenizer.hasDoubledBeginning([]))
+        let without = try Tokenizer(path: Fixtures.tokenizer("gpt2") + "/tokenizer.json")
+        #expect(!without.hasDoubledBeginning(without.encode("<|endoftext|><|endoftext|>")))
     }
 
     @Test("knows no bytes for ids without a token, and decodes them to nothing")
@@ -75,7 +91,7 @@ struct TokenizerParityTests {
     func longWord() throws {
         let tokenizer = try Tokenizer(path: Fixtures.tokenizer("llama3") + "/tokenizer.json")
         let word = String(repeating: "the", count: 20_000)
-        let ids = tokenizer.encodeWithoutSpecialTokens(word)
+        let ids = tokenizer.encode(word, addSpecialTokens: false)
         #expect(ids.count < word.utf8.count)
         #expect(tokenizer.decode(ids) == word)
     }
@@ -91,7 +107,7 @@ struct TokenizerRoundTripTests {
         for _ in 0..<300 {
             let text = Self.text(&random)
             let decoded = tokenizer.decode(tokenizer.encode(text))
-            let expected = name == "qwen2" ? text.precomposedStringWithCanonicalMapping : text
+            let expected = name == "qwen2" ? NormalForm.composed(text) : text
             #expect(decoded.utf8.elementsEqual(expected.utf8), "seed \(seed)")
         }
     }

@@ -39,6 +39,12 @@ struct TokenizerRefusalTests {
                 "the split pattern \\s+"
             ),
             (
+                steps(
+                    #"{"type": "Split", "pattern": {"Regex": "\#(String(repeating: "abc", count: 99))"}, "#
+                        + #""behavior": "Isolated"}"#),
+                "the split pattern \(String(repeating: "abc", count: 16))..."
+            ),
+            (
                 steps(#"{"type": "Split", "pattern": {"String": " "}, "behavior": "Isolated"}"#),
                 "a split without a regular expression"
             ),
@@ -85,7 +91,8 @@ struct TokenizerRefusalTests {
             (#"{"normalizer": {"type": "Sequence", "normalizers": [{"type": "Sequence"}]}}"#, "normalizer"),
             (#"{"post_processor": {"type": "TemplateProcessing"}}"#, "post_processor"),
             (
-                #"{"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}], "special_tokens": {}}}"#,
+                #"{"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}], "#
+                    + #""special_tokens": {}}}"#,
                 "post_processor"
             ),
         ])
@@ -114,15 +121,36 @@ struct TokenizerRefusalTests {
     }
 
     @Test(
-        "must be JSON with a vocabulary and merges of two parts",
+        "must be JSON; the error says where it is not",
         arguments: [
-            "", "[]", "{}", #"{"model": {"type": "BPE"}}"#, #"{"model": {"vocab": {}, "merges": ["a"]}}"#,
-            #"{"model": {"vocab": {}, "merges": [["a"]]}}"#, #"{"model": {"vocab": {"a": -1}, "merges": []}}"#,
+            ("", "it ends too early"), (#"{"model": "#, "it ends too early"), ("[]", "it is something else"),
+            ("{\n  \"model\": NaN\n}", "line 2 is not JSON near column 12"),
+            ("// A comment.\n{}", "line 1 is not JSON near column 1"),
         ])
-    func refusesOtherFiles(text: String) throws {
+    func refusesOtherFiles(text: String, reason: String) throws {
         let folder = try TemporaryFolder()
         try folder.write("tokenizer.json", text)
-        #expect(throws: EngineError.notJSON(file: "tokenizer.json")) {
+        #expect(throws: EngineError.notJSON(file: "tokenizer.json", reason: reason)) {
+            _ = try Tokenizer(path: folder.path("tokenizer.json"))
+        }
+    }
+
+    @Test(
+        "must have a vocabulary and merges of two parts; the error names the field",
+        arguments: [
+            ("{}", "model", "is missing"), (#"{"model": {"type": "BPE"}}"#, "model.vocab", "is missing"),
+            (#"{"model": {"vocab": {}}}"#, "model.merges", "is missing"),
+            (#"{"model": {"vocab": {}, "merges": ["a"]}}"#, "model.merges", "has a merge that is not of two parts"),
+            (
+                #"{"model": {"vocab": {}, "merges": [["a", "b", "c"]]}}"#, "model.merges",
+                "has a merge that is not of two parts"
+            ),
+            (#"{"model": {"vocab": {}, "merges": 7}}"#, "model.merges", "is of the wrong type"),
+        ])
+    func refusesOtherFields(text: String, field: String, reason: String) throws {
+        let folder = try TemporaryFolder()
+        try folder.write("tokenizer.json", text)
+        #expect(throws: EngineError.invalidField(file: "tokenizer.json", field: field, reason: reason)) {
             _ = try Tokenizer(path: folder.path("tokenizer.json"))
         }
     }
@@ -143,7 +171,7 @@ struct TokenizerRefusalTests {
              "special_tokens": {"<e>": {"id": "<e>", "ids": [5], "tokens": ["<e>"]}}}}
             """#)
         #expect(tokenizer.encode("") == [5])
-        #expect(tokenizer.encodeWithoutSpecialTokens("").isEmpty)
+        #expect(tokenizer.encode("", addSpecialTokens: false).isEmpty)
     }
 
     /// The GPT-2 fixture with some fields replaced.

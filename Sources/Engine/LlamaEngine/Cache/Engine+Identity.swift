@@ -8,8 +8,8 @@ extension Engine {
 
     /// The identity of `checkpoint`'s KV under `options`.
     ///
-    /// The build of the kernels is part of it: builds differ in the last bits, and a reply must not depend on which of them
-    /// filled the store.
+    /// The build of the kernels is part of it: builds differ in the last bits, and a reply must not depend on which of
+    /// them filled the store.
     ///
     /// - Throws: `EngineError` when a file of the checkpoint cannot be digested, or the options do not fit the model.
     /// - Complexity: reads all weights unless their digest is remembered.

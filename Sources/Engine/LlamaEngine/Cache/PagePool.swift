@@ -5,8 +5,8 @@ import KVFormat
 
 /// A bounded number of KV pages in one block of memory.
 ///
-/// A page lies in the store's order, `[layer][K, V][token][KV head][head dimension]`, each plane with room for a whole page.
-/// Not thread-safe: pages are taken and dropped by the thread that drives the engine.
+/// A page lies in the store's order, `[layer][K, V][token][KV head][head dimension]`, each plane with room for a whole
+/// page. Not thread-safe: pages are taken and dropped by the thread that drives the engine.
 @safe
 final class PagePool {
     /// Shape of a page.

@@ -17,11 +17,13 @@ struct LoadedPrefix: Equatable {
 protocol PrefixCache: AnyObject {
     /// Loads the longest stored prefix of `tokens`, at most `limit` tokens.
     ///
-    /// - Parameter targets: called once with the number of tokens; gives a target for each page of them, or nil to decline.
+    /// - Parameter targets: called once with the number of tokens; gives a target for each page of them, or nil to
+    ///   decline.
     /// - Returns: what was loaded; less than announced when a page turned out damaged.
     func load(_ tokens: [UInt32], limit: Int, into targets: (Int) -> [PageTarget]?) -> LoadedPrefix
 
-    /// Stores pages of `tokens`: `pages[i]` holds page `fromPage + i`; the last one ends with `tokens`, within a page or not.
+    /// Stores pages of `tokens`: `pages[i]` holds page `fromPage + i`; the last one ends with `tokens`, within a page
+    /// or not.
     func insert(_ tokens: [UInt32], fromPage: Int, pages: [PageSource])
 
     /// Tells the cache how long computing took, so that it knows when loading is worth it.

@@ -8,8 +8,8 @@ final class StorePrefixCache: PrefixCache {
     let space: Space
     private(set) var failure: StoreError?
 
-    /// Of so many matches that are not worth loading whole one is loaded whole: a rate is measured by loading only, and a disk
-    /// that was slow may be fast again.
+    /// Of so many matches that are not worth loading whole one is loaded whole: a rate is measured by loading only, and
+    /// a disk that was slow may be fast again.
     private static let matchesPerTrial = 8
     private var skippedMatches = 0
 

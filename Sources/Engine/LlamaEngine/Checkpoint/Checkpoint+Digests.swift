@@ -3,9 +3,9 @@
 extension Checkpoint {
     /// SHA-256 over the contents of `config.json`, the shard index if there is one, and all weight files: 32 bytes.
     ///
-    /// The files count in sorted order, each framed by its name and length. The result is remembered in the user's cache
-    /// folder under device, inode, size and times of the files, so that the next start of an engine does not read the
-    /// weights for it.
+    /// The files count in sorted order, each framed by its name and length. The result is remembered in the user's
+    /// cache folder under device, inode, size and times of the files, so that the next start of an engine does not read
+    /// the weights for it.
     ///
     /// - Throws: `.system` when libcrypto fails. A cache that cannot be read or written costs time only.
     /// - Complexity: reads all weights when the cache does not know them; about 2 GB/s.

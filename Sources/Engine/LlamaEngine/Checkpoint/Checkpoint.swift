@@ -19,7 +19,13 @@ public final class Checkpoint: Sendable {
     /// - Complexity: the headers are read, the weights are not.
     public init(folder: String) throws(EngineError) {
         self.folder = folder
-        configFile = try MappedFile(path: folder + "/" + ModelConfig.fileName)
+        guard let stamp = FileStamp(path: folder) else { throw .missingFolder(path: folder) }
+        guard !stamp.isRegularFile else { throw .notAFolder(path: folder) }
+        do {
+            configFile = try MappedFile(path: folder + "/" + ModelConfig.fileName)
+        } catch .missingFile(let path) {
+            throw WeightFiles.missing(path, in: folder)
+        }
         config = try ModelConfig(configFile, folder: folder)
         weights = try WeightFiles(folder: folder)
     }
@@ -45,7 +51,7 @@ public final class Checkpoint: Sendable {
             byteCount: entry.byteCount)
     }
 
-    /// Reads the tokenizer beside the weights.
+    /// Reads the tokenizer beside the weights, and so tells whether text can be encoded at all.
     ///
     /// - Throws: `.missingFile` without `tokenizer.json`, `.unsupportedTokenizer`, `.invalidField`, and
     ///   `.vocabularyTooLarge` when an id has no row in the embedding.

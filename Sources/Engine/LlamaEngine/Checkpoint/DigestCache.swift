@@ -8,8 +8,8 @@
 //         40     32  digest
 //         72      8  XXH3-64 of bytes 0..<72, little-endian
 //
-// An entry that is damaged, of another owner, writable by others or not a regular file does not count. Entries are written
-// beside and renamed; they are not synced, since a lost one costs time only.
+// An entry that is damaged, of another owner, writable by others or not a regular file does not count. Entries are
+// written beside and renamed; they are not synced, since a lost one costs time only.
 
 import CHash
 import Glibc

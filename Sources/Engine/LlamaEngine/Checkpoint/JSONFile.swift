@@ -124,7 +124,8 @@ struct JSONFields: Sendable {
 
 /// Reads `mapped`, which errors call `file`, as a `Value`.
 ///
-/// - Throws: `.fileTooLarge`, `.notJSON` when it is no JSON or no `Value`.
+/// - Throws: `.fileTooLarge`; `.notJSON` with the place when it is no JSON object; `.invalidField` when it is no
+///   `Value`.
 func readJSON<Value: Decodable>(_ type: Value.Type, from mapped: MappedFile, file: String) throws(EngineError) -> Value
 {
     guard mapped.byteCount <= CheckpointLimits.jsonBytes else {
@@ -134,6 +135,36 @@ func readJSON<Value: Decodable>(_ type: Value.Type, from mapped: MappedFile, fil
     do {
         return try JSONDecoder().decode(type, from: data)
     } catch {
-        throw .notJSON(file: file)
+        throw explained(error, data, file: file)
+    }
+}
+
+/// What the decoder's error means to a person.
+private func explained(_ error: any Error, _ data: Data, file: String) -> EngineError {
+    var path: [any CodingKey] = []
+    var reason = "is of the wrong type"
+    switch error as? DecodingError {
+    case .keyNotFound(let key, let context): (path, reason) = (context.codingPath + [key], "is missing")
+    case .valueNotFound(_, let context), .typeMismatch(_, let context): path = context.codingPath
+    case .dataCorrupted(let context): (path, reason) = (context.codingPath, context.debugDescription)
+    default: break
+    }
+    guard path.isEmpty else {
+        let field = path.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
+        return .invalidField(file: file, field: field, reason: reason)
+    }
+    return .notJSON(file: file, reason: placeOfMistake(in: data))
+}
+
+/// Where text stops to be JSON. `JSONDecoder` does not say that, Foundation's other reader does.
+private func placeOfMistake(in data: Data) -> String {
+    do {
+        _ = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)
+        return "it is something else"
+    } catch {
+        let text = (error as NSError).userInfo[NSDebugDescriptionErrorKey] as? String ?? ""
+        guard let offset = Int(text.filter(\.isNumber)) else { return "it ends too early" }
+        let lines = data.prefix(offset).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        return "line \(max(lines.count, 1)) is not JSON near column \((lines.last?.count ?? 0) + 1)"
     }
 }

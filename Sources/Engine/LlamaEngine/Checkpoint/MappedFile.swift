@@ -16,7 +16,8 @@ final class MappedFile: @unchecked Sendable {
 
     /// Maps the file at `path`.
     ///
-    /// - Throws: `.missingFile` when there is none, `.system` for every other failure.
+    /// - Throws: `.missingFile` when there is none, `.gitLFSPointer` when it only stands for one, `.system` for every
+    ///   other failure.
     init(path: String) throws(EngineError) {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
@@ -37,6 +38,9 @@ final class MappedFile: @unchecked Sendable {
             throw .system(call: "mmap", path: path, errno: errno)
         }
         unsafe start = UnsafeRawPointer(address)
+        guard unsafe !buffer.starts(with: "version https://git-lfs.github.com/spec/".utf8) else {
+            throw .gitLFSPointer(path: path)
+        }
     }
 
     deinit {

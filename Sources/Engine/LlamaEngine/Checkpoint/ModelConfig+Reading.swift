@@ -73,6 +73,15 @@ extension ModelConfig {
         return architecture
     }
 
+    /// Fields of these families' relatives that change the computation, and the number that means that they do not.
+    private static let foreignFields: [(field: String, meaning: String, neutral: Double)] = [
+        ("num_local_experts", "a mixture of experts", 0), ("num_experts", "a mixture of experts", 0),
+        ("n_routed_experts", "a mixture of experts", 0), ("attn_logit_softcapping", "capped scores", 0),
+        ("final_logit_softcapping", "capped logits", 0), ("clip_qkv", "clipped queries, keys and values", 0),
+        ("attention_multiplier", "another scale of the scores", 0), ("logits_scaling", "scaled logits", 1),
+        ("embedding_multiplier", "a scaled embedding", 1), ("residual_multiplier", "scaled residuals", 1),
+    ]
+
     /// Refuses what would change the computation.
     private static func refuseUnsupported(
         _ config: JSONFields, architecture: Architecture
@@ -90,6 +99,10 @@ extension ModelConfig {
         if let partial = try config.positive("partial_rotary_factor", atMost: 1), partial != 1 {
             throw .unsupportedFeature("rotation of a part of each head (partial_rotary_factor)")
         }
+        for (field, meaning, neutral) in foreignFields {
+            guard let value = config[field], value != .number(neutral), value != .bool(false) else { continue }
+            throw .unsupportedFeature("\(meaning) (\(field))")
+        }
         if case .array(let types) = config["layer_types"] {
             for case .string(let type) in types where type != "full_attention" {
                 throw .unsupportedFeature("a layer of type \(type)")
@@ -97,8 +110,8 @@ extension ModelConfig {
         }
     }
 
-    /// Mistral has no switch for its window: any that is narrower than the positions is in use. A file without the field
-    /// means the family's first window; only an explicit null means none.
+    /// Mistral has no switch for its window: any that is narrower than the positions is in use. A file without the
+    /// field means the family's first window; only an explicit null means none.
     private func refuseSlidingWindow(_ config: JSONFields) throws(EngineError) {
         guard architecture == .mistral else { return }
         let given = try config.integer("sliding_window", in: 1...CheckpointLimits.maxPositions)

@@ -38,11 +38,12 @@ public struct ModelConfig: Sendable, Equatable {
     public let rmsNormEpsilon: Float
     /// Rotary position encoding.
     public let rope: RopeParameters
-    /// Whether the output projection is the embedding; there is no `lm_head.weight` then.
+    /// Whether the output projection is the embedding; a `lm_head.weight` beside it must be the same then.
     public let tiesEmbeddings: Bool
     /// Whether the query, key and value projections have a bias.
     public let hasAttentionBias: Bool
-    /// Whether the attention's output projection (`o_proj`) has a bias: Llama and Qwen3 with `attention_bias`, never Qwen2.
+    /// Whether the attention's output projection (`o_proj`) has a bias: Llama and Qwen3 with `attention_bias`, never
+    /// Qwen2.
     public let hasAttentionOutputBias: Bool
     /// Whether each head of query and key is normalised before the rotation (`q_norm`, `k_norm`).
     public let normalizesQueryAndKey: Bool

@@ -5,6 +5,9 @@ extension RopeParameters {
     init(_ config: JSONFields) throws(EngineError) {
         let newer = try config.object("rope_parameters")
         let older = try config.object("rope_scaling")
+        if newer?["full_attention"] != nil || newer?["sliding_attention"] != nil {
+            throw .unsupportedFeature("rotary parameters by the type of layer (rope_parameters)")
+        }
         var theta = try newer?.positive("rope_theta", atMost: CheckpointLimits.ropeTheta)
         if theta == nil { theta = try config.positive("rope_theta", atMost: CheckpointLimits.ropeTheta) }
         if let partial = try newer?.positive("partial_rotary_factor", atMost: 1), partial != 1 {

@@ -54,6 +54,11 @@ struct SafetensorsHeader: Sendable {
     private static func split(_ file: MappedFile, name: String) throws(EngineError) -> (Data, Int) {
         guard file.byteCount >= 8 else { throw .truncatedFile(file: name, bytes: file.byteCount, needed: 8) }
         let announced = UInt64(littleEndian: unsafe file.buffer.loadUnaligned(as: UInt64.self))
+        let start = unsafe file.buffer[..<8]
+        guard unsafe !start.allSatisfy({ (0x20...0x7E).contains($0) }) else {
+            let text = unsafe String(decoding: start, as: UTF8.self)
+            throw .malformedHeader(file: name, reason: "it begins with the text \(text)")
+        }
         guard announced >= 2, announced <= UInt64(CheckpointLimits.headerBytes) else {
             throw .malformedHeader(file: name, reason: "its length of \(announced) bytes is out of bounds")
         }

@@ -1,5 +1,7 @@
 // The weight files of a checkpoint: one, or the shards that an index names.
 
+import Foundation
+
 /// Mapped weight files and where each tensor lies in them.
 struct WeightFiles: Sendable {
     /// A tensor's file and its place there.
@@ -36,6 +38,16 @@ struct WeightFiles: Sendable {
             indexFile: nil)
     }
 
+    /// The error that `path` is missing, or that `folder` holds weights in another form.
+    static func missing(_ path: String, in folder: String) -> EngineError {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        let other = names.sorted().first { name in
+            ["safetensors", "bin", "pth", "pt", "gguf"].contains { name.hasSuffix("." + $0) }
+        }
+        guard let other, !names.contains(single), !names.contains(index) else { return .missingFile(path: path) }
+        return .otherWeights(folder: folder, file: other)
+    }
+
     private init(names: [String], files: [MappedFile], tensors: [String: Place], indexFile: MappedFile?) {
         self.names = names
         self.files = files
@@ -50,7 +62,7 @@ struct WeightFiles: Sendable {
         do {
             indexFile = try MappedFile(path: path)
         } catch .missingFile {
-            throw .missingFile(path: single)
+            throw missing(single, in: folder)
         }
         let index = try readJSON(ShardIndex.self, from: indexFile, file: Self.index)
         let names = Set(index.shards.values).sorted()

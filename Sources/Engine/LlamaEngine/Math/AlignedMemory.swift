@@ -52,6 +52,15 @@ struct Activations {
         unsafe memory.base.initializeMemory(as: UInt8.self, repeating: 0, count: memory.byteCount)
     }
 
+    /// Whether the first `count` floats of row `row` are finite.
+    func isFinite(_ row: Int, count: Int) -> Bool {
+        let floats = unsafe UnsafeBufferPointer(start: self.row(row), count: count)
+        // The largest bit pattern without the sign: a loop without a way out, which the compiler vectorises.
+        var largest: UInt32 = 0
+        for index in floats.indices { largest = unsafe max(largest, floats[index].bitPattern & 0x7FFF_FFFF) }
+        return largest < Float.infinity.bitPattern
+    }
+
     /// The address of row `row`.
     func row(_ row: Int) -> UnsafeMutablePointer<Float> { unsafe memory.floats + row * stride }
 }

@@ -4,8 +4,8 @@ import CEngine
 
 /// Gate and up projections with the activation between them: `silu(gate x) * (up x)`.
 ///
-/// Done a block at a time, so that the two products are never written out in full: at the widest point of the model that
-/// would move more bytes than everything else.
+/// Done a block at a time, so that the two products are never written out in full: at the widest point of the model
+/// that would move more bytes than everything else.
 struct GatedProduct {
     /// The gate projection.
     let gate: WeightMatrix
@@ -17,8 +17,8 @@ struct GatedProduct {
     /// Floats of scratch that a thread needs.
     static let scratchFloats = 2 * blockRows * WeightMatrix.panelRows
 
-    /// Computes `count` rows of `target` from as many of `source`. `blocks` holds `scratchFloats` a thread; `scratch` is what
-    /// `WeightMatrix.multiply` takes.
+    /// Computes `count` rows of `target` from as many of `source`. `blocks` holds `scratchFloats` a thread; `scratch`
+    /// is what `WeightMatrix.multiply` takes.
     func multiply(
         _ source: Activations, rows count: Int, into target: Activations, kernels: Kernels, pool: WorkerPool,
         scratch: AlignedMemory, blocks: AlignedMemory

@@ -1,6 +1,7 @@
 // The weights of a model, packed and checked.
 
 import CEngine
+import Glibc
 
 /// One decoder layer.
 struct LayerWeights {
@@ -31,24 +32,38 @@ struct ModelWeights {
     let finalNorm: [Float]
     /// The projection onto the vocabulary.
     let head: WeightMatrix
+    /// Tensors beside the model that nothing is computed with, sorted.
+    let unusedTensors: [String]
+
+    private static let headName = "lm_head.weight"
 
     /// Below this size, in bytes of floats, the whole model is held as floats.
     private static let floatLimit = 1 << 30
 
     /// Reads and packs every tensor that `config` calls for.
     ///
-    /// - Throws: `EngineError` when one is missing or has another shape or type.
+    /// - Throws: `EngineError` when one is missing or has another shape or type, and when the files hold more of the
+    ///   model than `config` calls for.
     init(_ checkpoint: Checkpoint, pool: WorkerPool) throws(EngineError) {
         let config = checkpoint.config
         let storage: WeightMatrix.Storage = Self.floatBytes(config) < Self.floatLimit ? .floats : .asStored
         let reader = WeightReader(checkpoint: checkpoint, storage: storage, pool: pool)
         let table = [config.vocabularySize, config.hiddenSize]
-        embedding = try checkpoint.tensor("model.embed_tokens.weight", shape: table)
+        embedding = try reader.tensor("model.embed_tokens.weight", table)
         var layers: [LayerWeights] = []
         for index in 0..<config.layerCount { layers.append(try LayerWeights(reader, index)) }
         self.layers = layers
         finalNorm = try reader.vector("model.norm.weight", config.hiddenSize)
-        let projection = config.tiesEmbeddings ? embedding : try checkpoint.tensor("lm_head.weight", shape: table)
+        var projection = embedding
+        if !config.tiesEmbeddings || checkpoint.hasTensor(Self.headName) {
+            projection = try reader.tensor(Self.headName, table)
+        }
+        guard !config.tiesEmbeddings || projection.hasBytes(of: embedding) else {
+            throw .invalidField(
+                file: ModelConfig.fileName, field: "tie_word_embeddings",
+                reason: "is true, but the weight files hold a \(Self.headName) that is not the embedding")
+        }
+        unusedTensors = try reader.unusedTensors()
         head = WeightMatrix([projection], columns: config.hiddenSize, storage: storage, pool: pool)
     }
 
@@ -59,22 +74,60 @@ struct ModelWeights {
     }
 }
 
-/// Reads tensors by name.
-struct WeightReader {
+extension TensorView {
+    /// Whether `other` has the same elements, of the same type.
+    fileprivate func hasBytes(of other: TensorView) -> Bool {
+        guard dtype == other.dtype, byteCount == other.byteCount else { return false }
+        return unsafe withUnsafeBytes { own in
+            unsafe other.withUnsafeBytes { bytes in
+                guard let own = own.baseAddress, let bytes = bytes.baseAddress else { return true }
+                return unsafe memcmp(own, bytes, byteCount) == 0
+            }
+        }
+    }
+}
+
+/// Reads tensors by name, and knows afterwards which were left.
+final class WeightReader {
     let checkpoint: Checkpoint
     let storage: WeightMatrix.Storage
     let pool: WorkerPool
+    private var names = Set<String>()
+
+    init(checkpoint: Checkpoint, storage: WeightMatrix.Storage, pool: WorkerPool) {
+        self.checkpoint = checkpoint
+        self.storage = storage
+        self.pool = pool
+    }
+
+    /// The tensor `name`, where it lies.
+    func tensor(_ name: String, _ shape: [Int]) throws(EngineError) -> TensorView {
+        names.insert(name)
+        return try checkpoint.tensor(name, shape: shape)
+    }
+
+    /// Tensors that nobody asked for. Frequencies of the rotation are not counted: old checkpoints carry them, and they
+    /// follow from the configuration.
+    ///
+    /// - Throws: `.unusedTensors` when some of them belong to the model itself (a bias, a norm, a further layer):
+    ///   computed without them it would be another.
+    func unusedTensors() throws(EngineError) -> [String] {
+        let unused = checkpoint.tensorNames.filter { !names.contains($0) && !$0.contains(".rotary_emb.") }
+        let missed = unused.filter { $0.hasPrefix("model.") || $0.hasPrefix("lm_head.") }
+        if let example = missed.first { throw .unusedTensors(count: missed.count, example: example) }
+        return unused
+    }
 
     /// The matrices `names`, each given with its outputs, one below the other.
     func matrix(_ names: [(String, Int)], columns: Int) throws(EngineError) -> WeightMatrix {
         var parts: [TensorView] = []
-        for (name, rows) in names { parts.append(try checkpoint.tensor(name, shape: [rows, columns])) }
+        for (name, rows) in names { parts.append(try tensor(name, [rows, columns])) }
         return WeightMatrix(parts, columns: columns, storage: storage, pool: pool)
     }
 
     /// A vector as floats.
     func vector(_ name: String, _ count: Int) throws(EngineError) -> [Float] {
-        let view = try checkpoint.tensor(name, shape: [count])
+        let view = try tensor(name, [count])
         return unsafe [Float](unsafeUninitializedCapacity: count) { buffer, filled in
             unsafe view.withUnsafeBytes { bytes in
                 guard let source = bytes.baseAddress, let target = buffer.baseAddress else { return }

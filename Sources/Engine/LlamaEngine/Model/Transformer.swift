@@ -5,8 +5,8 @@ import KVFormat
 
 /// A model ready to compute. One forward pass at a time, from one thread.
 ///
-/// What it computes for a token depends on the token, its position and the KV before it, bit for bit, and on nothing else:
-/// docs/engine.md says how.
+/// What it computes for a token depends on the token, its position and the KV before it, bit for bit, and on nothing
+/// else: docs/engine.md says how.
 @safe
 final class Transformer {
     let config: ModelConfig
@@ -78,8 +78,8 @@ final class Transformer {
 
     static func tokensPerAttentionTask(_ group: Int) -> Int { max(1, queriesPerTask / group) }
 
-    /// Computes the batch's tokens: writes their KV into the pages, and returns the logits that were asked for, a row of
-    /// `vocabularySize` floats for each.
+    /// Computes the batch's tokens: writes their KV into the pages, and returns the logits that were asked for, a row
+    /// of `vocabularySize` floats for each.
     func forward(_ batch: ForwardBatch) -> Logits {
         precondition(batch.rowCount > 0 && batch.rowCount <= maxRows)
         rope.prepare(positions: batch.segments.reduce(0) { max($0, $1.end) })
@@ -110,14 +110,32 @@ final class Transformer {
     }
 
     private func logits(_ batch: ForwardBatch) -> Logits {
-        let result = Logits(rows: batch.logitRows.count, vocabularySize: config.vocabularySize)
+        var result = Logits(rows: batch.logitRows.count, vocabularySize: config.vocabularySize)
+        result.isFinite = finiteSegments(batch)
         guard !batch.logitRows.isEmpty else { return result }
         // Each wanted row moves up to its place; a row never moves onto one that is still to be read.
         for (index, row) in batch.logitRows.enumerated() where row != index {
             unsafe normed.row(index).update(from: normed.row(row), count: config.hiddenSize)
         }
         multiply(weights.head, normed, batch.logitRows.count, into: result.values)
+        var row = 0
+        for (index, segment) in batch.segments.enumerated() {
+            for _ in segment.logits {
+                if !result.values.isFinite(row, count: config.vocabularySize) { result.isFinite[index] = false }
+                row += 1
+            }
+        }
         return result
+    }
+
+    /// Which segments left the last layer finite in every row. KV that is not a number in any layer shows there, since
+    /// a token's own KV goes into its row.
+    private func finiteSegments(_ batch: ForwardBatch) -> [Bool] {
+        var row = 0
+        return batch.segments.map { segment in
+            defer { row += segment.tokens.count }
+            return (row..<row + segment.tokens.count).allSatisfy { normed.isFinite($0, count: config.hiddenSize) }
+        }
     }
 }
 
@@ -127,6 +145,8 @@ struct Logits {
     let values: Activations
     /// Rows.
     let count: Int
+    /// For each segment of the batch, whether all that was computed for it is finite.
+    var isFinite: [Bool] = []
     private let vocabularySize: Int
 
     init(rows: Int, vocabularySize: Int) {

@@ -1,5 +1,5 @@
-// xoshiro256** by Blackman and Vigna, seeded by SplitMix64: a seed means the same on every machine and in every version,
-// which the standard library does not promise of its generators.
+// xoshiro256** by Blackman and Vigna, seeded by SplitMix64: a seed means the same on every machine and in every
+// version, which the standard library does not promise of its generators.
 
 /// A reproducible source of random numbers; not for secrets.
 struct RandomSource: RandomNumberGenerator, Sendable {

@@ -73,7 +73,8 @@ public struct Sampler: Sendable {
     private mutating func keepNucleus() {
         let total = candidates.reduce(0) { $0 + $1.weight }
         let target = total * Double(parameters.topP)
-        // Those below the share that n - 1 others would need to fill the rest cannot be in the nucleus, and need no sorting.
+        // Those below the share that n - 1 others would need to fill the rest cannot be in the nucleus, and need no
+        // sorting.
         let least = (total - target) / Double(max(candidates.count - 1, 1))
         candidates.removeAll { $0.weight < least && $0.weight < 1 }
         candidates.sort { $0.precedes($1) }

@@ -15,8 +15,9 @@ extension Engine {
 
     /// Fills free places from the queue, in its order.
     ///
-    /// A request whose prefix another one is just computing stays in the queue until that part is done: computing it twice
-    /// would take longer. Those behind it may pass. A request that finds too few free pages holds up all behind it.
+    /// A request whose prefix another one is just computing stays in the queue until that part is done: computing it
+    /// twice would take longer. Those behind it may pass. A request that finds too few free pages holds up all behind
+    /// it.
     func admit() {
         var index = 0
         while index < waiting.count, running.count < options.maxParallel {

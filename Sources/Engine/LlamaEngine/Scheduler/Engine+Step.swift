@@ -8,11 +8,15 @@ extension Engine {
     /// - Parameters:
     ///   - onToken: called with the request's name and the token, for each token chosen.
     ///   - onFinish: called for each request that ended, also by `cancel`.
-    public func step(onToken: (String, UInt32) -> Void, onFinish: (GenerationResult) -> Void) {
+    /// - Throws: `.outputNotFinite` for a request whose output is infinite or not a number. The request has ended
+    ///   without a result, and nothing that this pass computed for it goes into the store. The others go on with the
+    ///   next call.
+    public func step(onToken: (String, UInt32) -> Void, onFinish: (GenerationResult) -> Void) throws(EngineError) {
         admit()
         let batch = plan()
         if !batch.isEmpty { compute(batch, onToken) }
         while !finished.isEmpty { onFinish(finished.removeFirst()) }
+        if !failures.isEmpty { throw failures.removeFirst() }
     }
 
     /// The sequences of the next pass and how many tokens of each: replies first, then prompts in their order.
@@ -40,11 +44,16 @@ extension Engine {
         recordPrefill(batch, began.duration(to: clock.now))
 
         var row = 0
-        for (sequence, count) in batch {
+        for (index, (sequence, count)) in batch.enumerated() {
             let wantsToken = count == sequence.remaining && sequence.request.maxNewTokens > 0
             defer { row += wantsToken ? 1 : 0 }
             // A callback may have cancelled a request while its tokens were being computed.
             guard running.contains(where: { $0 === sequence }) else { continue }
+            guard logits.isFinite[index] else {
+                running.removeAll { $0 === sequence }
+                failures.append(.outputNotFinite(request: sequence.request.id))
+                continue
+            }
             let wasPrompt = sequence.computed < sequence.request.tokens.count
             sequence.computed += count
             let isWhole = wasPrompt && sequence.computed == sequence.request.tokens.count
@@ -63,7 +72,8 @@ extension Engine {
         }
     }
 
-    /// The rate of computing prompts: the share of the pass that they had.
+    /// The rate of computing prompts: their share of the pass by tokens, so that the time of a pass counts once,
+    /// whatever runs side by side.
     private func recordPrefill(_ batch: [(sequence: RunningRequest, count: Int)], _ duration: Duration) {
         let all = batch.reduce(0) { $0 + $1.count }
         let prompts = batch.reduce(0) { $0 + ($1.count > 1 ? $1.count : 0) }
@@ -92,7 +102,8 @@ extension Engine {
     /// The whole prompt is computed.
     func completePrompt(_ sequence: RunningRequest) {
         sequence.prefillSeconds = sequence.started.duration(to: clock.now).seconds
-        // From the first page on: pages that the cache holds cost a look-up, and those it has dropped meanwhile come back.
+        // From the first page on: pages that the cache holds cost a look-up, and those it has dropped meanwhile come
+        // back.
         sequence.published = 0
     }
 

@@ -6,8 +6,8 @@ public import PrefixStore
 /// Runs requests through a model: continuous batching, prompts in chunks, KV reused from a store and between requests.
 ///
 /// Results do not depend on what runs side by side, nor on what was reused: the same request gives the same tokens. One
-/// thread drives an engine; a call from another thread at the same time is a mistake. Callbacks run on that thread and may
-/// call `cancel` and `submit`.
+/// thread drives an engine; a call from another thread at the same time is a mistake. Callbacks run on that thread and
+/// may call `cancel` and `submit`.
 public final class Engine {
     /// The model's shape.
     public let config: ModelConfig
@@ -24,6 +24,8 @@ public final class Engine {
     var waiting: [WaitingRequest] = []
     var running: [RunningRequest] = []
     var finished: [GenerationResult] = []
+    /// Why requests had to end that have no result.
+    var failures: [EngineError] = []
 
     /// An engine for the model in `checkpoint`.
     ///
@@ -57,7 +59,6 @@ public final class Engine {
     public var storeFailure: StoreError? { (cache as? StorePrefixCache)?.failure }
 
     init(checkpoint: Checkpoint, options: EngineOptions, cache: (any PrefixCache)?) throws(EngineError) {
-        try options.check()
         let layout = try Self.layout(checkpoint, options)
         config = checkpoint.config
         self.layout = layout
@@ -72,11 +73,15 @@ public final class Engine {
             pool: WorkerPool(threads: options.threads))
     }
 
+    /// Tensors of the checkpoint that are no part of the model and that nothing is computed with, sorted: those of a
+    /// vision tower or a value head, say. A checkpoint with unused tensors of the model itself is refused.
+    public var unusedTensors: [String] { transformer.weights.unusedTensors }
+
     /// Which build of the kernels computes: `avx512`, `avx2` or `portable`.
     public var kernelBuild: String { transformer.kernels.name }
 
     /// Whether no request waits or runs.
-    public var isIdle: Bool { waiting.isEmpty && running.isEmpty && finished.isEmpty }
+    public var isIdle: Bool { waiting.isEmpty && running.isEmpty && finished.isEmpty && failures.isEmpty }
 
     /// Requests that are computed at the moment; others may wait for a place.
     public var runningCount: Int { running.count }
@@ -107,7 +112,7 @@ public final class Engine {
     /// - Parameters:
     ///   - requests: what to run; each has a name of its own.
     ///   - onToken: called with the request's name and each token of a reply, as it is chosen.
-    ///   - onFinish: called once a request, with its result or the reason why it was refused.
+    ///   - onFinish: called once per request, with its result or the reason why it was refused or could not go on.
     public func run(
         _ requests: [GenerationRequest], onToken: (String, UInt32) -> Void = { _, _ in },
         onFinish: (String, Result<GenerationResult, EngineError>) -> Void
@@ -120,25 +125,30 @@ public final class Engine {
             }
         }
         while !isIdle {
-            step(onToken: onToken) { onFinish($0.id, .success($0)) }
+            do throws(EngineError) {
+                try step(onToken: onToken) { onFinish($0.id, .success($0)) }
+            } catch {
+                if case .outputNotFinite(let id) = error { onFinish(id, .failure(error)) }
+            }
         }
     }
 
     /// Computes a prompt and stores its KV; generates nothing.
     ///
-    /// - Throws: `EngineError` when the prompt cannot run. Requests that were submitted before go on meanwhile and end
-    ///   unseen; call it on an idle engine.
+    /// - Throws: `EngineError` when the prompt cannot run, `.outputNotFinite` when what it gives is not finite.
+    ///   Requests that were submitted before go on meanwhile and end unseen; call it on an idle engine.
     public func prefill(_ tokens: [UInt32]) throws(EngineError) -> GenerationResult {
         precondition(isIdle, "prefill needs an idle engine")
         try submit(GenerationRequest(id: "", tokens: tokens, maxNewTokens: 0))
         var result: GenerationResult?
-        while !isIdle { step(onToken: { _, _ in }, onFinish: { result = $0 }) }
+        while !isIdle { try step(onToken: { _, _ in }, onFinish: { result = $0 }) }
         guard let result else { preconditionFailure("a request ends with a result") }
         return result
     }
 
     /// The layout of the KV of `checkpoint` under `options`.
     static func layout(_ checkpoint: Checkpoint, _ options: EngineOptions) throws(EngineError) -> KVLayout {
+        try options.check()
         let config = checkpoint.config
         do throws(StoreError) {
             return try KVLayout(

@@ -2,7 +2,8 @@
 
 public import KVFormat
 
-/// How an engine is set up. No option changes a result, except `kvElement` and `pageSize`: they are part of the arithmetic.
+/// How an engine is set up. No option changes a result, except `kvElement` and `pageSize`: they are part of the
+/// arithmetic.
 public struct EngineOptions: Sendable {
     /// Element type of the KV; nil for the checkpoint's own.
     public var kvElement: KVElement?

@@ -1,4 +1,5 @@
-// Byte pair encoding of one word: start with its bytes, join the pair of lowest rank, leftmost first, until none is left.
+// Byte pair encoding of one word: start with its bytes, join the pair of lowest rank, leftmost first, until none is
+// left.
 //
 // Words come from prompts, so a word may be a megabyte: a heap keeps the cost at n log n.
 

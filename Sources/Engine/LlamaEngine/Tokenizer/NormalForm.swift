@@ -1,39 +1,76 @@
-// Unicode normal form C.
+// Unicode normal form C, with tables of our own: Foundation's on Linux has no Hangul syllable with a final consonant,
+// misses a Kannada vowel, and composes U+E0041 as if it were U+0041.
 //
-// Foundation's on Linux has one fault: it looks up compositions by the low 16 bits of a scalar, so that U+E0041 before an
-// acute accent becomes U+00C1. Over all scalars, alone and before combining marks, this was the only difference from
-// Unicode's own tables, and the standard library's comparison of strings, which is by canonical equivalence, shows it.
-
-import Foundation
+// The tables are those of one Unicode version (`NormalFormTable+Unicode.swift` names it). Hangul goes by arithmetic.
 
 /// Normalises text.
 enum NormalForm {
+    /// A scalar and its combining class.
+    private typealias Mark = (scalar: UInt32, order: UInt8)
+
     /// `text` in normal form C.
     static func composed(_ text: String) -> String {
-        if text.utf8.allSatisfy({ $0 < 0x80 }) { return text }
-        let result = text.precomposedStringWithCanonicalMapping
-        // Only scalars beyond the basic plane, four bytes in UTF-8, can have gone wrong.
-        guard text.utf8.contains(where: { $0 >= 0xF0 }), result != text else { return result }
-        // Normal forms never reach across the border of two characters, so each can be done by itself.
-        return text.reduce(into: "") { $0 += composed($1) }
-    }
-
-    private static func composed(_ character: Character) -> String {
-        let text = String(character)
-        let result = text.precomposedStringWithCanonicalMapping
-        return result == text ? result : composedApart(text.unicodeScalars)
-    }
-
-    /// Composes what lies between bases beyond the basic plane; no such base of a faulty composition has a true one.
-    private static func composedApart(_ scalars: String.UnicodeScalarView) -> String {
+        let table = NormalFormTable.shared
+        let scalars = text.unicodeScalars
         var result = ""
-        var part = String.UnicodeScalarView()
-        for scalar in scalars {
-            part.append(scalar)
-            guard scalar.value > 0xFFFF, scalar.properties.canonicalCombiningClass == .notReordered else { continue }
-            result += String(part).precomposedStringWithCanonicalMapping
-            part = String.UnicodeScalarView()
+        // Where the part begins that scalars which may change end, and what of the text is in `result`.
+        var start = scalars.startIndex
+        var done = start
+        var changes = false
+        func endPart(_ end: String.Index) {
+            if changes {
+                result += String(scalars[done..<start])
+                result.unicodeScalars += composed(ordered(scalars[start..<end], table), table)
+                done = end
+            }
+            (start, changes) = (end, false)
         }
-        return result + String(part).precomposedStringWithCanonicalMapping
+        for index in scalars.indices {
+            if table.mayChange(scalars[index].value) { changes = true } else { endPart(index) }
+        }
+        endPart(scalars.endIndex)
+        return done == scalars.startIndex ? text : result + String(scalars[done...])
+    }
+
+    /// The scalars of `text`, decomposed, each run of combining marks in the order of their classes. Hangul syllables
+    /// stay whole: composing them with what follows gives the same.
+    private static func ordered(_ text: Substring.UnicodeScalarView, _ table: NormalFormTable) -> [Mark] {
+        var marks: [Mark] = []
+        var runStart = 0
+        func endRun() {
+            guard marks.count - runStart > 1 else { return }
+            let run = marks[runStart...].enumerated().sorted {
+                ($0.element.order, $0.offset) < ($1.element.order, $1.offset)
+            }
+            marks.replaceSubrange(runStart..., with: run.map(\.element))
+        }
+        for scalar in text {
+            table.decompose(scalar.value) { part in
+                let order = table.order(of: part)
+                if order == 0 { endRun() }
+                marks.append((part, order))
+                if order == 0 { runStart = marks.count }
+            }
+        }
+        endRun()
+        return marks
+    }
+
+    /// Joins each base with those of the marks behind it that nothing keeps away from it.
+    private static func composed(_ marks: [Mark], _ table: NormalFormTable) -> [Unicode.Scalar] {
+        var result: [UInt32] = []
+        var base: Int?
+        // The class of the last scalar kept behind the base; 0 while there is none.
+        var last: UInt8 = 0
+        for (scalar, order) in marks {
+            if let base, last == 0 || last < order, let composite = table.composite(result[base], scalar) {
+                result[base] = composite
+                continue
+            }
+            if order == 0 { base = result.count }
+            last = order
+            result.append(scalar)
+        }
+        return result.compactMap(Unicode.Scalar.init)
     }
 }

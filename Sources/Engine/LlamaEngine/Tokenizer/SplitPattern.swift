@@ -1,7 +1,8 @@
 // The regular expressions that byte-level tokenizers split text with, each by a scanner of its own.
 //
-// A scanner is exact where a regular expression engine would differ in its Unicode tables or its backtracking limits, and
-// ten times as fast. Patterns that are not among these are refused by the reader: nearly right is wrong.
+// A scanner has no backtracking limits and is ten times as fast as a regular expression engine. Letters and numbers are
+// those of the standard library's Unicode version. Patterns that are not among these are refused by the reader: nearly
+// right is wrong.
 
 /// A known split pattern.
 enum SplitPattern: Sendable, Equatable {

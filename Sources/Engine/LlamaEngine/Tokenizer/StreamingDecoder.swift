@@ -35,8 +35,8 @@ public struct StreamingDecoder: Sendable {
         return 0
     }
 
-    /// Whether `bytes`, a lead byte and continuation bytes, are the beginning of a character. The second byte decides what
-    /// is overlong, a surrogate or beyond the last plane, and those are replaced at once.
+    /// Whether `bytes`, a lead byte and continuation bytes, are the beginning of a character. The second byte decides
+    /// what is overlong, a surrogate or beyond the last plane, and those are replaced at once.
     private static func canContinue(_ bytes: ArraySlice<UInt8>) -> Bool {
         guard let lead = bytes.first else { return false }
         let second = bytes.dropFirst().first

@@ -2,8 +2,10 @@
 
 /// A byte-level BPE tokenizer read from a Hugging Face `tokenizer.json`.
 ///
-/// It gives the ids that the `tokenizers` library gives, or it refuses the file by name. Immutable; safe to use from any
-/// thread.
+/// It gives the ids that Hugging Face's `tokenizers` library gives, or it refuses the file by name, with two
+/// exceptions. Normal form C and the classes of characters are those of today's Unicode, where the library's tables are
+/// older: text with characters that are newer than these may get other ids. And `truncation` and `padding`, which a
+/// file may carry, are left aside: no token is cut off or added. Immutable; safe to use from any thread.
 public final class Tokenizer: Sendable {
     /// The name of the file inside a checkpoint's folder.
     static let fileName = "tokenizer.json"
@@ -19,13 +21,13 @@ public final class Tokenizer: Sendable {
     private let rawTokens: AddedTokenFinder
     private let normalizedTokens: AddedTokenFinder?
 
-    /// Distinct words remembered during one call of `encode`; beyond that, words are encoded anew.
+    /// Distinct words remembered during one call of `encode`; beyond that, words are encoded again.
     private static let cachedWords = 1 << 16
 
     /// Reads the tokenizer at `path`.
     ///
-    /// - Throws: `.missingFile`, `.notJSON`, `.invalidField`, and `.unsupportedTokenizer` for all that is not byte-level BPE
-    ///   with one of the known split patterns.
+    /// - Throws: `.missingFile`, `.notJSON`, `.invalidField`, and `.unsupportedTokenizer` for all that is not
+    ///   byte-level BPE with one of the known split patterns.
     /// - Complexity: reads the whole file; about a second for 128,000 tokens and 280,000 merges.
     public convenience init(path: String) throws(EngineError) {
         try self.init(TokenizerParts(path: path))
@@ -48,16 +50,26 @@ public final class Tokenizer: Sendable {
             ? nil : AddedTokenFinder(normalized.map { (Self.normalize($0.content, by: parts.normalizer), $0.id) })
     }
 
-    /// The ids of `text`, with the special tokens that the tokenizer's template puts around it.
+    /// The ids of `text`, with the special tokens that the tokenizer's template puts around it unless
+    /// `addSpecialTokens` is false.
     ///
     /// Special tokens that are spelled inside the text become their ids, as in the reference library: text of strangers
-    /// can hold them.
-    public func encode(_ text: String) -> [UInt32] {
-        parts.template.prefix + encodeWithoutSpecialTokens(text) + parts.template.suffix
+    /// can hold them. Text that a chat template has made usually begins with the template's special tokens already;
+    /// `hasDoubledBeginning` tells.
+    public func encode(_ text: String, addSpecialTokens: Bool = true) -> [UInt32] {
+        let ids = encodeAlone(text)
+        return addSpecialTokens ? parts.template.prefix + ids + parts.template.suffix : ids
     }
 
-    /// The ids of `text` alone: nothing is put around it.
-    public func encodeWithoutSpecialTokens(_ text: String) -> [UInt32] {
+    /// Whether `ids` begin twice with the special tokens that the template puts before a text, which hardly anybody
+    /// means: the text had them already. Encode it with `addSpecialTokens: false` then.
+    public func hasDoubledBeginning(_ ids: [UInt32]) -> Bool {
+        let prefix = parts.template.prefix
+        return !prefix.isEmpty && ids.starts(with: prefix + prefix)
+    }
+
+    /// The ids of `text` with nothing around it.
+    private func encodeAlone(_ text: String) -> [UInt32] {
         var words = WordCache(limit: Self.cachedWords)
         var ids: [UInt32] = []
         let bytes = Array(text.utf8)

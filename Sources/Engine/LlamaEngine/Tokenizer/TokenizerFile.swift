@@ -61,7 +61,8 @@ struct TokenizerFile: Decodable {
 
         private static func malformed(_ container: KeyedDecodingContainer<AnyKey>) -> DecodingError {
             .dataCorruptedError(
-                forKey: AnyKey(stringValue: "merges"), in: container, debugDescription: "a merge has two parts")
+                forKey: AnyKey(stringValue: "merges"), in: container,
+                debugDescription: "has a merge that is not of two parts")
         }
     }
 }

@@ -59,7 +59,8 @@ extension TokenizerParts {
             throw .unsupportedTokenizer("a split without a regular expression")
         }
         guard let pattern = SplitPattern(regularExpression: text) else {
-            throw .unsupportedTokenizer("the split pattern \(text)")
+            // Enough to know it by: patterns have hundreds of characters.
+            throw .unsupportedTokenizer("the split pattern \(text.prefix(48))\(text.count > 48 ? "..." : "")")
         }
         return pattern
     }

@@ -42,7 +42,8 @@ struct TokenizerParts: Sendable {
             ignoresMerges: try JSONFields(file: Tokenizer.fileName, fields: file.model.options).flag("ignore_merges"))
     }
 
-    /// The vocabulary as bytes, and apart from it the tokens that spell no bytes: they can be decoded, never met in text.
+    /// The vocabulary as bytes, and apart from it the tokens that spell no bytes: they can be decoded, never met in
+    /// text.
     private static func vocabulary(
         _ vocabulary: [String: UInt32]
     ) throws(EngineError) -> (spelled: [(bytes: [UInt8], id: UInt32)], others: [(bytes: [UInt8], id: UInt32)]) {

@@ -95,7 +95,7 @@ struct Generate: ParsableCommand {
         }
         while !engine.isIdle {
             if Interruption.signalNumber != nil || failure != nil { engine.cancel("") }
-            engine.step(onToken: { show(decoder.append($1)) }, onFinish: { result = $0 })
+            try engine.step(onToken: { show(decoder.append($1)) }, onFinish: { result = $0 })
         }
         show(decoder.finish())
         show("\n")

@@ -116,7 +116,7 @@ final class BatchRun {
     }
 
     private func step() throws {
-        engine.step(
+        try engine.step(
             onToken: { id, token in
                 guard let text = pending[id]?.reply?.append(token) else { return }
                 pending[id]?.stoppedText = text

@@ -19,7 +19,7 @@ struct RunSummary: Encodable {
     struct StorePart: Encodable {
         var path: String
         var bytesOnDisk, spilledPages, droppedPages, damagedPages: UInt64
-        /// Prefill time that loading saved; nil when the run was interrupted.
+        /// Prefill time that loading saved, in seconds of the engine.
         var secondsSaved: Double?
         /// The latest failure of the store, which the run went on without; nil when there was none.
         var failure: String?

@@ -48,15 +48,9 @@ final class Runtime {
         try store.close()
     }
 
-    /// Prefill time that the store saved: what it loaded, at the rate at which this machine computes, less the loading.
-    /// To be asked of an idle engine; a run that was interrupted has none and gives nil, as does one without a store.
-    func secondsSaved() -> Double? {
-        guard let statistics = store?.statistics, engine.isIdle else { return nil }
-        let tokens = statistics.loadedTokens.total
-        guard tokens > 0 else { return 0 }
-        guard let rate = engine.measurePrefill() else { return nil }
-        return max(0, Double(tokens) * rate - Double(statistics.loadNanoseconds) / 1e9)
-    }
+    /// Prefill time that the store saved: what it loaded, at the rate at which this engine computes prompts, less the loading.
+    /// Nil without a store.
+    func secondsSaved() -> Double? { store.map { Double($0.statistics.savedNanoseconds) / 1e9 } }
 
     /// Bytes that the store's files take on the disk; 0 without a store.
     var bytesOnDisk: UInt64 {
