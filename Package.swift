@@ -74,12 +74,15 @@ let store: [Target] =
     + Floor.store.module("HotTier", ["KVFormat", "Threads", "CHash"])
     + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "LMDB", "Threads"])
     + Floor.store.module(
-        "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"], testedWith: ["StoreTestKit", "store-worker"])
+        "PrefixStore", ["KVFormat", "HotTier", "ColdTier", "Threads"],
+        testedWith: ["StoreTestKit", "store-worker", "readme-example"])
     + [
         .target(name: "StoreTestKit", dependencies: ["PrefixStore"], path: "Tests/StoreTestKit", swiftSettings: strict),
         .executableTarget(
             name: "store-worker", dependencies: ["StoreTestKit", "PrefixStore"], path: "Tests/store-worker",
             swiftSettings: strict),
+        // With the settings of a package that has none, as the reader's is.
+        .executableTarget(name: "readme-example", dependencies: ["PrefixStore"], path: "Tests/readme-example"),
     ]
 
 let aboveTheStore: [Target] =

@@ -61,8 +61,8 @@ struct LoadTests {
         let seen = Mutexed<[Int]>([])
         let match = try space.match(tokens)
         try withTargets(match.pageCount) { targets in
-            let loaded = space.load(
-                match, into: targets, onLayersReady: { layers in seen.update { $0.append(layers) } })
+            let loaded = match.load(
+                into: targets, onLayersReady: { layers in seen.update { $0.append(layers) } })
             #expect(loaded.tokens == 600)
         }
         #expect(seen.value.last == 16 || seen.value.contains(16))
@@ -76,8 +76,8 @@ struct LoadTests {
         let space = try store.space(model.identity)
         let match = try space.match(tokens)
         try withTargets(match.pageCount) { targets in
-            #expect(space.load(match, into: targets, isCancelled: { true }).tokens == 0)
-            #expect(space.load(match, into: targets, isCancelled: { false }).tokens == 600)
+            #expect(match.load(into: targets, isCancelled: { true }).tokens == 0)
+            #expect(match.load(into: targets, isCancelled: { false }).tokens == 600)
         }
         // Nothing was damaged by that.
         #expect(store.statistics.damagedPages == 0)

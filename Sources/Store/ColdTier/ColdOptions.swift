@@ -14,12 +14,6 @@ package struct ColdOptions: Sendable {
         case existing
     }
 
-    /// The smallest quota: below it, LMDB's own pages outweigh what is stored.
-    package static let smallestQuota = ByteCount.mebibytes(4)
-
-    /// The largest quota: its address space is a quarter of what a process has.
-    package static let largestQuota = ByteCount.gibibytes(8192)
-
     /// Bytes on disk that pages, side states and their index may occupy, whoever writes. The last opener decides.
     package var quota: ByteCount
     /// What to do when there is no store.

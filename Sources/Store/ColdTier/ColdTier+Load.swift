@@ -6,10 +6,8 @@ internal import PageCodec
 internal import Threads
 
 extension ColdTier {
-    /// Raw bytes that one read transaction loads: long enough to cost nothing, short enough that freed pages are used again.
-    private static let bytesPerTransaction = 64 << 20
-
-    /// The same for a load that tells of its layers: they are complete only when all pages have been through one transaction.
+    /// Raw bytes that one read transaction loads for a caller who hears of layers: they are complete only when all pages have
+    /// been through one transaction.
     private static let layeredBytesPerTransaction = 1 << 30
 
     /// Raw bytes from which on it pays to wake other threads: decoding less takes no longer than waking them.
@@ -33,7 +31,7 @@ extension ColdTier {
     ) throws(StoreError) -> Int {
         var delivered = 0
         while delivered < loads.count {
-            let limit = control.onLayersReady == nil ? Self.bytesPerTransaction : Self.layeredBytesPerTransaction
+            let limit = control.onLayersReady == nil ? Limits.transactionBytes : Self.layeredBytesPerTransaction
             let batch = Self.batch(loads[delivered...], layout, limit)
             var control = control
             if batch.endIndex < loads.endIndex { control.onLayersReady = nil }

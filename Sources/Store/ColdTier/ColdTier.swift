@@ -29,13 +29,13 @@ package final class ColdTier: Sendable {
     /// A new store is made aside, synced and then linked into place, so that a half-made one is never seen; two processes
     /// that make one at once both succeed and share it. Folder 0700, files 0600.
     ///
-    /// - Throws: `.invalidOption` for a quota below `ColdOptions.smallestQuota`; `.notAFolder`, `.notAStore`, `.readOnly`,
+    /// - Throws: `.invalidOption` for a quota outside `Limits.quota`; `.notAFolder`, `.notAStore`, `.readOnly`,
     ///   `.permissions`, `.networkFileSystem`, `.alreadyOpen`, `.formatMismatch`, `.damaged`, `.diskFull`, `.system`.
     package init(path: String, options: ColdOptions) throws(StoreError) {
-        guard options.quota >= ColdOptions.smallestQuota, options.quota <= ColdOptions.largestQuota else {
-            throw .invalidOption("a quota is \(ColdOptions.smallestQuota) to \(ColdOptions.largestQuota)")
+        guard Limits.quota.contains(options.quota) else { throw .outside(Limits.quota, "quota", options.quota) }
+        guard Limits.readers.contains(options.maxReaders) else {
+            throw .outside(Limits.readers, "number of readers", options.maxReaders)
         }
-        guard (1...65_536).contains(options.maxReaders) else { throw .invalidOption("1 to 65536 readers are possible") }
         let folder = StoreFolder(path: path, options: options)
         try folder.prepare()
         self.path = path

@@ -12,7 +12,7 @@ extension ColdTier {
         try StoreFolder(path: path, options: unknown).prepare()
         var options = unknown
         let quota = try Self.storedQuota(path, unknown)
-        if let quota, quota >= ColdOptions.smallestQuota { options.quota = quota }
+        if let quota, Limits.quota.contains(quota) { options.quota = quota }
         try self.init(path: path, options: options)
     }
 
