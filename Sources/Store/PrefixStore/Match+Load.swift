@@ -61,14 +61,12 @@ extension Match {
 
     /// - Returns: the tokens that were copied: all that were wanted of these pages.
     private func loadHot(pages: Int, wanted: Int, _ targets: [PageTarget]) -> Int {
-        var copies: [PageCopy] = []
-        copies.reserveCapacity(pages)
-        for page in 0..<pages {
-            copies.append(lease.copy(of: page, tokens: tokens(inPage: page, of: wanted), to: targets[page]))
+        let copies = (0..<pages).map { page in
+            lease.copy(of: page, tokens: tokens(inPage: page, of: wanted), to: targets[page])
         }
         let tokens = copies.reduce(0) { $0 + $1.tokens }
         // The lease, which the caller holds, keeps the sources where they are.
-        space.store.cold.share(tokens * space.layout.bytesPerToken, as: pages) { [copies] in copies[$0].run() }
+        space.store.cold.share(tokens * space.layout.bytesPerToken, as: pages) { copies[$0].run() }
         return tokens
     }
 

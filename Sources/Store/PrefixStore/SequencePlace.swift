@@ -1,6 +1,6 @@
 // Where a sequence goes on: what a load or an insert returns, and the next insert takes.
 
-public import KVFormat
+package import KVFormat
 
 /// A place in a sequence, between two pages: the tokens before it are stored, or were given to `insert`.
 ///

@@ -95,7 +95,7 @@ extension Space {
         if (try? store.cold.contains(hash)) == true { return false }
         store.spiller.spill(pathTo: parent)
         let start = page * layout.pageSize
-        let copy = PageCopy(source, tokens: tokens.count - start, layout)
+        let copy = QueuedPage(source, tokens: tokens.count - start, layout)
         let job = SpillJob(
             hash: hash, parent: parent, root: root, firstToken: start, tokens: Array(tokens.dropFirst(start)),
             layout: layout,
@@ -106,7 +106,7 @@ extension Space {
 
 /// A page's bytes in memory of its own, for as long as the spill queue needs them.
 @safe
-final class PageCopy: @unchecked Sendable {
+final class QueuedPage: @unchecked Sendable {
     // Unchecked because the bytes are written once, in `init`.
     private let base: UnsafeMutableRawPointer
     let source: PageSource
