@@ -55,14 +55,14 @@ extension Match {
     }
 
     /// Tokens that a load of `wanted` tokens takes from page `page`.
-    private func tokens(inPage page: Int, of wanted: Int) -> Int {
+    private func needed(inPage page: Int, of wanted: Int) -> Int {
         min(space.layout.pageSize, wanted - page * space.layout.pageSize)
     }
 
     /// - Returns: the tokens that were copied: all that were wanted of these pages.
     private func loadHot(pages: Int, wanted: Int, _ targets: [PageTarget]) -> Int {
         let copies = (0..<pages).map { page in
-            lease.copy(of: page, tokens: tokens(inPage: page, of: wanted), to: targets[page])
+            lease.copy(of: page, tokens: needed(inPage: page, of: wanted), to: targets[page])
         }
         let tokens = copies.reduce(0) { $0 + $1.tokens }
         // The lease, which the caller holds, keeps the sources where they are.
@@ -76,7 +76,7 @@ extension Match {
             let stored = cold[page - hotPages]
             loads.append(
                 ColdLoad(
-                    hash: stored.hash, tokens: tokens(inPage: page, of: wanted), tokenCount: stored.tokenCount,
+                    hash: stored.hash, tokens: needed(inPage: page, of: wanted), tokenCount: stored.tokenCount,
                     target: targets[page]))
         }
         // An error of the folder as a whole is a miss here: the engine recomputes, and its next `match` tells why.
