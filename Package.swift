@@ -79,7 +79,7 @@ let store: [Target] =
     + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "Records", "LMDB", "Threads"])
     + Floor.store.module(
         "PrefixStore", ["KVFormat", "HotTier", "Records", "ColdTier", "Threads"],
-        testedWith: ["StoreTestKit", "store-worker"])
+        testedWith: ["StoreTestKit", "store-worker", "readme-example"])
     + [
         .target(name: "TestKit", dependencies: ["KVFormat", "Threads"], path: "Tests/TestKit", swiftSettings: strict),
         .target(
@@ -89,6 +89,8 @@ let store: [Target] =
         .executableTarget(
             name: "store-worker", dependencies: ["StoreTestKit", "PrefixStore"], path: "Tests/store-worker",
             swiftSettings: strict),
+        // With the settings of a package that has none, as the reader's is.
+        .executableTarget(name: "readme-example", dependencies: ["PrefixStore"], path: "Tests/readme-example"),
     ]
 
 let aboveTheStore: [Target] =

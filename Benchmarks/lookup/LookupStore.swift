@@ -46,8 +46,7 @@ struct LookupStore {
         defer { unsafe bytes.deallocate() }
         unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0x3F, count: bytesPerPage)
         let source = unsafe PageSource(bytes, capacity: Self.pageSize)
-        let count = (tokens.count + Self.pageSize - 1) / Self.pageSize
-        try space.insert(tokens, pages: Array(repeating: source, count: count))
+        try space.insert(tokens) { _ in source }
     }
 
     /// Seconds that it took.

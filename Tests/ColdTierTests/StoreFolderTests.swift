@@ -149,7 +149,7 @@ struct StoreFolderTests {
         for quota in [ByteCount(0), .mebibytes(3), ByteCount(UInt64.max)] {
             #expect(throws: StoreError.self) { _ = try ColdTier(folder.store, quota: quota) }
         }
-        #expect(throws: StoreError.invalidOption("1 to 65536 readers are possible")) {
+        #expect(throws: StoreError.outside(Limits.readers, "number of readers", 0)) {
             _ = try ColdTier(path: folder.store, options: ColdOptions(quota: .mebibytes(64), maxReaders: 0))
         }
         #expect(TemporaryFolder.names(folder.path).isEmpty)

@@ -5,11 +5,14 @@ import Testing
 
 @Suite("A model identity")
 struct IdentityTests {
-    static func identity() throws -> ModelIdentity {
+    static func identity(
+        positions: String = "rope theta=10000", engine: String = "test", labels: [String: String] = [:]
+    ) throws -> ModelIdentity {
         try ModelIdentity(
             weights: .sha256(Array("weights".utf8)),
             layout: KVLayout(layers: 32, kvHeads: 8, headDimension: 128, element: .bf16),
-            positions: "rope theta=10000", tokenizer: .sha256(Array("tokenizer".utf8)), engine: "test", engineFormat: 1)
+            positions: positions, tokenizer: .sha256(Array("tokenizer".utf8)), engine: engine, engineFormat: 1,
+            labels: labels)
     }
 
     @Test("has the space root that its canonical encoding hashes to")
@@ -27,14 +30,30 @@ struct IdentityTests {
             .pageSize,
             { $0.layout = try KVLayout(layers: 32, kvHeads: 8, headDimension: 128, element: .bf16, pageSize: 32) }
         ),
-        (.positions, { $0.positions = "rope theta=500000" }),
+        (.positions, { $0 = try identity(positions: "rope theta=500000") }),
         (.tokenizer, { $0.tokenizer = .sha256([2]) }),
-        (.engine, { $0.engine = "another" }),
+        (.engine, { $0 = try identity(engine: "another") }),
         (.engineFormat, { $0.engineFormat = 2 }),
         (.shard, { $0.shard = Shard(tensorRank: 1, tensorSize: 2, pipelineRank: 0, pipelineSize: 1) }),
         (.adapter, { $0.adapter = .sha256([3]) }),
         (.salt, { $0.salt = try Salt([UInt8](repeating: 7, count: 16)) }),
     ]
+
+    @Test("that is valid cannot become invalid: what has bounds cannot be changed")
+    func staysValid() throws {
+        let bounded: [AnyKeyPath] = [
+            \ModelIdentity.positions, \ModelIdentity.engine, \ModelIdentity.labels,
+        ]
+        for field in bounded { #expect(!(field is any WritableField), "\(field)") }
+        let free: AnyKeyPath = \ModelIdentity.salt
+        #expect(free is any WritableField)
+        // The longest texts that are taken can be read back.
+        let text = String(repeating: "x", count: Limits.identityText)
+        let labels = (0..<Limits.labels).map { ("\(100 + $0)", String(text.dropLast(3))) }
+        let identity = try Self.identity(
+            positions: text, engine: text, labels: Dictionary(uniqueKeysWithValues: labels))
+        #expect(SpaceDescriptor(identity.descriptor.encoded) == identity.descriptor)
+    }
 
     @Test("names another space when any field differs, and says which", arguments: changes.indices)
     func everyFieldCounts(index: Int) throws {
@@ -50,8 +69,7 @@ struct IdentityTests {
     @Test("does not change with its labels")
     func labels() throws {
         let base = try Self.identity()
-        var named = base
-        named.labels = ["model": "Llama"]
+        let named = try Self.identity(labels: ["model": "Llama"])
         #expect(named.spaceRoot == base.spaceRoot)
         #expect(named.descriptor.differences(from: base.descriptor).isEmpty)
         #expect(named.descriptor.labels["model"] == "Llama")
@@ -76,12 +94,15 @@ struct IdentityTests {
     }
 }
 
+/// A key path that can be written through, whatever its types.
+private protocol WritableField {}
+extension WritableKeyPath: WritableField {}
+
 @Suite("A space descriptor")
 struct SpaceDescriptorTests {
     @Test("is read back from its stored bytes", arguments: [false, true])
     func roundTrips(salted: Bool) throws {
-        var identity = try IdentityTests.identity()
-        identity.labels = ["model": "a", "note": "b"]
+        var identity = try IdentityTests.identity(labels: ["model": "a", "note": "b"])
         if salted { identity.salt = try Salt([UInt8](repeating: 9, count: 20)) }
         let descriptor = identity.descriptor
         let read = SpaceDescriptor(descriptor.encoded)

@@ -16,7 +16,7 @@ struct IsolationTests {
         ),
         ("salt", { $0.salt = try Salt([UInt8](repeating: 5, count: 16)) }),
         ("adapter", { $0.adapter = .sha256([2]) }),
-        ("positions", { $0.positions = "other" }),
+        ("engine format", { $0.engineFormat = 2 }),
         ("shard", { $0.shard = Shard(tensorRank: 1, tensorSize: 2, pipelineRank: 0, pipelineSize: 1) }),
     ]
 
@@ -38,6 +38,38 @@ struct IsolationTests {
         #expect(try again.space(other).match(tokens).tokenCount == 0)
         #expect(try again.space(model.identity).match(tokens).tokenCount == 80)
         try again.close()
+    }
+}
+
+@Suite("A match")
+struct MatchTests {
+    @Test(
+        "loads from its own space only, and leaves its pages in no other",
+        arguments: [ByteCount.zero, .mebibytes(4)])
+    func ownSpace(hotCapacity: ByteCount) throws {
+        let folder = try TemporaryFolder()
+        let tenants = try (0..<2).map { number in
+            try GeneratedModel("shared", salt: Salt([UInt8](repeating: UInt8(number), count: 16)))
+        }
+        let tokens = (0..<80).map { TokenID($0) }
+        let options = StoreOptions(quota: .mebibytes(64), hotCapacity: hotCapacity)
+        let first = try Store(at: folder.path("store"), options: options)
+        for tenant in tenants { try first.space(tenant.identity).insertGenerated(tokens, by: tenant) }
+        try first.close()
+        let store = try Store(at: folder.path("store"), options: options)
+        let spaces = try tenants.map { try store.space($0.identity) }
+        // Both matches at once, and the pages of each come from where its own match was made, from disk and from RAM.
+        for _ in 0..<2 {
+            for (space, tenant) in zip(spaces, tenants) {
+                let read = try space.loadGenerated(tokens, by: tenant)
+                #expect(read.loaded.tokens == 80 && read.wrongBytes == 0)
+                #expect(read.loaded.place.tokens == 80)
+            }
+        }
+        // The place behind one tenant's pages is no place of the other's.
+        let place = try spaces[0].loadGenerated(tokens, by: tenants[0]).loaded.place
+        #expect(throws: StoreError.self) { try spaces[1].insertGenerated(tokens, by: tenants[1], after: place) }
+        try store.close()
     }
 }
 

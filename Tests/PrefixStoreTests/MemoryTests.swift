@@ -38,9 +38,9 @@ struct MemoryTests {
             let match = try space.match(tokens)
             let targets = [16, 15, 16].map { unsafe PageTarget(base, capacity: $0) }
             unsafe base.storeBytes(of: 0x5A, as: UInt8.self)
-            #expect(throws: StoreError.self) { try space.load(match, into: targets) }
+            #expect(throws: StoreError.self) { try match.load(into: targets) }
             #expect(unsafe base.load(as: UInt8.self) == 0x5A)
-            #expect(try space.load(match, into: targets, limit: 31).tokens == 31)
+            #expect(try match.load(into: targets, limit: 31).tokens == 31)
         }
     }
 

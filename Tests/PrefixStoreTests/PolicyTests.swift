@@ -86,7 +86,7 @@ struct PolicyTests {
         #expect(try space.insertGenerated(tokens, by: model) == 7)
         try store.flush()
         let read = try space.loadGenerated(tokens, by: model)
-        #expect(read.loaded == Loaded(TokensByTier(cold: 100)))
+        #expect(read.loaded.tokensByTier == TokensByTier(cold: 100))
         #expect(read.wrongBytes == 0)
         #expect(try space.insertGenerated(tokens, by: model) == 0)
         try store.close()

@@ -1,5 +1,7 @@
 // The main path: insert, match, load, in one process and in the next.
 
+import Foundation
+import HotTier
 import PrefixStore
 import StoreTestKit
 import Testing
@@ -30,7 +32,7 @@ struct StoreTests {
         let tokens = Self.tokens(70)
         #expect(try space.insertGenerated(tokens, by: model) == 5)
         let read = try space.loadGenerated(tokens, by: model)
-        #expect(read.loaded == Loaded(TokensByTier(hot: 70, cold: 0)))
+        #expect(read.loaded.tokensByTier == TokensByTier(hot: 70, cold: 0))
         #expect(read.wrongBytes == 0)
         #expect(try space.insertGenerated(tokens, by: model) == 0)
         try store.close()
@@ -45,7 +47,7 @@ struct StoreTests {
         let second = try open()
         let space = try second.space(model.identity)
         let read = try space.loadGenerated(tokens, by: model)
-        #expect(read.loaded == Loaded(TokensByTier(hot: 0, cold: 70)))
+        #expect(read.loaded.tokensByTier == TokensByTier(hot: 0, cold: 70))
         #expect(read.wrongBytes == 0)
         // Loaded once, the pages are in RAM.
         #expect(try space.loadGenerated(tokens, by: model).loaded.tokensByTier.hot == 70)
@@ -67,7 +69,7 @@ struct StoreTests {
         try first.close()
         let second = try open()
         let cold = try second.space(model.identity).loadGenerated(Array(asked), by: model)
-        #expect(cold.loaded == Loaded(TokensByTier(hot: 0, cold: common)))
+        #expect(cold.loaded.tokensByTier == TokensByTier(hot: 0, cold: common))
         #expect(cold.wrongBytes == 0)
         try second.close()
     }
@@ -82,7 +84,7 @@ struct StoreTests {
         let space = try second.space(model.identity)
         _ = try space.loadGenerated(Array(long[..<48]), by: model)
         let read = try space.loadGenerated(long, by: model)
-        #expect(read.loaded == Loaded(TokensByTier(hot: 48, cold: 112)))
+        #expect(read.loaded.tokensByTier == TokensByTier(hot: 48, cold: 112))
         #expect(read.wrongBytes == 0)
         try second.close()
     }
@@ -110,8 +112,48 @@ struct StoreTests {
         try space.insertGenerated(tokens, by: model)
         let match = try space.match(tokens)
         #expect(match.tokenCount == 40 && match.pageCount == 3 && !match.isEmpty && match.tokensByTier.cold == 0)
-        #expect(try space.load(match, into: [], limit: nil).tokens == 0)
-        #expect(try space.load(match, into: [], limit: 0).tokens == 0)
+        #expect(try match.load(into: [], limit: nil).tokens == 0)
+        #expect(try match.load(into: [], limit: 0).tokens == 0)
+        try store.close()
+    }
+
+    @Test("goes on storing where a load or an insert ended, page by page")
+    func places() throws {
+        let store = try open()
+        let space = try store.space(model.identity)
+        let tokens = Self.tokens(70)
+        #expect(try space.insertGenerated(Array(tokens[..<40]), by: model) == 3)
+        let place = try space.loadGenerated(tokens, by: model).loaded.place
+        #expect(place.tokens == 32)
+        #expect(try space.insertGenerated(Array(tokens[..<48]), by: model, after: place) == 1)
+        var next: SequencePlace? = place
+        var asked: [Int] = []
+        let memory = GeneratedMemory((0..<5).map { model.pageBytes(tokens, page: $0) })
+        defer { memory.free() }
+        for end in [48, 64, 70, 70] {
+            next = try space.insert(tokens[..<end], after: next) { page in
+                asked.append(page)
+                return memory.source(page, bytesPerToken: space.layout.bytesPerToken)
+            }.place
+        }
+        #expect(asked == [2, 3, 4, 4] && next?.tokens == 64)
+        let read = try space.loadGenerated(tokens, by: model)
+        #expect(read.loaded.tokens == 70 && read.wrongBytes == 0)
+        try store.close()
+    }
+
+    @Test("loads whole pages of an opaque layout, whatever the limit")
+    func opaqueLimit() throws {
+        let opaque = try GeneratedModel("opaque", layout: .opaque(bytesPerPage: 4096, pageSize: 16))
+        let store = try open()
+        let space = try store.space(opaque.identity)
+        let tokens = Self.tokens(48)
+        try space.insertGenerated(tokens, by: opaque)
+        let match = try space.match(tokens)
+        let memory = GeneratedMemory((0..<3).map { _ in [UInt8](repeating: 0, count: 4096) })
+        defer { memory.free() }
+        let loaded = try match.load(into: (0..<3).map { memory.target($0, capacity: 16) }, limit: 47)
+        #expect(loaded.tokens == 32 && loaded.place.tokens == 32)
         try store.close()
     }
 
@@ -137,17 +179,31 @@ struct StoreTests {
         try store.close()
     }
 
+    @Test("has one bound for the hot tier's size, and makes no folder for what passes it")
+    func hotBound() throws {
+        let large = ByteCount(Limits.hotCapacity.upperBound.value + 1)
+        let expected = StoreError.invalidOption("the hot capacity is 32 TiB; 0 B to 32 TiB are possible")
+        #expect(throws: expected) { try open { $0.hotCapacity = large } }
+        #expect(!FileManager.default.fileExists(atPath: folder.path("store")))
+        #expect(throws: expected) { try HotTier(capacity: large) }
+        // What the one door takes, the other takes too.
+        try open { $0.hotCapacity = .gibibytes(4097) }.close()
+    }
+
     @Test("refuses calls that make no sense, by name")
     func refusals() throws {
         let store = try open()
         let space = try store.space(model.identity)
         #expect(throws: StoreError.invalidTokens(count: 0)) { _ = try space.match([]).tokenCount }
-        #expect(throws: StoreError.self) { try space.insert(Self.tokens(40), fromPage: 0, pages: []) }
         #expect(throws: StoreError.self) {
             try Store(at: folder.path("x"), options: StoreOptions(quota: .kibibytes(1)))
         }
         #expect(throws: StoreError.self) { try open { $0.writePolicy = .afterHits(0) } }
         #expect(throws: StoreError.self) { try open { $0.spillRate = .zero } }
+        let other = try store.space(GeneratedModel("another").identity)
+        #expect(throws: StoreError.self) { try space.insertGenerated(Self.tokens(40), by: model, after: other.start) }
+        let far = try space.loadGenerated(Self.tokens(40), by: model).loaded.place
+        #expect(far.tokens == 0)
         #expect(throws: StoreError.alreadyOpen(path: folder.path("store"))) { _ = try open() }
         try store.close()
         try store.close()

@@ -30,15 +30,20 @@ public struct GeneratedModel: Sendable {
 }
 
 extension Space {
-    /// Inserts the generated pages of `tokens` from page `fromPage` on.
+    /// Inserts the generated pages of `tokens` behind `place`.
+    ///
+    /// - Returns: how many of them were new.
     @discardableResult
-    public func insertGenerated(_ tokens: [TokenID], by model: GeneratedModel, fromPage: Int = 0) throws -> Int {
+    public func insertGenerated(
+        _ tokens: [TokenID], by model: GeneratedModel, after place: SequencePlace? = nil
+    ) throws -> Int {
         let count = (tokens.count + layout.pageSize - 1) / layout.pageSize
-        let pages = (fromPage..<count).map { model.pageBytes(tokens, page: $0) }
-        let memory = GeneratedMemory(pages)
+        let first = (place?.tokens ?? 0) / layout.pageSize
+        let memory = GeneratedMemory((first..<count).map { model.pageBytes(tokens, page: $0) })
         defer { memory.free() }
-        let sources = (0..<pages.count).map { memory.source($0, bytesPerToken: layout.bytesPerToken) }
-        return try insert(tokens, fromPage: fromPage, pages: sources)
+        return try insert(tokens, after: place) { page in
+            memory.source(page - first, bytesPerToken: layout.bytesPerToken)
+        }.newPages
     }
 
     /// Matches and loads `tokens`, and compares every byte with what the model generates.
@@ -51,7 +56,7 @@ extension Space {
         let memory = GeneratedMemory((0..<match.pageCount).map { _ in [UInt8](repeating: 0xA5, count: size) })
         defer { memory.free() }
         let targets = (0..<match.pageCount).map { memory.target($0, capacity: layout.pageSize) }
-        let loaded = try load(match, into: targets)
+        let loaded = try match.load(into: targets)
         var wrong = 0
         for page in 0..<match.pageCount where page * layout.pageSize < loaded.tokens {
             let count = min(layout.pageSize, loaded.tokens - page * layout.pageSize)
@@ -64,10 +69,11 @@ extension Space {
 
 /// Pages in memory of their own, at fixed addresses.
 @safe
-final class GeneratedMemory {
+public final class GeneratedMemory {
     private let pages: [UnsafeMutableRawBufferPointer]
 
-    init(_ bytes: [[UInt8]]) {
+    /// Pages with these bytes.
+    public init(_ bytes: [[UInt8]]) {
         unsafe pages = bytes.map { page in
             let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(page.count, 1), alignment: 64)
             unsafe buffer.copyBytes(from: page)
@@ -75,21 +81,24 @@ final class GeneratedMemory {
         }
     }
 
-    func free() { for index in unsafe pages.indices { unsafe pages[index].deallocate() } }
+    /// Frees them; they must not be touched afterwards.
+    public func free() { for index in unsafe pages.indices { unsafe pages[index].deallocate() } }
 
-    func source(_ page: Int, bytesPerToken: Int) -> PageSource {
+    /// Page `page`, to read: as many tokens as its bytes are.
+    public func source(_ page: Int, bytesPerToken: Int) -> PageSource {
         let buffer = unsafe pages[page]
         guard let base = buffer.baseAddress else { preconditionFailure("an allocated page has an address") }
         return unsafe PageSource(base, capacity: buffer.count / bytesPerToken)
     }
 
-    func target(_ page: Int, capacity: Int) -> PageTarget {
+    /// Page `page`, to write.
+    public func target(_ page: Int, capacity: Int) -> PageTarget {
         guard let base = unsafe pages[page].baseAddress else { preconditionFailure("an allocated page has an address") }
         return unsafe PageTarget(base, capacity: capacity)
     }
 
     /// Bytes in which the first `tokens` tokens of a page with room for a whole one differ from a packed page.
-    func differences(_ page: Int, from expected: [UInt8], tokens: Int, _ layout: KVLayout) -> Int {
+    public func differences(_ page: Int, from expected: [UInt8], tokens: Int, _ layout: KVLayout) -> Int {
         var wrong = 0
         for plane in 0..<layout.planeCount {
             let before = layout.bytesPerToken(beforePlane: plane)

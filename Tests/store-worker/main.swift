@@ -31,7 +31,7 @@ func hammer(_ path: String, seconds: Double, seed: UInt64, quota: ByteCount) thr
         let read = try space.loadGenerated(prompt, by: model)
         slowestMatch = max(slowestMatch, Date().timeIntervalSince(start))
         wrong += read.wrongBytes
-        try space.insertGenerated(prompt, by: model, fromPage: read.loaded.tokens / model.layout.pageSize)
+        try space.insertGenerated(prompt, by: model, after: read.loaded.place)
         rounds += 1
     }
     let all = store.statistics

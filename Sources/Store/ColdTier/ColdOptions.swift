@@ -13,17 +13,12 @@ package struct ColdOptions: Sendable {
         case existing
     }
 
-    /// The smallest quota: below it, LMDB's own pages outweigh what is stored.
-    package static let smallestQuota = ByteCount.mebibytes(4)
-
-    /// The largest quota: its address space is a quarter of what a process has.
-    package static let largestQuota = ByteCount.gibibytes(8192)
-
-    /// What a store is opened with whose counters are damaged: it decides about the map only, which follows the file anyway.
+    /// What a store is opened with whose counters are damaged: it decides about the map only, which follows the file
+    /// anyway.
     static let quotaWhenUnknown = ByteCount.gibibytes(1)
 
-    /// Bytes on disk that pages, side states and their index may occupy, whoever writes. The last opener that may create the
-    /// store decides; for others it is what the store has.
+    /// Bytes on disk that pages, side states and their index may occupy, whoever writes. The last opener that may create
+    /// the store decides; for others it is what the store has.
     package var quota: ByteCount
     /// What to do when there is no store.
     package var opening: Opening

@@ -27,17 +27,18 @@ package final class ColdTier: Sendable {
     /// A new store is made aside, synced and then linked into place, so that a half-made one is never seen; two processes
     /// that make one at once both succeed and share it. Folder 0700, files 0600.
     ///
-    /// - Throws: `.invalidOption` for a quota below `ColdOptions.smallestQuota` and an unknown `PFX_CPU`; `.notAFolder`, `.notAStore`, `.readOnly`,
-    ///   `.permissions`, `.networkFileSystem`, `.alreadyOpen`, `.formatMismatch`, `.damaged`, `.diskFull`, `.system`.
+    /// - Throws: `.invalidOption` for a quota outside `Limits.quota` and an unknown `PFX_CPU`; `.notAFolder`, `.notAStore`,
+    ///   `.readOnly`, `.permissions`, `.networkFileSystem`, `.alreadyOpen`, `.formatMismatch`, `.damaged`, `.diskFull`,
+    ///   `.system`.
     package init(path: String, options: ColdOptions) throws(StoreError) {
         try CPULevel.check()
-        guard options.quota >= ColdOptions.smallestQuota, options.quota <= ColdOptions.largestQuota else {
-            throw .invalidOption("a quota is \(ColdOptions.smallestQuota) to \(ColdOptions.largestQuota)")
+        guard Limits.quota.contains(options.quota) else { throw .outside(Limits.quota, "quota", options.quota) }
+        guard Limits.readers.contains(options.maxReaders) else {
+            throw .outside(Limits.readers, "number of readers", options.maxReaders)
         }
-        guard (1...65_536).contains(options.maxReaders) else { throw .invalidOption("1 to 65536 readers are possible") }
         let found = try StoreFolder(path: path, options: options).prepare()
         var options = options
-        if options.opening == .existing, let quota = found.quota, quota >= ColdOptions.smallestQuota {
+        if options.opening == .existing, let quota = found.quota, Limits.quota.contains(quota) {
             options.quota = quota
         }
         let folder = StoreFolder(path: path, options: options)

@@ -11,9 +11,6 @@ package final class HotTier: Sendable {
     let state: Guarded<TierState>
     let spillBeforeEvict: (@Sendable (SpillPin) -> Bool)?
 
-    /// Capacities of 64 TiB and more are mistakes: twice that is a process's whole address space.
-    package static let largestCapacity = ByteCount(1 << 46)
-
     /// Makes an empty tier. Address space is reserved by `space`, memory appears as pages are inserted.
     ///
     /// - Parameters:
@@ -22,12 +19,12 @@ package final class HotTier: Sendable {
     ///     that the cold tier does not have. True: the page was taken over; it stays until its pin is let go, and
     ///     another one is evicted now, unless the closure has marked it as stored and let go already. False: the page
     ///     may be dropped. It may call the tier. Without a closure such pages are dropped.
-    /// - Throws: `StoreError.invalidOption` when the capacity is above `largestCapacity`.
+    /// - Throws: `StoreError.invalidOption` when the capacity is outside `Limits.hotCapacity`.
     package init(
         capacity: ByteCount, spillBeforeEvict: (@Sendable (SpillPin) -> Bool)? = nil
     ) throws(StoreError) {
-        guard capacity < Self.largestCapacity else {
-            throw .invalidOption("the hot tier's capacity is \(capacity), \(Self.largestCapacity) or more")
+        guard Limits.hotCapacity.contains(capacity) else {
+            throw .outside(Limits.hotCapacity, "hot capacity", capacity)
         }
         state = Guarded(TierState(capacity: Int(capacity.value)))
         self.spillBeforeEvict = spillBeforeEvict

@@ -85,12 +85,11 @@ extension Match {
     }
 
     /// Whether loading all of the match takes less time than computing its tokens, at the engine's measured prefill
-    /// time (`Space.recordPrefill`). True while that is not known. It only tells: `Space.load` loads what it is asked
-    /// for.
+    /// time (`Space.recordPrefill`). True while that is not known. It only tells: `load` loads what it is asked for.
     public var worthLoading: Bool { breakEven.isWorthLoading(tokensByTier) }
 
     /// How many tokens had best be loaded, to compute those after them: all of the match, those in RAM, or none. Give
-    /// it to `Space.load` as the limit. Tokens are left out only where that saves a millisecond or more.
+    /// it to `load` as the limit. Tokens are left out only where that saves a millisecond or more.
     ///
     /// A rate is measured by loading only: an engine that leaves tokens out should load some now and then nevertheless.
     public var tokensWorthLoading: Int { breakEven.tokensWorthLoading(of: tokensByTier) }

@@ -6,11 +6,12 @@ internal import HotTier
 /// The longest stored prefix of a sequence. It leases the hot pages it found: none of them is evicted while it lives. Cold
 /// pages are found again when they are loaded; one that has gone by then shortens the load.
 public struct Match: ~Copyable {
+    /// The space that the pages belong to: a match loads from nowhere else.
+    let space: Space
     let lease: HotMatch
     /// Whole hot pages, and the partly shared one when the match ends in it.
     let hotPages: Int
     let cold: [ColdPage]
-    let pageSize: Int
     /// The sequence that was asked for.
     let tokens: [TokenID]
     let breakEven: BreakEven
@@ -27,15 +28,23 @@ public struct Match: ~Copyable {
     init(
         lease: consuming HotMatch, hotPages: Int, hotTokens: Int, cold: [ColdPage], tokens: [TokenID], in space: Space
     ) {
+        self.space = space
         self.lease = lease
         self.hotPages = hotPages
         self.cold = cold
-        pageSize = space.layout.pageSize
         breakEven = space.breakEven
         self.tokens = tokens
         tokensByTier = TokensByTier(hot: hotTokens, cold: cold.reduce(0) { $0 + $1.matchedTokens })
     }
 
-    /// Tokens of the match in page `page`.
-    func tokens(inPage page: Int) -> Int { min(pageSize, tokenCount - page * pageSize) }
+    /// The prefix hash of page `page`, from 0.
+    func hash(ofPage page: Int) -> PrefixHash { page < hotPages ? lease.hash(of: page) : cold[page - hotPages].hash }
+
+    /// The place behind the first `tokens` tokens, or at the beginning of the page in which that is.
+    func place(after tokens: Int) -> SequencePlace {
+        let pages = tokens / space.layout.pageSize
+        return SequencePlace(
+            root: space.root, hash: pages == 0 ? space.root : hash(ofPage: pages - 1),
+            tokens: pages * space.layout.pageSize)
+    }
 }

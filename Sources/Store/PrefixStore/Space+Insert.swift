@@ -5,49 +5,78 @@ internal import HotTier
 internal import Records
 internal import Threads
 
+/// What an insert did.
+public struct Inserted: Hashable, Sendable {
+    /// Pages that were new to this process's hot tier, or on their way to disk without it.
+    public let newPages: Int
+    /// Where the sequence goes on: behind the whole pages that were given. The next insert of the same sequence takes
+    /// it.
+    public let place: SequencePlace
+}
+
 extension Space {
-    /// Stores pages behind a prefix that the store holds.
+    /// Stores the pages of a sequence behind a place.
     ///
     /// The pages are readable in RAM when the call returns; the store's own thread writes them to disk as the write
     /// policy says, and `flush()` waits for that. Pages that are stored already cost one look-up, so a repeated call is
     /// harmless.
     ///
+    /// ```swift
+    /// let loaded = try match.load(into: targets)
+    /// // compute the KV of prompt[loaded.tokens...], then:
+    /// try space.insert(prompt, after: loaded.place) { unsafe PageSource(memory.page($0), capacity: 64) }
+    /// ```
+    ///
     /// - Parameters:
-    ///   - tokens: the sequence up to the end of the last page given; its beginning names the prefix.
-    ///   - fromPage: index of the first page given.
-    ///   - pages: page `fromPage + i` of the sequence each. The last is a tail when `tokens.count` is no multiple of
-    ///     the page size; opaque layouts have no tails. The memory is not used after the call returns.
-    /// - Returns: how many pages were new to this process's hot tier, or on their way to disk without it.
+    ///   - tokens: the sequence from its first token up to the end of the last page to store. The last page is a tail
+    ///     when their number is no multiple of the page size; opaque layouts have no tails.
+    ///   - place: where to begin: what a load or an insert of the same sequence returned; nil for its first page.
+    ///   - page: the memory of the page with this index in the sequence. It is not used after the call returns.
+    /// - Returns: how many pages were new, and where the sequence goes on.
     /// - Throws: `.invalidTokens`, `.invalidPages`, `.closed`. Nothing was stored then.
     /// - Complexity: one copy of each new page; a full spill queue makes it wait if `whenQueueFull` says so.
     @discardableResult
-    public func insert(_ tokens: [TokenID], fromPage: Int = 0, pages: [PageSource]) throws(StoreError) -> Int {
+    public func insert(
+        _ tokens: ArraySlice<TokenID>, after place: SequencePlace? = nil, page: (_ index: Int) -> PageSource
+    ) throws(StoreError) -> Inserted {
         try check(tokens)
-        let total = (tokens.count + layout.pageSize - 1) / layout.pageSize
-        guard fromPage >= 0, fromPage + pages.count == total else {
-            throw .invalidPages("\(pages.count) pages from page \(fromPage) on do not end \(tokens.count) tokens")
+        var place = place ?? start
+        guard place.root == root, place.tokens <= tokens.count else {
+            throw .invalidPages("the place lies in another space, or behind the \(tokens.count) tokens")
         }
         guard layout.isDivisible || tokens.count % layout.pageSize == 0 else {
             throw .invalidPages("an opaque layout has whole pages only")
         }
+        assert(prefixHash(tokens.prefix(place.tokens)) == place.hash, "the place lies in another sequence")
+        let first = place.tokens / layout.pageSize
+        let end = (tokens.count + layout.pageSize - 1) / layout.pageSize
+        let pages = (first..<end).map { page($0) }
         for (index, source) in pages.enumerated() {
-            let held = min(layout.pageSize, tokens.count - (fromPage + index) * layout.pageSize)
+            let held = min(layout.pageSize, tokens.count - (first + index) * layout.pageSize)
             let misfit = source.memory.misfit(tokens: held, layout)
-            if let misfit { throw .invalidPages("page \(index): \(misfit)") }
+            if let misfit { throw .invalidPages("page \(first + index): \(misfit)") }
         }
         let now = SystemClock.wallMilliseconds()
-        let before = tokens[..<(fromPage * layout.pageSize)]
-        var parent = PrefixHash.chain(from: root, tokens: before, pageSize: layout.pageSize).last ?? root
+        var hash = place.hash
         var fresh = 0
-        for (index, source) in pages.enumerated() {
-            let start = (fromPage + index) * layout.pageSize
+        for start in stride(from: place.tokens, to: tokens.count, by: layout.pageSize) {
             let end = min(start + layout.pageSize, tokens.count)
-            let page = PageName(root: root, parent: parent, firstToken: start, tokens: tokens[start..<end])
-            if insert(page, source, now) { fresh += 1 }
-            parent = page.hash
+            let name = PageName(
+                root: root, parent: hash, firstToken: start, tokens: tokens.prefix(end).dropFirst(start))
+            if insert(name, pages[start / layout.pageSize - first], now) { fresh += 1 }
+            hash = name.hash
+            if end - start == layout.pageSize { place = SequencePlace(root: root, hash: hash, tokens: end) }
         }
         store.counters.insertedPages.add(UInt64(fresh))
-        return fresh
+        return Inserted(newPages: fresh, place: place)
+    }
+
+    /// As `insert(_:after:page:)` of a slice, for a whole array.
+    @discardableResult
+    public func insert(
+        _ tokens: [TokenID], after place: SequencePlace? = nil, page: (_ index: Int) -> PageSource
+    ) throws(StoreError) -> Inserted {
+        try insert(tokens[...], after: place, page: page)
     }
 
     private func insert(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
@@ -68,7 +97,7 @@ extension Space {
         if case .afterHits = store.options.writePolicy { return false }
         if (try? store.cold.contains(page.hash)) == true { return false }
         store.spiller.spill(pathTo: page.parent)
-        let copy = PageCopy(source, tokens: page.tokens.count, layout)
+        let copy = QueuedPage(source, tokens: page.tokens.count, layout)
         let job = SpillJob(
             page.detached, layout: layout, insertedAt: now, source: copy.source, keepAlive: copy, onDone: nil)
         return store.writer.enqueue(job) == .queued
@@ -77,7 +106,7 @@ extension Space {
 
 /// A page's bytes in memory of its own, for as long as the spill queue needs them.
 @safe
-final class PageCopy: @unchecked Sendable {
+final class QueuedPage: @unchecked Sendable {
     // Unchecked because the bytes are written once, in `init`.
     private let base: UnsafeMutableRawPointer
     let source: PageSource

@@ -19,15 +19,11 @@ public final class Space: Sendable {
         self.store = store
     }
 
-    /// The prefix hashes of all whole pages of `tokens`.
-    public func prefixHashes(_ tokens: [TokenID]) -> [PrefixHash] {
-        let whole = tokens.count / layout.pageSize * layout.pageSize
-        return PrefixHash.chain(from: root, tokens: tokens[..<whole], pageSize: layout.pageSize)
-    }
-
     /// The prefix hash of all of `tokens`: of its tail, or of its last whole page. The root when there are none.
-    public func prefixHash(_ tokens: [TokenID]) -> PrefixHash {
-        PrefixHash.chain(from: root, tokens: tokens[...], pageSize: layout.pageSize).last ?? root
+    public func prefixHash(_ tokens: [TokenID]) -> PrefixHash { prefixHash(tokens[...]) }
+
+    func prefixHash(_ tokens: ArraySlice<TokenID>) -> PrefixHash {
+        PrefixHash.chain(from: root, tokens: tokens, pageSize: layout.pageSize).last ?? root
     }
 
     /// Tells the store how long the engine took to prefill `tokens` tokens, so that it can say what loading saves. Prompts that
@@ -56,7 +52,7 @@ public final class Space: Sendable {
     }
 
     /// Refuses token ids that no sequence can have.
-    func check(_ tokens: [TokenID]) throws(StoreError) {
+    func check(_ tokens: some Collection<TokenID>) throws(StoreError) {
         guard !tokens.isEmpty, tokens.count <= Limits.tokens else { throw .invalidTokens(count: tokens.count) }
         try store.checkOpen()
     }

@@ -12,8 +12,8 @@ internal import Threads
 /// let store = try Store(at: "kv", options: StoreOptions(quota: .gibibytes(50)))
 /// let space = try store.space(identity)
 /// let match = try space.match(tokens)
-/// let loaded = try space.load(match, into: targets)          // prefill the rest: tokens[loaded.tokens...]
-/// try space.insert(tokens, fromPage: loaded.tokens / 64, pages: sources)
+/// let loaded = try match.load(into: targets)             // prefill the rest: tokens[loaded.tokens...]
+/// try space.insert(tokens, after: loaded.place) { memory.source(ofPage: $0) }
 /// try store.flush()                                      // now it survives a power cut
 /// ```
 ///
@@ -103,7 +103,7 @@ public final class Store: Sendable {
     }
 
     /// Writes what waits to be written, stops the writer and closes the folder. Later calls throw `.closed`; calling it twice
-    /// does no harm. A store that is dropped without it loses what waits, and nothing else.
+    /// does no harm. A store that is dropped closes itself, and nobody hears of an error then.
     public func close() throws(StoreError) {
         // The writer's thread is the parent's: a forked child has nothing to write, and must not wait for it.
         guard getpid() == processID else { throw .forked }

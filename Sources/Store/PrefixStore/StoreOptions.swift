@@ -50,9 +50,9 @@ public struct StoreOptions: Hashable, Sendable {
 
     /// Refuses what cannot work before anything is opened.
     func validate() throws(StoreError) {
-        guard quota >= Self.smallestQuota else { throw .invalidOption("the quota is below \(Self.smallestQuota)") }
-        guard quota <= .gibibytes(1 << 14) else { throw .invalidOption("the quota is above 16384 GiB") }
-        guard hotCapacity <= .gibibytes(1 << 12) else { throw .invalidOption("the hot tier is above 4096 GiB") }
+        guard Limits.hotCapacity.contains(hotCapacity) else {
+            throw .outside(Limits.hotCapacity, "hot capacity", hotCapacity)
+        }
         if spillRate == .zero {
             throw .invalidOption("a spill rate of 0 stores nothing; give none for no limit")
         }
@@ -60,7 +60,4 @@ public struct StoreOptions: Hashable, Sendable {
             throw .invalidOption("a page cannot be written after \(hits) hits")
         }
     }
-
-    /// LMDB's own tables and the pages waiting for reuse need room beside the first page.
-    public static let smallestQuota = ByteCount.mebibytes(4)
 }

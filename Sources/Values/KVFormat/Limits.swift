@@ -5,6 +5,29 @@ public enum Limits {
     /// Token ids in one sequence: four times the longest context window sold in 2026.
     public static let tokens = 1 << 22
 
+    /// Bytes that a store may use on disk. Below, LMDB's own pages outweigh what is stored; above, the map of four times the
+    /// quota passes a quarter of a process's address space.
+    public static let quota = ByteCount.mebibytes(4)...ByteCount.gibibytes(8192)
+
+    /// Bytes of a process's hot tier. A tier reserves as much address space for each page size; a process has 128 TiB.
+    public static let hotCapacity = ByteCount.zero...ByteCount.gibibytes(32 << 10)
+
+    /// Bytes of a tenant's secret. Fewer can be guessed.
+    public static let saltBytes = 16...4096
+
+    /// Read transactions at once, all processes together.
+    package static let readers = 1...65_536
+
+    /// Bytes that one transaction reads or writes: long enough to cost nothing, short enough that pages which were freed are
+    /// used again. LMDB keeps what a transaction writes in memory until the commit.
+    package static let transactionBytes = 64 << 20
+
+    /// Entries that one transaction reads or writes: LMDB keeps a list of what a transaction has changed.
+    package static let transactionEntries = 1000
+
+    /// Pages with the same first token ids behind one page that a look-up compares before it takes the best of them.
+    package static let alternatives = 128
+
     /// Tokens in one page. Below 1 there is no page; above 4,096 a page of a large model passes `pageBytes`.
     public static let pageSize = 1...4096
 

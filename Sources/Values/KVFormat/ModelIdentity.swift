@@ -2,17 +2,19 @@
 
 /// A model as the store sees it. Every field counts: two identities that differ in one field name two spaces, and no page of
 /// one is ever served in the other. When in doubt about a field, make it different: the cost is recomputing.
+///
+/// An identity is valid for life: the fields that `Limits` bounds are checked when it is made and cannot be changed.
 public struct ModelIdentity: Hashable, Sendable {
     /// Digest over the contents of all weight files and the configuration that changes them.
     public var weights: PrefixHash
     /// Shape, order and element type of a page, and its size in tokens.
     public var layout: KVLayout
     /// The position encoding's parameters as canonical text, such as `rope theta=10000 scaling=none`.
-    public var positions: String
+    public let positions: String
     /// Digest over the tokenizer's files.
     public var tokenizer: PrefixHash
     /// The engine's name; two engines never share pages, since their byte orders differ.
-    public var engine: String
+    public let engine: String
     /// The version of the engine's page bytes; an engine raises it when its kernels change what they write.
     public var engineFormat: UInt32
     /// Which part of a model that is split over several devices.
@@ -22,7 +24,7 @@ public struct ModelIdentity: Hashable, Sendable {
     /// The tenant's secret, or nil for none. Only a digest of it reaches the disk; without it nothing of the tenant is found.
     public var salt: Salt?
     /// Names for people (`model: Llama 3.1 8B`). They do not count.
-    public var labels: [String: String]
+    public let labels: [String: String]
 
     /// Makes an identity.
     ///
@@ -86,11 +88,13 @@ public struct Salt: Hashable, Sendable {
     /// SHA-256 of a tag and the secret: all that is kept.
     package let digest: PrefixHash
 
-    /// Makes a salt of `secret`, 16 bytes or more of which come from the server's side, never from a request.
+    /// Makes a salt of `secret`, which comes from the server's side, never from a request.
     ///
-    /// - Throws: `StoreError.invalidIdentity` when the secret is shorter than 16 bytes.
+    /// - Throws: `StoreError.invalidIdentity` when the secret is shorter or longer than `Limits.saltBytes` says.
     public init(_ secret: [UInt8]) throws(StoreError) {
-        guard secret.count >= 16 else { throw .invalidIdentity("a salt has 16 bytes or more") }
+        guard Limits.saltBytes.contains(secret.count) else {
+            throw .invalidIdentity("a salt has \(Limits.saltBytes.lowerBound) to \(Limits.saltBytes.upperBound) bytes")
+        }
         digest = .sha256(Array("PFX salt 1".utf8) + secret)
     }
 }

@@ -111,4 +111,9 @@ public enum StoreError: Error, Equatable, Sendable {
     }
 }
 
-extension StoreError: CustomStringConvertible {}
+extension StoreError: CustomStringConvertible {
+    /// The error of an option whose value lies outside its bounds.
+    package static func outside<Value>(_ bounds: ClosedRange<Value>, _ option: String, _ value: Value) -> StoreError {
+        .invalidOption("the \(option) is \(value); \(bounds.lowerBound) to \(bounds.upperBound) are possible")
+    }
+}

@@ -1,6 +1,7 @@
 // A prefix cache in memory: token-exact, with tails, as the store is.
 
 import KVFormat
+import PrefixStore
 
 @testable import LlamaEngine
 
@@ -51,15 +52,17 @@ final class MemoryCache: PrefixCache {
         return LoadedPrefix(tokens: loaded, hotTokens: loaded / 2, coldTokens: loaded - loaded / 2)
     }
 
-    func insert(_ prompt: [UInt32], fromPage: Int, pages: [PageSource]) {
-        for index in fromPage * layout.pageSize..<prompt.count {
+    func insert(
+        _ prompt: ArraySlice<UInt32>, after place: SequencePlace?, page source: (Int) -> PageSource
+    ) -> SequencePlace? {
+        for index in (place?.tokens ?? 0)..<prompt.count {
             let key = Array(prompt[...index])
             let (page, slot) = index.quotientAndRemainder(dividingBy: layout.pageSize)
             var bytes: [UInt8] = []
             for plane in 0..<layout.planeCount {
                 let size = layout.bytesPerToken(inPlane: plane)
-                let source = unsafe pages[page - fromPage].address(ofPlane: plane, layout) + slot * size
-                unsafe bytes += UnsafeRawBufferPointer(start: source, count: size)
+                let bytesOfPlane = unsafe source(page).address(ofPlane: plane, layout) + slot * size
+                unsafe bytes += UnsafeRawBufferPointer(start: bytesOfPlane, count: size)
             }
             if let old = tokens[key] {
                 precondition(old == bytes, "a token's KV was computed twice with different bits")
@@ -68,6 +71,8 @@ final class MemoryCache: PrefixCache {
                 insertedTokens += 1
             }
         }
+        let root = PrefixHash.sha256([])
+        return SequencePlace(root: root, hash: root, tokens: prompt.count / layout.pageSize * layout.pageSize)
     }
 
     func recordPrefill(tokens: Int, nanoseconds: UInt64) { recordedTokens += tokens }

@@ -22,9 +22,10 @@ final class StorePrefixCache: PrefixCache {
             let count = worthLoading(match, found)
             space.recordSkipped(tokens: found - count)
             guard count > 0, let pages = targets(count) else { return LoadedPrefix() }
-            let loaded = try space.load(match, into: pages, limit: count)
+            let loaded = try match.load(into: pages, limit: count)
             return LoadedPrefix(
-                tokens: loaded.tokens, hotTokens: loaded.tokensByTier.hot, coldTokens: loaded.tokensByTier.cold)
+                tokens: loaded.tokens, hotTokens: loaded.tokensByTier.hot, coldTokens: loaded.tokensByTier.cold,
+                place: loaded.place)
         } catch {
             failure = error
             return LoadedPrefix()
@@ -39,11 +40,13 @@ final class StorePrefixCache: PrefixCache {
         return skippedMatches % Self.matchesPerTrial == 0 ? found : worth
     }
 
-    func insert(_ tokens: [UInt32], fromPage: Int, pages: [PageSource]) {
+    func insert(_ tokens: ArraySlice<UInt32>, after place: SequencePlace?, page: (Int) -> PageSource) -> SequencePlace?
+    {
         do throws(StoreError) {
-            try space.insert(tokens, fromPage: fromPage, pages: pages)
+            return try space.insert(tokens, after: place, page: page).place
         } catch {
             failure = error
+            return place
         }
     }
 

@@ -67,8 +67,7 @@ extension Engine {
         var prefix = share(live)
         let stored = loadStored(entry, moreThan: live.available, pageLimit: limit)
         if stored.tokens > prefix.tokens { prefix = stored }
-        let sequence = RunningRequest(
-            entry, prefix: prefix, pageLimit: limit, pageSize: layout.pageSize, started: started)
+        let sequence = RunningRequest(entry, prefix: prefix, pageLimit: limit, started: started)
         running.append(sequence)
         if sequence.remaining == 0 {
             completePrompt(sequence)
@@ -83,6 +82,7 @@ extension Engine {
         var prefix = ReusedPrefix(
             tokens: live.available, pages: Array(donor.pages[..<whole]),
             reused: ReusedTokens(hot: live.available, shared: live.available))
+        if let place = donor.place, place.tokens <= live.available { prefix.place = place }
         if rest > 0 {
             if let page = pool.take() {
                 page.copy(tokens: rest, from: donor.pages[whole])
@@ -109,6 +109,7 @@ extension Engine {
             return prefix.pages.map(\.target)
         }
         prefix.tokens = loaded.tokens
+        prefix.place = loaded.place
         prefix.pages.removeLast(prefix.pages.count - (loaded.tokens + layout.pageSize - 1) / layout.pageSize)
         prefix.reused = ReusedTokens(hot: loaded.hotTokens, cold: loaded.coldTokens)
         return prefix

@@ -104,7 +104,7 @@ extension Engine {
         sequence.prefillSeconds = sequence.started.duration(to: clock.now).seconds
         // From the first page on: pages that the cache holds cost a look-up, and those it has dropped meanwhile come
         // back.
-        sequence.published = 0
+        sequence.place = nil
     }
 
     /// The pages of a prompt that is complete, the last one too, go into the cache.
@@ -122,20 +122,16 @@ extension Engine {
 
     private func publishWholePages(_ sequence: RunningRequest) {
         let whole = sequence.computed / layout.pageSize
-        guard let cache, whole > sequence.published else { return }
-        cache.insert(
-            Array(sequence.tokens[..<(whole * layout.pageSize)]), fromPage: sequence.published,
-            pages: sequence.pages[sequence.published..<whole].map(\.source))
-        sequence.published = whole
+        publish(sequence, tokens: whole * layout.pageSize)
     }
 
     /// Hands everything that is computed and not yet in the cache to it, the tail included.
     private func publish(_ sequence: RunningRequest) {
-        guard let cache, sequence.computed > sequence.published * layout.pageSize else { return }
-        let pages = (sequence.computed + layout.pageSize - 1) / layout.pageSize
-        cache.insert(
-            Array(sequence.tokens[..<sequence.computed]), fromPage: sequence.published,
-            pages: sequence.pages[sequence.published..<pages].map(\.source))
-        sequence.published = sequence.computed / layout.pageSize
+        publish(sequence, tokens: sequence.computed)
+    }
+
+    private func publish(_ sequence: RunningRequest, tokens count: Int) {
+        guard let cache, count > sequence.place?.tokens ?? 0 else { return }
+        sequence.place = cache.insert(sequence.tokens[..<count], after: sequence.place) { sequence.pages[$0].source }
     }
 }

@@ -1,5 +1,7 @@
 // A request in the works.
 
+import PrefixStore
+
 /// A request that waits for its turn.
 final class WaitingRequest {
     let request: GenerationRequest
@@ -29,8 +31,8 @@ final class RunningRequest {
     var pages: [KVPage]
     /// Pages the sequence may come to hold.
     let pageLimit: Int
-    /// Whole pages that have been handed to the cache.
-    var published: Int
+    /// What has been handed to the cache, or came from there; nil before the first page.
+    var place: SequencePlace?
     let reused: ReusedTokens
     var sampler: Sampler
 
@@ -41,14 +43,14 @@ final class RunningRequest {
     var timeToFirstToken: Double?
 
     init(
-        _ waiting: WaitingRequest, prefix: ReusedPrefix, pageLimit: Int, pageSize: Int, started: ContinuousClock.Instant
+        _ waiting: WaitingRequest, prefix: ReusedPrefix, pageLimit: Int, started: ContinuousClock.Instant
     ) {
         request = waiting.request
         tokens = request.tokens
         computed = prefix.tokens
         pages = prefix.pages
         reused = prefix.reused
-        published = prefix.tokens / pageSize
+        place = prefix.place
         self.pageLimit = pageLimit
         sampler = Sampler(request.sampling)
         admitted = waiting.admitted ?? started
@@ -76,6 +78,8 @@ struct ReusedPrefix {
     var tokens = 0
     var pages: [KVPage] = []
     var reused = ReusedTokens()
+    /// How much of it the cache has for certain.
+    var place: SequencePlace?
 }
 
 extension Duration {

@@ -70,7 +70,7 @@ extension BenchWork {
         // What the benchmark itself prepares is not what it measures.
         let prompts = sequences.map { (tokens(of: $0), sources($0, in: source)) }
         let start = Stopwatch.now
-        for (tokens, pages) in prompts { try space.insert(tokens, pages: pages) }
+        for (tokens, pages) in prompts { try space.insert(tokens) { pages[$0] } }
         let put = Stopwatch.now
         try store.flush()
         let flushed = Stopwatch.now
@@ -96,7 +96,7 @@ extension BenchWork {
         let space = try store.space(identity)
         let opened = Stopwatch.now
         let page = try space.match(Array(known[known.count / 2].prefix(layout.pageSize)))
-        _ = try unsafe space.load(page, into: [PageTarget(target.base, capacity: layout.pageSize)])
+        _ = try unsafe page.load(into: [PageTarget(target.base, capacity: layout.pageSize)])
         let loaded = Stopwatch.now
         let matchedTokens = try space.match(known[0]).tokenCount
         let matched = Stopwatch.now
@@ -171,7 +171,7 @@ extension BenchWork {
             let start = Stopwatch.now
             let match = try space.match(tokens)
             let matched = Stopwatch.now
-            sum.tokens += try space.load(match, into: targets).tokens
+            sum.tokens += try match.load(into: targets).tokens
             sum.match += matched - start
             sum.load += Stopwatch.now - matched
         }

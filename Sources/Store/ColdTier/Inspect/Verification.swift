@@ -27,8 +27,6 @@ extension ColdTier {
 
 /// A check under way.
 struct Verification {
-    /// Raw bytes that are decoded in one read transaction, about.
-    static let bytesPerTransaction = 64 << 20
     /// Suspicious entries that are remembered for a second look, before the walk goes on.
     private static let suspectLimit = 256
 
@@ -112,7 +110,7 @@ struct Verification {
                         isDone = false
                         return .stop
                     }
-                    let isLong = report.rawBytes.value - rawBytes >= UInt64(Self.bytesPerTransaction)
+                    let isLong = report.rawBytes.value - rawBytes >= UInt64(Limits.transactionBytes)
                     guard isLong || look == .broken else { return .next }
                     rawBytes = report.rawBytes.value
                     tell()

@@ -166,7 +166,7 @@ private struct MatchWalk {
         let wanted = wanted
         let start = EdgeKey.start(parent: parent, tokens: wanted)
         var best: Child?
-        var left = EdgeKey.candidates
+        var left = Limits.alternatives
         for direction in [Direction.forward, .backward] {
             var cursor = try transaction.cursor(tables.edges)
             var isThere = try unsafe cursor.seek(start.span.bytes)

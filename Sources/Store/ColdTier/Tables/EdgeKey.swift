@@ -19,8 +19,6 @@ package import KVFormat
 package struct EdgeKey: Equatable, Sendable {
     /// Token ids in a key: enough to tell children apart, few enough for LMDB's keys.
     package static let tokens = 32
-    /// Children with the same first 32 token ids that a match looks at, before it takes the best of them.
-    package static let candidates = 128
 
     /// The prefix hash of the page before, or the space root.
     package let parent: PrefixHash

@@ -31,12 +31,12 @@ extension ColdTier {
 
     /// Cuts a batch by what its pages cost: at most a sixteenth of the quota, and what LMDB should hold in memory at once.
     private func slices(of batch: [PageRecord]) -> [ArraySlice<PageRecord>] {
-        let limit = min(Int(options.quota.value / 16), Self.bytesPerTransaction)
+        let limit = min(Int(options.quota.value / 16), Limits.transactionBytes)
         var slices: [ArraySlice<PageRecord>] = []
         var start = 0
         var cost = 0
         for (index, page) in batch.enumerated() {
-            if index > start, cost + page.cost > limit || index - start >= Self.pagesPerTransaction {
+            if index > start, cost + page.cost > limit || index - start >= Limits.transactionEntries {
                 slices.append(batch[start..<index])
                 start = index
                 cost = 0
@@ -47,12 +47,6 @@ extension ColdTier {
         return slices
     }
 
-    /// LMDB keeps what a transaction writes in memory until the commit. A synced commit is as fast as the disk from a few MiB on.
-    private static let bytesPerTransaction = 64 << 20
-
-    /// LMDB keeps a list of what a transaction has changed; its length is bounded.
-    private static let pagesPerTransaction = 1000
-
     /// From this size on a transaction is worth having the disk at work before its commit syncs; a smaller one is written before
     /// the first nudge.
     private static let earlyBytes = 4 << 20
@@ -62,7 +56,7 @@ extension ColdTier {
         let isLarge = slice.reduce(0) { $0 + $1.cost } >= Self.earlyBytes
         if isLarge { transactionMemory.reserve() }
         defer { if isLarge { writeback.end() } }
-        try writePending(touchLimit: Self.pagesPerTransaction) { (transaction, session) throws(LMDBError) in
+        try writePending(touchLimit: Limits.transactionEntries) { (transaction, session) throws(LMDBError) in
             changed = report
             if isLarge { writeback.begin(environment) }
             // A parent that gives way to its own child's sibling would make the child an orphan.

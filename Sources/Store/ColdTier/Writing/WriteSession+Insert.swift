@@ -55,7 +55,7 @@ extension WriteSession {
     }
 
     /// Deletes tails of the same parent that `page` begins with: whoever wants them finds them in it, token-exact. Tails that
-    /// are pinned or have side states stay. At most `EdgeKey.candidates` children are looked at.
+    /// are pinned or have side states stay. At most `Limits.alternatives` children are looked at.
     ///
     /// - Returns: how many were deleted.
     mutating func replaceTails(of page: PageName, _ transaction: inout WriteTransaction) throws(LMDBError) -> Int {
@@ -87,14 +87,14 @@ extension WriteSession {
         var cursor = try transaction.cursor(tables.edges)
         var seen = 0
         var isThere = try unsafe cursor.seek(start.span.bytes)
-        while isThere, seen < EdgeKey.candidates / 2, consider(cursor.key) {
+        while isThere, seen < Limits.alternatives / 2, consider(cursor.key) {
             seen += 1
             isThere = try cursor.next()
         }
         // From nowhere `previous` moves to the last key, which is where a seek beyond it stands.
         isThere = try unsafe cursor.seek(start.span.bytes)
         isThere = try cursor.previous()
-        while isThere, seen < EdgeKey.candidates, consider(cursor.key) {
+        while isThere, seen < Limits.alternatives, consider(cursor.key) {
             seen += 1
             isThere = try cursor.previous()
         }
