@@ -57,7 +57,7 @@ struct EvictionTests {
     func mixedChurn(seed: UInt64) throws {
         let quota = ByteCount.mebibytes(16)
         let tier = try ColdTier(folder.store, quota: quota)
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         // 20 models with pages of 8 KiB to 1 MiB, so that nearly every class of slots is in use.
         let models = try (0..<20).map { number in
             let width = Int(exp2(Double.random(in: 6...13, using: &random))) & ~7
@@ -74,7 +74,7 @@ struct EvictionTests {
             // Tails of any length make sizes between those of the models.
             let length = Int.random(in: 1...40, using: &random)
             let report = try tier.put(model.pages(tokens(length, from: start), now: now))
-            written += report.storedBytes
+            written += report.slotBytes
             let all = try tier.statistics
             #expect(UInt64(all.usedBytes) <= quota.value)
             largest = max(largest, all.fileBytes)

@@ -2,17 +2,18 @@
 
 import Glibc
 import KVFormat
+import TestKit
 import Testing
 
 @testable import ColdTier
 
 @Suite("The list of openers")
 struct OpenerTests {
-    let folder: Folder
+    let folder: TemporaryFolder
     private var file: String { folder.store + "/openers" }
 
     init() throws {
-        folder = try Folder()
+        folder = try TemporaryFolder()
         unsafe mkdir(folder.store, 0o700)
     }
 
@@ -93,7 +94,7 @@ struct OpenerTests {
             let opener = Opener(folder: folder.store, role: .engine)
             #expect(Opener.list(folder: folder.store).count == 1)
             opener.leave()
-            #expect(Folder.size(file) == 64 * 513)
+            #expect(TemporaryFolder.size(file) == 64 * 513)
         }
     }
 
@@ -106,7 +107,7 @@ struct OpenerTests {
         unsafe rmdir(file)
         unsafe symlink(folder.path + "/elsewhere", file)
         try ColdTier(folder.store).close()
-        #expect(Folder.size(folder.path + "/elsewhere") == 0)
+        #expect(TemporaryFolder.size(folder.path + "/elsewhere") == 0)
     }
 
     @Test("keeps a slot that damage has made unreadable for the process that holds it")

@@ -1,6 +1,7 @@
 // Blocks: bytes under keys that an engine brings.
 
 import KVFormat
+import TestKit
 import Testing
 
 @testable import PageCodec
@@ -25,7 +26,7 @@ struct BlockTests {
     @Test("comes back byte for byte, whatever its element", arguments: KVElement.allCases, CodecChoice.allCases)
     func comesBack(element: KVElement, codec: CodecChoice) throws {
         let own = PrefixHash.block([1, 2, 3], in: root)
-        var random = SeededRandom(UInt64(element.rawValue))
+        var random = SplitMix64(seed: UInt64(element.rawValue))
         for groups in [0, 1, 700, (2 << 20) / element.groupBytes + 5] {
             let bytes = (0..<groups * element.groupBytes).map { _ in UInt8(truncatingIfNeeded: random.next() & 0x1F) }
             let record = encode(bytes, element, key: own, codec)

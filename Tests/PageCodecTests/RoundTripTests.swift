@@ -1,6 +1,7 @@
 // Pages come back as they were.
 
 import KVFormat
+import TestKit
 import Testing
 
 @testable import PageCodec
@@ -77,7 +78,7 @@ struct RoundTripTests {
 
     @Test("of any planes comes back, and so does any number of its first tokens")
     func randomLayouts() throws {
-        var random = SeededRandom(testSeed("random layouts"))
+        var random = SplitMix64(seed: TestSeed.fresh("random layouts"))
         let (encoder, decoder) = (RecordEncoder(), RecordDecoder())
         for round in 0..<150 {
             var planes: [KVPlane] = []

@@ -3,19 +3,21 @@
 import KVFormat
 import LMDB
 import PageCodec
+import Records
+import TestKit
 import Testing
 
 @testable import ColdTier
 
 @Suite("A block in the cold tier")
 struct BlockCheckTests {
-    let folder: Folder
+    let folder: TemporaryFolder
     let tier: ColdTier
     let descriptor: SpaceDescriptor
     private var root: PrefixHash { descriptor.root }
 
     init() throws {
-        folder = try Folder()
+        folder = try TemporaryFolder()
         tier = try ColdTier(folder.store)
         descriptor = try Model("blocks", layout: .blocks(element: .q8x0)).descriptor
         try tier.open(space: descriptor)

@@ -1,6 +1,7 @@
 // From the queue into the batch: what a request can reuse, and when it had better wait.
 
 import KVFormat
+import PrefixStore
 
 extension Engine {
     /// What other sequences of this engine can give to a request.

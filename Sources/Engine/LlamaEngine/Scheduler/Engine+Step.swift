@@ -1,6 +1,7 @@
 // One forward pass: what goes into it, and what follows from it.
 
 import KVFormat
+import PrefixStore
 
 extension Engine {
     /// Computes one batch: a token for every sequence that replies, and as much of the prompts as fits.

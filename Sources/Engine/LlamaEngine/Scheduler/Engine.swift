@@ -100,7 +100,7 @@ public final class Engine {
         if let index = waiting.firstIndex(where: { $0.request.id == id }) {
             let entry = waiting.remove(at: index)
             let sequence = RunningRequest(
-                entry, prefix: ReusedPrefix(), pageLimit: 0, pageSize: layout.pageSize, started: clock.now)
+                entry, prefix: ReusedPrefix(), pageLimit: 0, started: clock.now)
             finished.append(sequence.result(.cancelled))
         } else if let sequence = running.first(where: { $0.request.id == id }) {
             end(sequence, .cancelled)

@@ -2,6 +2,7 @@
 
 package import KVFormat
 internal import LMDB
+internal import Threads
 
 extension ColdTier {
     /// Pages that one transaction of a trim evicts, about: some ten milliseconds, for which other writers wait.
@@ -39,7 +40,7 @@ extension ColdTier {
     /// - Throws: as `trim(to:)`.
     package func rehearseTrim(to target: ByteCount) throws(StoreError) -> TrimReport {
         do throws(Rehearsal) {
-            try environment.write { (transaction) throws(Rehearsal) in
+            return try environment.write { (transaction) throws(Rehearsal) -> TrimReport in
                 let report: TrimReport
                 do throws(LMDBError) {
                     report = try rehearse(to: target, &transaction)
@@ -61,7 +62,12 @@ extension ColdTier {
     ) throws(LMDBError) -> TrimReport {
         var session = try WriteSession(&transaction, tables, now: SystemClock.wallMilliseconds())
         let before = session.counters.usedBytes
-        try session.shrink(to: target.value, &transaction)
+        // One walk passes pages whose children are yet to go.
+        var evicted = -1
+        while session.counters.usedBytes > target.value, session.evicted != evicted {
+            evicted = session.evicted
+            _ = try session.makeRoom(for: 0, within: target.value, &transaction)
+        }
         let used = session.counters.usedBytes
         return TrimReport(
             pages: session.evicted, freedBytes: ByteCount(before - min(before, used)), usedBytes: ByteCount(used),

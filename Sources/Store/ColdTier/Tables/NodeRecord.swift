@@ -104,9 +104,16 @@ package struct NodeRecord: Equatable, Sendable {
         block key: [UInt8], parent: PrefixHash, root: PrefixHash, depth: UInt32, codec: UInt8, rawBytes: UInt64,
         encodedBytes: UInt64, createdAt: Int64
     ) {
-        self.init(
-            parent: parent, root: root, firstToken: depth, tokens: [], codec: codec, flags: .block, rawBytes: rawBytes,
-            encodedBytes: encodedBytes, createdAt: createdAt)
+        self.parent = parent
+        self.root = root
+        firstToken = depth
+        tokenCount = 0
+        self.codec = codec
+        flags = .block
+        self.rawBytes = rawBytes
+        self.encodedBytes = encodedBytes
+        self.createdAt = createdAt
+        tokens = []
         self.key = key
     }
 
