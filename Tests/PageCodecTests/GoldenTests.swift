@@ -19,7 +19,8 @@ struct GoldenTests {
         803f0080 c07f0100
         """
 
-    /// A whole page of 4 tokens of 64 + 64 numbers, `page` below. One zstd frame of one chunk; its low plane is cut out here.
+    /// A whole page of 4 tokens of 64 + 64 numbers, `page` below. One zstd frame of one chunk; its low plane is cut out
+    /// here.
     static let coded = """
         50465852 0100 0100 09ac9e206cd0b333
         dd56de4137951d9c92681b03416ec15f886b4482a27e3a517d32f085244cbe5d

@@ -34,7 +34,8 @@ extension [UInt8] {
     }
 }
 
-/// Lends a copy of `bytes` to `body`, with a page behind it that must not be touched: reading past the end ends the test run.
+/// Lends a copy of `bytes` to `body`, with a page behind it that must not be touched: reading past the end ends the
+/// test run.
 func withGuarded<R>(_ bytes: [UInt8], _ body: (UnsafePointer<UInt8>) -> R) -> R {
     let page = Int(getpagesize())
     let size = (bytes.count + page - 1) / page * page
@@ -49,7 +50,8 @@ func withGuarded<R>(_ bytes: [UInt8], _ body: (UnsafePointer<UInt8>) -> R) -> R 
     return unsafe body(start)
 }
 
-/// Lends `bytes`, guarded, to `body` as a stored frame, and expects the checksum of all of them, whatever `body` had hashed.
+/// Lends `bytes`, guarded, to `body` as a stored frame, and expects the checksum of all of them, whatever `body` had
+/// hashed.
 func withFrame<R>(_ bytes: [UInt8], _ body: (borrowing StoredFrame) -> R) -> R {
     let frame = StoredFrame()
     let key = key("frame")

@@ -1,4 +1,5 @@
-// How the commands end when something is wrong: one sentence that names the thing, one that says what to do, and a status.
+// How the commands end when something is wrong: one sentence that names the thing, one that says what to do, and a
+// status.
 
 import ArgumentParser
 import Foundation
@@ -104,7 +105,8 @@ struct StatusTests {
         let sample = try Sample()
         let hash = sample.hashes(Sample.first)[0]
         try sample.damage { data in
-            // A large value is named by its page number behind the key; before the key stand flags (1, large) and its length.
+            // A large value is named by its page number behind the key; before the key stand flags (1, large) and its
+            // length.
             for offset in data.offsets(of: hash.bytes) where data[offset - 4] == 1 && data[offset - 2] == 32 {
                 for byte in 32..<40 { data[offset + byte] = 0x7F }
             }
@@ -157,6 +159,17 @@ struct StatusTests {
         let sample = try Sample()
         let full = try #require(FileHandle(forWritingAtPath: "/dev/full"))
         try expect(Run(["info", sample.path], to: full), 73, "The output cannot be written.")
+    }
+
+    @Test("says so when PFX_CPU names no level, instead of running with kernels that nobody asked for")
+    func unknownLevel() throws {
+        let sample = try Sample()
+        for command in ["info", "verify"] {
+            let run = try Run([command, sample.path], environment: ["PFX_CPU": "avx-2"])
+            expect(run, 64, "PFX_CPU is 'avx-2', not portable, avx2 or avx512")
+        }
+        let known = try Run(["info", sample.path], environment: ["PFX_CPU": "avx2"])
+        #expect(known.status == 0)
     }
 
     @Test("says so when a tokenizer does not exist")

@@ -53,8 +53,8 @@ package final class HotPin: Sendable {
         return record.runs.read(slot, count: tokenCount)
     }
 
-    /// Says that a spill of the page was queued, so that `HotTier.dirtyPath` leaves it out until `HotTier.countSpillEnd`. Not
-    /// after the release.
+    /// Says that a spill of the page was queued, so that `HotTier.dirtyPath` leaves it out until
+    /// `HotTier.countSpillEnd`. Not after the release.
     package func countSpill() {
         checkNotReleased()
         tier.countSpill(node)

@@ -27,8 +27,8 @@ extension HotTier {
         }
     }
 
-    /// Counts a spill of the page with `hash` that is over, well or not: the other half of `HotPin.countSpill()`, in either
-    /// order. Nothing happens when the page is not here.
+    /// Counts a spill of the page with `hash` that is over, well or not: the other half of `HotPin.countSpill()`, in
+    /// either order. Nothing happens when the page is not here.
     package func countSpillEnd(_ hash: PrefixHash) {
         state.withLock { state in
             let node = state.tree.page(hash)
@@ -48,11 +48,11 @@ extension HotTier {
         }
     }
 
-    /// Pins what the cold tier lacks of the path to `hash` and nobody has queued: the page itself and the pages before it, the
-    /// first page first. Empty when the page is stored, queued, or not here.
+    /// Pins what the cold tier lacks of the path to `hash` and nobody has queued: the page itself and the pages before
+    /// it, the first page first. Empty when the page is stored, queued, or not here.
     ///
-    /// - Complexity: the pages before one that is stored or queued are not looked at, since they were stored or queued before it.
-    ///   So a sequence that is inserted page by page costs one look at each page, not one at each pair.
+    /// - Complexity: the pages before one that is stored or queued are not looked at, since they were stored or queued
+    ///   before it. So a sequence that is inserted page by page costs one look at each page, not one at each pair.
     package func dirtyPath(to hash: PrefixHash) -> [HotPin] {
         state.withLock { state in
             var path: [HotPin] = []

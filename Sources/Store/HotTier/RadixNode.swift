@@ -41,7 +41,8 @@ struct RadixNode {
     var hits: UInt32 = 0
     /// Whether the cold tier has the page.
     var isStored = false
-    /// Spills of the page that are queued and not over; below zero for the moment in which one ends before it was counted.
+    /// Spills of the page that are queued and not over; below zero for the moment in which one ends before it was
+    /// counted.
     var spills: Int32 = 0
     /// Whether the page was offered for spilling and refused, so that eviction need not ask again.
     var isDroppable = false

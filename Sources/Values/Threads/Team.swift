@@ -2,11 +2,11 @@
 
 internal import Synchronization
 
-/// Threads that help a caller through a loop. Thread-safe; the helpers are started at first need, sleep between loops, and keep
-/// the team alive until `close()`: whoever makes a team closes it.
+/// Threads that help a caller through a loop. Thread-safe; the helpers are started at first need, sleep between loops,
+/// and keep the team alive until `close()`: whoever makes a team closes it.
 ///
-/// One loop runs at a time. A caller that finds the helpers busy goes through its loop alone, so that nobody ever waits for
-/// another's work.
+/// One loop runs at a time. A caller that finds the helpers busy goes through its loop alone, so that nobody ever waits
+/// for another's work.
 package final class Team: Sendable {
     private struct State {
         var helpers: [Thread] = []
@@ -19,15 +19,15 @@ package final class Team: Sendable {
     private let priority: ThreadPriority
     private let state = Guarded(State())
 
-    /// A team of `helpers` threads beside the caller; 0 makes every loop the caller's own. Give background helpers to callers
-    /// in the background only: whoever calls waits for all of them.
+    /// A team of `helpers` threads beside the caller; 0 makes every loop the caller's own. Give background helpers to
+    /// callers in the background only: whoever calls waits for all of them.
     package init(helpers: Int, priority: ThreadPriority = .normal) {
         helperCount = max(0, helpers)
         self.priority = priority
     }
 
-    /// Calls `body` once with each number below `count`, from several threads at once, in rising order of the beginning.
-    /// Returns when all calls have ended.
+    /// Calls `body` once with each number below `count`, from several threads at once, in rising order of the
+    /// beginning. Returns when all calls have ended.
     package func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
         withoutActuallyEscaping(body) { body in
             let loop = Loop(count: count, body: body)
@@ -86,7 +86,8 @@ package final class Team: Sendable {
         }
     }
 
-    /// A function of its own: when it returns, this thread holds nothing of the loop's body any more, and its caller may end.
+    /// A function of its own: when it returns, this thread holds nothing of the loop's body any more, and its caller
+    /// may end.
     private func takePart(_ seen: inout Int) -> Guarded<Int>? {
         guard let loop = next(after: &seen) else { return nil }
         loop.work()
