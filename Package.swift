@@ -1,13 +1,14 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// `PFX_DEVELOP=1` is for people who work on PrefixStore itself: it adds the benchmarks and the documentation plugin, and
-/// optimises the C kernels in debug builds too, where unoptimised ones are 25 times slower and tell nothing about the product.
-/// Users leave it unset: SwiftPM refuses a versioned dependency (`from:`) on a package whose targets have unsafe flags.
+/// `PFX_DEVELOP=1` is for people who work on PrefixStore itself: it adds the benchmarks and the documentation plugin,
+/// and optimises the C kernels in debug builds too, where unoptimised ones are 25 times slower and tell nothing about
+/// the product. Users leave it unset: SwiftPM refuses a versioned dependency (`from:`) on a package whose targets have
+/// unsafe flags.
 let isDevelopment = Context.environment["PFX_DEVELOP"] == "1"
 
-/// `PFX_TEST_ONLY_STORE=1` leaves out everything above the store, so that the Thread Sanitizer run of `tools/test` builds
-/// the store only.
+/// `PFX_TEST_ONLY_STORE=1` leaves out everything above the store, so that the Thread Sanitizer run of `tools/test`
+/// builds the store only.
 let isStoreOnly = Context.environment["PFX_TEST_ONLY_STORE"] == "1"
 
 /// One list of settings for every Swift target: language mode 6, strict memory safety, and no warning survives a build.
@@ -24,8 +25,8 @@ let kernels: [CSetting] = isDevelopment ? [.unsafeFlags(["-O3", "-Wall", "-Wextr
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
-/// Floors are the folders of `Sources`, from the ground up. An arrow leads down, or to a module further up in the same list;
-/// `tools/tidy` checks the arrows against docs/architecture.md.
+/// Floors are the folders of `Sources`, from the ground up. An arrow leads down, or to a module further up in the same
+/// list; `tools/tidy` checks the arrows against docs/architecture.md.
 enum Floor: String {
     case ground = "Ground"
     case values = "Values"

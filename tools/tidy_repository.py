@@ -14,11 +14,13 @@ SWIFT_IMPORT = re.compile(
     r"(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?(\w+)", re.M)
 C_INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 MODIFIERS = (
-    r"(?:static|final|class|mutating|consuming|borrowing|nonisolated|override|indirect|lazy|weak|unowned)(?:\([^)]*\))?")
+    r"(?:static|final|class|mutating|consuming|borrowing|nonisolated|override|indirect|lazy|weak)"
+    r"(?:\([^)]*\))?")
 PACKAGE_SYMBOL = re.compile(
     r"^[ \t]*(?:@\w+(?:\([^)]*\))?\s+)*package\s+(?:private\(set\)\s+)?(?:" + MODIFIERS + r"\s+)*"
     r"(?:func|var|let|class|struct|enum|protocol|typealias)\s+(\w+)", re.M)
-# From the modifier to where the body, the value or the next declaration begins: what a caller in another module has to see.
+# From the modifier to where the body, the value or the next declaration begins: what a caller in another module has to
+# see.
 SIGNATURE = re.compile(
     r"\b(?:package|public)\b[^{]*?"
     r"(?=[{]|\n\s*(?:\n|@|\}|(?:package|public|private|static|func|var|let|case|init)\b)|\Z)")

@@ -4,8 +4,8 @@ import COpenBLAS
 import Glibc
 
 enum OpenBLAS {
-    /// OpenBLAS 0.3.21 takes CPUs that are newer than itself for a Prescott of 2004, and is five times slower for it. The
-    /// choice is made when the library is loaded, so the process starts again with a better one in its environment.
+    /// OpenBLAS 0.3.21 takes CPUs that are newer than itself for a Prescott of 2004, and is five times slower for it.
+    /// The choice is made when the library is loaded, so the process starts again with a better one in its environment.
     static func reopenWithKernelsForThisCPU() {
         guard coreName == "Prescott", unsafe getenv("OPENBLAS_CORETYPE") == nil else { return }
         unsafe setenv("OPENBLAS_CORETYPE", hasAVX512 ? "SkylakeX" : "Haswell", 1)

@@ -1,5 +1,5 @@
-// What a store costs the engine, and what it gains: the rate of prefill with and without spilling, and the time to the first token
-// from RAM and after a restart.
+// What a store costs the engine, and what it gains: the rate of prefill with and without spilling, and the time to the
+// first token from RAM and after a restart.
 
 import Foundation
 import LlamaEngine
@@ -13,8 +13,8 @@ struct StoreBench {
 
     /// Prompts of one round of prefill: what is still in the queue when the last one ends is little beside them.
     private static let prompts = 4
-    /// Small tiers, for stores that are full after the warm-up: new memory, for pages and for a file that grows, costs a virtual
-    /// machine many times the copy, and only once.
+    /// Small tiers, for stores that are full after the warm-up: new memory, for pages and for a file that grows, costs
+    /// a virtual machine many times the copy, and only once.
     private static let hotMebibytes: UInt64 = 64, quotaMebibytes: UInt64 = 96
     /// The prompt of the second measurement, and how much of it is stored.
     private static let promptTokens = 2000, storedTokens = 1950

@@ -1,6 +1,6 @@
-// engine-bench: how fast the engine computes a prompt, beside the same matrix products done as plain sgemm calls; or with a
-// store, beside itself without one: what spilling costs a prefill, and how long the first token takes from RAM and after a restart.
-// Prints one JSON object; `engine-bench --help` lists the options.
+// engine-bench: how fast the engine computes a prompt, beside the same matrix products done as plain sgemm calls; or
+// with a store, beside itself without one: what spilling costs a prefill, and how long the first token takes from RAM
+// and after a restart. Prints one JSON object; `engine-bench --help` lists the options.
 
 import ArgumentParser
 import Foundation

@@ -1,14 +1,15 @@
 // What no policy can pass that cannot see into the future: a bound for all that know of a page its class and its age.
 //
-// Each page that is used waits for its next use. A policy keeps it for some time and pays bytes times milliseconds. Let it
-// know in advance how long the pages of each class wait, and hold it to the quota only on the average of the whole trace:
-// then the best it can do is one time per class, and a price of memory finds them all at once (Lagrange). Every policy that
-// really has to fit saves less. The classes say more than a store can know:
+// Each page that is used waits for its next use. A policy keeps it for some time and pays bytes times milliseconds. Let
+// it know in advance how long the pages of each class wait, and hold it to the quota only on the average of the whole
+// trace: then the best it can do is one time per class, and a price of memory finds them all at once (Lagrange). Every
+// policy that really has to fit saves less. The classes say more than a store can know:
 //
-// - a page that eight or more requests branch off in the whole trace is a class of its own, so that its own rate is known;
-// - all others by what the generator draws from: whether the last request went on at the end of a sequence, whether it made
-//   the page, whether the page has come back before, what a byte of it is worth, and its first page where a tenth of
-//   all pages have the same (a job of a batch).
+// - a page that eight or more requests branch off in the whole trace is a class of its own, so that its own rate is
+//   known;
+// - all others by what the generator draws from: whether the last request went on at the end of a sequence, whether it
+//   made the page, whether the page has come back before, what a byte of it is worth, and its first page where a tenth
+//   of all pages have the same (a job of a batch).
 
 internal import Glibc
 
@@ -89,8 +90,8 @@ private struct Waits {
         for page in branches.indices { isShared[page] = branches[page] >= 8 }
     }
 
-    /// Calls `body` for each request with its path, how many of its pages came before, and whether the last of these was
-    /// followed by another.
+    /// Calls `body` for each request with its path, how many of its pages came before, and whether the last of these
+    /// was followed by another.
     private static func walk(
         _ paths: [[Int32]], _ pageCount: Int, _ body: (Int, [Int32], Int, Bool) -> Void
     ) {

@@ -1,4 +1,5 @@
-// tools/bench/lookup: how long a store of many pages takes to open and to answer what it has, and what it allocates for that.
+// tools/bench/lookup: how long a store of many pages takes to open and to answer what it has, and what it allocates for
+// that.
 
 internal import CAllocationCounter
 internal import Foundation

@@ -27,8 +27,8 @@ private func setFileLimit(_ change: (inout rlimit) -> Void) -> Bool {
 
 @Suite("A full disk")
 struct FullDiskTests {
-    /// A file that may not grow past 12 MiB is a full disk that needs no rights to make; the limit is a process's, hence the
-    /// child.
+    /// A file that may not grow past 12 MiB is a full disk that needs no rights to make; the limit is a process's,
+    /// hence the child.
     @Test("loses nothing that was stored, and new pages take the place of old ones")
     func goesOn() async {
         await #expect(processExitsWith: .success) {

@@ -15,8 +15,8 @@ struct ModelTests {
         /// Prefix hash -> the page's tokens and those before it.
         var pages: [PrefixHash: [TokenID]] = [:]
 
-        /// The tokens that a match must find: for each stored page, what it shares with the request counts when all pages
-        /// before it are shared whole.
+        /// The tokens that a match must find: for each stored page, what it shares with the request counts when all
+        /// pages before it are shared whole.
         func expected(_ request: [TokenID]) -> Int {
             pages.values.map { zip($0, request).prefix { $0 == $1 }.count }.max() ?? 0
         }
@@ -98,7 +98,8 @@ struct ModelTests {
             let tokens = sequence(&generator)
             switch Int.random(in: 0..<10, using: &generator) {
             case 0..<6:
-                // Orphans are what an eviction between two batches makes; the spared parent makes them impossible within one.
+                // Orphans are what an eviction between two batches makes; the spared parent makes them impossible
+                // within one.
                 let outcomes = try tier.put(model.pages(tokens, now: Int64(step) * 100_000)).outcomes
                 #expect(outcomes.allSatisfy { $0 == .stored || $0 == .alreadyThere }, "seed \(seed), step \(step)")
             case 6..<9:

@@ -191,7 +191,8 @@ struct StoreFolderTests {
             unsafe chmod(path, folderMode)
             unsafe chmod(path + "/data.mdb", fileMode)
             try Thread {
-                // Takes the rights of root from this thread only; whoever runs the tests as another user has none to lose.
+                // Takes the rights of root from this thread only; whoever runs the tests as another user has none to
+                // lose.
                 becomeForFiles(nobody)
                 do throws(StoreError) { try ColdTier(path).close() } catch { errors.append(error) }
             }.join()

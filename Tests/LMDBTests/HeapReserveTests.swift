@@ -36,8 +36,8 @@ struct HeapReserveTests {
             withExtendedLifetime(reserve) { seen.withLock { $0 = (0..<4).map { _ in Self.faults() } } }
         }.join()
         let faults = seen.withLock { $0 }
-        // The first time it takes 2,000 pages of 4 KiB, unless the heap of a thread that has ended came with some. Later a
-        // handful, for the heap's own books; without the reserve it would be 2,000 again.
+        // The first time it takes 2,000 pages of 4 KiB, unless the heap of a thread that has ended came with some.
+        // Later a handful, for the heap's own books; without the reserve it would be 2,000 again.
         for later in faults[1...] { #expect(later < 200) }
     }
 }

@@ -15,8 +15,8 @@ struct KernelTests {
     static let levels: [PlaneKernels] = [CLEVEL_PORTABLE, CLEVEL_AVX2, CLEVEL_AVX512, CLEVEL_AVX512_VBMI2]
         .filter { $0.rawValue <= clevel_supported().rawValue }.map { PlaneKernels(level: $0) }
 
-    /// Splits and merges `elements`, hashing `aside` on the way, to memory aligned to 64 bytes plus `misaligned`; returns the
-    /// planes and the merged bytes.
+    /// Splits and merges `elements`, hashing `aside` on the way, to memory aligned to 64 bytes plus `misaligned`;
+    /// returns the planes and the merged bytes.
     private func roundTrip(
         _ elements: [UInt8], width: Int, _ kernels: PlaneKernels, isCold: Bool = false, misaligned: Int = 0,
         aside: [UInt8] = [0]

@@ -17,7 +17,7 @@ struct Run {
     /// As `init(_:)`.
     ///
     /// - Parameter file: where standard output goes; nil for `output`.
-    init(_ arguments: [String], to file: FileHandle? = nil) throws {
+    init(_ arguments: [String], to file: FileHandle? = nil, environment: [String: String] = [:]) throws {
         let (output, errors) = (ChildProcess.pipe(), ChildProcess.pipe())
         let process: ChildProcess
         do {
@@ -27,7 +27,7 @@ struct Run {
             }
             process = try ChildProcess(
                 ChildProcess.product("pfx"), arguments, output: file?.fileDescriptor ?? output.writing,
-                errors: errors.writing)
+                errors: errors.writing, environment: environment)
         }
         // Errors are a line or two, so that reading one pipe to its end before the other cannot block the program.
         self.output = Self.text(output.reading)

@@ -12,7 +12,8 @@ public final class ChildProcess: @unchecked Sendable {
     /// The process's number.
     public let processID: Int32
     private let lock = NSLock()
-    /// Held while a child is started and while a pipe is made, so that no child is started with a pipe that is half made.
+    /// Held while a child is started and while a pipe is made, so that no child is started with a pipe that is half
+    /// made.
     private static let spawning = NSLock()
     private var status: Int32?
 
@@ -37,7 +38,8 @@ public final class ChildProcess: @unchecked Sendable {
             guard let descriptor else { continue }
             unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
         }
-        // A child that is killed while it writes its coverage leaves half a file, and no profile of the run can be merged.
+        // A child that is killed while it writes its coverage leaves half a file, and no profile of the run can be
+        // merged.
         let quiet = ["LLVM_PROFILE_FILE": "/dev/null"].merging(environment) { $1 }
         let all = ProcessInfo.processInfo.environment.merging(quiet) { $1 }.map { "\($0)=\($1)" }
         var list = unsafe ([executable] + arguments).map { unsafe strdup($0) } + [nil]

@@ -1,9 +1,11 @@
-// KV that any process can recompute: the bytes of a token depend on the tokens up to it, as attention's do, and on nothing else.
+// KV that any process can recompute: the bytes of a token depend on the tokens up to it, as attention's do, and on
+// nothing else.
 
 public import PrefixStore
 internal import TestKit
 
-/// A model whose KV is generated from token ids. Every byte read anywhere can be checked without storing what was expected.
+/// A model whose KV is generated from token ids. Every byte read anywhere can be checked without storing what was
+/// expected.
 public struct GeneratedModel: Sendable {
     /// The model as the store sees it.
     public let identity: ModelIdentity

@@ -8,8 +8,8 @@ public struct RandomPrompts: Sendable {
     private var generator: SplitMix64
     private let documents: [[TokenID]]
 
-    /// Prompts with `documents` different beginnings. The beginnings depend on `documents` alone, so that two processes with
-    /// different seeds share them.
+    /// Prompts with `documents` different beginnings. The beginnings depend on `documents` alone, so that two processes
+    /// with different seeds share them.
     public init(seed: UInt64, documents: Int = 5, longest: Int = 200) {
         generator = SplitMix64(seed: seed)
         var shared = SplitMix64(seed: 99)

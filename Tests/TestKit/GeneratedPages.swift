@@ -1,9 +1,10 @@
-// KV that any process can compute again: the bytes of a token depend on the tokens up to it, as attention's do, and on nothing else.
+// KV that any process can compute again: the bytes of a token depend on the tokens up to it, as attention's do, and on
+// nothing else.
 
 package import KVFormat
 
-/// The pages of a model that is nothing but a seed. A page that was cut at the wrong token, or that belongs to another prefix or
-/// another model, shows in its bytes, and nothing that was expected has to be kept.
+/// The pages of a model that is nothing but a seed. A page that was cut at the wrong token, or that belongs to another
+/// prefix or another model, shows in its bytes, and nothing that was expected has to be kept.
 package struct GeneratedPages: Sendable {
     private let layout: KVLayout
     private let seed: UInt64

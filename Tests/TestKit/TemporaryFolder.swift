@@ -3,8 +3,9 @@
 internal import Glibc
 internal import Threads
 
-/// A new folder under the system's temporary folder. Its files go when the last reference to it goes, the folder itself when the
-/// process ends: an environment that still has it open would make the next folder that gets the same inode look open.
+/// A new folder under the system's temporary folder. Its files go when the last reference to it goes, the folder itself
+/// when the process ends: an environment that still has it open would make the next folder that gets the same inode
+/// look open.
 package final class TemporaryFolder: Sendable {
     /// The folder.
     package let path: String

@@ -2,7 +2,8 @@
 
 internal import Glibc
 
-/// Where a random test gets its seed. Every seed is printed as `PFX_SEED=...`; with that variable set, all random tests use it.
+/// Where a random test gets its seed. Every seed is printed as `PFX_SEED=...`; with that variable set, all random tests
+/// use it.
 package enum TestSeed {
     /// A seed that no run had before, for the test called `name`.
     package static func fresh(_ name: String) -> UInt64 { told(name, given ?? UInt64.random(in: 0...UInt64.max)) }

@@ -1,7 +1,7 @@
 // The order of all leaf-first policies.
 
-/// The leaves of the resident pages by key, in one list or several: what all leaf-first policies share. A page that another
-/// follows isn't offered, nor is one of the present request's path.
+/// The leaves of the resident pages by key, in one list or several: what all leaf-first policies share. A page that
+/// another follows isn't offered, nor is one of the present request's path.
 struct LeafOrder {
     private let parents: [Int32]
     private var heaps: [PageHeap]

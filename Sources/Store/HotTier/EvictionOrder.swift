@@ -5,10 +5,10 @@
 //
 // - A leaf, because a page is of no use without all pages before it: an evicted inner page would strand its subtree.
 //   A prefix is therefore eaten from its end, and what many prompts share (their beginning) lives longest.
-// - Worth the least: of its class, by how many continuations share it, and at its age, the smallest share will come back
-//   for the time that it would be kept (`UseHistory`, learned from the tier's own traffic). Within a class the page whose
-//   last use is the oldest goes, so that only the first of each class has to be compared. docs/eviction.md has the
-//   reasons and the figures.
+// - Worth the least: of its class, by how many continuations share it, and at its age, the smallest share will come
+//   back for the time that it would be kept (`UseHistory`, learned from the tier's own traffic). Within a class the
+//   page whose last use is the oldest goes, so that only the first of each class has to be compared. docs/eviction.md
+//   has the reasons and the figures.
 // - Bytes need not be weighed: a page of a larger model takes more bytes in about the proportion in which it takes
 //   longer to prefill.
 // - A page that the cold tier does not have yet counts as used ten minutes later than it was: its eviction costs a
@@ -18,9 +18,9 @@
 
 internal import KVFormat
 
-/// The pages that can be evicted, a binary heap a class, the oldest use first. It knows each page's place, so that a page
-/// which is used or pinned moves in logarithmic time and no heap holds an outdated entry. Not thread-safe: the tier's
-/// mutex guards it.
+/// The pages that can be evicted, a binary heap a class, the oldest use first. It knows each page's place, so that a
+/// page which is used or pinned moves in logarithmic time and no heap holds an outdated entry. Not thread-safe: the
+/// tier's mutex guards it.
 struct EvictionOrder {
     private struct Entry {
         var time: Int64

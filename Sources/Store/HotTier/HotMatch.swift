@@ -54,8 +54,8 @@ package struct HotMatch: ~Copyable, Sendable {
     /// The bytes of page `page`: in one piece, planes of `pageSize` tokens. Valid while the lease lives.
     package func source(_ page: Int) -> PageSource { space.record.source(self[page].seat) }
 
-    /// The copy of the first `tokens` tokens of page `page` to `target`, which must have room for them; to be run on any
-    /// thread while the lease lives.
+    /// The copy of the first `tokens` tokens of page `page` to `target`, which must have room for them; to be run on
+    /// any thread while the lease lives.
     package func copy(of page: Int, tokens: Int, to target: PageTarget) -> PageCopy {
         precondition(tokens >= 0 && tokens <= storedTokens(of: page), "page \(page) has fewer tokens")
         precondition(tokens == space.layout.pageSize || space.layout.isDivisible, "an opaque page can't be cut")

@@ -42,8 +42,8 @@ extension Environment {
         }
     }
 
-    /// Gives the slots of dead readers free, and answers how many there were. Call it before each batch of writes: a dead
-    /// reader's slot keeps every page that was freed since from being used again.
+    /// Gives the slots of dead readers free, and answers how many there were. Call it before each batch of writes: a
+    /// dead reader's slot keeps every page that was freed since from being used again.
     package func freeDeadReaders() throws(LMDBError) -> Int {
         try requireOwnProcess()
         try gate.enter()

@@ -8,8 +8,8 @@ extension Environment {
     /// Call it once, after opening and before other threads use the environment: LMDB allows only one transaction at a
     /// time to open tables. One write transaction (synced), or one read transaction.
     ///
-    /// - Throws: `.tableMissing` when access is `.readOnly` and a table is not there; a `.code` for which `isDamage` is true
-    ///   when the name belongs to something else.
+    /// - Throws: `.tableMissing` when access is `.readOnly` and a table is not there; a `.code` for which `isDamage` is
+    ///   true when the name belongs to something else.
     package func openTables(_ names: [String]) throws(LMDBError) -> [Table] {
         let isWriting = access == .readWrite
         let core = try begin(flags: isWriting ? 0 : UInt32(MDB_RDONLY))

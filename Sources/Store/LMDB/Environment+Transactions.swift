@@ -23,8 +23,8 @@ extension Environment {
     ///
     /// Waits for the writer before, in whatever process; one that died while it wrote is no obstacle.
     ///
-    /// - Throws: what `body` throws; `.closed`, `.forked`, `.mapResized`; a `.code`: `EACCES` when access is `.readOnly`, and
-    ///   one with `isFull` when there was no room. Nothing of the transaction is stored then.
+    /// - Throws: what `body` throws; `.closed`, `.forked`, `.mapResized`; a `.code`: `EACCES` when access is
+    ///   `.readOnly`, and one with `isFull` when there was no room. Nothing of the transaction is stored then.
     package func write<R: ~Copyable, E: LMDBErrorConvertible>(
         _ body: (inout WriteTransaction) throws(E) -> R
     ) throws(E) -> R {
@@ -84,8 +84,8 @@ extension Environment {
         throw .mapResized
     }
 
-    /// Adopts the map size that another process set, while no transaction of this process is open: LMDB would move the map
-    /// under its feet.
+    /// Adopts the map size that another process set, while no transaction of this process is open: LMDB would move the
+    /// map under its feet.
     private func followMap() throws(LMDBError) {
         try gate.whileEmpty { () throws(LMDBError) in
             try check(unsafe mdb_env_set_mapsize(handle, 0), call: "mdb_env_set_mapsize")

@@ -32,8 +32,8 @@ package final class Environment: @unchecked Sendable {
     /// Opens the files in a folder that exists, and creates them (mode 0600) if they are not there and access is
     /// `.readWrite`. Slots of dead readers are given free.
     ///
-    /// - Throws: `.notAFolder`, `.alreadyOpen`, `.networkFileSystem`; an error whose `isDamage` is true when the files are
-    ///   not sound; a `.code` otherwise. Nothing is open then.
+    /// - Throws: `.notAFolder`, `.alreadyOpen`, `.networkFileSystem`; an error whose `isDamage` is true when the files
+    ///   are not sound; a `.code` otherwise. Nothing is open then.
     package init(folder: String, options: EnvironmentOptions) throws(LMDBError) {
         let identity = try FolderIdentity(path: folder)
         try FileSystem.requireLocal(folder)
@@ -61,8 +61,8 @@ package final class Environment: @unchecked Sendable {
 
     deinit { close() }
 
-    /// Closes the environment, once the transactions that are running have ended; a second call does nothing, and so does
-    /// a call in a forked child. Must not be called inside a transaction of this environment.
+    /// Closes the environment, once the transactions that are running have ended; a second call does nothing, and so
+    /// does a call in a forked child. Must not be called inside a transaction of this environment.
     package func close() {
         guard getpid() == processId else { return }
         gate.shut {

@@ -15,7 +15,8 @@ package struct EnvironmentOptions: Sendable {
     package var mapSize: Int
     /// How many tables can be open.
     package var maxTables: Int
-    /// How many read transactions can run at once, all processes together. The first process that opens a folder decides.
+    /// How many read transactions can run at once, all processes together. The first process that opens a folder
+    /// decides.
     package var maxReaders: Int
     /// Reading only, or writing too.
     package var access: Access

@@ -2,13 +2,14 @@
 
 internal import Glibc
 
-/// Keeps the memory that a thread frees, up to a number of bytes, in the process: LMDB takes memory for every large value of a
-/// transaction and frees it with the commit. glibc then gives it back to the kernel, which clears every page of it anew for
-/// the next transaction: a fifth of the time of a commit.
+/// Keeps the memory that a thread frees, up to a number of bytes, in the process: LMDB takes memory for every large
+/// value of a transaction and frees it with the commit. glibc then gives it back to the kernel, which clears every page
+/// of it anew for the next transaction: a fifth of the time of a commit.
 ///
-/// glibc gives back only what lies at the end of a heap. So this makes the thread's heap larger and keeps a few bytes behind
-/// the new part; what is free before them stays. No setting of the C library changes, and no other thread's memory: a library
-/// must not tune its host. The memory appears only when it is used. With another allocator it does nothing.
+/// glibc gives back only what lies at the end of a heap. So this makes the thread's heap larger and keeps a few bytes
+/// behind the new part; what is free before them stays. No setting of the C library changes, and no other thread's
+/// memory: a library must not tune its host. The memory appears only when it is used. With another allocator it does
+/// nothing.
 @safe
 package final class HeapReserve: @unchecked Sendable {
     // Unchecked because the only variable never changes.

@@ -3,7 +3,8 @@
 import CLMDB
 import Glibc
 
-/// An error type that every failure of LMDB can be turned into, so that a caller's closures throw the caller's own error.
+/// An error type that every failure of LMDB can be turned into, so that a caller's closures throw the caller's own
+/// error.
 package protocol LMDBErrorConvertible: Error {
     /// Wraps a failure of LMDB.
     init(_ error: LMDBError)
@@ -59,7 +60,8 @@ extension LMDBError {
         }
     }
 
-    /// No room in the map, as opposed to the disk: the address space is used up, or one transaction changed too many pages.
+    /// No room in the map, as opposed to the disk: the address space is used up, or one transaction changed too many
+    /// pages.
     package var isMapFull: Bool { status == MDB_MAP_FULL || status == MDB_TXN_FULL }
 
     /// The file's structure is damaged, or the file is none of LMDB's: set it aside and begin a new one.

@@ -30,7 +30,8 @@ final class OpenFolders: Sendable {
     /// The one register of the process.
     static let shared = OpenFolders()
 
-    /// The process that opened each folder: entries inherited through a fork don't count, as file locks aren't inherited.
+    /// The process that opened each folder: entries inherited through a fork don't count, as file locks aren't
+    /// inherited.
     private let holders = Guarded<[FolderIdentity: pid_t]>([:])
 
     /// Enters a folder; throws `.alreadyOpen` when this process has it open.

@@ -1,4 +1,5 @@
-// What both kinds of transaction can do: look up and count. Spans point into LMDB's map and can't outlive the transaction.
+// What both kinds of transaction can do: look up and count. Spans point into LMDB's map and can't outlive the
+// transaction.
 
 import CLMDB
 import Glibc
@@ -20,7 +21,8 @@ package protocol Transaction: ~Copyable {
 }
 
 extension Transaction where Self: ~Copyable {
-    /// The value under a key, or `nil`. The bytes are not copied: they lie in the map, or in a page this transaction wrote.
+    /// The value under a key, or `nil`. The bytes are not copied: they lie in the map, or in a page this transaction
+    /// wrote.
     ///
     /// - Throws: `.keySize`, `.damaged` when the file gives the value a place or size that can't be, or a `.code`.
     /// - Complexity: one descent of the tree.
@@ -96,8 +98,8 @@ package struct TransactionCore {
         return unsafe bytes
     }
 
-    /// Whether a value lies in what this transaction wrote: in the part of the file that LMDB has added since, or in a page
-    /// that is still in memory. A value no larger than a page is taken to be where LMDB says.
+    /// Whether a value lies in what this transaction wrote: in the part of the file that LMDB has added since, or in a
+    /// page that is still in memory. A value no larger than a page is taken to be where LMDB says.
     private func isWritten(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
         if unsafe map.contains(start) {
             let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
@@ -107,8 +109,8 @@ package struct TransactionCore {
         return unsafe count <= pageSize || isOverflowRun(before: start, holding: count)
     }
 
-    /// Whether the bytes before a large value are the header of a run of written LMDB pages that can hold it. A page in memory
-    /// has at least a header before every value, so that these bytes can always be read.
+    /// Whether the bytes before a large value are the header of a run of written LMDB pages that can hold it. A page in
+    /// memory has at least a header before every value, so that these bytes can always be read.
     private func isOverflowRun(before start: UnsafeRawPointer, holding count: Int) -> Bool {
         let header = unsafe PageHeader(start - PageHeader.byteCount)
         let mapPages = map.byteCount / pageSize

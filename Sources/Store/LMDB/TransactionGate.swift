@@ -16,8 +16,8 @@ final class TransactionGate: Sendable {
 
     init(patience: Duration = LMDBLimits.remapPatience) { self.patience = patience }
 
-    /// Lets one transaction in, once the map is mapped if that is under way. Throws `.closed` for ever after `shut`, and
-    /// `.mapResized` when the mapping does not end: only a transaction begun inside another can cause that.
+    /// Lets one transaction in, once the map is mapped if that is under way. Throws `.closed` for ever after `shut`,
+    /// and `.mapResized` when the mapping does not end: only a transaction begun inside another can cause that.
     func enter() throws(LMDBError) {
         let isIn = state.withLock(when: { !$0.isHeld || $0.isShut }, before: .after(patience)) { state in
             if !state.isShut { state.inside += 1 }

@@ -2,11 +2,13 @@
 
 /// A value guarded by a mutex of its own. Thread-safe.
 ///
-/// The value is touched only inside the closures given here, so nobody can forget the lock. They run under the lock: keep them
-/// short, and never call the same `Guarded` from inside one, which deadlocks. A thread that needs a change of the value waits with
-/// `withLock(when:)`; whoever makes that change calls `signal` or `broadcast`, inside its closure or after it.
+/// The value is touched only inside the closures given here, so nobody can forget the lock. They run under the lock:
+/// keep them short, and never call the same `Guarded` from inside one, which deadlocks. A thread that needs a change of
+/// the value waits with `withLock(when:)`; whoever makes that change calls `signal` or `broadcast`, inside its closure
+/// or after it.
 ///
-/// There is no wait in the middle of a closure: another thread would change the value while the closure has it to itself.
+/// There is no wait in the middle of a closure: another thread would change the value while the closure has it to
+/// itself.
 package final class Guarded<Value>: @unchecked Sendable {
     // Unchecked because `value` is only touched under `mutex`.
     @usableFromInline
@@ -38,8 +40,8 @@ package final class Guarded<Value>: @unchecked Sendable {
         }
     }
 
-    /// Waits until `isReady` holds or the deadline has passed, and runs `body` in the first case. Returns nil in the second; a
-    /// value that is ready by then counts as ready, however late the thread wakes.
+    /// Waits until `isReady` holds or the deadline has passed, and runs `body` in the first case. Returns nil in the
+    /// second; a value that is ready by then counts as ready, however late the thread wakes.
     @inlinable
     package func withLock<R, E: Error>(
         when isReady: (Value) -> Bool, before deadline: Deadline, _ body: (inout Value) throws(E) -> R

@@ -63,7 +63,8 @@ package final class Condition: @unchecked Sendable {
         unsafe handle.deallocate()
     }
 
-    /// Gives `mutex` up, waits for a signal, takes it again. May return without a signal: call it in a loop over the predicate.
+    /// Gives `mutex` up, waits for a signal, takes it again. May return without a signal: call it in a loop over the
+    /// predicate.
     package func wait(_ mutex: Mutex) { unsafe pthread_cond_wait(handle, mutex.handle) }
 
     /// As `wait`, until `deadline` at the latest. Returns false when that has passed.

@@ -8,8 +8,8 @@ internal import Glibc
 package enum ThreadPriority: Sendable {
     /// As its starter does.
     case normal
-    /// Behind: it has a tenth of a core for certain, and never takes one from a thread that is just running. For work that
-    /// nobody waits for while the cores are busy.
+    /// Behind: it has a tenth of a core for certain, and never takes one from a thread that is just running. For work
+    /// that nobody waits for while the cores are busy.
     case background
 }
 
@@ -72,8 +72,8 @@ private final class Start: Sendable {
         body()
     }
 
-    /// On Linux both calls are about the calling thread. The policy is `SCHED_BATCH`, which programs without GNU extensions do
-    /// not see: a thread under it does not interrupt another one when it wakes.
+    /// On Linux both calls are about the calling thread. The policy is `SCHED_BATCH`, which programs without GNU
+    /// extensions do not see: a thread under it does not interrupt another one when it wakes.
     private static func standBack() {
         _ = nice(10)
         var parameters = sched_param()
