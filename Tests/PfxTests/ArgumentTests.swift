@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import PrefixStore
 import StoreTestKit
+import TestKit
 import Testing
 
 @testable import pfx

@@ -2,6 +2,7 @@
 
 import PrefixStore
 import StoreTestKit
+import TestKit
 import Testing
 
 @Suite("The memory of a page")
@@ -30,11 +31,11 @@ struct MemoryTests {
         try unsafe withSpace { space, base in
             let whole = unsafe PageSource(base, capacity: 16)
             let short = unsafe PageSource(base, capacity: 15)
-            #expect(throws: StoreError.self) { try space.insert(tokens, pages: [whole, short, whole]) }
+            #expect(throws: StoreError.self) { try space.insert(tokens) { [whole, short, whole][$0] } }
             #expect(try space.match(tokens).tokenCount == 0)
             // A tail needs room for its own 8 tokens only.
             let tail = unsafe PageSource(base, capacity: 8)
-            #expect(try space.insert(tokens, pages: [whole, whole, tail]) == 3)
+            #expect(try space.insert(tokens) { [whole, whole, tail][$0] }.newPages == 3)
             let match = try space.match(tokens)
             let targets = [16, 15, 16].map { unsafe PageTarget(base, capacity: $0) }
             unsafe base.storeBytes(of: 0x5A, as: UInt8.self)
@@ -60,10 +61,10 @@ struct MemoryTests {
                 page(0, 0, capacity: 16), page(count - 1, 0, capacity: 16), page(count + 1, 0, capacity: 16),
                 page(count, 1, capacity: 16), page(count, -1, capacity: 16),
             ] {
-                #expect(throws: StoreError.self) { try space.insert(first, pages: [wrong]) }
+                #expect(throws: StoreError.self) { try space.insert(first) { _ in wrong } }
             }
-            let inserted = try space.insert(first, pages: [page(count, 1, capacity: 17)])
-            #expect(inserted == 1)
+            let inserted = try space.insert(first) { _ in page(count, 1, capacity: 17) }
+            #expect(inserted.newPages == 1)
         }
     }
 

@@ -2,6 +2,7 @@
 
 import Foundation
 import StoreTestKit
+import TestKit
 import Testing
 
 @Suite("The README's example")

@@ -54,7 +54,7 @@ struct Pfx: ParsableCommand {
 
     /// The parser itself would complain about the arguments after a mistyped command.
     private static func refuseUnknownCommand() throws {
-        let names = configuration.subcommands.compactMap(\._commandName) + ["help"]
+        let names = configuration.subcommands.map { $0._commandName } + ["help"]
         guard let name = CommandLine.arguments.dropFirst().first, !name.hasPrefix("-"), !names.contains(name) else {
             return
         }

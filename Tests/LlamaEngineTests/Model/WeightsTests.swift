@@ -64,11 +64,9 @@ struct WeightsTests {
         let checkpoint = try Checkpoint(folder: folder.path)
         var tensors = checkpoint.weights.tensors.mapValues { place in
             let entry = place.entry
-            let all = checkpoint.weights.files[place.file].bytes
-            let bytes = (entry.offset..<entry.offset + entry.byteCount).map {
-                unsafe all.unsafeLoad(fromByteOffset: $0, as: UInt8.self)
-            }
-            return Tensor(dtype: entry.dtype, shape: entry.shape, bytes: bytes)
+            let bytes = unsafe checkpoint.weights.files[place.file].buffer[
+                entry.offset..<entry.offset + entry.byteCount]
+            return unsafe Tensor(dtype: entry.dtype, shape: entry.shape, bytes: Array(bytes))
         }
         change(&tensors)
         var data: [UInt8] = []

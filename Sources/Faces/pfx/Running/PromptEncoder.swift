@@ -31,10 +31,8 @@ final class PromptEncoder {
     func tokenIDs(of prompt: String, addsSpecialTokens adds: Bool? = nil) throws(InputError) -> [UInt32] {
         guard !prompt.isEmpty else { throw InputError("The prompt is empty.") }
         let tokenizer = try requireTokenizer()
-        guard adds ?? addsSpecialTokens else { return tokenizer.encodeWithoutSpecialTokens(prompt) }
-        let tokens = tokenizer.encode(prompt)
-        // An empty text has the special tokens alone.
-        if !hasWarned, tokens.count > 1, tokens[0] == tokens[1], tokens[0] == tokenizer.encode("").first {
+        let tokens = tokenizer.encode(prompt, addSpecialTokens: adds ?? addsSpecialTokens)
+        if adds ?? addsSpecialTokens, !hasWarned, tokenizer.hasDoubledBeginning(tokens) {
             hasWarned = true
             warning =
                 "A prompt begins with the token that the tokenizer puts before every prompt, so it is there twice. "
