@@ -11,29 +11,24 @@ import Threads
 @Suite("Readers")
 struct ReadersTests {
     /// Opens when it is told to.
-    final class Door: @unchecked Sendable {
-        // Unchecked because both flags are only touched under the mutex.
-        private let mutex = Mutex()
-        private let condition = Condition()
-        private var isEntered = false
-        private var isOpen = false
+    final class Door: Sendable {
+        private enum State { case closed, entered, open }
+
+        private let state = Guarded(State.closed)
 
         /// Says that the writer holds its lock, and waits until the door is opened.
         func enter() {
-            mutex.withLock {
-                isEntered = true
-                condition.broadcast()
-                while !isOpen { condition.wait(mutex) }
-            }
+            move(to: .entered)
+            state.wait(until: { $0 == .open })
         }
 
-        func waitForEntry() { mutex.withLock { while !isEntered { condition.wait(mutex) } } }
+        func waitForEntry() { state.wait(until: { $0 != .closed }) }
 
-        func open() {
-            mutex.withLock {
-                isOpen = true
-                condition.broadcast()
-            }
+        func open() { move(to: .open) }
+
+        private func move(to new: State) {
+            state.withLock { $0 = new }
+            state.broadcast()
         }
     }
 

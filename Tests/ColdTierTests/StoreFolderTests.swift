@@ -185,7 +185,7 @@ struct StoreFolderTests {
         try open(folder.store)
         let nobody: uid_t = 65_534
         unsafe chmod(folder.path, 0o755)
-        let errors = ErrorList()
+        let errors = Guarded<[StoreError]>([])
         let path = folder.store
         for (folderMode, fileMode) in [(0o555, 0o644), (0o755, 0o444), (0o711, 0o600)] as [(mode_t, mode_t)] {
             unsafe chmod(path, folderMode)
@@ -194,13 +194,15 @@ struct StoreFolderTests {
                 // Takes the rights of root from this thread only; whoever runs the tests as another user has none to
                 // lose.
                 becomeForFiles(nobody)
-                do throws(StoreError) { try ColdTier(path).close() } catch { errors.append(error) }
+                do throws(StoreError) { try ColdTier(path).close() } catch {
+                    errors.withLock { $0.append(error) }
+                }
             }.join()
         }
         unsafe chmod(path, 0o700)
         guard geteuid() == 0 else { return }
         #expect(
-            errors.all == [
+            errors.withLock { $0 } == [
                 .readOnly(path: path), .readOnly(path: path), .permissions(path: path, "it cannot be read"),
             ])
     }
@@ -235,17 +237,6 @@ struct StoreFolderTests {
             try again.open(space: model.descriptor)
         }
     }
-}
-
-/// Errors of other threads.
-final class ErrorList: @unchecked Sendable {
-    // Unchecked because the list is read and written under the mutex.
-    private let mutex = Mutex()
-    private var errors: [StoreError] = []
-
-    var all: [StoreError] { mutex.withLock { errors } }
-
-    func append(_ error: StoreError) { mutex.withLock { errors.append(error) } }
 }
 
 /// Changes the tables of a closed store behind its back, in one write transaction.

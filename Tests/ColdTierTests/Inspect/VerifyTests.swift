@@ -355,25 +355,20 @@ struct VerifyTests {
 }
 
 /// How far the writer of a test has come.
-final class Progress: @unchecked Sendable {
-    // Unchecked because every variable is read and written under the mutex.
-    private let mutex = Mutex()
-    private var count = 0
-    private var done = false
-    private var error: StoreError?
-
-    var isDone: Bool { mutex.withLock { done } }
-    var writes: Int { mutex.withLock { count } }
-    var failure: StoreError? { mutex.withLock { error } }
-
-    func wrote() { mutex.withLock { count += 1 } }
-    func finish() { mutex.withLock { done = true } }
-
-    func fail(_ error: StoreError) {
-        mutex.withLock {
-            self.error = error
-            done = true
-            count = .max / 2
-        }
+final class Progress: Sendable {
+    private struct State {
+        var writes = 0
+        var isDone = false
+        var failure: StoreError?
     }
+
+    private let state = Guarded(State())
+
+    var isDone: Bool { state.withLock { $0.isDone } }
+    var writes: Int { state.withLock { $0.writes } }
+    var failure: StoreError? { state.withLock { $0.failure } }
+
+    func wrote() { state.withLock { $0.writes += 1 } }
+    func finish() { state.withLock { $0.isDone = true } }
+    func fail(_ error: StoreError) { state.withLock { $0 = State(writes: .max / 2, isDone: true, failure: error) } }
 }
