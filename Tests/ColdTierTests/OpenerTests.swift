@@ -31,7 +31,8 @@ struct OpenerTests {
         ]
         #expect(Array(bytes.prefix(56)) == fields.flatMap { $0 })
         #expect(bytes.suffix(8) == [36, 181, 204, 84, 119, 37, 28, 14])
-        #expect(OpenerRecord.header.prefix(16) == Array("PFXopen2".utf8) + [64, 0, 0, 0, 0, 2, 0, 0])
+        let head: [UInt8] = Array("PFXopen2".utf8) + [64, 0, 0, 0, 0, 2, 0, 0]
+        #expect(Array(OpenerRecord.header.prefix(16)) == head)
         #expect(OpenerRecord.header.suffix(8) == [116, 143, 30, 227, 119, 170, 42, 207])
         #expect(unsafe OpenerRecord(bytes.span.bytes, slot: 2) == record)
         #expect(unsafe OpenerRecord(bytes.span.bytes, slot: 3) == nil)
@@ -47,9 +48,9 @@ struct OpenerTests {
         var record = OpenerRecord(role: .engine, openedAt: 0)
         #expect(record.processID == UInt32(getpid()) && record.namespace > 0 && record.started > 0)
         #expect(!record.program.isEmpty)
-        record.program = "a" + String(repeating: "é", count: 20)
+        record.program = "a" + String(repeating: "\u{e9}", count: 20)
         let read = unsafe OpenerRecord(record.encoded(slot: 0).span.bytes, slot: 0)
-        #expect(read?.program == "a" + String(repeating: "é", count: 11))
+        #expect(read?.program == "a" + String(repeating: "\u{e9}", count: 11))
     }
 
     @Test("has this process while it has the store open, with its role, and not afterwards")

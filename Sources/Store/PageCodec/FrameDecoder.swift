@@ -28,8 +28,8 @@ struct FrameDecoder: ~Copyable {
     /// Decodes the first `tokens` tokens of each plane of `region`, stored as `stored`, into `target`.
     ///
     /// - Returns: the checksum of `stored` under `key` and `part`, computed along the way, so that the bytes come from
-    ///   memory once. Whoever calls must compare it: until then the planes may hold anything. nil when the bytes are not what
-    ///   the codec writes; some of the planes may have been written then.
+    ///   memory once. Whoever calls must compare it: until then the planes may hold anything. nil when the bytes are
+    ///   not what the codec writes; some of the planes may have been written then.
     borrowing func decode(
         _ stored: RawSpan, _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget,
         key: PrefixHash, part: UInt64
@@ -105,7 +105,8 @@ struct FrameDecoder: ~Copyable {
         return position == frame.count
     }
 
-    /// Decompresses a chunk's top bytes to `top`, and meanwhile asks for the chunk that follows, `ahead` bytes into the frame.
+    /// Decompresses a chunk's top bytes to `top`, and meanwhile asks for the chunk that follows, `ahead` bytes into the
+    /// frame.
     @unsafe
     private borrowing func decompress(_ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int, ahead: Int) -> Bool {
         if unsafe kernels.zstdLiterals(
@@ -116,8 +117,8 @@ struct FrameDecoder: ~Copyable {
         return unsafe zstd.decompress(coded, size, to: top, count)
     }
 
-    /// Decodes a chunk of codes of fixed length, which ends `endingAt` bytes into the frame: in one pass when it is wanted
-    /// whole and goes to one place.
+    /// Decodes a chunk of codes of fixed length, which ends `endingAt` bytes into the frame: in one pass when it is
+    /// wanted whole and goes to one place.
     @unsafe
     private borrowing func decodeByTable(
         _ chunk: KbitChunk, _ low: UnsafePointer<UInt8>, _ count: Int, endingAt end: Int,

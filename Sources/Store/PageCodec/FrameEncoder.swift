@@ -47,8 +47,8 @@ struct FrameEncoder: ~Copyable {
         return (.raw, raw)
     }
 
-    /// Encodes with the codec that loads soonest; nil when that is raw. A codec that cannot win is not tried, and one that
-    /// turns out not to is given up half-way.
+    /// Encodes with the codec that loads soonest; nil when that is raw. A codec that cannot win is not tried, and one
+    /// that turns out not to is given up half-way.
     @unsafe
     private borrowing func encodeBest(
         _ region: FrameRegion, _ source: PageSource, _ policy: CodecPolicy, into target: UnsafeMutableRawPointer

@@ -11,7 +11,7 @@ package import KVFormat
 /// Nothing is allocated.
 package struct FramePlan: Sequence {
     /// Raw bytes aimed at.
-    package static let targetBytes = 512 << 10
+    fileprivate static let targetBytes = 512 << 10
 
     private let layout: KVLayout
     private let tokens: Int

@@ -44,7 +44,7 @@ package struct RecordHeader: Hashable, Sendable {
     /// The flag of a record that only its owner can read: this build neither writes nor reads one.
     package static let sealedFlag: UInt8 = 2
     /// Where the bytes begin that the sum covers.
-    package static let checkedFrom = 24
+    private static let checkedFrom = 24
 
     /// What the record is stored under.
     package var key: PrefixHash
@@ -218,7 +218,7 @@ extension RawSpan {
 
 extension MutableRawSpan {
     /// Writes `value` little-endian at `offset`; traps when it does not lie inside.
-    package mutating func setLittle<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) {
+    mutating func setLittle<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) {
         precondition(offset >= 0 && offset <= byteCount - MemoryLayout<T>.size, "a field lies outside its record")
         storeBytes(of: value.littleEndian, toByteOffset: offset, as: T.self)
     }

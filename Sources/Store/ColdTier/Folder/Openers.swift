@@ -116,14 +116,23 @@ final class Opener: Sendable {
     private static func take(_ descriptor: Int32, _ record: OpenerRecord) -> Int? {
         let bytes = read(descriptor)
         guard bytes.count == OpenerRecord.fileBytes else { return nil }
-        let candidates = (0..<OpenerRecord.slots).map { (slot: $0, time: Self.record(bytes, $0)?.openedAt ?? .min) }
-        for (slot, _) in candidates.sorted(by: { ($0.time, $0.slot) < ($1.time, $1.slot) }) {
-            guard lock(descriptor, slot: slot, setLock, F_WRLCK) else { continue }
-            if write(record.encoded(slot: slot), descriptor, slot: slot) { return slot }
-            _ = lock(descriptor, slot: slot, setLock, F_UNLCK)
-            return nil
+        var written: [(slot: Int, openedAt: Int64)] = []
+        for slot in 0..<OpenerRecord.slots {
+            if let record = Self.record(bytes, slot) {
+                written.append((slot, record.openedAt))
+            } else if fill(descriptor, slot, record) {
+                return slot
+            }
         }
-        return nil
+        return written.sorted { $0.openedAt < $1.openedAt }.first { fill(descriptor, $0.slot, record) }?.slot
+    }
+
+    /// Locks a slot and writes it; false when another process holds it.
+    private static func fill(_ descriptor: Int32, _ slot: Int, _ record: OpenerRecord) -> Bool {
+        guard lock(descriptor, slot: slot, setLock, F_WRLCK) else { return false }
+        if write(record.encoded(slot: slot), descriptor, slot: slot) { return true }
+        _ = lock(descriptor, slot: slot, setLock, F_UNLCK)
+        return false
     }
 
     private static func record(_ bytes: [UInt8], _ slot: Int) -> OpenerRecord? {

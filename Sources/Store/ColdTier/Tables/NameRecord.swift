@@ -28,7 +28,7 @@ package struct NameRecord: Equatable, Sendable {
     }
 
     /// Whether a prefix can be called `name`.
-    package static func isName(_ name: String) -> Bool {
+    static func isName(_ name: String) -> Bool {
         Limits.prefixName.contains(name.utf8.count)
             && name.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
     }
