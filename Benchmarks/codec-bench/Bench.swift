@@ -156,14 +156,15 @@ struct Buffer {
     /// Fills the buffer from `file`, or with numbers of a normal distribution whose scale depends on the plane.
     func fill(_ layout: KVLayout, pages: Int, file: String?) throws {
         if let file { return try read(file) }
+        let element = layout.element ?? .bytes
         var state: UInt64 = 1
         for page in 0..<pages {
             for plane in 0..<layout.planeCount {
                 let scale = Float(0.05) * Float(1 + (plane * 7) % 13)
                 let start = page * layout.bytesPerPage + layout.pageSize * layout.bytesPerToken(beforePlane: plane)
                 let end = start + layout.pageSize * layout.bytesPerToken(inPlane: plane)
-                for offset in stride(from: start, to: end, by: layout.element.byteCount) {
-                    store(gaussian(&state) * scale, layout.element, at: offset)
+                for offset in stride(from: start, to: end, by: element.groupBytes) {
+                    store(gaussian(&state) * scale, element, at: offset)
                 }
             }
         }

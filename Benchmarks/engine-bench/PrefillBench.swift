@@ -22,7 +22,7 @@ func prefillReport(_ checkpoint: Checkpoint, _ arguments: Arguments) throws -> [
     let both = best.products + best.attention
     return [
         "tokens": count, "threads": arguments.threads, "kernels": engine.kernelBuild, "openblas": OpenBLAS.coreName,
-        "kv": "\(engine.layout.element)",
+        "kv": engine.layout.element?.description ?? "several",
         "engine_tokens_per_second": best.engine.rate(count),
         "sgemm_tokens_per_second": best.products.rate(count),
         "sgemm_with_attention_tokens_per_second": both.rate(count),

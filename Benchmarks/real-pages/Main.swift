@@ -62,7 +62,7 @@ struct RealPages {
             let targets = (0..<count).map { page in
                 unsafe PageTarget(memory + page * layout.bytesPerPage, capacity: pageSize)
             }
-            let loaded = space.load(match, into: targets)
+            let loaded = try space.load(match, into: targets)
             guard loaded.tokens >= count * pageSize else { preconditionFailure("what was just stored is there") }
             unsafe file.write(Data(bytes: memory, count: count * layout.bytesPerPage))
             pages += count

@@ -45,7 +45,6 @@ struct UseTests {
             let space = try transaction.space(model.root, tables).record
             #expect(space?.hitTokens == 40)
             #expect(space?.lastUse == last)
-            #expect(space?.pages == 2)
             #expect(try transaction.entryCount(tables.queue) == 2)
         }
     }

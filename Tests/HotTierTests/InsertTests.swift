@@ -93,10 +93,9 @@ struct InsertTests {
                 unsafe base + 3 * layout.bytesPerToken(beforePlane: $0)
             }
             return unsafe planes.withUnsafeBufferPointer { planes in
-                guard let planes = planes.baseAddress else { return nil }
-                return unsafe fixture.space.insert(
+                unsafe fixture.space.insert(
                     tokens[...], pageIndex: 0, hash: fixture.hashes(tokens)[0], parent: fixture.root,
-                    source: PageSource(planes: planes, tokenOffset: 0), now: 0, isStored: false)
+                    source: PageSource(planes: planes, tokenOffset: 0, capacity: 3), now: 0, isStored: false)
             }
         }
         #expect(outcome == .inserted)

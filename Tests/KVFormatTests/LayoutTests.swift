@@ -56,9 +56,53 @@ struct LayoutTests {
         #expect(throws: StoreError.self) { try KVLayout(layers: 1, kvHeads: 1, headDimension: 1, element: .opaque) }
     }
 
-    @Test("elements know their width and name", arguments: KVElement.allCases)
+    @Test("takes planes of any rows, elements and windows, and finds each by its offset")
+    func planes() throws {
+        let planes = [
+            KVPlane(layer: 0, rowBytes: 2048, element: .fp16), KVPlane(layer: 0, rowBytes: 1088, element: .q8x0),
+            KVPlane(layer: 1, rowBytes: 30, element: .bytes, window: 4096),
+        ]
+        let layout = try KVLayout(planes: planes, pageSize: 16)
+        #expect(layout.planes == planes && layout.layers == 2 && layout.element == nil && layout.isDivisible)
+        #expect((0...3).map { layout.bytesPerToken(beforePlane: $0) } == [0, 2048, 3136, 3166])
+        #expect(layout.bytesPerPage == 16 * 3166)
+    }
+
+    @Test("counts the groups of ggml's types: llama.cpp's row of 1,024 numbers has 1,088 bytes as q8_0")
+    func groups() throws {
+        let sizes: [(KVElement, Int)] = [
+            (.q8x0, 1088), (.q4x0, 576), (.q4x1, 640), (.q5x0, 704), (.q5x1, 768), (.iq4nl, 576), (.fp8e5m2, 1024),
+        ]
+        for (element, size) in sizes {
+            let layout = try KVLayout(layers: 2, kvHeads: 8, headDimension: 128, element: element)
+            #expect(layout.planes.allSatisfy { $0.rowBytes == size })
+        }
+        #expect(throws: StoreError.self) { try KVLayout(layers: 2, kvHeads: 1, headDimension: 48, element: .q8x0) }
+    }
+
+    @Test(
+        "refuses planes out of order, with a layer left out, with half a group, or none",
+        arguments: [
+            [], [KVPlane(layer: 1, rowBytes: 2, element: .bf16)],
+            [KVPlane(layer: 0, rowBytes: 2, element: .bf16), KVPlane(layer: 2, rowBytes: 2, element: .bf16)],
+            [
+                KVPlane(layer: 0, rowBytes: 2, element: .bf16), KVPlane(layer: 1, rowBytes: 2, element: .bf16),
+                KVPlane(layer: 0, rowBytes: 2, element: .bf16),
+            ],
+            [KVPlane(layer: 0, rowBytes: 3, element: .bf16)], [KVPlane(layer: 0, rowBytes: 35, element: .q8x0)],
+            [KVPlane(layer: 0, rowBytes: 0, element: .bytes)], [KVPlane(layer: 0, rowBytes: -2, element: .bf16)],
+            [KVPlane(layer: 0, rowBytes: 2, element: .bf16, window: -1)],
+            [KVPlane(layer: 0, rowBytes: .max, element: .bytes)],
+            [KVPlane](repeating: KVPlane(layer: 0, rowBytes: 1, element: .bytes), count: 4097),
+        ])
+    func refusesPlanes(planes: [KVPlane]) {
+        #expect(throws: StoreError.self) { try KVLayout(planes: planes, pageSize: 16) }
+    }
+
+    @Test("elements know their groups and name", arguments: KVElement.allCases)
     func elements(element: KVElement) {
-        #expect([1, 2, 4].contains(element.byteCount))
+        #expect([1, 2, 4].contains(element.codecWidth) && element.groupBytes % element.codecWidth == 0)
+        #expect(element.groupCount == 1 || element.groupCount == 32)
         #expect(KVElement(element.description) == element)
         #expect(KVElement(element.description + "x") == nil)
     }
@@ -80,8 +124,7 @@ struct PageMemoryTests {
                 }
             }
             unsafe addresses.withUnsafeBufferPointer { addresses in
-                guard let list = addresses.baseAddress else { return }
-                let target = unsafe PageTarget(planes: list, tokenOffset: 5)
+                let target = unsafe PageTarget(planes: addresses, tokenOffset: 5, capacity: 10)
                 target.copy(tokens: 3, from: unsafe PageSource(base, capacity: 4), layout)
                 var back = [UInt8](repeating: 0, count: layout.pageBytes(tokens: 3))
                 unsafe back.withUnsafeMutableBytes { back in
@@ -90,6 +133,42 @@ struct PageMemoryTests {
                 }
                 #expect(
                     back == [0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, 16, 17, 18, 19, 20, 21, 24, 25, 26, 27, 28, 29])
+            }
+        }
+    }
+}
+
+@Suite("A page's memory")
+struct PageAddressTests {
+    let layout: KVLayout
+
+    init() throws { layout = try KVLayout(layers: 2, kvHeads: 1, headDimension: 2, element: .int8, pageSize: 4) }
+
+    @Test("in one piece says when it has no room")
+    func onePiece() {
+        var byte: UInt8 = 0
+        unsafe withUnsafeMutableBytes(of: &byte) { bytes in
+            guard let base = bytes.baseAddress else { return }
+            #expect(unsafe PageTarget(base, capacity: 3).memory.misfit(tokens: 3, layout) == nil)
+            #expect(unsafe PageTarget(base, capacity: 3).memory.misfit(tokens: 4, layout) != nil)
+            #expect(unsafe PageSource(base, capacity: -1).memory.misfit(tokens: 1, layout) != nil)
+        }
+    }
+
+    @Test(
+        "in tensors says when one is missing, or when the page passes their end",
+        arguments: [
+            (4, 5, 9, true), (4, 0, 4, true), (4, 5, 8, false), (4, -1, 9, false), (3, 0, 4, false), (5, 0, 4, false),
+            (0, 0, 4, false), (4, .max, .max, false),
+        ])
+    func tensors(planes: Int, offset: Int, capacity: Int, fits: Bool) {
+        var byte: UInt8 = 0
+        unsafe withUnsafeMutableBytes(of: &byte) { bytes in
+            guard let base = bytes.baseAddress else { return }
+            let list = unsafe [UnsafeRawPointer](repeating: UnsafeRawPointer(base), count: planes)
+            unsafe list.withUnsafeBufferPointer { list in
+                let source = unsafe PageSource(planes: list, tokenOffset: offset, capacity: capacity)
+                #expect((source.memory.misfit(tokens: 4, layout) == nil) == fits)
             }
         }
     }
@@ -147,6 +226,7 @@ struct StoreErrorTests {
         .formatMismatch(path: "p", found: 0, supported: 1), .forked, .closed, .diskFull(path: "p"),
         .quotaFull(quota: .zero),
         .mapFull(mapSize: .zero), .readersFull(slots: 1), .damaged(path: "p", "x"), .noSuchPage("h"), .noSuchSpace("r"),
+        .sealedSpace("r"),
         .system(call: "c", errno: 5),
     ]
 

@@ -75,7 +75,7 @@ struct CodecPolicyTests {
             func seconds(_ choice: CodecChoice) throws -> Double {
                 let entry = FrameEntry(encode(page, layout, tokens: 64, key: key, choice).raw, index: 0)
                 let codec = try #require(FrameCodec(rawValue: entry.codec))
-                return policy.loadSeconds(codec, stored: entry.storedBytes, raw: entry.rawBytes)
+                return policy.loadSeconds(codec, stored: entry.encodedBytes, raw: entry.rawBytes)
             }
             let least = try [CodecChoice.raw, .kbit, .zstd].map(seconds).min() ?? 0
             #expect(try seconds(.auto(policy.rates)) <= least * 1.000_01, "\(content) at \(read) bytes a second")

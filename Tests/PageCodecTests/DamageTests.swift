@@ -130,36 +130,38 @@ struct DamageTests {
         }
         let entry = RecordHeader.byteCount
         #expect(damage { $0[0] = 0 } == .notARecord)
-        #expect(damage { $0[4] = 2 } == .unknownVersion(2))
-        #expect(damage { $0[16] ^= 1 } == .wrongKey)
+        #expect(damage { $0[4] = 1 } == .unknownVersion(1))
+        #expect(damage { $0[24] ^= 1 } == .wrongKey)
         #expect(damage(.sha256([1])) { _ in } == .wrongKey)
         #expect(damage { $0[8] ^= 1 } == .badHeader)
-        #expect(damage { $0[56] ^= 1 } == .badHeader)
+        #expect(damage { $0[64] ^= 1 } == .badHeader)
+        #expect(damage { $0[61] |= RecordHeader.sealedFlag } == .sealed)
+        for sealedOnly in [16, 63, 80, 95] { #expect(forged { $0[sealedOnly] = 1 } == .badHeader) }
         #expect(damage { $0[entry + 12] ^= 1 } == .badHeader)
         #expect(damage { $0[7] = 0xFF } == .badHeader)
         #expect(damage { $0[$0.count - 1] ^= 1 } == .badChecksum(frame: 0))
-        #expect(forged { $0[48] = 9 } == .wrongShape)
-        #expect(forged { $0[52] = 1 } == .wrongShape)
-        #expect(forged { $0[53] = 2 } == .wrongShape)
-        #expect(forged { $0[54] = KVElement.fp16.rawValue } == .wrongShape)
-        #expect(forged { $0[55] = 1 } == .badHeader)
-        #expect(forged { $0[64] ^= 1 } == .wrongShape)
+        #expect(forged { $0[56] = 9 } == .wrongShape)
+        #expect(forged { $0[60] = 1 } == .wrongShape)
+        #expect(forged { $0[61] = 4 } == .wrongShape)
+        #expect(forged { $0[62] = KVElement.fp16.rawValue } == .wrongShape)
+        #expect(forged { $0[72] ^= 1 } == .wrongShape)
         #expect(forged { $0[entry] = FrameCodec.kbit.rawValue } == .undecodable(frame: 0))
         #expect(forged { $0[entry] = FrameCodec.raw.rawValue } == .badFrame(0))
         #expect(forged { $0[entry] = 99 } == .unknownCodec(frame: 0, codec: 99))
         #expect(forged { $0[entry] = FrameCodec.zstdPlain.rawValue } == .undecodable(frame: 0))
         #expect(forged { $0[entry + 1] = 4 } == .badFrame(0))
-        #expect(forged { $0[entry + 2] = 3 } == .badFrame(0))
+        #expect(forged { $0[entry + 2] = 5 } == .badFrame(0))
+        #expect(forged { $0[entry + 31] = 1 } == .badFrame(0))
         #expect(forged { $0[entry + 4] = 1 } == .badFrame(0))
         #expect(forged { $0[entry + 8] ^= 1 } == .badFrame(0))
         #expect(forged { $0[entry + 11] = 0xFF } == .badFrame(0))
-        #expect(forged { $0[entry + 24] = 0xFF } == .undecodable(frame: 0))
+        #expect(forged { $0[entry + 32] = 0xFF } == .undecodable(frame: 0))
     }
 
     @Test("says in words what is wrong, with no stored byte")
     func words() {
         let all: [RecordDamage] = [
-            .truncated, .notARecord, .unknownVersion(7), .wrongKey, .badHeader, .wrongShape, .badFrame(3),
+            .truncated, .notARecord, .unknownVersion(7), .sealed, .wrongKey, .badHeader, .wrongShape, .badFrame(3),
             .unknownCodec(frame: 1, codec: 9), .badChecksum(frame: 2), .undecodable(frame: 4),
         ]
         #expect(Set(all.map(\.description)).count == all.count)
@@ -174,7 +176,11 @@ struct DamageTests {
             try KVLayout(layers: 2, kvHeads: 2, headDimension: 64, element: .bf16, pageSize: 8),
             try KVLayout(layers: 1, kvHeads: 2, headDimension: 32, element: .bf16, pageSize: 8),
         ]
-        for other in others { #expect(decode(record, other, key: Self.key) == .failure(.wrongShape)) }
+        for (other, damage) in zip(others, [.badFrame(0), .wrongShape, .wrongShape, .wrongShape] as [RecordDamage]) {
+            #expect(decode(record, other, key: Self.key) == .failure(damage))
+        }
+        let sameWidths = try KVLayout(layers: 2, kvHeads: 2, headDimension: 32, element: .fp16, pageSize: 8)
+        #expect(decode(record, sameWidths, key: Self.key) == .failure(.badFrame(0)))
         #expect(throws: RecordDamage.wrongShape) {
             _ = try RecordView(record.raw, key: Self.key, layout: layout, tokens: 7)
         }

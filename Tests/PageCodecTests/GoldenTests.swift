@@ -12,20 +12,20 @@ struct GoldenTests {
 
     /// A tail of one token: keys 1.0 and -0.0, values a NaN and the smallest denormal. One raw frame.
     static let raw = """
-        50465852 0100 0100 7bb539137ce455b6
+        50465852 0200 0100 a7cbe087ac4364bd 0000000000000000
         dd56de4137951d9c92681b03416ec15f886b4482a27e3a517d32f085244cbe5d
-        01000000 00 01 01 00 0800000000000000 0800000000000000
-        00 02 0200 00000000 08000000 08000000 5dade39105560215
+        01000000 00 01 00 00 0800000000000000 0800000000000000 0000000000000000 0000000000000000
+        00 01 0200 00000000 08000000 08000000 5dade39105560215 0000000000000000
         803f0080 c07f0100
         """
 
     /// A whole page of 4 tokens of 64 + 64 numbers, `page` below. One zstd frame of one chunk; its low plane is cut out
     /// here.
     static let coded = """
-        50465852 0100 0100 09ac9e206cd0b333
+        50465852 0200 0100 3a8a6d976c72bb56 0000000000000000
         dd56de4137951d9c92681b03416ec15f886b4482a27e3a517d32f085244cbe5d
-        04000000 00 00 01 00 0004000000000000 8302000000000000
-        01 02 0200 00000000 00040000 83020000 d81b608b2c246290
+        04000000 00 00 00 00 0004000000000000 8302000000000000 0000000000000000 0000000000000000
+        01 01 0200 00000000 00040000 83020000 d81b608b2c246290 0000000000000000
         7f000000
         """
     static let codedTop = """
@@ -42,10 +42,10 @@ struct GoldenTests {
 
     /// The same page with the kbit codec; low plane, values and codes are computed by the test.
     static let kbit = """
-        50465852 0100 0100 811867b5f69bace5
+        50465852 0200 0100 fbd1e8fa8428296b 0000000000000000
         dd56de4137951d9c92681b03416ec15f886b4482a27e3a517d32f085244cbe5d
-        04000000 00 00 01 00 0004000000000000 cb02000000000000
-        02 02 0200 00000000 00040000 cb020000 167f06800dfe3abc
+        04000000 00 00 00 00 0004000000000000 cb02000000000000 0000000000000000 0000000000000000
+        02 01 0200 00000000 00040000 cb020000 167f06800dfe3abc 0000000000000000
         03000000
         """
     /// The values of the codes: ordered by frequency, then by value, filled up with 0.
@@ -78,7 +78,7 @@ struct GoldenTests {
         // The low plane: mantissa above sign, since the element was rotated left by one bit.
         let low = (0..<512).map { UInt8(truncatingIfNeeded: ($0 * 11 % 128) << 1 | $0 % 2) }
         let record = bytes(Self.coded) + low + bytes(Self.codedTop)
-        #expect(record.count == 72 + 24 + 0x283)
+        #expect(record.count == 96 + 32 + 0x283)
         #expect(decode(record, layout, key: Self.key) == .success(Self.page))
     }
 
@@ -110,7 +110,7 @@ struct GoldenTests {
     @Test("has the codec numbers and sizes that are written in the document")
     func numbers() {
         #expect(FrameCodec.allCases.map(\.rawValue) == [0, 1, 2, 3])
-        #expect(RecordHeader.byteCount == 72 && FrameEntry.byteCount == 24 && RecordHeader.version == 1)
+        #expect(RecordHeader.byteCount == 96 && FrameEntry.byteCount == 32 && RecordHeader.version == 2)
         #expect(RecordHeader.magic.littleEndian == bytes("50465852").raw.little(0, as: UInt32.self))
     }
 }

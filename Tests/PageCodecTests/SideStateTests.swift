@@ -19,7 +19,7 @@ struct SideStateTests {
     private func decode(_ record: [UInt8], name: String, key: PrefixHash) throws -> [UInt8] {
         let view = try RecordView(sideState: record.raw, key: key, name: name)
         var bytes = [UInt8](repeating: 0, count: view.rawByteCount)
-        try bytes.withRaw { try RecordDecoder().decode(sideState: view, into: &$0) }
+        try bytes.withRaw { try RecordDecoder().decode(blob: view, into: &$0) }
         return bytes
     }
 
@@ -52,7 +52,7 @@ struct SideStateTests {
     @Test("is refused for every single bit that is flipped, and at every length")
     func damage() throws {
         let record = encode((0..<300).map { UInt8($0 % 7) }, name: "logits")
-        #expect(record.count < 372)
+        #expect(record.count < 420)
         for bit in 0..<8 * record.count {
             var bytes = record
             bytes[bit / 8] ^= 1 << (bit % 8)
@@ -74,14 +74,14 @@ struct SideStateTests {
             reseal(&bytes, key: own)
             return bytes
         }
-        #expect(throws: RecordDamage.badFrame(0)) { try decode(forged { $0[72 + 4] = 1 }, name: "x", key: prefix) }
-        #expect(throws: RecordDamage.badFrame(0)) { try decode(forged { $0[72 + 8] = 5 }, name: "x", key: prefix) }
+        #expect(throws: RecordDamage.badFrame(0)) { try decode(forged { $0[96 + 4] = 1 }, name: "x", key: prefix) }
+        #expect(throws: RecordDamage.badFrame(0)) { try decode(forged { $0[96 + 8] = 5 }, name: "x", key: prefix) }
         #expect(throws: RecordDamage.wrongShape) { try decode(forged { $0[6] = 0 }, name: "x", key: prefix) }
-        #expect(throws: RecordDamage.wrongShape) { try decode(forged { $0[63] = 0xFF }, name: "x", key: prefix) }
+        #expect(throws: RecordDamage.wrongShape) { try decode(forged { $0[71] = 0xFF }, name: "x", key: prefix) }
         #expect(throws: RecordDamage.truncated) {
             try decode(
                 forged {
-                    $0[72 + 12] = 4; $0.removeLast()
+                    $0[96 + 12] = 4; $0.removeLast()
                 }, name: "x", key: prefix)
         }
     }

@@ -91,12 +91,13 @@ func pageBytes(_ layout: KVLayout, tokens: Int, key: PrefixHash, _ content: Page
     bytes.reserveCapacity(layout.pageBytes(tokens: tokens))
     for plane in 0..<layout.planeCount {
         let scale = Float(plane % 5 + 1) * 0.3
-        for _ in 0..<tokens * layout.bytesPerToken(inPlane: plane) / layout.element.byteCount {
-            switch (content, layout.element) {
-            case (.zeros, _): for _ in 0..<layout.element.byteCount { bytes.append(0) }
+        let element = layout.planes[plane].element
+        for _ in 0..<tokens * layout.bytesPerToken(inPlane: plane) / element.codecWidth {
+            switch (content, element) {
+            case (.zeros, _): for _ in 0..<element.codecWidth { bytes.append(0) }
             case (.noise, _):
                 let bits = random.next()
-                for byte in 0..<layout.element.byteCount { bytes.append(UInt8(truncatingIfNeeded: bits >> (8 * byte))) }
+                for byte in 0..<element.codecWidth { bytes.append(UInt8(truncatingIfNeeded: bits >> (8 * byte))) }
             case (.gaussian, .bf16):
                 let bits = (random.gaussian() * scale).bitPattern >> 16
                 bytes.append(UInt8(truncatingIfNeeded: bits))
@@ -172,16 +173,18 @@ func cut(_ bytes: [UInt8], _ layout: KVLayout, stored: Int, tokens: Int) -> [UIn
 /// Recomputes every checksum of `record` as far as its table can be read, as an attacker would.
 func reseal(_ record: inout [UInt8], key: PrefixHash) {
     let header = RecordHeader(record.raw)
-    guard header.frameCount <= 1024, record.count >= FrameEntry.offset(header.frameCount) else { return }
+    guard header.frameCount <= RecordHeader.maximumFrames, record.count >= FrameEntry.offset(header.frameCount) else {
+        return
+    }
     var start = FrameEntry.offset(header.frameCount)
     for index in 0..<header.frameCount {
         var entry = FrameEntry(record.raw, index: index)
-        guard record.count - start >= entry.storedBytes else { break }
+        guard record.count - start >= entry.encodedBytes else { break }
         entry.checksum = Checksum.of(
-            record.raw.extracting(start..<start + entry.storedBytes), key: key, part: UInt64(index) + 1)
-        start += entry.storedBytes
+            record.raw.extracting(start..<start + entry.encodedBytes), key: key, part: UInt64(index) + 1)
+        start += entry.encodedBytes
         let complete = entry
         record.withRaw { complete.write(to: &$0, index: index) }
     }
-    record.withRaw { RecordHeader.seal(&$0, key: key, frameCount: header.frameCount) }
+    record.withRaw { RecordHeader.setChecksum(&$0, key: key, frameCount: header.frameCount) }
 }

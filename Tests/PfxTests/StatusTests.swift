@@ -69,7 +69,7 @@ struct StatusTests {
     func damage() throws {
         let sample = try Sample()
         try sample.damage { data in
-            for offset in data.offsets(of: Array("PFXR".utf8)) { data[offset + 120] ^= 1 }
+            for offset in data.offsets(of: Array("PFXR".utf8)) { data[offset + 152] ^= 1 }
         }
         let run = try Run("verify", sample.path)
         #expect(run.status == 2)
@@ -89,7 +89,7 @@ struct StatusTests {
     func damagedHeader() throws {
         let sample = try Sample()
         try sample.damage { data in
-            for offset in data.offsets(of: Array("PFXR".utf8)) { data[offset + 49] ^= 1 }
+            for offset in data.offsets(of: Array("PFXR".utf8)) { data[offset + 57] ^= 1 }
         }
         let hash = sample.hashes(Sample.first)[0]
         let run = try Run("show", sample.path, hash.short)

@@ -110,8 +110,8 @@ struct StoreTests {
         try space.insertGenerated(tokens, by: model)
         let match = try space.match(tokens)
         #expect(match.tokenCount == 40 && match.pageCount == 3 && !match.isEmpty && match.coldTokens == 0)
-        #expect(space.load(match, into: [], limit: nil).tokens == 0)
-        #expect(space.load(match, into: [], limit: 0).tokens == 0)
+        #expect(try space.load(match, into: [], limit: nil).tokens == 0)
+        #expect(try space.load(match, into: [], limit: 0).tokens == 0)
         try store.close()
     }
 

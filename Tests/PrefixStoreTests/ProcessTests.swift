@@ -55,6 +55,29 @@ struct ProcessTests {
         #expect(status == 0 && lines == ["child 0 loaded 40 wrong 0"], "\(lines)")
     }
 
+    @Test(
+        "are listed while they have it open; one that is killed is seen to have ended without closing it",
+        .timeLimit(.minutes(2)))
+    func openers() throws {
+        let worker = try Worker(["fill", path, "1"])
+        #expect(worker.nextLine() != nil)
+        let inspector = try StoreInspector(at: path)
+        defer { inspector.close() }
+        func listed() throws -> [OpenerInfo] { try inspector.info().openers.filter { $0.program == "store-worker" } }
+        let open = try listed()
+        #expect(open.count == 1 && open.allSatisfy { $0.isAlive && $0.role == .engine })
+        worker.kill()
+        let killed = try listed()
+        #expect(killed.count == 1 && killed.allSatisfy { !$0.isAlive && $0.processID == open.first?.processID })
+        // One that closes in order leaves nothing.
+        let (lines, status) = try Worker(["check", path, "1", "3"]).finish()
+        #expect(status == 0 && lines == ["lost 0 wrong 0"])
+        #expect(try listed() == killed)
+        // A child that was forked takes its parent's place neither when it closes nor when it ends.
+        #expect(try Worker(["fork", path]).finish().status == 0)
+        #expect(try listed() == killed)
+    }
+
     /// Lets a little time go by that depends on the round and on nothing else.
     private func spin(_ count: Int) {
         var sum: UInt64 = 0

@@ -35,7 +35,7 @@ struct ReadmeExample {
         // Load what is stored of the prompt into the engine's memory; leave its last token to be computed.
         let match = try space.match(prompt)
         let targets = (0..<match.pageCount).map { unsafe PageTarget(engine.page($0), capacity: layout.pageSize) }
-        let loaded = space.load(match, into: targets, limit: prompt.count - 1)
+        let loaded = try space.load(match, into: targets, limit: prompt.count - 1)
 
         // Compute the rest, and store the pages that are new.
         engine.prefill(prompt, from: loaded.tokens)

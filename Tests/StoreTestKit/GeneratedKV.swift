@@ -53,7 +53,7 @@ extension Space {
         let memory = GeneratedMemory((0..<match.pageCount).map { _ in [UInt8](repeating: 0xA5, count: size) })
         defer { memory.free() }
         let targets = (0..<match.pageCount).map { memory.target($0, capacity: layout.pageSize) }
-        let loaded = load(match, into: targets)
+        let loaded = try load(match, into: targets)
         var wrong = 0
         for page in 0..<match.pageCount where page * layout.pageSize < loaded.tokens {
             let count = min(layout.pageSize, loaded.tokens - page * layout.pageSize)

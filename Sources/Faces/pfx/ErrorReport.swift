@@ -78,7 +78,7 @@ extension StoreError {
         case .invalidOption: .usage
         case .invalidLayout, .invalidIdentity, .invalidTokens, .invalidPages, .invalidSideState: .badInput
         case .notAFolder: .missingInput
-        case .noSuchPage, .noSuchSpace: .failure
+        case .noSuchPage, .noSuchSpace, .sealedSpace: .failure
         case .notAStore, .readOnly, .permissions, .networkFileSystem, .alreadyOpen, .formatMismatch, .damaged,
             .readersFull:
             .unusableStore

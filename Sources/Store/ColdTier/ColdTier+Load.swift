@@ -109,9 +109,9 @@ extension ColdTier {
         do throws(RecordDamage) {
             guard SlotSize.isSlot(bytes.byteCount) else { throw .truncated }
             let record = try RecordView(bytes, key: load.hash, layout: layout, tokens: load.tokenCount)
-            let layers = (0..<record.frameCount).map { record.layers(ofFrame: $0) }
+            let planes = (0..<record.frameCount).map { record.planes(ofFrame: $0) }
             // The bytes stay where they are until the transaction ends, and it ends after the loading.
-            return unsafe bytes.withUnsafeBytes { unsafe Loading.Page(load: load, record: $0, layers: layers) }
+            return unsafe bytes.withUnsafeBytes { unsafe Loading.Page(load: load, record: $0, planes: planes) }
         } catch {
             pending.quarantine(load.hash, QuarantineReason(error))
             return nil

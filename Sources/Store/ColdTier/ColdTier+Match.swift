@@ -149,7 +149,7 @@ private struct MatchWalk {
         // parent. Nothing is wrong with the page itself.
         let node = child.node
         guard node.parent == parent, node.root == root, Int(node.firstToken) == position,
-            Int(node.tokenCount) <= layout.pageSize, !node.flags.contains(.foreign)
+            Int(node.tokenCount) <= layout.pageSize, node.flags.isDisjoint(with: [.block, .sealed])
         else { return nil }
         if node.flags.contains(.expires), let recency = try transaction.recency(hash, tables).record,
             recency.isExpired(at: now)

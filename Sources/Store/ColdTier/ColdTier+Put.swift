@@ -84,7 +84,8 @@ extension ColdTier {
             session.spared.insert(page.hash)
             return .present
         }
-        guard let layout = try session.space(page.root, &transaction)?.descriptor.layout else { return .orphan }
+        guard let space = try session.space(page.root, &transaction), space.wrappedKey.isEmpty else { return .orphan }
+        let layout = space.descriptor.layout
         guard page.isSound(layout) else { return .invalid }
         guard try hasParent(page, &transaction) else { return .orphan }
         // What a damaged or half-removed page of this hash may have left.

@@ -33,7 +33,7 @@ extension ColdTier {
         case .undecodable, .orphaned, .damagedSideState: return true
         case .wrongTokens:
             guard let node = try transaction.node(hash, tables).record else { break }
-            return PrefixHash.page(after: node.parent, tokens: node.tokens[...]) != hash
+            return !node.hasHash(hash)
         case .damagedNode, .damagedRecord, .missingRecord: break
         }
         guard let node = try transaction.node(hash, tables).record,
@@ -44,7 +44,7 @@ extension ColdTier {
             return hasNode || hasRecord
         }
         let record = try transaction.read(tables.pages, hash.bytes) { bytes -> Bool? in
-            Self.isSound(bytes, hash, layout, tokens: Int(node.tokenCount)) ? true : nil
+            Self.isSound(bytes, hash, node, layout) ? true : nil
         }
         guard case .sound = record
         else { return true }
@@ -52,10 +52,10 @@ extension ColdTier {
     }
 
     /// Whether the value of a page has the length of a slot, and its record the right key, shape and checksums.
-    static func isSound(_ bytes: RawSpan, _ hash: PrefixHash, _ layout: KVLayout, tokens: Int) -> Bool {
+    static func isSound(_ bytes: RawSpan, _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout) -> Bool {
         guard SlotSize.isSlot(bytes.byteCount) else { return false }
         do throws(RecordDamage) {
-            try RecordView(bytes, key: hash, layout: layout, tokens: tokens).verify()
+            try RecordView(bytes, hash, node, layout).verify()
             return true
         } catch {
             return false

@@ -88,7 +88,7 @@ extension ColdTier {
             var state = [UInt8](repeating: 0, count: record.rawByteCount)
             var target = state.mutableSpan
             var room = unsafe target.mutableBytes
-            try decoder.decode(sideState: record, into: &room)
+            try decoder.decode(blob: record, into: &room)
             return state
         } catch {
             return nil

@@ -6,14 +6,15 @@ internal import LMDB
 extension ColdTier {
     /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration stay.
     ///
-    /// - Throws: `.damaged` when the stored descriptor cannot be read, or is another one.
+    /// - Throws: `.damaged` when the stored descriptor cannot be read, or is another one; `.sealedSpace`.
     package func open(space descriptor: SpaceDescriptor) throws(StoreError) {
         let root = descriptor.root
         let known = try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables) }
         switch known {
         case .damaged: throw .damaged(path: path, "the descriptor of a space")
         // One root, one descriptor: a record whose descriptor does not make its root reads as damaged.
-        case .sound: return
+        case .sound(let space):
+            guard space.wrappedKey.isEmpty else { throw .sealedSpace(root.short) }
         case .missing:
             try writing { (transaction, session) throws(LMDBError) in
                 guard case .missing = try transaction.space(root, tables) else { return }

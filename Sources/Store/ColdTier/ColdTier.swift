@@ -23,6 +23,7 @@ package final class ColdTier: Sendable {
     let readRate = ReadRate()
     let team: Team
     let writeback = Writeback()
+    private let opener: Opener
 
     /// Opens the store in the folder `path`; makes it when there is none and `options.opening` allows it.
     ///
@@ -48,6 +49,7 @@ package final class ColdTier: Sendable {
         } catch {
             throw StoreError(error, path: path, options: options)
         }
+        opener = Opener(folder: path, role: options.opening == .createIfMissing ? .engine : .tool)
         // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is, and loads little.
         guard options.opening == .createIfMissing else { return }
         try writeQuota()
@@ -62,6 +64,7 @@ package final class ColdTier: Sendable {
         writeback.close()
         environment.close()
         team.close()
+        opener.leave()
     }
 
     /// Whether a page is stored. Costs one look-up.

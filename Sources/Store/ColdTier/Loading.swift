@@ -18,7 +18,8 @@ final class Loading: @unchecked Sendable {
         let load: ColdLoad
         /// The value in the map; it stays valid for as long as the read transaction, which outlives the loading.
         let record: UnsafeRawBufferPointer
-        let layers: [Range<Int>]
+        /// The planes of each frame.
+        let planes: [Range<Int>]
     }
 
     /// One frame of one page.
@@ -42,16 +43,16 @@ final class Loading: @unchecked Sendable {
         isCancelled = control.isCancelled
         self.layout = layout
         self.pages = pages
-        var pieces: [(layer: Int, piece: Piece)] = []
+        var pieces: [(plane: Int, piece: Piece)] = []
         for index in pages.indices {
-            let layers = pages[index].layers
-            pieces += layers.indices.map { (layers[$0].lowerBound, Piece(page: index, frame: $0)) }
+            let planes = pages[index].planes
+            pieces += planes.indices.map { (planes[$0].lowerBound, Piece(page: index, frame: $0)) }
         }
         if control.onLayersReady != nil {
-            pieces.sort { ($0.layer, $0.piece.page) < ($1.layer, $1.piece.page) }
+            pieces.sort { ($0.plane, $0.piece.page) < ($1.plane, $1.piece.page) }
         }
         self.pieces = pieces.map(\.piece)
-        progress = LayerProgress(layers: layout.layers, pages: pages.count, control.onLayersReady)
+        progress = LayerProgress(layout, pages: pages.count, control.onLayersReady)
     }
 
     /// Decodes piece `index` into its target. Any number of pieces may be decoded at once.
@@ -73,7 +74,7 @@ final class Loading: @unchecked Sendable {
             mutex.withLock { failures[piece.page] = failures[piece.page] ?? error }
             return
         }
-        let ready = mutex.withLock { progress.note(page.layers[piece.frame]) }
+        let ready = mutex.withLock { progress.note(page.planes[piece.frame]) }
         ready?()
     }
 
@@ -102,21 +103,25 @@ package struct LoadControl: Sendable {
 
 /// Which layers are there in all pages.
 struct LayerProgress {
+    /// Planes that are still missing of each layer, in all pages.
     private var missing: [Int]
+    private let layout: KVLayout
     private var ready = 0
     private let onReady: (@Sendable (Int) -> Void)?
 
-    init(layers: Int, pages: Int, _ onReady: (@Sendable (Int) -> Void)?) {
-        missing = onReady == nil ? [] : [Int](repeating: pages, count: layers)
+    init(_ layout: KVLayout, pages: Int, _ onReady: (@Sendable (Int) -> Void)?) {
+        self.layout = layout
+        missing = onReady == nil ? [] : [Int](repeating: 0, count: layout.layers)
+        for plane in 0..<(onReady == nil ? 0 : layout.planeCount) { missing[layout.layer(ofPlane: plane)] += pages }
         self.onReady = onReady
     }
 
-    /// Notes that one page has these layers.
+    /// Notes that one page has these planes.
     ///
     /// - Returns: the call to make, outside of any lock, when more layers from the first on are complete than before.
-    mutating func note(_ layers: Range<Int>) -> (() -> Void)? {
+    mutating func note(_ planes: Range<Int>) -> (() -> Void)? {
         guard let onReady else { return nil }
-        for layer in layers { missing[layer] -= 1 }
+        for plane in planes { missing[layout.layer(ofPlane: plane)] -= 1 }
         let before = ready
         while ready < missing.count, missing[ready] == 0 { ready += 1 }
         let now = ready

@@ -95,7 +95,8 @@ struct StoreFolder {
     }
 
     private func requireNothingElse() throws(StoreError) {
-        for name in try names() where name != Self.lockFile && !name.hasPrefix(Self.makingPrefix) {
+        let harmless = [Self.lockFile, Opener.file]
+        for name in try names() where !harmless.contains(name) && !name.hasPrefix(Self.makingPrefix) {
             // Another process may have finished making the store since we looked.
             guard name == Self.dataFile else { throw .notAStore(path: path) }
         }

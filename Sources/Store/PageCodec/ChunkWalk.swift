@@ -2,16 +2,25 @@
 
 internal import KVFormat
 
-/// The part of a page that one frame holds.
+/// The part of a page that one frame holds: consecutive planes of one element.
 struct FrameRegion {
     let layout: KVLayout
     let planes: Range<Int>
     /// Tokens that the record holds of each plane.
     let tokens: Int
+    /// Bytes of what the codecs split: `KVElement.codecWidth`.
+    let width: Int
+
+    init(layout: KVLayout, planes: Range<Int>, tokens: Int, element: KVElement) {
+        self.layout = layout
+        self.planes = planes
+        self.tokens = tokens
+        width = element.codecWidth
+    }
 
     /// Elements of plane `plane` in the first `tokens` tokens.
     func elements(ofPlane plane: Int, tokens: Int) -> Int {
-        tokens * layout.bytesPerToken(inPlane: plane) / layout.element.byteCount
+        tokens * layout.bytesPerToken(inPlane: plane) / width
     }
 
     /// Bytes of the frame before encoding.

@@ -42,8 +42,8 @@ struct CodecPolicy {
         Double(stored) / rates.read + Double(raw) / rates.decoding(codec)
     }
 
-    /// The most bytes that `codec` may store of a frame and still load no later than `best`, which stores `stored`. Negative
-    /// when decoding alone takes longer.
+    /// The most bytes that `codec` may store of a frame and still load no later than `best`, which stores `stored`.
+    /// Negative when decoding alone takes longer.
     func budget(_ codec: FrameCodec, against best: FrameCodec, storing stored: Int, raw: Int) -> Int {
         let left = loadSeconds(best, stored: stored, raw: raw) - Double(raw) / rates.decoding(codec)
         return Int(max(-1, min(left * rates.read, Double(raw))).rounded(.down))

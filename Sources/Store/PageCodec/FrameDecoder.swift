@@ -28,13 +28,13 @@ struct FrameDecoder: ~Copyable {
     /// Decodes the first `tokens` tokens of each plane of `region`, stored as `stored`, into `target`.
     ///
     /// - Returns: the checksum of `stored` under `key` and `part`, computed along the way, so that the bytes come from
-    ///   memory once. Whoever calls must compare it: until then the planes may hold anything. nil when the bytes are not what
-    ///   the codec writes; some of the planes may have been written then.
+    ///   memory once. Whoever calls must compare it: until then the planes may hold anything. nil when the bytes are
+    ///   not what the codec writes; some of the planes may have been written then.
     borrowing func decode(
         _ stored: RawSpan, _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget,
         key: PrefixHash, part: UInt64
     ) -> UInt64? {
-        guard codec == .raw || (codec == .zstdPlain) == (region.layout.element.byteCount == 1) else { return nil }
+        guard codec == .raw || (codec == .zstdPlain) == (region.width == 1) else { return nil }
         let checksum: UInt64? = unsafe stored.withUnsafeBytes { bytes in
             guard let start = unsafe bytes.bindMemory(to: UInt8.self).baseAddress else { return nil }
             unsafe frame.begin(start, bytes.count, key: key, part: part)
@@ -73,7 +73,7 @@ struct FrameDecoder: ~Copyable {
     private borrowing func decodeChunks(
         _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget
     ) -> Bool {
-        let width = region.layout.element.byteCount
+        let width = region.width
         var walk = ChunkWalk(region)
         var position = 0
         while let count = walk.nextChunk() {
@@ -105,7 +105,8 @@ struct FrameDecoder: ~Copyable {
         return position == frame.count
     }
 
-    /// Decompresses a chunk's top bytes to `top`, and meanwhile asks for the chunk that follows, `ahead` bytes into the frame.
+    /// Decompresses a chunk's top bytes to `top`, and meanwhile asks for the chunk that follows, `ahead` bytes into the
+    /// frame.
     @unsafe
     private borrowing func decompress(_ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int, ahead: Int) -> Bool {
         if unsafe kernels.zstdLiterals(
@@ -116,8 +117,8 @@ struct FrameDecoder: ~Copyable {
         return unsafe zstd.decompress(coded, size, to: top, count)
     }
 
-    /// Decodes a chunk of codes of fixed length, which ends `endingAt` bytes into the frame: in one pass when it is wanted
-    /// whole and goes to one place.
+    /// Decodes a chunk of codes of fixed length, which ends `endingAt` bytes into the frame: in one pass when it is
+    /// wanted whole and goes to one place.
     @unsafe
     private borrowing func decodeByTable(
         _ chunk: KbitChunk, _ low: UnsafePointer<UInt8>, _ count: Int, endingAt end: Int,
@@ -126,7 +127,7 @@ struct FrameDecoder: ~Copyable {
         // The next chunk is about as long as this one.
         let aside = unsafe frame.hashing(upTo: end, ahead: end..<2 * end - frame.hashed)
         var next = walk
-        if region.layout.element.byteCount == 2, tokens == region.tokens, chunk.bits > 0,
+        if region.width == 2, tokens == region.tokens, chunk.bits > 0,
             let run = next.nextRun(), run.count == count
         {
             walk = next
@@ -150,7 +151,7 @@ struct FrameDecoder: ~Copyable {
         _ top: UnsafePointer<UInt8>, _ low: UnsafePointer<UInt8>, _ count: Int, _ aside: cplanes_aside,
         _ walk: inout ChunkWalk, _ region: FrameRegion, tokens: Int, into target: PageTarget
     ) {
-        let width = region.layout.element.byteCount
+        let width = region.width
         var at = 0
         while let run = walk.nextRun() {
             let wanted = min(region.elements(ofPlane: run.plane, tokens: tokens) - run.first, run.count)

@@ -38,7 +38,7 @@ struct FrameEncoder: ~Copyable {
         let raw = region.rawBytes
         if case .auto(let rates) = choice {
             if let best = unsafe encodeBest(region, source, CodecPolicy(rates: rates), into: target) { return best }
-        } else if let codec = choice.codec(elementWidth: region.layout.element.byteCount), codec != .raw,
+        } else if let codec = choice.codec(elementWidth: region.width), codec != .raw,
             let size = unsafe encodeChunks(region, source, codec, into: target, budget: Self.budget(raw))
         {
             return (codec, size)
@@ -47,13 +47,13 @@ struct FrameEncoder: ~Copyable {
         return (.raw, raw)
     }
 
-    /// Encodes with the codec that loads soonest; nil when that is raw. A codec that cannot win is not tried, and one that
-    /// turns out not to is given up half-way.
+    /// Encodes with the codec that loads soonest; nil when that is raw. A codec that cannot win is not tried, and one
+    /// that turns out not to is given up half-way.
     @unsafe
     private borrowing func encodeBest(
         _ region: FrameRegion, _ source: PageSource, _ policy: CodecPolicy, into target: UnsafeMutableRawPointer
     ) -> (codec: FrameCodec, byteCount: Int)? {
-        let (raw, width) = (region.rawBytes, region.layout.element.byteCount)
+        let (raw, width) = (region.rawBytes, region.width)
         var best = (codec: FrameCodec.raw, byteCount: raw)
         for codec in CodecPolicy.candidates(width: width) {
             let budget = min(
@@ -88,7 +88,7 @@ struct FrameEncoder: ~Copyable {
         _ region: FrameRegion, _ source: PageSource, _ codec: FrameCodec, into target: UnsafeMutableRawPointer,
         budget: Int
     ) -> Int? {
-        let width = region.layout.element.byteCount
+        let width = region.width
         var walk = ChunkWalk(region)
         var position = 0
         while let count = walk.nextChunk() {

@@ -24,7 +24,8 @@ struct PlaneKernels {
         }
     }
 
-    /// Copies bytes; past the caches when the target `isCold`: larger than they are, and not read soon. Does `aside` meanwhile.
+    /// Copies bytes; past the caches when the target `isCold`: larger than they are, and not read soon. Does `aside`
+    /// meanwhile.
     @unsafe
     func copy(
         _ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer, isCold: Bool,
@@ -72,8 +73,8 @@ struct PlaneKernels {
             level, chunk.codes, Int32(chunk.bits), chunk.values, chunk.escapes, chunk.escapeCount, count, top) == 1
     }
 
-    /// Decodes the next `count` elements of 2 bytes of `codes` straight to where they go, and does `aside` meanwhile; see
-    /// `cplanes_kbit_merge16`.
+    /// Decodes the next `count` elements of 2 bytes of `codes` straight to where they go, and does `aside` meanwhile;
+    /// see `cplanes_kbit_merge16`.
     @unsafe
     func merge16(
         _ codes: inout cplanes_kbit_codes, low: UnsafePointer<UInt8>, count: Int, to target: UnsafeMutableRawPointer,
@@ -84,7 +85,8 @@ struct PlaneKernels {
         }
     }
 
-    /// Makes a zstd frame of Huffman-coded literals; nil when zstd itself must try. See `cplanes_zstd_compress_literals`.
+    /// Makes a zstd frame of Huffman-coded literals; nil when zstd itself must try. See
+    /// `cplanes_zstd_compress_literals`.
     @unsafe
     func zstdCompressLiterals(
         _ source: UnsafePointer<UInt8>, _ count: Int, to target: UnsafeMutablePointer<UInt8>, room: Int

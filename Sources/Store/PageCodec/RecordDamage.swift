@@ -10,7 +10,9 @@ package enum RecordDamage: Error, Hashable, Sendable {
     case notARecord
     /// A record of a version that this build does not read.
     case unknownVersion(UInt16)
-    /// A record of another page or side state, whole perhaps, in the wrong place.
+    /// A sealed record: only a build that has its owner's key reads it.
+    case sealed
+    /// A record of another page, side state or block, whole perhaps, in the wrong place.
     case wrongKey
     /// Header or frame table do not have the checksum written with them.
     case badHeader
@@ -33,6 +35,7 @@ extension RecordDamage: CustomStringConvertible {
         case .truncated: "the record is cut short"
         case .notARecord: "the bytes are no record"
         case .unknownVersion(let version): "the record has version \(version), this build reads \(RecordHeader.version)"
+        case .sealed: "the record is sealed, which this build cannot read"
         case .wrongKey: "the record belongs to another key"
         case .badHeader: "the record's header fails its checksum"
         case .wrongShape: "the record does not fit the KV layout"

@@ -1,4 +1,4 @@
-// Records to pages and side states.
+// Records to pages, side states and blocks.
 
 package import KVFormat
 
@@ -24,29 +24,29 @@ package final class RecordDecoder {
         for frame in 0..<record.frameCount { try decode(frame: frame, of: record, tokens: tokens, into: target) }
     }
 
-    /// Decodes the first `tokens` tokens of the layers in frame `frame`, which `record.layers(ofFrame:)` names.
+    /// Decodes the first `tokens` tokens of the planes in frame `frame`, which `record.planes(ofFrame:)` names.
     ///
     /// The parameters and errors are those of `decode(_:tokens:into:)`; only this frame's planes of `target` are
     /// written.
     package func decode(
         frame: Int, of record: borrowing RecordView, tokens: Int, into target: PageTarget
     ) throws(RecordDamage) {
-        guard let layout = record.layout else { preconditionFailure("a side state is no page") }
+        guard let layout = record.layout else { preconditionFailure("a blob is no page") }
         precondition(frame >= 0 && frame < record.frameCount, "no such frame")
         precondition(tokens >= 1 && tokens <= record.tokens, "\(tokens) tokens of a page of \(record.tokens)")
         precondition(layout.isDivisible || tokens == record.tokens, "an opaque page is read whole")
+        precondition(target.memory.misfit(tokens: tokens, layout) == nil, "a target without room")
         try decode(frame, record, tokens: tokens, into: target)
     }
 
-    /// Decodes a side state.
+    /// Decodes a side state or block.
     ///
     /// - Parameters:
-    ///   - record: a side state's record.
+    ///   - record: the record of a side state or block.
     ///   - target: `record.rawByteCount` bytes, exactly.
     /// - Throws: the damage of the first frame that fails. `target` may have been written in part by then.
-    package func decode(sideState record: borrowing RecordView, into target: inout MutableRawSpan) throws(RecordDamage)
-    {
-        precondition(record.layout == nil, "a page is no side state")
+    package func decode(blob record: borrowing RecordView, into target: inout MutableRawSpan) throws(RecordDamage) {
+        precondition(record.layout == nil, "a page is no blob")
         precondition(target.byteCount == record.rawByteCount, "a target of \(target.byteCount) bytes")
         var damage: RecordDamage?
         unsafe target.withUnsafeMutableBytes { target in
@@ -54,8 +54,8 @@ package final class RecordDecoder {
                 for frame in 0..<record.frameCount {
                     // There is a frame only when there are bytes, so the base address is there.
                     guard let base = target.baseAddress else { return }
-                    let place = unsafe PageTarget(base + frame * SideStateFrames.frameBytes, capacity: 1)
-                    try decode(frame, record, tokens: 1, into: place)
+                    let place = unsafe PageTarget(base + frame * BlobFrames.frameBytes, capacity: BlobFrames.frameBytes)
+                    try decode(frame, record, tokens: record.region(ofFrame: frame).tokens, into: place)
                 }
             } catch {
                 damage = error
@@ -71,11 +71,12 @@ package final class RecordDecoder {
         guard let codec = FrameCodec(rawValue: entry.codec) else { throw .undecodable(frame: frame) }
         guard
             let checksum = frames.decode(
-                record.uncheckedBytes(ofFrame: frame), codec, record.region(entry), tokens: tokens, into: target,
+                record.uncheckedBytes(ofFrame: frame), codec, record.region(ofFrame: frame), tokens: tokens,
+                into: target,
                 key: record.header.key, part: UInt64(frame) + 1)
         else {
             // Bytes that the decoder refuses are damaged on their way more often than they were written so.
-            _ = try record.storedBytes(ofFrame: frame)
+            _ = try record.checkedBytes(ofFrame: frame)
             throw .undecodable(frame: frame)
         }
         guard checksum == entry.checksum else { throw .badChecksum(frame: frame) }

@@ -1,4 +1,4 @@
-// Pages and side states to records.
+// Pages, side states and blocks to records.
 
 package import KVFormat
 
@@ -35,15 +35,19 @@ package final class RecordEncoder {
     ) {
         precondition(tokens >= 1 && tokens <= layout.pageSize, "a page of \(tokens) tokens")
         precondition(layout.isDivisible || tokens == layout.pageSize, "an opaque page is stored whole")
+        precondition(page.memory.misfit(tokens: tokens, layout) == nil, "a source without room")
         let plan = FramePlan(layout, tokens: tokens)
         let header = RecordHeader(
             key: key, frameCount: plan.frameCount, tokens: tokens, kind: .page,
-            flags: tokens < layout.pageSize ? RecordHeader.tailFlag : 0, element: layout.element,
-            rawBytes: UInt64(layout.pageBytes(tokens: tokens)), storedBytes: 0)
-        write(header, codec, into: record) { frame in
-            let layers = plan.layers(ofFrame: frame)
-            let planes = layers.lowerBound * layout.planesPerLayer..<layers.upperBound * layout.planesPerLayer
-            return (FrameRegion(layout: layout, planes: planes, tokens: tokens), page, planes.lowerBound)
+            flags: tokens < layout.pageSize ? RecordHeader.tailFlag : 0, element: .opaque,
+            rawBytes: UInt64(layout.pageBytes(tokens: tokens)), encodedBytes: 0)
+        var frames = plan.makeIterator()
+        write(header, codec, into: record) { _ in
+            guard let planes = frames.next(), let element = layout.element(ofPlanes: planes) else {
+                preconditionFailure("a plan has its number of frames, of one element each")
+            }
+            let region = FrameRegion(layout: layout, planes: planes, tokens: tokens, element: element)
+            return Frame(region: region, source: page, element: element, firstPlane: planes.lowerBound)
         }
     }
 
@@ -60,23 +64,57 @@ package final class RecordEncoder {
     ) {
         let size = sideState.byteCount
         precondition(size <= Limits.sideStateBytes, "a side state of \(size) bytes")
+        encode(sideState, .sideState, .opaque, key: .sideState(of: key, name: name), codec, into: record)
+    }
+
+    /// Encodes a block.
+    ///
+    /// - Parameters:
+    ///   - block: at most `Limits.blockBytes`, and a whole number of the element's groups.
+    ///   - element: what its numbers are stored as.
+    ///   - key: the block's hash, `PrefixHash.block(_:in:)`.
+    ///   - codec: what to try; frames that gain less than 1/64 are stored raw.
+    ///   - record: takes the bytes; what it held is gone.
+    package func encode(
+        block: RawSpan, element: KVElement, key: PrefixHash, codec: CodecChoice, into record: EncodedRecord
+    ) {
+        let size = block.byteCount
+        precondition(size <= Limits.blockBytes && size % element.groupBytes == 0, "a block of \(size) bytes")
+        encode(block, .block, element, key: key, codec, into: record)
+    }
+
+    private func encode(
+        _ blob: RawSpan, _ kind: RecordHeader.Kind, _ element: KVElement, key: PrefixHash, _ codec: CodecChoice,
+        into record: EncodedRecord
+    ) {
+        let size = blob.byteCount
         let header = RecordHeader(
-            key: .sideState(of: key, name: name), frameCount: SideStateFrames.count(size), tokens: 0, kind: .sideState,
-            flags: 0, element: .opaque, rawBytes: UInt64(size), storedBytes: 0)
-        unsafe sideState.withUnsafeBytes { bytes in
+            key: key, frameCount: BlobFrames.count(size), tokens: 0, kind: kind, flags: 0, element: element,
+            rawBytes: UInt64(size), encodedBytes: 0)
+        unsafe blob.withUnsafeBytes { bytes in
             write(header, codec, into: record) { frame in
                 // There is a frame only when there are bytes, so the base address is there.
                 guard let base = bytes.baseAddress else { preconditionFailure("a frame without bytes") }
-                let range = SideStateFrames.bytes(ofFrame: frame, size)
-                let source = unsafe PageSource(base + range.lowerBound, capacity: 1)
-                return (SideStateFrames.region(range.count), source, frame)
+                let range = BlobFrames.bytes(ofFrame: frame, size)
+                let source = unsafe PageSource(base + range.lowerBound, capacity: range.count)
+                return Frame(
+                    region: BlobFrames.region(range.count, element), source: source, element: element,
+                    firstPlane: frame)
             }
         }
     }
 
+    /// What one entry of the frame table is about.
+    private struct Frame {
+        let region: FrameRegion
+        let source: PageSource
+        let element: KVElement
+        let firstPlane: Int
+    }
+
     private func write(
         _ header: RecordHeader, _ codec: CodecChoice, into record: EncodedRecord,
-        frame region: (Int) -> (FrameRegion, PageSource, firstPlane: Int)
+        frame: (Int) -> Frame
     ) {
         let key = header.key
         let start = FrameEntry.offset(header.frameCount)
@@ -88,20 +126,20 @@ package final class RecordEncoder {
         var bytes = unsafe MutableRawSpan(_unsafeStart: target, byteCount: room)
         var position = start
         for index in 0..<header.frameCount {
-            let (region, source, firstPlane) = region(index)
-            let (used, size) = unsafe frames.encode(region, source, codec, into: target + position)
-            let stored = unsafe RawSpan(_unsafeStart: target + position, byteCount: size)
+            let frame = frame(index)
+            let (used, size) = unsafe frames.encode(frame.region, frame.source, codec, into: target + position)
+            let encoded = unsafe RawSpan(_unsafeStart: target + position, byteCount: size)
             let entry = FrameEntry(
-                codec: used.rawValue, elementWidth: UInt8(region.layout.element.byteCount),
-                planeCount: region.planes.count, firstPlane: firstPlane, rawBytes: region.rawBytes, storedBytes: size,
-                checksum: Checksum.of(stored, key: key, part: UInt64(index) + 1))
+                codec: used.rawValue, element: frame.element, planeCount: frame.region.planes.count,
+                firstPlane: frame.firstPlane, rawBytes: frame.region.rawBytes, encodedBytes: size,
+                checksum: Checksum.of(encoded, key: key, part: UInt64(index) + 1))
             entry.write(to: &bytes, index: index)
             position += size
         }
         var complete = header
-        complete.storedBytes = UInt64(position - start)
+        complete.encodedBytes = UInt64(position - start)
         complete.write(to: &bytes)
-        RecordHeader.seal(&bytes, key: key, frameCount: header.frameCount)
+        RecordHeader.setChecksum(&bytes, key: key, frameCount: header.frameCount)
         record.finish(byteCount: position, rawByteCount: raw)
     }
 }

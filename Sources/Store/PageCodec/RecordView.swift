@@ -9,17 +9,17 @@ package import KVFormat
 package struct RecordView: ~Escapable {
     let bytes: RawSpan
     let header: RecordHeader
-    /// The page's layout; nil for a side state.
+    /// The page's layout; nil for a side state or block.
     let layout: KVLayout?
 
     /// Frames of the record.
     package var frameCount: Int { header.frameCount }
-    /// Tokens of the page; 0 for a side state.
+    /// Tokens of the page; 0 for a side state or block.
     package var tokens: Int { header.tokens }
-    /// Bytes of the page or side state.
+    /// Bytes of the page, side state or block.
     package var rawByteCount: Int { Int(header.rawBytes) }
     /// Bytes of the record itself, without what follows it.
-    package var byteCount: Int { FrameEntry.offset(frameCount) + Int(header.storedBytes) }
+    package var byteCount: Int { FrameEntry.offset(frameCount) + Int(header.encodedBytes) }
 
     /// Checks the record of a page.
     ///
@@ -29,15 +29,15 @@ package struct RecordView: ~Escapable {
     ///   - layout: the layout of the space they belong to.
     ///   - tokens: the tokens that the page must have, if that is known.
     /// - Throws: what is wrong; every such record is a miss.
-    /// - Complexity: the header and 24 bytes a frame are read; the frames are not.
+    /// - Complexity: the header and 32 bytes per frame are read; the frames are not.
     @_lifetime(copy bytes)
     package init(_ bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil) throws(RecordDamage) {
         header = try Self.soundHeader(bytes, key)
-        guard header.kind == RecordHeader.Kind.page.rawValue, header.element == layout.element.rawValue,
+        guard header.kind == RecordHeader.Kind.page.rawValue, header.element == 0,
             header.tokens >= 1, header.tokens <= layout.pageSize, tokens == nil || tokens == header.tokens,
             layout.isDivisible || header.tokens == layout.pageSize,
             header.flags == (header.tokens < layout.pageSize ? RecordHeader.tailFlag : 0),
-            header.rawBytes == UInt64(layout.pageBytes(tokens: header.tokens)), header.frameCount <= layout.layers
+            header.rawBytes == UInt64(layout.pageBytes(tokens: header.tokens)), header.frameCount <= layout.planeCount
         else { throw .wrongShape }
         self.bytes = bytes
         self.layout = layout
@@ -45,78 +45,97 @@ package struct RecordView: ~Escapable {
         for index in 0..<header.frameCount {
             let entry = FrameEntry(bytes, index: index)
             guard entry.firstPlane == plane, entry.planeCount > 0, entry.planeCount <= layout.planeCount - plane,
-                entry.planeCount % layout.planesPerLayer == 0
+                let element = layout.element(ofPlanes: plane..<plane + entry.planeCount)
             else { throw .badFrame(index) }
             plane += entry.planeCount
-            try Self.check(entry, index, Self.region(entry, layout, header.tokens))
+            try Self.check(entry, index, Self.region(entry, element, layout, header.tokens), element)
         }
-        guard plane == layout.planeCount else { throw .wrongShape }
+        guard plane == layout.planeCount, plane > 0 else { throw .wrongShape }
         try Self.checkLength(bytes, header)
     }
 
     /// Checks the record of a side state. The parameters and errors are those of `init(_:key:layout:tokens:)`.
     @_lifetime(copy bytes)
     package init(sideState bytes: RawSpan, key: PrefixHash, name: String) throws(RecordDamage) {
-        header = try Self.soundHeader(bytes, .sideState(of: key, name: name))
-        guard header.kind == RecordHeader.Kind.sideState.rawValue, header.element == KVElement.opaque.rawValue,
-            header.tokens == 0, header.flags == 0, header.rawBytes <= UInt64(Limits.sideStateBytes),
-            header.frameCount == SideStateFrames.count(Int(header.rawBytes))
+        try self.init(
+            bytes, key: .sideState(of: key, name: name), .sideState, .opaque, limit: Limits.sideStateBytes)
+    }
+
+    /// Checks the record of a block with numbers of type `element`. The other parameters and errors are those of
+    /// `init(_:key:layout:tokens:)`.
+    @_lifetime(copy bytes)
+    package init(block bytes: RawSpan, key: PrefixHash, element: KVElement) throws(RecordDamage) {
+        try self.init(bytes, key: key, .block, element, limit: Limits.blockBytes)
+    }
+
+    @_lifetime(copy bytes)
+    private init(
+        _ bytes: RawSpan, key: PrefixHash, _ kind: RecordHeader.Kind, _ element: KVElement, limit: Int
+    ) throws(RecordDamage) {
+        header = try Self.soundHeader(bytes, key)
+        guard header.kind == kind.rawValue, header.element == element.rawValue, header.tokens == 0, header.flags == 0,
+            header.rawBytes <= UInt64(limit), header.rawBytes % UInt64(element.groupBytes) == 0,
+            header.frameCount == BlobFrames.count(Int(header.rawBytes))
         else { throw .wrongShape }
         self.bytes = bytes
         layout = nil
         for index in 0..<header.frameCount {
             let entry = FrameEntry(bytes, index: index)
             guard entry.firstPlane == index, entry.planeCount == 1 else { throw .badFrame(index) }
-            let size = SideStateFrames.bytes(ofFrame: index, Int(header.rawBytes)).count
-            try Self.check(entry, index, SideStateFrames.region(size))
+            let size = BlobFrames.bytes(ofFrame: index, Int(header.rawBytes)).count
+            try Self.check(entry, index, BlobFrames.region(size, element), element)
         }
         try Self.checkLength(bytes, header)
     }
 
-    /// The layers that frame `frame` of a page holds.
-    package func layers(ofFrame frame: Int) -> Range<Int> {
+    /// The planes that frame `frame` of a page holds.
+    package func planes(ofFrame frame: Int) -> Range<Int> {
         precondition(frame >= 0 && frame < frameCount, "no such frame")
-        guard let layout else { preconditionFailure("a side state has no layers") }
+        precondition(layout != nil, "a blob has no planes")
         let entry = FrameEntry(bytes, index: frame)
-        let first = entry.firstPlane / layout.planesPerLayer
-        return first..<first + entry.planeCount / layout.planesPerLayer
+        return entry.firstPlane..<entry.firstPlane + entry.planeCount
     }
 
     /// Reads every frame and compares its checksum; decodes nothing.
     ///
     /// - Throws: `.badChecksum` for the first frame that fails.
     package func verify() throws(RecordDamage) {
-        for frame in 0..<frameCount { _ = try storedBytes(ofFrame: frame) }
+        for frame in 0..<frameCount { _ = try checkedBytes(ofFrame: frame) }
     }
 
-    /// The stored bytes of frame `frame`, unchecked: for whoever wants them in memory before they are decoded.
+    /// The encoded bytes of frame `frame`, unchecked: for whoever wants them in memory before they are decoded.
     @_lifetime(copy self)
     package func uncheckedBytes(ofFrame frame: Int) -> RawSpan {
         precondition(frame >= 0 && frame < frameCount, "no such frame")
         var start = FrameEntry.offset(frameCount)
-        for index in 0..<frame { start += FrameEntry(bytes, index: index).storedBytes }
-        return bytes.extracting(start..<start + FrameEntry(bytes, index: frame).storedBytes)
+        for index in 0..<frame { start += FrameEntry(bytes, index: index).encodedBytes }
+        return bytes.extracting(start..<start + FrameEntry(bytes, index: frame).encodedBytes)
     }
 
-    /// The stored bytes of frame `frame`, once they have their checksum.
+    /// The encoded bytes of frame `frame`, once they have their checksum.
     @_lifetime(copy self)
-    func storedBytes(ofFrame frame: Int) throws(RecordDamage) -> RawSpan {
+    func checkedBytes(ofFrame frame: Int) throws(RecordDamage) -> RawSpan {
         let entry = FrameEntry(bytes, index: frame)
-        let stored = uncheckedBytes(ofFrame: frame)
-        guard Checksum.of(stored, key: header.key, part: UInt64(frame) + 1) == entry.checksum else {
+        let encoded = uncheckedBytes(ofFrame: frame)
+        guard Checksum.of(encoded, key: header.key, part: UInt64(frame) + 1) == entry.checksum else {
             throw .badChecksum(frame: frame)
         }
-        return stored
+        return encoded
     }
 
-    /// The region of the page, or of the side state, that entry `entry` stands for.
-    func region(_ entry: FrameEntry) -> FrameRegion {
-        if let layout { return Self.region(entry, layout, header.tokens) }
-        return SideStateFrames.region(entry.rawBytes)
+    /// The part of the page, side state or block that frame `frame` holds.
+    func region(ofFrame frame: Int) -> FrameRegion {
+        let entry = FrameEntry(bytes, index: frame)
+        guard let element = KVElement(rawValue: entry.element) else { preconditionFailure("elements were checked") }
+        guard let layout else { return BlobFrames.region(entry.rawBytes, element) }
+        return Self.region(entry, element, layout, header.tokens)
     }
 
-    private static func region(_ entry: FrameEntry, _ layout: KVLayout, _ tokens: Int) -> FrameRegion {
-        FrameRegion(layout: layout, planes: entry.firstPlane..<entry.firstPlane + entry.planeCount, tokens: tokens)
+    private static func region(
+        _ entry: FrameEntry, _ element: KVElement, _ layout: KVLayout, _ tokens: Int
+    ) -> FrameRegion {
+        let planes = entry.firstPlane..<entry.firstPlane + entry.planeCount
+        return FrameRegion(layout: layout, planes: planes, tokens: tokens, element: element)
     }
 
     /// A header with the right key and checksum; the frame table lies within `bytes`.
@@ -127,27 +146,30 @@ package struct RecordView: ~Escapable {
         guard version == RecordHeader.version else { throw .unknownVersion(version) }
         let header = RecordHeader(bytes)
         guard header.key == key else { throw .wrongKey }
+        guard header.flags & RecordHeader.sealedFlag == 0 else { throw .sealed }
         guard header.frameCount <= RecordHeader.maximumFrames else { throw .badHeader }
         guard bytes.byteCount >= FrameEntry.offset(header.frameCount) else { throw .truncated }
         let sum = RecordHeader.checksum(bytes, key: key, frameCount: header.frameCount)
-        guard sum == bytes.little(8, as: UInt64.self), header.reserved == 0 else { throw .badHeader }
+        guard sum == bytes.little(8, as: UInt64.self), RecordHeader.hasPlainFields(bytes) else { throw .badHeader }
         return header
     }
 
-    private static func check(_ entry: FrameEntry, _ index: Int, _ region: FrameRegion) throws(RecordDamage) {
+    private static func check(
+        _ entry: FrameEntry, _ index: Int, _ region: FrameRegion, _ element: KVElement
+    ) throws(RecordDamage) {
         guard let codec = FrameCodec(rawValue: entry.codec) else {
             throw .unknownCodec(frame: index, codec: entry.codec)
         }
-        guard entry.rawBytes == region.rawBytes, Int(entry.elementWidth) == region.layout.element.byteCount,
-            codec == .raw ? entry.storedBytes == entry.rawBytes : entry.storedBytes < entry.rawBytes
+        guard entry.rawBytes == region.rawBytes, entry.element == element.rawValue, entry.sealing == 0,
+            codec == .raw ? entry.encodedBytes == entry.rawBytes : entry.encodedBytes < entry.rawBytes
         else { throw .badFrame(index) }
     }
 
     /// The frames' sizes must add up to what the header says, and lie within `bytes`.
     private static func checkLength(_ bytes: RawSpan, _ header: RecordHeader) throws(RecordDamage) {
         var sum = 0
-        for index in 0..<header.frameCount { sum += FrameEntry(bytes, index: index).storedBytes }
-        guard UInt64(sum) == header.storedBytes else { throw .wrongShape }
+        for index in 0..<header.frameCount { sum += FrameEntry(bytes, index: index).encodedBytes }
+        guard UInt64(sum) == header.encodedBytes else { throw .wrongShape }
         guard bytes.byteCount - FrameEntry.offset(header.frameCount) >= sum else { throw .truncated }
     }
 }

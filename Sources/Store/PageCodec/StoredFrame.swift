@@ -4,8 +4,8 @@ internal import CHash
 internal import CPlanes
 internal import KVFormat
 
-/// The stored bytes of a frame, and how far their checksum has got. Allocated once and used for one frame after the other;
-/// one thread at a time.
+/// The stored bytes of a frame, and how far their checksum has got. Allocated once and used for one frame after the
+/// other; one thread at a time.
 @safe
 struct StoredFrame: ~Copyable {
     private let run: UnsafeMutablePointer<chash_run>
@@ -17,7 +17,8 @@ struct StoredFrame: ~Copyable {
 
     deinit { unsafe run.deallocate() }
 
-    /// Begins with `count` bytes that are stored under `key` as part number `part`; they must stay until the frame is done with.
+    /// Begins with `count` bytes that are stored under `key` as part number `part`; they must stay until the frame is
+    /// done with.
     @unsafe
     borrowing func begin(_ bytes: UnsafePointer<UInt8>, _ count: Int, key: PrefixHash, part: UInt64) {
         unsafe chash_run_begin(run, bytes, count, Checksum.seed(key: key, part: part))

@@ -11,8 +11,8 @@ struct ZstdCompressor: ~Copyable {
     enum Content {
         /// Bytes that may repeat: whole elements of one byte, side states.
         case bytes
-        /// Exponents, which repeat in no order: every match that zstd searches for costs time and, in the sequences it makes,
-        /// even size. Only its entropy coder is of use.
+        /// Exponents, which repeat in no order: every match that zstd searches for costs time and, in the sequences it
+        /// makes, even size. Only its entropy coder is of use.
         case exponents
     }
 
@@ -28,9 +28,9 @@ struct ZstdCompressor: ~Copyable {
             precondition(unsafe set(parameter, value), "zstd refuses a setting of its documentation")
         }
         guard content == .exponents else { return }
-        // zstd looks for matches nowhere when it steps over a whole block at a time, and codes literals nonetheless when it
-        // is told to (its "literalCompressionMode", 1 being "on"): 1.4 times as fast, and 0.5 % smaller. That setting is
-        // not among its stable ones; a zstd that has dropped it goes without.
+        // zstd looks for matches nowhere when it steps over a whole block at a time, and codes literals nonetheless
+        // when it is told to (its "literalCompressionMode", 1 being "on"): 1.4 times as fast, and 0.5 % smaller. That
+        // setting is not among its stable ones; a zstd that has dropped it goes without.
         if unsafe set(ZSTD_c_experimentalParam5, 1) { _ = unsafe set(ZSTD_c_targetLength, 131_072) }
     }
 

@@ -7,14 +7,15 @@ internal import Threads
 extension Space {
     /// Stores pages behind a prefix that the store holds.
     ///
-    /// The pages are readable in RAM when the call returns; the store's own thread writes them to disk as the write policy
-    /// says, and `flush()` waits for that. Pages that are stored already cost one look-up, so a repeated call is harmless.
+    /// The pages are readable in RAM when the call returns; the store's own thread writes them to disk as the write
+    /// policy says, and `flush()` waits for that. Pages that are stored already cost one look-up, so a repeated call is
+    /// harmless.
     ///
     /// - Parameters:
     ///   - tokens: the sequence up to the end of the last page given; its beginning names the prefix.
     ///   - fromPage: index of the first page given.
-    ///   - pages: page `fromPage + i` of the sequence each. The last is a tail when `tokens.count` is no multiple of the page
-    ///     size; opaque layouts have no tails. The memory is not used after the call returns.
+    ///   - pages: page `fromPage + i` of the sequence each. The last is a tail when `tokens.count` is no multiple of
+    ///     the page size; opaque layouts have no tails. The memory is not used after the call returns.
     /// - Returns: how many pages were new to this process's hot tier, or on their way to disk without it.
     /// - Throws: `.invalidTokens`, `.invalidPages`, `.closed`. Nothing was stored then.
     /// - Complexity: one copy of each new page; a full spill queue makes it wait if `whenQueueFull` says so.
@@ -27,6 +28,11 @@ extension Space {
         }
         guard layout.isDivisible || tokens.count % layout.pageSize == 0 else {
             throw .invalidPages("an opaque layout has whole pages only")
+        }
+        for (index, source) in pages.enumerated() {
+            let held = min(layout.pageSize, tokens.count - (fromPage + index) * layout.pageSize)
+            let misfit = source.memory.misfit(tokens: held, layout)
+            if let misfit { throw .invalidPages("page \(index): \(misfit)") }
         }
         let now = SystemClock.wallMilliseconds()
         let before = tokens[..<(fromPage * layout.pageSize)]
@@ -60,7 +66,8 @@ extension Space {
         }
     }
 
-    /// A page that the hot tier cannot take goes straight to disk from a copy: a small hot tier must not cost durability.
+    /// A page that the hot tier cannot take goes straight to disk from a copy: a small hot tier must not cost
+    /// durability.
     private func spillWithoutHotPage(
         _ tokens: ArraySlice<TokenID>, page: Int, _ hash: PrefixHash, _ parent: PrefixHash, _ source: PageSource,
         _ now: Int64

@@ -4,7 +4,8 @@ internal import ColdTier
 internal import HotTier
 internal import Threads
 
-/// What a load delivered: the first `tokens` tokens of the sequence lie in the caller's memory, byte for byte as inserted.
+/// What a load delivered: the first `tokens` tokens of the sequence lie in the caller's memory, byte for byte as
+/// inserted.
 public struct Loaded: Hashable, Sendable {
     /// Tokens that came from RAM.
     public var hotTokens = 0
@@ -26,23 +27,31 @@ extension Space {
     /// - Parameters:
     ///   - match: what `match(_:)` of this space returned.
     ///   - targets: one a page, in order; target `i` receives the tokens of page `i`. Fewer targets load fewer pages.
-    ///   - limit: at most this many tokens; nil loads all. An engine that needs logits leaves out the last prompt token.
+    ///   - limit: at most this many tokens; nil loads all. An engine that needs logits leaves out the last prompt
+    ///     token.
     ///   - onLayersReady: called, from the store's threads or this one, with a rising number of layers whose planes are
-    ///     complete in all pages, so that an engine can compute with the first layers while the rest is loaded. What a call
-    ///     told of holds only if the load delivers all it was asked for.
+    ///     complete in all pages, so that an engine can compute with the first layers while the rest is loaded. What a
+    ///     call told of holds only if the load delivers all it was asked for.
     ///   - isCancelled: asked now and then, from the same threads; true ends the load early.
-    /// - Returns: how much was delivered. Less than the match when a page turned out damaged or was evicted meanwhile; the
-    ///   targets after that hold nothing of use.
+    /// - Throws: `.invalidPages` when a target has no room for the tokens that would go there, or another number of
+    ///   planes than the layout; nothing was written then.
+    /// - Returns: how much was delivered. Less than the match when a page turned out damaged or was evicted meanwhile;
+    ///   the targets after that hold nothing of use.
     /// - Complexity: one copy a hot page, one decode a cold page; a cold page is kept in RAM if `options.promotes`.
     public func load(
         _ match: borrowing Match, into targets: [PageTarget], limit: Int? = nil,
         onLayersReady: (@Sendable (_ layers: Int) -> Void)? = nil, isCancelled: (@Sendable () -> Bool)? = nil
-    ) -> Loaded {
+    ) throws(StoreError) -> Loaded {
         let start = SystemClock.monotonicNanoseconds()
         let wanted = min(match.tokenCount, limit ?? match.tokenCount, targets.count * layout.pageSize)
         var loaded = Loaded()
         guard wanted > 0 else { return loaded }
         let pages = (wanted + layout.pageSize - 1) / layout.pageSize
+        for (index, target) in targets.prefix(pages).enumerated() {
+            let held = min(layout.pageSize, wanted - index * layout.pageSize)
+            let misfit = target.memory.misfit(tokens: held, layout)
+            if let misfit { throw .invalidPages("page \(index): \(misfit)") }
+        }
         loaded.hotTokens = loadHot(match, pages: min(pages, match.hotPages), wanted: wanted, targets)
         let hotTime = SystemClock.monotonicNanoseconds() - start
         if pages > match.hotPages {

@@ -11,7 +11,7 @@ internal import Threads
 /// let store = try Store(at: "kv", options: StoreOptions(quota: .gibibytes(50)))
 /// let space = try store.space(identity)
 /// let match = try space.match(tokens)
-/// let loaded = space.load(match, into: targets)          // prefill the rest: tokens[loaded.tokens...]
+/// let loaded = try space.load(match, into: targets)          // prefill the rest: tokens[loaded.tokens...]
 /// try space.insert(tokens, fromPage: loaded.tokens / 64, pages: sources)
 /// try store.flush()                                      // now it survives a power cut
 /// ```
@@ -66,6 +66,7 @@ public final class Store: Sendable {
     /// The space of `identity`: all pages that engines of this identity share. The first call registers it in the folder.
     public func space(_ identity: ModelIdentity) throws(StoreError) -> Space {
         try checkOpen()
+        guard !identity.layout.isOfBlocks else { throw .invalidLayout("blocks are not found by token ids") }
         let descriptor = identity.descriptor
         let root = descriptor.root
         if let known = spaceState(root) { return Space(known, of: self) }

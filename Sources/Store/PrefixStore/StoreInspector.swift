@@ -64,7 +64,7 @@ public final class StoreInspector: Sendable {
         try cold.children(of: hash, limit: limit)
     }
 
-    /// The token ids of a page; empty for a foreign page. They are text of somebody's prompt: show them only when asked to.
+    /// The token ids of a page; empty for a block. They are text of somebody's prompt: show them only when asked to.
     ///
     /// - Throws: `.noSuchPage`.
     public func tokens(of hash: PrefixHash) throws(StoreError) -> [TokenID] { try cold.tokens(of: hash) }

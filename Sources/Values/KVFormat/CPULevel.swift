@@ -4,8 +4,8 @@ internal import CLevel
 
 /// The instruction sets that this process's kernels use.
 package enum CPULevel {
-    /// Refuses a `PFX_CPU` that names no level: ignored, it would mean other kernels than its author wanted, and an engine whose
-    /// results differ in their last bits has another space.
+    /// Refuses a `PFX_CPU` that names no level: ignored, it would mean other kernels than its author wanted, and an
+    /// engine whose results differ in their last bits has another space.
     ///
     /// - Throws: `StoreError.invalidOption`.
     package static func check() throws(StoreError) {

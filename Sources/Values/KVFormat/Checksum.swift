@@ -2,8 +2,8 @@
 
 internal import CHash
 
-/// XXH3-64, seeded with what the bytes are stored under, so that sound bytes in a wrong place do not pass. A checksum against
-/// accidents, never an identity. Thread-safe.
+/// XXH3-64, seeded with what the bytes are stored under, so that sound bytes in a wrong place do not pass. A checksum
+/// against accidents, never an identity. Thread-safe.
 package enum Checksum {
     /// The checksum of `bytes` stored under `key` as part number `part` (a frame's index, for instance).
     package static func of(_ bytes: RawSpan, key: PrefixHash, part: UInt64) -> UInt64 {

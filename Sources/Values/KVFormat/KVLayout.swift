@@ -1,153 +1,145 @@
 // The shape of a page's bytes.
 
-/// How one number of a key or value vector is stored.
-public enum KVElement: UInt8, Sendable, CaseIterable, LosslessStringConvertible {
-    /// Bytes whose meaning the store does not know. Opaque pages move whole: they cannot be cut at a token.
-    case opaque = 0
-    /// bfloat16: 1 sign, 8 exponent and 7 mantissa bits.
-    case bf16 = 1
-    /// IEEE 754 binary16.
-    case fp16 = 2
-    /// IEEE 754 binary32.
-    case fp32 = 3
-    /// 8-bit integers, with scales kept by the engine.
-    case int8 = 4
-    /// 8-bit floating point, 4 exponent and 3 mantissa bits.
-    case fp8e4m3 = 5
-
-    /// Bytes of one element.
-    public var byteCount: Int {
-        switch self {
-        case .opaque, .int8, .fp8e4m3: 1
-        case .bf16, .fp16: 2
-        case .fp32: 4
-        }
-    }
-
-    /// The name shown to people, such as `bf16`.
-    public var description: String {
-        switch self {
-        case .opaque: "opaque"
-        case .bf16: "bf16"
-        case .fp16: "fp16"
-        case .fp32: "fp32"
-        case .int8: "int8"
-        case .fp8e4m3: "fp8e4m3"
-        }
-    }
-
-    /// The element type that people are shown as `description`; nil when there is none.
-    public init?(_ description: String) {
-        guard let found = Self.allCases.first(where: { $0.description == description }) else { return nil }
-        self = found
-    }
-}
-
-/// Shape, order and element type of a page.
+/// The planes of a page, in their order, and its size in tokens.
 ///
-/// The bytes of a page of `n` tokens are `[layer][K, V][token][KV head][head dimension]`, row-major, little-endian. One
-/// layer's keys, or its values, are a **plane**; plane `2 * layer` holds the keys and plane `2 * layer + 1` the values. When
-/// `valueDimension` is 0 (a latent cache as in multi-head latent attention) a layer has one plane, its index is the layer's.
+/// The bytes of a page of `n` tokens are `[plane][token][row]`: plane after plane, and in each plane the rows of its
+/// tokens without gaps. Planes are numbered from 0 through all layers. Two layouts are equal when all of that is.
 public struct KVLayout: Hashable, Sendable {
-    /// Layers whose keys and values are cached.
-    public let layers: Int
-    /// KV heads of a layer.
-    public let kvHeads: Int
-    /// Elements of one key head.
-    public let keyDimension: Int
-    /// Elements of one value head; 0 when a layer caches a single plane.
-    public let valueDimension: Int
-    /// The element type.
-    public let element: KVElement
     /// Tokens of a whole page.
     public let pageSize: Int
+    private let shape: Shape
 
-    /// A layout whose keys and values have the same head dimension.
+    /// A layout of any planes.
     ///
-    /// - Throws: `StoreError.invalidLayout` when a number lies outside `Limits`.
-    public init(layers: Int, kvHeads: Int, headDimension: Int, element: KVElement, pageSize: Int = 64)
-        throws(StoreError)
-    {
-        try self.init(
-            layers: layers, kvHeads: kvHeads, keyDimension: headDimension, valueDimension: headDimension,
-            element: element, pageSize: pageSize)
-    }
-
-    /// A layout in full. `valueDimension` 0 means one plane a layer.
+    /// ```swift
+    /// // Keys as fp16 and values as ggml's q8_0, 1,024 of each per token.
+    /// let planes = (0..<layers).flatMap { layer in
+    ///     [KVPlane(layer: layer, rowBytes: 2048, element: .fp16), KVPlane(layer: layer, rowBytes: 1088, element:
+    ///     .q8x0)]
+    /// }
+    /// let layout = try KVLayout(planes: planes, pageSize: 64)
+    /// ```
     ///
-    /// - Throws: `StoreError.invalidLayout` when a number lies outside `Limits`, or the element is opaque.
-    public init(
-        layers: Int, kvHeads: Int, keyDimension: Int, valueDimension: Int, element: KVElement, pageSize: Int
-    ) throws(StoreError) {
-        guard element != .opaque else {
-            throw .invalidLayout("an opaque layout is made with `opaque(bytesPerPage:pageSize:)`")
-        }
-        try self.init(layers, kvHeads, keyDimension, valueDimension, element, pageSize)
-    }
-
-    /// A layout of pages that the store must not look into: only whole pages are stored and matched.
-    ///
-    /// - Parameter bytesPerPage: bytes of a page of `pageSize` tokens; a multiple of `pageSize`.
-    /// - Throws: `StoreError.invalidLayout` when a number lies outside `Limits`.
-    public static func opaque(bytesPerPage: Int, pageSize: Int) throws(StoreError) -> KVLayout {
-        guard Limits.pageSize.contains(pageSize), bytesPerPage > 0, bytesPerPage % pageSize == 0 else {
-            throw .invalidLayout("an opaque page's bytes must be a multiple of its tokens")
-        }
-        return try KVLayout(1, 1, bytesPerPage / pageSize, 0, .opaque, pageSize)
-    }
-
-    private init(
-        _ layers: Int, _ kvHeads: Int, _ keyDimension: Int, _ valueDimension: Int, _ element: KVElement, _ pageSize: Int
-    ) throws(StoreError) {
-        guard Limits.layers.contains(layers) else { throw .invalidLayout("layers outside \(Limits.layers)") }
-        guard Limits.kvHeads.contains(kvHeads) else { throw .invalidLayout("KV heads outside \(Limits.kvHeads)") }
-        guard element == .opaque || Limits.headDimension.contains(keyDimension) else {
-            throw .invalidLayout("head dimension outside \(Limits.headDimension)")
-        }
-        guard valueDimension == 0 || Limits.headDimension.contains(valueDimension) else {
-            throw .invalidLayout("value dimension outside 0 and \(Limits.headDimension)")
-        }
+    /// - Parameter planes: layers in rising order from 0, none left out.
+    /// - Throws: `StoreError.invalidLayout` when a number lies outside `Limits`, a layer is left out, or a row is no
+    ///   whole number of its element's groups.
+    public init(planes: [KVPlane], pageSize: Int) throws(StoreError) {
         guard Limits.pageSize.contains(pageSize) else { throw .invalidLayout("page size outside \(Limits.pageSize)") }
-        self.layers = layers
-        self.kvHeads = kvHeads
-        self.keyDimension = keyDimension
-        self.valueDimension = valueDimension
-        self.element = element
         self.pageSize = pageSize
-        // No overflow: the product of the bounds above is below 2^63.
-        guard keyDimension <= Limits.pageBytes, bytesPerPage <= Limits.pageBytes else {
+        shape = try Shape(planes)
+        // No overflow: the product of the bounds is below 2^63.
+        guard bytesPerPage <= Limits.pageBytes else {
             throw .invalidLayout("a page of \(pageSize) tokens passes \(Limits.pageBytes) bytes")
         }
     }
 
-    /// Whether a page can be cut at any token, and tails can be stored.
-    public var isDivisible: Bool { element != .opaque }
+    private init(_ shape: Shape, pageSize: Int) {
+        self.shape = shape
+        self.pageSize = pageSize
+    }
 
-    /// Planes of a layer: 2 (keys, values), or 1.
-    public var planesPerLayer: Int { valueDimension == 0 ? 1 : 2 }
+    /// The layout of a space of blocks: it has no planes, and its records are found by keys that an engine brings.
+    public static func blocks(element: KVElement) -> KVLayout { KVLayout(Shape(blocksOf: element), pageSize: 1) }
+
+    /// Layers whose keys and values are cached.
+    public var layers: Int { shape.layers }
+
+    /// The planes of a page, in their order.
+    public var planes: [KVPlane] { shape.planes }
 
     /// Planes of a page.
-    public var planeCount: Int { layers * planesPerLayer }
+    public var planeCount: Int { shape.planes.count }
+
+    /// The element of all planes, or of the blocks; nil when planes have different ones.
+    public var element: KVElement? { shape.element }
+
+    /// Whether the layout is that of a space of blocks, which has no pages.
+    public var isOfBlocks: Bool { shape.planes.isEmpty }
+
+    /// Whether a page can be cut at any token, and tails can be stored.
+    public var isDivisible: Bool { shape.isDivisible }
 
     /// Bytes of one token in plane `plane`.
-    public func bytesPerToken(inPlane plane: Int) -> Int {
-        let dimension = planesPerLayer == 2 && plane % 2 == 1 ? valueDimension : keyDimension
-        return kvHeads * dimension * element.byteCount
-    }
+    public func bytesPerToken(inPlane plane: Int) -> Int { shape.offsets[plane + 1] - shape.offsets[plane] }
 
     /// Bytes of one token in all planes before `plane`. Times the tokens of a page, that plane's offset in the page.
-    public func bytesPerToken(beforePlane plane: Int) -> Int {
-        let whole = plane / planesPerLayer * (keyDimension + valueDimension)
-        let rest = plane % planesPerLayer * keyDimension
-        return (whole + rest) * kvHeads * element.byteCount
-    }
+    public func bytesPerToken(beforePlane plane: Int) -> Int { shape.offsets[plane] }
 
     /// Bytes of one token in all planes.
-    public var bytesPerToken: Int { bytesPerToken(beforePlane: planeCount) }
+    public var bytesPerToken: Int { shape.offsets[shape.planes.count] }
 
     /// Bytes of a page of `tokens` tokens.
     public func pageBytes(tokens: Int) -> Int { tokens * bytesPerToken }
 
     /// Bytes of a whole page.
     public var bytesPerPage: Int { pageBytes(tokens: pageSize) }
+
+    /// The layer of plane `plane`.
+    package func layer(ofPlane plane: Int) -> Int { shape.planes[plane].layer }
+
+    /// The element that all these planes have; nil when they have different ones.
+    package func element(ofPlanes planes: Range<Int>) -> KVElement? {
+        if let element = shape.element { return element }
+        let first = shape.planes[planes.lowerBound].element
+        return planes.allSatisfy { shape.planes[$0].element == first } ? first : nil
+    }
+
+    /// Whether planes and page size are equal.
+    public static func == (left: KVLayout, right: KVLayout) -> Bool {
+        left.pageSize == right.pageSize
+            && (left.shape === right.shape
+                || left.shape.planes == right.shape.planes && left.shape.element == right.shape.element)
+    }
+
+    /// Feeds what `==` compares.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(pageSize)
+        hasher.combine(shape.planes)
+        hasher.combine(shape.element)
+    }
+}
+
+/// What all copies of a layout share, so that a copy costs one reference and an address no sum.
+private final class Shape: Sendable {
+    let planes: [KVPlane]
+    /// Bytes of one token in all planes before each, and behind the last one.
+    let offsets: [Int]
+    let layers: Int
+    let element: KVElement?
+    let isDivisible: Bool
+
+    init(_ planes: [KVPlane]) throws(StoreError) {
+        guard Limits.planes.contains(planes.count) else { throw .invalidLayout("planes outside \(Limits.planes)") }
+        var offsets = [0]
+        offsets.reserveCapacity(planes.count + 1)
+        var layer = 0
+        for (index, plane) in planes.enumerated() {
+            guard plane.layer == layer || index > 0 && plane.layer == layer + 1 else {
+                throw .invalidLayout("plane \(index) belongs to layer \(plane.layer), after one of layer \(layer)")
+            }
+            layer = plane.layer
+            guard plane.rowBytes > 0, plane.rowBytes <= Limits.pageBytes, plane.rowBytes % plane.element.groupBytes == 0
+            else {
+                throw .invalidLayout("rows of \(plane.rowBytes) bytes of \(plane.element) in plane \(index)")
+            }
+            guard (0...Limits.tokens).contains(plane.window) else {
+                throw .invalidLayout("a window of \(plane.window) tokens")
+            }
+            offsets.append(offsets[index] + plane.rowBytes)
+        }
+        guard Limits.layers.contains(layer + 1) else { throw .invalidLayout("layers outside \(Limits.layers)") }
+        self.planes = planes
+        self.offsets = offsets
+        layers = layer + 1
+        element = planes.allSatisfy { $0.element == planes[0].element } ? planes[0].element : nil
+        isDivisible = !planes.contains { $0.element == .opaque }
+    }
+
+    init(blocksOf element: KVElement) {
+        planes = []
+        offsets = [0]
+        layers = 0
+        self.element = element
+        isDivisible = false
+    }
 }

@@ -11,6 +11,12 @@ public enum Limits {
     /// Layers of a model: the deepest published are below 200.
     public static let layers = 1...1024
 
+    /// Planes of a page: four in each of 1,024 layers. A record's frame table has an entry for each at most.
+    public static let planes = 1...4096
+
+    /// Bytes of a layout as a space descriptor keeps it, in which every plane may be another.
+    static let encodedPlanes = 4 + 8 * layers.upperBound + 12 * planes.upperBound
+
     /// KV heads of a layer.
     public static let kvHeads = 1...4096
 
@@ -28,6 +34,18 @@ public enum Limits {
 
     /// Side states of one prefix.
     public static let sideStates = 16
+
+    /// Bytes of a block.
+    public static let blockBytes = 1 << 30
+
+    /// Bytes of the key that an engine brings for a block: what LMDB takes as a key.
+    public static let blockKey = 1...511
+
+    /// Bytes of the wrapped key of a sealed space: what any key service makes of 32 bytes.
+    package static let wrappedKey = 256
+
+    /// Bytes of a name that people give to a prefix.
+    package static let prefixName = 1...64
 
     /// Bytes of a text field of an identity (engine name, position parameters, a label).
     public static let identityText = 4096

@@ -1,7 +1,7 @@
 // What must be equal for two engines to share pages.
 
-/// A model as the store sees it. Every field counts: two identities that differ in one field name two spaces, and no page of
-/// one is ever served in the other. When in doubt about a field, make it different: the cost is recomputing.
+/// A model as the store sees it. Every field counts: two identities that differ in one field name two spaces, and no
+/// page of one is ever served in the other. When in doubt about a field, make it different: the cost is recomputing.
 public struct ModelIdentity: Hashable, Sendable {
     /// Digest over the contents of all weight files and the configuration that changes them.
     public var weights: PrefixHash
@@ -19,7 +19,8 @@ public struct ModelIdentity: Hashable, Sendable {
     public var shard: Shard
     /// Digest over the adapter's weights (LoRA), or nil for none.
     public var adapter: PrefixHash?
-    /// The tenant's secret, or nil for none. Only a digest of it reaches the disk; without it nothing of the tenant is found.
+    /// The tenant's secret, or nil for none. Only a digest of it reaches the disk; without it nothing of the tenant is
+    /// found.
     public var salt: Salt?
     /// Names for people (`model: Llama 3.1 8B`). They do not count.
     public var labels: [String: String]
@@ -51,7 +52,8 @@ public struct ModelIdentity: Hashable, Sendable {
         self.labels = labels
     }
 
-    /// The space root: SHA-256 of the canonical encoding, the hash from which every prefix hash of the space is chained.
+    /// The space root: SHA-256 of the canonical encoding, the hash from which every prefix hash of the space is
+    /// chained.
     public var spaceRoot: PrefixHash { descriptor.root }
 
     /// What the store keeps of this identity.

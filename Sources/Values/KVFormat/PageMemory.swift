@@ -2,85 +2,78 @@
 
 /// The bytes of one page in the caller's memory, to read from.
 ///
-/// Two arrangements are known, so that no engine has to copy before it calls: a page in one piece, and one base address a
-/// plane (a cache tensor a layer). The memory must stay valid and unchanged until the call that took it returns.
+/// Two arrangements are known, so that no engine has to copy before it calls: a page in one piece, and one tensor per
+/// plane. The memory must stay valid and unchanged until the call that took it returns. A call that is given less room
+/// than it needs, or another number of planes, throws `StoreError.invalidPages` before it reads anything.
 @safe
-public struct PageSource: @unchecked Sendable {
-    // Unchecked: an address and a length; the caller answers for what is behind them, as the type's comment says.
-    private let base: UnsafeRawPointer?
-    private let planes: UnsafePointer<UnsafeRawPointer>?
-    private let tokens: Int
+public struct PageSource: Sendable {
+    /// Where the planes lie. Nothing is written through it.
+    package let memory: PageAddress
 
     /// A page in one piece: plane `p` begins at `base + capacity * (bytes of one token in the planes before p)`.
     ///
     /// - Parameter capacity: tokens that each plane has room for; at least the tokens read.
     public init(_ base: UnsafeRawPointer, capacity: Int) {
-        unsafe self.base = base
-        unsafe planes = nil
-        tokens = capacity
+        memory = unsafe .onePiece(base: UnsafeMutableRawPointer(mutating: base), capacity: capacity)
     }
 
-    /// A page spread over one tensor a plane: plane `p` begins at `planes[p] + tokenOffset * (bytes of one token in p)`.
+    /// A page that lies in one tensor per plane: plane `p` begins at `planes[p] + tokenOffset * (bytes of one token in
+    /// p)`.
     ///
-    /// - Parameter planes: one address a plane of the layout.
-    public init(planes: UnsafePointer<UnsafeRawPointer>, tokenOffset: Int) {
-        unsafe base = nil
-        unsafe self.planes = planes
-        tokens = tokenOffset
+    /// - Parameters:
+    ///   - planes: one address for each plane of the layout; the list, too, must stay valid.
+    ///   - tokenOffset: position of the page's first token in each tensor.
+    ///   - capacity: tokens that each tensor has room for, those before the page included.
+    public init(planes: UnsafeBufferPointer<UnsafeRawPointer>, tokenOffset: Int, capacity: Int) {
+        // A read-only address has the layout of a mutable one; nothing is written through it.
+        let start = unsafe UnsafeRawPointer(planes.baseAddress)?.assumingMemoryBound(to: UnsafeMutableRawPointer.self)
+        memory = unsafe .tensors(
+            UnsafeBufferPointer(start: start, count: planes.count), tokenOffset: tokenOffset, capacity: capacity)
     }
+
+    fileprivate init(_ memory: PageAddress) { self.memory = memory }
 
     /// The address of plane `plane`'s first token.
     @unsafe
     package func address(ofPlane plane: Int, _ layout: KVLayout) -> UnsafeRawPointer {
-        if let base = unsafe base { return unsafe base + tokens * layout.bytesPerToken(beforePlane: plane) }
-        guard let planes = unsafe planes else { preconditionFailure("a page source has a base or planes") }
-        return unsafe planes[plane] + tokens * layout.bytesPerToken(inPlane: plane)
+        unsafe UnsafeRawPointer(memory.address(ofPlane: plane, layout))
     }
 }
 
-/// The memory of one page in the caller's memory, to write to. The arrangements are those of `PageSource`.
+/// The memory of one page in the caller's memory, to write to. The arrangements, and the check of their room, are those
+/// of `PageSource`.
 @safe
-public struct PageTarget: @unchecked Sendable {
-    // Unchecked for the reason given at `PageSource`.
-    private let base: UnsafeMutableRawPointer?
-    private let planes: UnsafePointer<UnsafeMutableRawPointer>?
-    private let tokens: Int
+public struct PageTarget: Sendable {
+    /// Where the planes lie.
+    package let memory: PageAddress
 
     /// A page in one piece: plane `p` begins at `base + capacity * (bytes of one token in the planes before p)`.
     ///
     /// - Parameter capacity: tokens that each plane has room for; at least the tokens written.
     public init(_ base: UnsafeMutableRawPointer, capacity: Int) {
-        unsafe self.base = base
-        unsafe planes = nil
-        tokens = capacity
+        memory = unsafe .onePiece(base: base, capacity: capacity)
     }
 
-    /// A page spread over one tensor a plane: plane `p` begins at `planes[p] + tokenOffset * (bytes of one token in p)`.
-    public init(planes: UnsafePointer<UnsafeMutableRawPointer>, tokenOffset: Int) {
-        unsafe base = nil
-        unsafe self.planes = planes
-        tokens = tokenOffset
+    /// A page that lies in one tensor per plane; the parameters are those of
+    /// `PageSource.init(planes:tokenOffset:capacity:)`.
+    public init(planes: UnsafeBufferPointer<UnsafeMutableRawPointer>, tokenOffset: Int, capacity: Int) {
+        memory = unsafe .tensors(planes, tokenOffset: tokenOffset, capacity: capacity)
     }
 
     /// The address of plane `plane`'s first token.
     @unsafe
     package func address(ofPlane plane: Int, _ layout: KVLayout) -> UnsafeMutableRawPointer {
-        if let base = unsafe base { return unsafe base + tokens * layout.bytesPerToken(beforePlane: plane) }
-        guard let planes = unsafe planes else { preconditionFailure("a page target has a base or planes") }
-        return unsafe planes[plane] + tokens * layout.bytesPerToken(inPlane: plane)
+        unsafe memory.address(ofPlane: plane, layout)
     }
 
     /// The same memory, to read what was written.
-    package var source: PageSource {
-        if let base = unsafe base { return unsafe PageSource(base, capacity: tokens) }
-        guard let planes = unsafe planes else { preconditionFailure("a page target has a base or planes") }
-        // A mutable address has the layout of a read-only one; only the right to write is given up.
-        let readable = unsafe UnsafeRawPointer(planes).assumingMemoryBound(to: UnsafeRawPointer.self)
-        return unsafe PageSource(planes: readable, tokenOffset: tokens)
-    }
+    package var source: PageSource { PageSource(memory) }
 
-    /// Copies the first `tokens` tokens of each plane from `source`. Both must have room for them; they must not overlap.
+    /// Copies the first `tokens` tokens of each plane from `source`. Both must have room for them; they must not
+    /// overlap.
     package func copy(tokens: Int, from source: PageSource, _ layout: KVLayout) {
+        precondition(memory.misfit(tokens: tokens, layout) == nil, "a target without room")
+        precondition(source.memory.misfit(tokens: tokens, layout) == nil, "a source without room")
         for plane in 0..<layout.planeCount {
             let size = tokens * layout.bytesPerToken(inPlane: plane)
             unsafe address(ofPlane: plane, layout).copyMemory(

@@ -26,8 +26,8 @@ public struct PageUse: Hashable, Sendable {
         min(UInt16.bitWidth - branches.leadingZeroBitCount, UseHistory.classes - 1)
     }
 
-    /// Moves the last use to `now`. Clocks that go back a little change nothing; what is impossibly far ahead of `now` is
-    /// forgotten.
+    /// Moves the last use to `now`. Clocks that go back a little change nothing; what is impossibly far ahead of `now`
+    /// is forgotten.
     public mutating func keep(at now: Int64) { last = last > now + Self.ceiling ? now : max(last, now) }
 
     /// Counts `count` requests that branched off.

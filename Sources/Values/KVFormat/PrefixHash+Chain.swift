@@ -4,14 +4,16 @@ internal import CHash
 
 extension PrefixHash {
     // "PFX" and the version of the chain: no page's hash is ever the hash of something else.
-    private static let pageTag: [UInt8] = Array("PFX1".utf8)
+    private static let pageTag: [UInt8] = Array("PFX2".utf8)
+    private static let blockTag: [UInt8] = Array("PFXblok2".utf8)
 
     /// SHA-256 of `bytes`.
     public static func sha256(_ bytes: [UInt8]) -> PrefixHash {
         unsafe bytes.withUnsafeBytes { part in unsafe digest(part, UnsafeRawBufferPointer(start: nil, count: 0)) }
     }
 
-    /// The prefix hash of a page: `SHA-256("PFX1" || parent || token count || token ids)`, integers of 4 bytes, little-endian.
+    /// The prefix hash of a page: `SHA-256("PFX2" || parent || token count || token ids)`, integers of 4 bytes,
+    /// little-endian.
     ///
     /// - Parameters:
     ///   - parent: the hash of the page before, or the space root for the first page.
@@ -31,6 +33,15 @@ extension PrefixHash {
         return unsafe tokens.withUnsafeBytes { ids in
             unsafe head.span.bytes.withUnsafeBytes { head in unsafe digest(head, ids) }
         }
+    }
+
+    /// The hash of a block: `SHA-256("PFXblok2" || space root || key length || key)`, the length of 2 bytes,
+    /// little-endian.
+    ///
+    /// - Parameter key: what the engine knows the block by, `Limits.blockKey` bytes.
+    package static func block(_ key: [UInt8], in root: PrefixHash) -> PrefixHash {
+        let length = [UInt8(truncatingIfNeeded: key.count), UInt8(truncatingIfNeeded: key.count >> 8)]
+        return sha256(blockTag + root.bytes + length + key)
     }
 
     /// The prefix hashes of all whole pages of `tokens`, and of the tail if there is one.

@@ -2,7 +2,8 @@
 
 internal import CHash
 
-/// A SHA-256 digest: a prefix hash, a space root, a weights digest. 32 bytes; order and equality are those of the bytes.
+/// A SHA-256 digest: a prefix hash, a space root, a weights digest. 32 bytes; order and equality are those of the
+/// bytes.
 public struct PrefixHash: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Bytes of a digest.
     public static let byteCount = 32
@@ -60,7 +61,7 @@ public struct PrefixHash: Hashable, Comparable, Sendable, CustomStringConvertibl
     }
 
     /// Lends the 32 bytes for the length of the call; nothing is allocated.
-    package func withBytes<R: ~Copyable, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+    func withBytes<R: ~Copyable, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
         let ordered = inlineBytes
         return try unsafe body(ordered.span.bytes)
     }

@@ -2,14 +2,14 @@
 
 /// An identity as it is stored: every field, the salt only as a digest.
 ///
-/// Encoding: the 8 bytes `PFXspac1`, then one field after the other in the order of `Field`: 1 byte tag, 4 bytes length
+/// Encoding: the 8 bytes `PFXspac2`, then one field after the other in the order of `Field`: 1 byte tag, 4 bytes length
 /// (little-endian), that many bytes. Absent fields have length 0. Labels follow the counted fields and are not hashed.
 public struct SpaceDescriptor: Hashable, Sendable {
     /// One field of an identity, as `pfx explain` names it.
     public enum Field: UInt8, CaseIterable, Sendable {
         /// Digest of the weights.
         case weights = 1
-        /// Layers, KV heads, key and value dimension, element type: 5 integers of 4 bytes.
+        /// The planes of a page: `KVLayout.encodedPlanes`.
         case layout = 2
         /// Tokens of a page: 4 bytes.
         case pageSize = 3
@@ -29,7 +29,7 @@ public struct SpaceDescriptor: Hashable, Sendable {
         case salt = 10
     }
 
-    private static let magic = Array("PFXspac1".utf8)
+    private static let magic = Array("PFXspac2".utf8)
 
     /// The KV layout of the space's pages.
     public let layout: KVLayout
@@ -43,9 +43,7 @@ public struct SpaceDescriptor: Hashable, Sendable {
         labels = identity.labels
         fields = [
             .weights: identity.weights.bytes,
-            .layout: Self.integers(
-                UInt32(shape.layers), UInt32(shape.kvHeads), UInt32(shape.keyDimension), UInt32(shape.valueDimension),
-                UInt32(shape.element.rawValue)),
+            .layout: shape.encodedPlanes,
             .pageSize: Self.integers(UInt32(shape.pageSize)),
             .positions: Array(identity.positions.utf8),
             .tokenizer: identity.tokenizer.bytes,
@@ -65,7 +63,8 @@ public struct SpaceDescriptor: Hashable, Sendable {
         var reader = bytes.dropFirst(Self.magic.count)
         var fields: [Field: [UInt8]] = [:]
         for field in Field.allCases {
-            guard let value = Self.next(field.rawValue, &reader) else { return nil }
+            let limit = field == .layout ? Limits.encodedPlanes : Limits.identityText
+            guard let value = Self.next(field.rawValue, &reader, limit: limit) else { return nil }
             fields[field] = value
         }
         var labels: [String: String] = [:]
@@ -76,7 +75,9 @@ public struct SpaceDescriptor: Hashable, Sendable {
             }
             labels[String(decoding: name, as: UTF8.self)] = String(decoding: value, as: UTF8.self)
         }
-        guard let layout = Self.layout(fields[.layout] ?? [], fields[.pageSize] ?? []) else { return nil }
+        guard let planes = fields[.layout], let pageSize = fields[.pageSize], pageSize.count == 4,
+            let layout = KVLayout(encodedPlanes: planes, pageSize: Int(Self.integer(pageSize, 0)))
+        else { return nil }
         self.layout = layout
         self.labels = labels
         self.fields = fields
@@ -105,9 +106,7 @@ public struct SpaceDescriptor: Hashable, Sendable {
         case .positions, .engine: return String(decoding: value, as: UTF8.self)
         case .pageSize, .engineFormat: return "\(Self.integer(value, 0))"
         case .shard: return (0..<4).map { "\(Self.integer(value, $0))" }.joined(separator: "/")
-        case .layout:
-            return "\(layout.layers) layers, \(layout.kvHeads) KV heads, "
-                + "\(layout.keyDimension)+\(layout.valueDimension), \(layout.element)"
+        case .layout: return layout.summary
         case .weights, .tokenizer, .adapter, .salt: return PrefixHash(bytes: value)?.short ?? "none"
         }
     }
@@ -133,26 +132,13 @@ public struct SpaceDescriptor: Hashable, Sendable {
         bytes.append(contentsOf: value)
     }
 
-    private static func next(_ tag: UInt8, _ reader: inout ArraySlice<UInt8>) -> [UInt8]? {
+    private static func next(
+        _ tag: UInt8, _ reader: inout ArraySlice<UInt8>, limit: Int = Limits.identityText
+    ) -> [UInt8]? {
         guard reader.count >= 5, reader.first == tag else { return nil }
         let length = Int(integer(Array(reader.dropFirst().prefix(4)), 0))
-        guard length <= Limits.identityText, reader.count >= 5 + length else { return nil }
+        guard length <= limit, reader.count >= 5 + length else { return nil }
         defer { reader = reader.dropFirst(5 + length) }
         return Array(reader.dropFirst(5).prefix(length))
-    }
-
-    private static func layout(_ shape: [UInt8], _ pageSize: [UInt8]) -> KVLayout? {
-        guard shape.count == 20, pageSize.count == 4,
-            let element = KVElement(rawValue: UInt8(clamping: integer(shape, 4)))
-        else { return nil }
-        let tokens = Int(integer(pageSize, 0))
-        let dimension = Int(integer(shape, 2))
-        if element == .opaque {
-            let (bytes, overflow) = dimension.multipliedReportingOverflow(by: tokens)
-            return overflow ? nil : try? KVLayout.opaque(bytesPerPage: bytes, pageSize: tokens)
-        }
-        return try? KVLayout(
-            layers: Int(integer(shape, 0)), kvHeads: Int(integer(shape, 1)), keyDimension: dimension,
-            valueDimension: Int(integer(shape, 3)), element: element, pageSize: tokens)
     }
 }

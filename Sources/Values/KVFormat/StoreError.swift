@@ -46,6 +46,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case noSuchPage(String)
     /// No space with this root.
     case noSuchSpace(String)
+    /// The space is sealed: only a build that has its owner's key reads it, and none of its pages are found here.
+    case sealedSpace(String)
     /// The system refused a call.
     case system(call: String, errno: Int32)
 
@@ -76,6 +78,7 @@ public enum StoreError: Error, Equatable, Sendable {
         case .damaged(let path, let what): "The store \(path) is damaged: \(what)."
         case .noSuchPage(let hash): "No page has the prefix hash \(hash)."
         case .noSuchSpace(let root): "No space has the root \(root)."
+        case .sealedSpace(let root): "The space \(root) is sealed, and this build reads no sealed spaces."
         case .system(let call, let number): "The system call \(call) failed: error number \(number)."
         }
     }
@@ -102,6 +105,7 @@ public enum StoreError: Error, Equatable, Sendable {
         case .damaged: "Move the folder aside and start with a new one; a cache fills itself again."
         case .noSuchPage: "List what there is with `pfx ls`; it may have been evicted."
         case .noSuchSpace: "List what there is with `pfx spaces`."
+        case .sealedSpace: "Use the build that sealed it, or another salt: that makes a space of its own."
         case .system: "Check the disk, the limits of the user and the folder's permissions, then try again."
         }
     }

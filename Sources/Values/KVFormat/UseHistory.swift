@@ -4,8 +4,8 @@
 internal import Glibc
 
 /// For each class of pages and each age, how many bytes waited and how many of them came back. From these follows the
-/// worth of a page: the share of it that will come back, per millisecond that it is kept, over the best time to keep it.
-/// The page that is worth the least goes first.
+/// worth of a page: the share of it that will come back, per millisecond that it is kept, over the best time to keep
+/// it. The page that is worth the least goes first.
 ///
 /// This is the hit density of LHD (Beckmann, Chen, Cidon: NSDI 2018), for classes that say how many continuations share
 /// a page, and with the best horizon at each age, as Gittins' index has it. Nothing is tuned to one kind of traffic: a
@@ -70,8 +70,8 @@ public struct UseHistory: Equatable, Sendable {
         isStale = ended.contains { $0 > 0 }
     }
 
-    /// What a page of class `useClass` is worth that was used last `age` milliseconds ago: the share of it that comes back,
-    /// per millisecond of keeping it.
+    /// What a page of class `useClass` is worth that was used last `age` milliseconds ago: the share of it that comes
+    /// back, per millisecond of keeping it.
     ///
     /// - Complexity: nanoseconds.
     public func worth(ofClass useClass: Int, age: Int64) -> Double {
@@ -82,8 +82,8 @@ public struct UseHistory: Equatable, Sendable {
         return worths[place] + (worths[place + 1] - worths[place]) * (Double(age) - start) / (end - start)
     }
 
-    /// The class that the next page to be evicted is of: the one whose oldest page is worth the least. Within a class the
-    /// oldest goes, so that only one page of each has to be compared.
+    /// The class that the next page to be evicted is of: the one whose oldest page is worth the least. Within a class
+    /// the oldest goes, so that only one page of each has to be compared.
     ///
     /// - Parameters:
     ///   - now: milliseconds since the Unix epoch.
@@ -121,8 +121,8 @@ public struct UseHistory: Equatable, Sendable {
 // MARK: - Learning
 
 extension UseHistory {
-    /// A few counted pages say little, so that each age of each class begins with a guess, which weighs as much as a tenth
-    /// of the capacity. For a class without history that is what all pages together did.
+    /// A few counted pages say little, so that each age of each class begins with a guess, which weighs as much as a
+    /// tenth of the capacity. For a class without history that is what all pages together did.
     private var guessWeight: Double { capacity / 10 }
 
     /// Brings the worths up to date when half the capacity was counted since the last time. Call it before an eviction.

@@ -30,7 +30,7 @@ struct InspectTests {
         try tier.pin(path: model.path(Self.first))
         let info = try tier.info()
         #expect(info.path == folder.store)
-        #expect(info.formatVersion == 1)
+        #expect(info.formatVersion == 2)
         #expect(info.pages == 6)
         #expect(info.tails == 1)
         #expect(info.tokens == 22)
@@ -115,7 +115,7 @@ struct InspectTests {
         #expect(page.root == model.root)
         #expect(page.firstToken == 4)
         #expect(page.tokenCount == 4)
-        #expect(!page.isTail && !page.isForeign && !page.isFirst)
+        #expect(!page.isTail && !page.isBlock && !page.isFirst)
         #expect(page.hits == 1)
         #expect(page.lastUse == 6000)
         #expect(page.createdAt == 1000)
@@ -143,7 +143,7 @@ struct InspectTests {
         #expect(try tier.tokens(of: path[3]) == [504, 505])
         let frames = try tier.frames(of: path[0])
         #expect(frames.map(\.layers) == [0..<2])
-        #expect(frames.allSatisfy { $0.isSound && $0.storedBytes <= $0.rawBytes })
+        #expect(frames.allSatisfy { $0.isSound && $0.encodedBytes <= $0.rawBytes })
         #expect(frames.reduce(0) { $0 + Int($1.rawBytes.value) } == model.layout.bytesPerPage)
         #expect(throws: StoreError.noSuchPage(model.root.short)) { try tier.tokens(of: model.root) }
         #expect(throws: StoreError.noSuchPage(model.root.short)) { try tier.frames(of: model.root) }

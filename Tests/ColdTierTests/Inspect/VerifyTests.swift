@@ -129,10 +129,10 @@ final class Plot: Sendable {
             try plot.erase(plot.tier.tables.pages, plot.path[0].bytes)
         },
         Damage("a record with a wrong byte in its header", [.damagedRecord]) { plot in
-            try plot.edit(plot.tier.tables.pages, plot.path[0].bytes) { $0[49] ^= 1 }
+            try plot.edit(plot.tier.tables.pages, plot.path[0].bytes) { $0[57] ^= 1 }
         },
         Damage("a record with a wrong byte in a frame", [.damagedRecord]) { plot in
-            try plot.edit(plot.tier.tables.pages, plot.path[0].bytes) { $0[110] ^= 1 }
+            try plot.edit(plot.tier.tables.pages, plot.path[0].bytes) { $0[140] ^= 1 }
         },
         Damage("a record in a slot of another size", [.damagedRecord]) { plot in
             try plot.edit(plot.tier.tables.pages, plot.path[0].bytes) { $0.removeLast(16) }
@@ -181,11 +181,27 @@ final class Plot: Sendable {
                 }
                 try transaction.write(tables.edges, [5, 5], [1])
                 try transaction.write(tables.quarantine, [5, 5], [1])
+                try transaction.write(tables.names, [5, 5], [1])
             }
         },
     ]
 
     static let leftovers: [Damage] = [
+        Damage("a page that lies sealed", [.sealed]) { plot in
+            try plot.rewrite(4) { node in
+                node.key = [UInt8](repeating: 1, count: 32 + 4 * node.tokens.count)
+                node.tokens = []
+                node.flags.insert(.sealed)
+            }
+            try plot.tier.writing { (_, session) throws(LMDBError) in session.counters.indexBytes += 48 }
+        },
+        Damage("a space that is sealed", [.sealed]) { plot in
+            try plot.edit(plot.tier.tables.spaces, plot.model.root.bytes) { bytes in
+                var space = unsafe SpaceRecord(bytes.span.bytes, root: plot.model.root)
+                space?.wrappedKey = [1, 2, 3]
+                bytes = space?.encoded ?? []
+            }
+        },
         Damage("an edge without a page", [.orphanEdge]) { plot in
             let edge = EdgeKey(parent: plot.path[0], tokens: [1], child: Plot.nowhere)
             try plot.change { (transaction) throws(LMDBError) in
@@ -270,7 +286,7 @@ struct VerifyTests {
     @Test("finds a store sound again after the engine has taken the damage out")
     func quarantined() throws {
         let plot = try Plot()
-        try plot.edit(plot.tier.tables.pages, plot.path[1].bytes) { $0[110] ^= 1 }
+        try plot.edit(plot.tier.tables.pages, plot.path[1].bytes) { $0[140] ^= 1 }
         #expect(try plot.model.load(tokens(18), from: plot.tier) == 4)
         try plot.tier.flushTouches()
         let report = try plot.tier.verify()

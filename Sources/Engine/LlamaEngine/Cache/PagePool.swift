@@ -81,7 +81,7 @@ extension KVElement {
         case .bf16: CENGINE_BF16
         case .fp16: CENGINE_FP16
         case .fp32: CENGINE_FP32
-        case .opaque, .int8, .fp8e4m3: nil
+        default: nil
         }
     }
 }

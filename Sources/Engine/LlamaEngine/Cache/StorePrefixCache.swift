@@ -22,7 +22,7 @@ final class StorePrefixCache: PrefixCache {
             let count = worthLoading(match, found)
             space.recordSkipped(tokens: found - count)
             guard count > 0, let pages = targets(count) else { return LoadedPrefix() }
-            let loaded = space.load(match, into: pages, limit: count)
+            let loaded = try space.load(match, into: pages, limit: count)
             return LoadedPrefix(tokens: loaded.tokens, hotTokens: loaded.hotTokens, coldTokens: loaded.coldTokens)
         } catch {
             failure = error

@@ -47,8 +47,8 @@ final class Transformer {
         throws(EngineError)
     {
         let config = checkpoint.config
-        guard let element = layout.element.kernelElement else {
-            throw .unsupportedFeature("KV of type \(layout.element)")
+        guard let element = layout.element?.kernelElement else {
+            throw .unsupportedFeature("KV of type \(layout.element.map { "\($0)" } ?? "several")")
         }
         self.config = config
         self.layout = layout

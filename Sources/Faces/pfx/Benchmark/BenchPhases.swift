@@ -95,7 +95,7 @@ extension BenchWork {
         let space = try store.space(identity)
         let opened = Stopwatch.now
         let page = try space.match(Array(known[known.count / 2].prefix(layout.pageSize)))
-        _ = unsafe space.load(page, into: [PageTarget(target.base, capacity: layout.pageSize)])
+        _ = try unsafe space.load(page, into: [PageTarget(target.base, capacity: layout.pageSize)])
         let loaded = Stopwatch.now
         let matchedTokens = try space.match(known[0]).tokenCount
         let matched = Stopwatch.now
@@ -170,7 +170,7 @@ extension BenchWork {
             let start = Stopwatch.now
             let match = try space.match(tokens)
             let matched = Stopwatch.now
-            sum.tokens += space.load(match, into: targets).tokens
+            sum.tokens += try space.load(match, into: targets).tokens
             sum.match += matched - start
             sum.load += Stopwatch.now - matched
         }

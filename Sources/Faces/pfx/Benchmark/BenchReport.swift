@@ -32,11 +32,14 @@ struct BenchReport: Encodable {
     var breakEvenWarm, breakEvenCold: Double?
     var samples: [BenchSample]
 
-    init(_ samples: [BenchSample], work: BenchWork, model: String, isGenerated: Bool, loadAverage: Double) {
+    init(
+        _ samples: [BenchSample], work: BenchWork, model: String, dimensions: KVDimensions, element: KVElement,
+        isGenerated: Bool, loadAverage: Double
+    ) {
         self.samples = samples
         self.model = model
         let layout = work.layout
-        element = layout.element.description
+        self.element = element.description
         codec = work.codec.rawValue
         pages = isGenerated ? "generated" : "given"
         processor = Machine.processor
@@ -44,9 +47,9 @@ struct BenchReport: Encodable {
         system = Machine.system
         self.loadAverage = loadAverage
         layers = layout.layers
-        kvHeads = layout.kvHeads
-        keyDimension = layout.keyDimension
-        valueDimension = layout.valueDimension
+        kvHeads = dimensions.kvHeads
+        keyDimension = dimensions.key
+        valueDimension = dimensions.value
         pageTokens = layout.pageSize
         pageBytes = layout.bytesPerPage
         pageCount = work.pageCount

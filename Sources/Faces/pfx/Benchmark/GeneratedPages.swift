@@ -9,11 +9,13 @@ internal import PrefixStore
 /// Makes pages, always the same ones.
 struct GeneratedPages {
     let layout: KVLayout
+    private let element: KVElement
     /// Numbers of a normal distribution, drawn from by index: 10 times faster than computing each anew.
     private let normal: [Float]
 
     init(_ layout: KVLayout) {
         self.layout = layout
+        element = layout.element ?? .bf16
         var generator = BenchRandom(seed: 1)
         normal = (0..<1 << 16).map { _ in generator.normal() }
     }
@@ -43,8 +45,7 @@ struct GeneratedPages {
             let scale = Float(0.05) * Float(1 + (plane * 7) % 13)
             let start = layout.pageSize * layout.bytesPerToken(beforePlane: plane)
             let end = start + layout.pageSize * layout.bytesPerToken(inPlane: plane)
-            let width = layout.element.byteCount
-            for offset in stride(from: start, to: end, by: width) {
+            for offset in stride(from: start, to: end, by: element.groupBytes) {
                 let value = normal[Int(truncatingIfNeeded: generator.next() & 0xFFFF)] * scale
                 store(value, in: memory, at: offset)
             }
@@ -52,7 +53,7 @@ struct GeneratedPages {
     }
 
     private func store(_ value: Float, in memory: PageBuffer, at offset: Int) {
-        switch layout.element {
+        switch element {
         case .fp32: unsafe memory.base.storeBytes(of: value, toByteOffset: offset, as: Float.self)
         case .fp16:
             unsafe memory.base.storeBytes(

@@ -96,7 +96,8 @@ struct Bench: ParsableCommand {
         let load = Machine.loadAverage
         let samples = try run.samples(repeats: repeats, generates: pagesFile == nil, phases: phases)
         let report = BenchReport(
-            samples, work: work, model: modelName, isGenerated: pagesFile == nil, loadAverage: load)
+            samples, work: work, model: modelName, dimensions: dimensions, element: element.element,
+            isGenerated: pagesFile == nil, loadAverage: load)
         if let plot { try write(report.plot.svg, to: plot) }
         try Output.write(json ? JSONOutput.text(report) : report.text)
     }

@@ -11,7 +11,7 @@ struct List: ParsableCommand {
         discussion: """
             One line a page: the first digits of its prefix hash, the position of its first token, its tokens, bytes on disk, \
             how many times smaller than raw, hits since it was stored, time since its last use, pages that follow it, and \
-            notes: tail, foreign, pinned, side states, expiry.
+            notes: tail, block, pinned, side states, expiry.
             """)
 
     @OptionGroup var store: StoreArguments
@@ -62,7 +62,7 @@ extension PageInfo {
     var notes: [String] {
         var notes: [String] = []
         if isTail { notes.append("tail") }
-        if isForeign { notes.append("foreign") }
+        if isBlock { notes.append("block") }
         if pins > 0 { notes.append(pins == 1 ? "pinned" : "pinned \(pins) times") }
         if let expiry { notes.append("expires \(Render.time(expiry))") }
         if !sideStates.isEmpty { notes.append(Render.count(sideStates.count, "side state")) }
@@ -75,7 +75,7 @@ struct PageJSON: Encodable {
     var hash, parent, root, createdAt, lastUse: String
     var expiry: String?
     var firstToken, tokenCount, hits, pins, childCount: Int
-    var isTail, isForeign: Bool
+    var isTail, isBlock: Bool
     var rawBytes, encodedBytes, slotBytes: UInt64
     var branches: Int
     var sideStates: [String]
@@ -93,7 +93,7 @@ struct PageJSON: Encodable {
         pins = page.pins
         childCount = page.childCount
         isTail = page.isTail
-        isForeign = page.isForeign
+        isBlock = page.isBlock
         rawBytes = page.rawBytes.value
         encodedBytes = page.encodedBytes.value
         slotBytes = page.slotBytes.value

@@ -95,7 +95,7 @@ struct ShownPage {
         for (index, frame) in record.frames.enumerated() {
             table.add(
                 "\(index)", "\(frame.layers.lowerBound)..<\(frame.layers.upperBound)", frame.codec, "\(frame.rawBytes)",
-                "\(frame.storedBytes)", frame.isSound ? "right" : "WRONG")
+                "\(frame.encodedBytes)", frame.isSound ? "right" : "WRONG")
         }
         return table.text
     }
@@ -106,7 +106,7 @@ private struct ShowJSON: Encodable {
     struct Frame: Encodable {
         var firstLayer, layers: Int
         var codec: String
-        var rawBytes, storedBytes: UInt64
+        var rawBytes, encodedBytes: UInt64
         var isSound: Bool
     }
 
@@ -124,7 +124,7 @@ private struct ShowJSON: Encodable {
         frames = shown.record.frames.map {
             Frame(
                 firstLayer: $0.layers.lowerBound, layers: $0.layers.count, codec: $0.codec,
-                rawBytes: $0.rawBytes.value, storedBytes: $0.storedBytes.value, isSound: $0.isSound)
+                rawBytes: $0.rawBytes.value, encodedBytes: $0.encodedBytes.value, isSound: $0.isSound)
         }
         tokens = shown.tokens
         text = shown.tokens.flatMap { reveal?.text($0) }

@@ -30,6 +30,7 @@ extension ColdTier {
                 pinnedPages: pinned, quarantinedPages: try transaction.entryCount(tables.quarantine),
                 evictedPages: Int(clamping: counters.evicted), generation: Int(clamping: counters.generation),
                 readers: file.readers, readerSlots: file.maxReaders, oldestReaderLag: file.oldestReaderLag,
+                openers: Opener.list(folder: path),
                 lmdbVersion: Environment.libraryVersion, zstdVersion: FrameCodec.zstdVersion)
         }
     }

@@ -55,7 +55,7 @@ extension ColdTier {
         return children
     }
 
-    /// The token ids of a page; empty for a foreign page. They are text of somebody's prompt: show them only when asked to.
+    /// The token ids of a page; empty for a block. They are text of somebody's prompt: show them only when asked to.
     ///
     /// - Throws: `.noSuchPage` when it is not stored, or cannot be read.
     package func tokens(of hash: PrefixHash) throws(StoreError) -> [TokenID] {
@@ -73,7 +73,7 @@ extension ColdTier {
                 let layout = try transaction.space(node.root, tables).record?.descriptor.layout,
                 let bytes = try unsafe transaction.get(tables.pages, key: hash.bytes.span.bytes)
             else { return nil }
-            return Self.frames(bytes, hash, layout, tokens: Int(node.tokenCount))
+            return Self.frames(bytes, hash, node, layout)
         }
         switch found {
         case nil: throw .noSuchPage(hash.short)
@@ -83,22 +83,26 @@ extension ColdTier {
     }
 
     private static func frames(
-        _ bytes: RawSpan, _ hash: PrefixHash, _ layout: KVLayout, tokens: Int
+        _ bytes: RawSpan, _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout
     ) -> Result<[FrameInfo], RecordDamage> {
         do throws(RecordDamage) {
-            let record = try RecordView(bytes, key: hash, layout: layout, tokens: tokens)
+            let record = try RecordView(bytes, hash, node, layout)
+            func layers(_ planes: Range<Int>) -> Range<Int> {
+                layout.layer(ofPlane: planes.lowerBound)..<layout.layer(ofPlane: planes.upperBound - 1) + 1
+            }
             var frames: [FrameInfo] = []
             var offset = FrameEntry.offset(record.frameCount)
             for index in 0..<record.frameCount {
                 let entry = FrameEntry(bytes, index: index)
-                let stored = bytes.extracting(offset..<offset + entry.storedBytes)
-                offset += entry.storedBytes
+                let encoded = bytes.extracting(offset..<offset + entry.encodedBytes)
+                offset += entry.encodedBytes
                 frames.append(
                     FrameInfo(
-                        layers: record.layers(ofFrame: index),
+                        layers: layout.isOfBlocks ? 0..<0 : layers(record.planes(ofFrame: index)),
                         codec: FrameCodec(rawValue: entry.codec)?.name ?? "unknown",
-                        rawBytes: ByteCount(UInt64(entry.rawBytes)), storedBytes: ByteCount(UInt64(entry.storedBytes)),
-                        isSound: Checksum.of(stored, key: hash, part: UInt64(index) + 1) == entry.checksum))
+                        rawBytes: ByteCount(UInt64(entry.rawBytes)),
+                        encodedBytes: ByteCount(UInt64(entry.encodedBytes)),
+                        isSound: Checksum.of(encoded, key: hash, part: UInt64(index) + 1) == entry.checksum))
             }
             return .success(frames)
         } catch {
@@ -131,7 +135,7 @@ extension ColdTier {
         return PageInfo(
             hash: hash, parent: node.parent, root: node.root, firstToken: Int(node.firstToken),
             tokenCount: Int(node.tokenCount), isTail: node.flags.contains(.tail),
-            isForeign: node.flags.contains(.foreign), rawBytes: ByteCount(node.rawBytes),
+            isBlock: node.flags.contains(.block), rawBytes: ByteCount(node.rawBytes),
             encodedBytes: ByteCount(node.encodedBytes), slotBytes: ByteCount(UInt64(node.physicalBytes)),
             createdAt: node.createdAt, lastUse: recency?.use.last ?? node.createdAt,
             hits: max(0, Int(recency?.uses ?? 1) - 1),

@@ -33,6 +33,7 @@ struct EntryCheck {
             ]
         case .damaged: return []
         case .sound(let node):
+            guard !node.flags.contains(.sealed) else { return [] }
             let own = EdgeKey(parent: node.parent, tokens: node.tokens, child: edge.child)
             guard own != edge else { return [] }
             return [
@@ -84,7 +85,7 @@ struct EntryCheck {
             let record = try RecordView(sideState: value, key: side.hash, name: side.name)
             let room = unsafe scratch.room(record.rawByteCount)
             var target = unsafe MutableRawSpan(_unsafeBytes: room)
-            try decoder.decode(sideState: record, into: &target)
+            try decoder.decode(blob: record, into: &target)
             return []
         } catch {
             return [VerifyFinding(.damagedSideState, side.hash, "Its side state \(side.name) is damaged: \(error).")]
@@ -114,8 +115,17 @@ extension Verification {
         guard let root = PrefixHash(key: key) else {
             return [VerifyFinding(.damagedEntry, nil, "A key of the table spaces has \(key.byteCount) bytes.")]
         }
-        guard SpaceRecord(value, root: root) == nil else { return [] }
-        return [VerifyFinding(.damagedSpace, root, "Its descriptor cannot be read, or does not hash to its root.")]
+        guard let space = SpaceRecord(value, root: root) else {
+            return [VerifyFinding(.damagedSpace, root, "Its descriptor cannot be read, or does not hash to its root.")]
+        }
+        guard !space.wrappedKey.isEmpty else { return [] }
+        return [VerifyFinding(.sealed, root, "Its pages are sealed, and were not looked into.")]
+    }
+
+    /// A name must be one, and its value whole.
+    static func findings(name key: RawSpan, _ value: RawSpan) -> [VerifyFinding] {
+        guard NameRecord(value, name: key.copy(from: 0)) == nil else { return [] }
+        return [VerifyFinding(.damagedEntry, nil, "An entry in the table names cannot be read.")]
     }
 
     /// A line of the list of pages taken out.

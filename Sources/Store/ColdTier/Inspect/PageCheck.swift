@@ -24,6 +24,9 @@ struct PageCheck {
             ]
         }
         if node.flags.contains(.tail) { report.tails += 1 }
+        guard !node.flags.contains(.sealed) else {
+            return [VerifyFinding(.sealed, hash, "It is sealed, and was not looked into.")]
+        }
         var findings: [VerifyFinding] = []
         findings += try parentFindings(hash, node, transaction)
         findings += try indexFindings(hash, node, transaction)
@@ -42,9 +45,9 @@ struct PageCheck {
         _ hash: PrefixHash, _ node: NodeRecord, _ transaction: borrowing ReadTransaction
     ) throws(LMDBError) -> [VerifyFinding] {
         var findings: [VerifyFinding] = []
-        if !node.flags.contains(.foreign), PrefixHash.page(after: node.parent, tokens: node.tokens[...]) != hash {
-            findings.append(
-                VerifyFinding(.wrongHash, hash, "Its prefix hash is not that of its parent and its token ids."))
+        if !node.hasHash(hash) {
+            let parts = node.flags.contains(.block) ? "its space and its key" : "its parent and its token ids"
+            findings.append(VerifyFinding(.wrongHash, hash, "Its prefix hash is not that of \(parts)."))
         }
         func wrong(_ what: String) { findings.append(VerifyFinding(.wrongParent, hash, what)) }
         guard node.parent != node.root else {
@@ -57,8 +60,11 @@ struct PageCheck {
         case .sound(let parent):
             if parent.root != node.root { wrong("Its parent \(node.parent.short) belongs to another space.") }
             if parent.flags.contains(.tail) { wrong("Its parent \(node.parent.short) is a tail.") }
-            if parent.firstToken + parent.tokenCount != node.firstToken {
-                wrong("It begins at token \(node.firstToken), its parent ends elsewhere.")
+            if parent.flags.contains(.block) != node.flags.contains(.block) {
+                wrong("Of it and its parent \(node.parent.short) one is a block and the other a page.")
+            }
+            if parent.firstToken + (node.flags.contains(.block) ? 1 : parent.tokenCount) != node.firstToken {
+                wrong("It begins at \(node.firstToken), its parent ends elsewhere.")
             }
         }
         return findings
@@ -103,6 +109,10 @@ struct PageCheck {
     ) -> [VerifyFinding] {
         let tokens = Int(node.tokenCount)
         let isTail = node.flags.contains(.tail)
+        guard node.flags.contains(.block) == layout.isOfBlocks else {
+            return [VerifyFinding(.wrongShape, hash, "A block in a space of pages, or a page in a space of blocks.")]
+        }
+        guard !layout.isOfBlocks else { return [] }
         guard tokens <= layout.pageSize, isTail == (tokens < layout.pageSize), layout.isDivisible || !isTail,
             Int(node.firstToken) % layout.pageSize == 0, node.rawBytes == UInt64(layout.pageBytes(tokens: tokens))
         else {
@@ -123,10 +133,15 @@ struct PageCheck {
             return [VerifyFinding(.missingRecord, hash, "Its record is not stored.")]
         }
         do throws(RecordDamage) {
-            let record = try RecordView(bytes, key: hash, layout: layout, tokens: Int(node.tokenCount))
-            guard let base = unsafe scratch.room(record.rawByteCount).baseAddress else { return [] }
-            try decoder.decode(
-                record, tokens: record.tokens, into: unsafe PageTarget(base, capacity: record.tokens))
+            let record = try RecordView(bytes, hash, node, layout)
+            let room = unsafe scratch.room(record.rawByteCount)
+            if node.flags.contains(.block) {
+                var target = unsafe MutableRawSpan(_unsafeBytes: room)
+                try decoder.decode(blob: record, into: &target)
+            } else if let base = room.baseAddress {
+                try decoder.decode(
+                    record, tokens: record.tokens, into: unsafe PageTarget(base, capacity: record.tokens))
+            }
             report.records += 1
             report.frames += record.frameCount
             report.encodedBytes = ByteCount(report.encodedBytes.value + UInt64(record.byteCount))
@@ -144,6 +159,18 @@ struct PageCheck {
             return []
         } catch {
             return [VerifyFinding(.damagedRecord, hash, "Its record is damaged: \(error).")]
+        }
+    }
+}
+
+extension RecordView {
+    /// Checks the record of a page or block against what its node says.
+    @_lifetime(copy bytes)
+    init(_ bytes: RawSpan, _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout) throws(RecordDamage) {
+        if node.flags.contains(.block) {
+            try self.init(block: bytes, key: hash, element: layout.element ?? .opaque)
+        } else {
+            try self.init(bytes, key: hash, layout: layout, tokens: Int(node.tokenCount))
         }
     }
 }

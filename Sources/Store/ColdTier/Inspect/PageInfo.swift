@@ -16,8 +16,8 @@ public struct PageInfo: Sendable, Equatable {
     public var tokenCount: Int
     /// Whether the page has fewer tokens than the page size.
     public var isTail: Bool
-    /// Whether the page is known by another engine's digest only, its token ids unknown.
-    public var isForeign: Bool
+    /// Whether it is a block: found by a key that an engine brought, and not by token ids.
+    public var isBlock: Bool
     /// Bytes of the decoded page.
     public var rawBytes: ByteCount
     /// Bytes of the encoded page, without padding.
@@ -45,17 +45,17 @@ public struct PageInfo: Sendable, Equatable {
     public var isFirst: Bool { parent == root }
 }
 
-/// One frame of a page's record: a group of layers with a checksum of its own.
+/// One frame of a page's record: a group of planes with a checksum of its own.
 public struct FrameInfo: Sendable, Equatable {
-    /// The layers in it.
+    /// The layers in it; the first and the last perhaps in part. None in a block.
     public var layers: Range<Int>
     /// The codec's name: `raw`, `zstd`, `kbit` or `zstd-plain`.
     public var codec: String
     /// Bytes before encoding.
     public var rawBytes: ByteCount
-    /// Bytes as stored.
-    public var storedBytes: ByteCount
-    /// Whether the stored bytes have the checksum written with them.
+    /// Bytes after encoding.
+    public var encodedBytes: ByteCount
+    /// Whether the encoded bytes have the checksum written with them.
     public var isSound: Bool
 }
 

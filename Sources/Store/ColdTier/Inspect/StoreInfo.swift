@@ -50,6 +50,8 @@ public struct StoreInfo: Sendable, Equatable {
     public var readerSlots: Int
     /// Transactions committed since the oldest open read transaction began; nil without readers.
     public var oldestReaderLag: Int?
+    /// The processes that have the store open, this one among them, and those that ended without closing it.
+    public var openers: [OpenerInfo]
     /// Version of the LMDB library in this process.
     public var lmdbVersion: String
     /// Version of the zstd library in this process.

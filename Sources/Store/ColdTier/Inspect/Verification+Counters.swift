@@ -7,7 +7,7 @@ extension Verification {
     /// How often the check tries to count between two write transactions.
     private static let attempts = 8
 
-    /// Compares the counters of the store and of its spaces with the sums over what is stored. Only when no writer wrote during
+    /// Compares the counters of the store with the sums over what is stored. Only when no writer wrote during
     /// the count, which the generation tells; and only when every node can be read.
     mutating func checkCounters() throws(LMDBError) {
         for _ in 0..<Self.attempts {
@@ -18,11 +18,10 @@ extension Verification {
                 return
             }
             guard sums.isComplete else { return }
-            let spaces = try spaceRecords()
             guard let after = try counters() else { return }
             guard before.generation == after.generation else { continue }
             report.comparedCounters = true
-            compare(after, spaces, with: sums)
+            compare(after, with: sums)
             return
         }
     }
@@ -34,15 +33,6 @@ extension Verification {
         }
     }
 
-    private func spaceRecords() throws(LMDBError) -> [PrefixHash: SpaceRecord] {
-        var records: [PrefixHash: SpaceRecord] = [:]
-        try tier.walk(tables.spaces) { (_, key, value) throws(LMDBError) in
-            if let root = PrefixHash(key: key) { records[root] = SpaceRecord(value, root: root) }
-            return .next
-        }
-        return records
-    }
-
     private func count(_ sums: inout CounterSums) throws(LMDBError) {
         try tier.walk(tables.nodes) { (_, key, value) throws(LMDBError) in
             guard let hash = PrefixHash(key: key), let node = NodeRecord(value, key: hash) else {
@@ -50,7 +40,6 @@ extension Verification {
                 return .stop
             }
             sums.store.count(node, by: 1)
-            sums.spaces[node.root, default: SpaceCensus()].count(node)
             return .next
         }
         try tier.walk(tables.sides) { (_, _, value) throws(LMDBError) in
@@ -60,9 +49,7 @@ extension Verification {
         }
     }
 
-    private mutating func compare(
-        _ stored: CountersRecord, _ spaces: [PrefixHash: SpaceRecord], with sums: CounterSums
-    ) {
+    private mutating func compare(_ stored: CountersRecord, with sums: CounterSums) {
         let counts: [(String, UInt64, UInt64)] = [
             ("pages", stored.pages, sums.store.pages),
             ("bytes on disk", stored.physicalBytes, sums.store.physicalBytes),
@@ -74,21 +61,12 @@ extension Verification {
         for (name, count, sum) in counts where count != sum {
             report.add(VerifyFinding(.wrongCounters, nil, "The store counts \(count) \(name), there are \(sum)."))
         }
-        for (root, space) in spaces {
-            let sum = sums.spaces[root] ?? SpaceCensus()
-            if space.pages != UInt64(sum.pages) {
-                report.add(
-                    VerifyFinding(
-                        .wrongCounters, root, "The space counts \(space.pages) pages, there are \(sum.pages)."))
-            }
-        }
     }
 }
 
 /// What the stored entries add up to.
 struct CounterSums {
     var store = CountersRecord()
-    var spaces: [PrefixHash: SpaceCensus] = [:]
     /// Whether every node could be read.
     var isComplete = true
 }

@@ -83,6 +83,9 @@ struct Verification {
             report.quarantinedPages += 1
             return Self.findings(quarantine: key, value)
         }
+        try check(tables.names, name: .names) { (_, key, value, _) throws(LMDBError) in
+            Self.findings(name: key, value)
+        }
         try checkCounters()
         tell()
     }

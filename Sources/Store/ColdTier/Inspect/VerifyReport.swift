@@ -85,6 +85,8 @@ public struct VerifyFinding: Sendable, Equatable {
         case damagedRecord
         /// A side state fails a checksum, or cannot be decoded.
         case damagedSideState
+        /// A page or space is sealed; this build cannot look into it.
+        case sealed
         /// LMDB cannot read a part of a table.
         case unreadableTable
         /// A key or value of a table is none that this version writes.
@@ -100,11 +102,11 @@ public struct VerifyFinding: Sendable, Equatable {
         /// An entry of the eviction order without a page, or at a place where the page's recency does not put it.
         case orphanQueueEntry
 
-        /// Whether something is lost or could be, as opposed to a leftover: that takes some bytes, is never served, and goes
+        /// Whether something is lost or could be, as opposed to what only its owner can read, and to a leftover: that takes some bytes, is never served, and goes
         /// when the eviction order is walked.
         public var isDamage: Bool {
             switch self {
-            case .orphanEdge, .orphanRecency, .orphanQueueEntry: false
+            case .sealed, .orphanEdge, .orphanRecency, .orphanQueueEntry: false
             default: true
             }
         }

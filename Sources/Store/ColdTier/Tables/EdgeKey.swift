@@ -1,9 +1,9 @@
-// The table `edges`: the children of a page, sorted by their token ids.
+// The table `edges`: the children of a page or block, those of a page sorted by their token ids.
 
 package import KVFormat
 
-/// A child of a page. Keys of one parent are sorted by their first token ids, so that the child with the longest common run
-/// is a neighbour of the place where the wanted token ids would stand.
+/// A child of a page. Keys of one parent are sorted by their first token ids, so that the child with the longest common
+/// run is a neighbour of the place where the wanted token ids would stand.
 ///
 /// | bytes of the key | field |
 /// | --- | --- |
@@ -12,6 +12,10 @@ package import KVFormat
 /// | last 32 | child |
 ///
 /// The value is the child's token count, 4 bytes.
+///
+/// The edge to a block has no token ids (n = 0), and the token count 0. In a sealed space 8 bytes stand in the place of
+/// the token ids: `HMAC-SHA-256(index key, parent || first token id)`, cut, so that a partial match reads the few
+/// children that begin with the same token. This build writes no such edge.
 package struct EdgeKey: Equatable, Sendable {
     /// Token ids in a key: enough to tell children apart, few enough for LMDB's keys.
     package static let tokens = 32
@@ -52,8 +56,8 @@ package struct EdgeKey: Equatable, Sendable {
         return writer.bytes
     }
 
-    /// How many token ids a stored key shows of a child of `parent` that are also the first of `wanted`; nil when the key is no
-    /// child's of `parent`. Nothing is allocated.
+    /// How many token ids a stored key shows of a child of `parent` that are also the first of `wanted`; nil when the
+    /// key is no child's of `parent`. Nothing is allocated.
     static func commonRun(_ key: RawSpan, parent: PrefixHash, _ wanted: ArraySlice<TokenID>) -> Int? {
         let tokenBytes = key.byteCount - 2 * PrefixHash.byteCount
         guard tokenBytes >= 0, tokenBytes % 4 == 0, tokenBytes <= 4 * tokens, PrefixHash(key, at: 0) == parent else {

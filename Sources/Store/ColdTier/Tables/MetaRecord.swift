@@ -19,7 +19,7 @@ package enum MetaKey {
 /// | 8..<16 | created, milliseconds since the Unix epoch |
 package struct FormatRecord: Equatable, Sendable {
     /// The version that this build reads and writes.
-    package static let current: UInt32 = 1
+    package static let current: UInt32 = 2
     static let byteCount = 16
 
     /// The store's version.
@@ -59,10 +59,10 @@ package struct FormatRecord: Equatable, Sendable {
 /// | bytes | field |
 /// | --- | --- |
 /// | 0..<8 | quota, bytes |
-/// | 8..<16 | pages |
+/// | 8..<16 | pages, and blocks |
 /// | 16..<24 | bytes that pages and side states occupy, `SlotSize.physicalBytes` |
-/// | 24..<32 | encoded bytes of the pages |
-/// | 32..<40 | raw bytes of the pages |
+/// | 24..<32 | encoded bytes of pages and blocks |
+/// | 32..<40 | raw bytes of pages and blocks |
 /// | 40..<48 | pages evicted since the store was made |
 /// | 48..<56 | pages quarantined since then |
 /// | 56..<64 | generation: write transactions since then |
@@ -74,7 +74,7 @@ package struct CountersRecord: Equatable, Sendable {
 
     /// Bytes the store may occupy.
     package var quota: UInt64 = 0
-    /// Pages stored.
+    /// Pages and blocks stored: the entries of `nodes`.
     package var pages: UInt64 = 0
     /// Bytes that pages and side states occupy on disk.
     package var physicalBytes: UInt64 = 0

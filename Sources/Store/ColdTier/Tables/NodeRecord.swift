@@ -2,23 +2,24 @@
 
 package import KVFormat
 
-/// A page as the index knows it. Its children are what `edges` says: a count here would be a second truth.
+/// A page or block as the index knows it. Its children are what `edges` says: a count here would be a second truth.
 ///
 /// | bytes | field |
 /// | --- | --- |
 /// | 0..<32 | parent: the prefix hash before, or the space root |
 /// | 32..<64 | space root |
-/// | 64..<68 | position of the first token |
-/// | 68..<72 | tokens |
-/// | 72..<76 | 0 |
-/// | 76 | codec summary: the record's first codec number |
-/// | 77 | flags |
-/// | 78..<80 | 0 |
-/// | 80..<88 | raw bytes |
-/// | 88..<96 | encoded bytes |
-/// | 96..<104 | created, milliseconds since the Unix epoch |
-/// | 104.. | token ids, 4 bytes each; none for a foreign page |
+/// | 64..<68 | position of the first token; of a block: how many blocks come before it |
+/// | 68..<72 | tokens; 0 of a block |
+/// | 72 | codec summary: the record's first codec number |
+/// | 73 | flags |
+/// | 74..<82 | raw bytes |
+/// | 82..<90 | encoded bytes |
+/// | 90..<98 | created, milliseconds since the Unix epoch |
+/// | 98.. | what the hash is made of: token ids, 4 bytes each; or a block's key |
 /// | last 8 | XXH3-64 of the bytes before, seeded by the prefix hash |
+///
+/// In a sealed node that field is `salt (16) || ciphertext || tag (16)` of the same bytes. This build writes none and
+/// treats one that it meets as a miss.
 package struct NodeRecord: Equatable, Sendable {
     /// What is special about a page.
     package struct Flags: OptionSet, Equatable, Sendable {
@@ -30,24 +31,30 @@ package struct NodeRecord: Equatable, Sendable {
 
         /// Fewer tokens than the page size: a leaf that a longer page replaces.
         package static let tail = Flags(rawValue: 1)
-        /// Named by another engine's digest, its token ids unknown.
-        package static let foreign = Flags(rawValue: 2)
+        /// A block: found by a key that an engine brings, and not by token ids.
+        package static let block = Flags(rawValue: 2)
         /// May expire; `recency` says when. Kept here too, so that matching a page takes one look-up and not two.
         package static let expires = Flags(rawValue: 4)
+        /// Token ids or key lie sealed.
+        package static let sealed = Flags(rawValue: 8)
+
+        fileprivate static let known: Flags = [.tail, .block, .expires, .sealed]
     }
 
-    static let headerBytes = 104
-    /// What a page costs in the index besides its token ids, about: node, edge, recency and queue entries in half-full
-    /// LMDB pages.
+    static let headerBytes = 98
+    /// What sealing adds to token ids or key: salt and tag.
+    private static let sealBytes = 32
+    /// What a page costs in the index besides its token ids or key, about: node, edge, recency and queue entries in
+    /// half-full LMDB pages.
     private static let indexOverhead = 768
 
     /// The prefix hash of the page before, or the space root.
     package var parent: PrefixHash
     /// The space.
     package var root: PrefixHash
-    /// Position of the first token in its sequence.
+    /// Position of the first token in its sequence; of a block, how many blocks come before it.
     package var firstToken: UInt32
-    /// Tokens of the page; as many as `tokens` unless the page is foreign.
+    /// Tokens of the page; 0 of a block.
     package var tokenCount: UInt32
     /// The record's codec number, for lists.
     package var codec: UInt8
@@ -59,17 +66,22 @@ package struct NodeRecord: Equatable, Sendable {
     package var encodedBytes: UInt64
     /// Milliseconds since the Unix epoch.
     package var createdAt: Int64
-    /// The page's token ids.
+    /// The page's token ids; none when they lie sealed.
     package var tokens: [TokenID]
+    /// The block's key, or what of a sealed page or block stands in its place; empty for a page.
+    package var key: [UInt8] = []
 
     /// Bytes that the page occupies on disk.
     package var physicalBytes: Int { SlotSize.physicalBytes(holding: Int(encodedBytes)) }
 
     /// Bytes that the page takes in the index, as the quota counts them.
-    package var indexBytes: Int { Self.indexBytes(tokens: Int(tokenCount)) }
+    package var indexBytes: Int { Self.indexBytes(nameBytes: 4 * tokens.count + key.count) }
 
     /// Bytes that a page of `tokens` tokens takes in the index.
-    package static func indexBytes(tokens: Int) -> Int { indexOverhead + 6 * tokens }
+    package static func indexBytes(tokens: Int) -> Int { indexBytes(nameBytes: 4 * tokens) }
+
+    /// Bytes that a node with `nameBytes` bytes of token ids or key takes in the index.
+    static func indexBytes(nameBytes: Int) -> Int { indexOverhead + nameBytes * 3 / 2 }
 
     /// A node from its fields.
     package init(
@@ -88,38 +100,58 @@ package struct NodeRecord: Equatable, Sendable {
         self.tokens = tokens
     }
 
-    /// Reads the node stored under `key`; nil when it is damaged or belongs to another key.
-    package init?(_ bytes: RawSpan, key: PrefixHash) {
-        self.init(fields: bytes, key: key)
-        guard !flags.contains(.foreign) else { return }
-        let count = Int(tokenCount)
-        tokens = [TokenID](capacity: count) { output in
-            for index in 0..<count { output.append(Self.token(index, of: bytes)) }
+    /// The node of a block that `depth` others come before.
+    package init(
+        block key: [UInt8], parent: PrefixHash, root: PrefixHash, depth: UInt32, codec: UInt8, rawBytes: UInt64,
+        encodedBytes: UInt64, createdAt: Int64
+    ) {
+        self.init(
+            parent: parent, root: root, firstToken: depth, tokens: [], codec: codec, flags: .block, rawBytes: rawBytes,
+            encodedBytes: encodedBytes, createdAt: createdAt)
+        self.key = key
+    }
+
+    /// Reads the node stored under `hash`; nil when it is damaged or belongs to another key.
+    package init?(_ bytes: RawSpan, key hash: PrefixHash) {
+        self.init(fields: bytes, key: hash)
+        if flags.isDisjoint(with: [.block, .sealed]) {
+            let count = Int(tokenCount)
+            tokens = [TokenID](capacity: count) { output in
+                for index in 0..<count { output.append(Self.token(index, of: bytes)) }
+            }
+        } else {
+            key = bytes.extracting(0..<bytes.byteCount - 8).copy(from: Self.headerBytes)
         }
     }
 
-    /// As the above, without the token ids, which lie in `bytes` still: `commonRun`. Nothing is allocated.
+    /// As the above, without token ids and key, which lie in `bytes` still: `commonRun`. Nothing is allocated.
     init?(fields bytes: RawSpan, key: PrefixHash) {
         guard bytes.byteCount >= Self.headerBytes + 8, bytes.endsWithChecksum(key: key) else { return nil }
         parent = PrefixHash(bytes, at: 0)
         root = PrefixHash(bytes, at: 32)
         firstToken = bytes.integer(at: 64, as: UInt32.self)
         tokenCount = bytes.integer(at: 68, as: UInt32.self)
-        codec = bytes.integer(at: 76, as: UInt8.self)
-        flags = Flags(rawValue: bytes.integer(at: 77, as: UInt8.self))
-        rawBytes = bytes.integer(at: 80, as: UInt64.self)
-        encodedBytes = bytes.integer(at: 88, as: UInt64.self)
-        createdAt = bytes.integer(at: 96, as: Int64.self)
-        let count = (bytes.byteCount - Self.headerBytes - 8) / 4
-        guard Limits.pageSize.contains(Int(tokenCount)), firstToken < Limits.tokens,
-            bytes.byteCount == Self.headerBytes + 4 * count + 8,
-            count == (flags.contains(.foreign) ? 0 : Int(tokenCount)),
-            rawBytes <= UInt64(Limits.pageBytes), encodedBytes <= 2 * UInt64(Limits.pageBytes)
-        else { return nil }
+        codec = bytes.integer(at: 72, as: UInt8.self)
+        flags = Flags(rawValue: bytes.integer(at: 73, as: UInt8.self))
+        rawBytes = bytes.integer(at: 74, as: UInt64.self)
+        encodedBytes = bytes.integer(at: 82, as: UInt64.self)
+        createdAt = bytes.integer(at: 90, as: Int64.self)
         tokens = []
+        guard isPossible(nameBytes: bytes.byteCount - Self.headerBytes - 8) else { return nil }
     }
 
-    /// How many token ids the node in `bytes`, which `init(fields:key:)` has checked, begins with in common with `wanted`.
+    private func isPossible(nameBytes: Int) -> Bool {
+        let plainBytes = flags.contains(.sealed) ? nameBytes - Self.sealBytes : nameBytes
+        let isNamed =
+            flags.contains(.block)
+            ? tokenCount == 0 && !flags.contains(.tail) && Limits.blockKey.contains(plainBytes)
+            : Limits.pageSize.contains(Int(tokenCount)) && plainBytes == 4 * Int(tokenCount)
+        return isNamed && flags.isSubset(of: .known) && firstToken < Limits.tokens
+            && rawBytes <= UInt64(Limits.pageBytes) && encodedBytes <= 2 * UInt64(Limits.pageBytes)
+    }
+
+    /// How many token ids the node in `bytes`, which `init(fields:key:)` has checked and which is no block's and not
+    /// sealed, begins with in common with `wanted`.
     static func commonRun(_ bytes: RawSpan, _ wanted: ArraySlice<TokenID>) -> Int {
         let stored = (bytes.byteCount - headerBytes - 8) / 4
         let limit = min(stored, wanted.count)
@@ -132,22 +164,29 @@ package struct NodeRecord: Equatable, Sendable {
         bytes.integer(at: headerBytes + 4 * index, as: TokenID.self)
     }
 
-    /// The bytes stored under `key`.
-    package func encoded(key: PrefixHash) -> [UInt8] {
-        var writer = ByteWriter(capacity: Self.headerBytes + 4 * tokens.count + 8)
+    /// Whether `hash` is what the node itself says: of parent and token ids, or of space and key. What is sealed cannot
+    /// be proved here.
+    package func hasHash(_ hash: PrefixHash) -> Bool {
+        if flags.contains(.sealed) { return true }
+        return flags.contains(.block)
+            ? PrefixHash.block(key, in: root) == hash : PrefixHash.page(after: parent, tokens: tokens[...]) == hash
+    }
+
+    /// The bytes stored under `hash`.
+    package func encoded(key hash: PrefixHash) -> [UInt8] {
+        var writer = ByteWriter(capacity: Self.headerBytes + 4 * tokens.count + key.count + 8)
         writer.append(parent)
         writer.append(root)
         writer.append(firstToken)
         writer.append(tokenCount)
-        writer.append(UInt32(0))
         writer.append(codec)
         writer.append(flags.rawValue)
-        writer.append(UInt16(0))
         writer.append(rawBytes)
         writer.append(encodedBytes)
         writer.append(createdAt)
         for token in tokens { writer.append(token) }
-        writer.appendChecksum(key: key)
+        writer.append(contentsOf: key)
+        writer.appendChecksum(key: hash)
         return writer.bytes
     }
 }

@@ -1,11 +1,12 @@
-// The table `queue`: pages in the order in which they are evicted: a list by expiry, and one by last use for each class.
+// The table `queue`: pages in the order in which they are evicted: a list by expiry, and one by last use for each
+// class.
 
 package import KVFormat
 
 /// A place in the eviction order. The value is empty.
 ///
-/// An unpinned page has one entry in the list of its class, and one in the list by expiry besides when it expires; a pinned
-/// page has none.
+/// An unpinned page has one entry in the list of its class, and one in the list by expiry besides when it expires; a
+/// pinned page has none.
 ///
 /// | bytes of the key | field |
 /// | --- | --- |

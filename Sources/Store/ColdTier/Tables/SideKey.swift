@@ -2,8 +2,8 @@
 
 package import KVFormat
 
-/// The key of a side state: 32 bytes of prefix hash, then 1 to `Limits.sideStateName` bytes of name in UTF-8. The value is
-/// PageCodec's side state record, padded with zeros to its slot.
+/// The key of a side state: 32 bytes of prefix hash, then 1 to `Limits.sideStateName` bytes of name in UTF-8. The value
+/// is PageCodec's side state record, padded with zeros to its slot.
 package struct SideKey: Equatable, Sendable {
     /// The page that the state belongs to.
     package let hash: PrefixHash

@@ -1,24 +1,25 @@
 // How many bytes a page occupies: few sizes, so that what is freed fits what comes next.
 //
-// LMDB needs one contiguous run of its pages for a large value. With sizes of every kind the file fills with holes that fit
-// nothing, and each put searches them all. With classes, holes are reused and the file stays at its size.
+// LMDB needs one contiguous run of its pages for a large value. With sizes of every kind the file fills with holes that
+// fit nothing, and each put searches them all. With classes, holes are reused and the file stays at its size.
 
 /// The size classes of stored pages and side states.
 package enum SlotSize {
     /// The header that LMDB puts before a large value.
     package static let header = 16
-    /// The smallest run: one LMDB page.
+    /// The smallest run, one LMDB page, and the step between the runs that follow.
     private static let smallest = 4096
-    /// From here on, runs are multiples of this.
-    package static let unit = 65_536
+    /// The largest step: from 512 KiB on, runs are multiples of it.
+    private static let largestStep = 65_536
 
-    /// Bytes of the run of LMDB pages that holds a value of `byteCount` bytes: what it costs on disk.
+    /// Bytes of the run of LMDB pages that holds a value of `byteCount` bytes: what it costs on disk. Runs grow in
+    /// steps of 4 KiB up to 64 KiB, of 8 KiB up to 128 KiB, and so on up to steps of 64 KiB: so a run is at most an
+    /// eighth, or a page of LMDB's, larger than what it holds.
     package static func physicalBytes(holding byteCount: Int) -> Int {
         let needed = byteCount + header
-        guard needed < unit else { return (needed + unit - 1) / unit * unit }
-        var run = smallest
-        while run < needed { run *= 2 }
-        return run
+        var step = smallest
+        while step < largestStep, needed > 16 * step { step *= 2 }
+        return (needed + step - 1) / step * step
     }
 
     /// Bytes of the value, padding included, that a record of `byteCount` bytes is stored as.

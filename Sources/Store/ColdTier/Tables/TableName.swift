@@ -20,4 +20,6 @@ package enum TableName: String, CaseIterable, Sendable {
     case sides
     /// Prefix hash -> why a page was taken out.
     case quarantine
+    /// Name that people gave -> the prefix that it stands for.
+    case names
 }

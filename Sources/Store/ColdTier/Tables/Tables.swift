@@ -5,7 +5,7 @@ package import LMDB
 /// Handles of all tables, valid as long as their environment is open.
 package struct Tables: Sendable {
     /// See `TableName`.
-    package let meta, spaces, nodes, edges, pages, recency, queue, sides, quarantine: Table
+    package let meta, spaces, nodes, edges, pages, recency, queue, sides, quarantine, names: Table
 
     /// Opens all tables; creates those that are missing when the environment may write.
     package init(_ environment: Environment) throws(LMDBError) {
@@ -25,5 +25,6 @@ package struct Tables: Sendable {
         queue = try next(.queue)
         sides = try next(.sides)
         quarantine = try next(.quarantine)
+        names = try next(.names)
     }
 }

@@ -22,11 +22,7 @@ extension WriteSession {
         try write(recency, of: page.hash, firstToken: node.firstToken, replacing: nil, &transaction)
         try transaction.erase(tables.quarantine, key)
         counters.count(node, by: 1)
-        try update(page.root, &transaction) { space in
-            space.pages.shift(by: 1)
-            space.physicalBytes.shift(by: node.physicalBytes)
-            space.lastUse = used
-        }
+        try update(page.root, &transaction) { $0.lastUse = used }
         spared.insert(page.hash)
     }
 

@@ -23,10 +23,6 @@ extension WriteSession {
                 }
             }
             counters.count(node, by: -1)
-            try update(node.root, &transaction) { space in
-                space.pages.shift(by: -1)
-                space.physicalBytes.shift(by: -node.physicalBytes)
-            }
         } else {
             // A node that cannot be read: count out what can be seen of it. Its edge and queue entry lead nowhere now, and
             // go when a walk meets them.

@@ -134,7 +134,7 @@ extension CountersRecord {
     mutating func count(unreadable nodeBytes: Int?, valueBytes: Int?, by sign: Int) {
         pages.shift(by: sign)
         if let valueBytes { physicalBytes.shift(by: sign * (valueBytes + SlotSize.header)) }
-        let tokens = ((nodeBytes ?? 0) - NodeRecord.headerBytes - 8) / 4
-        indexBytes.shift(by: sign * NodeRecord.indexBytes(tokens: max(0, tokens)))
+        let nameBytes = max(0, (nodeBytes ?? 0) - NodeRecord.headerBytes - 8)
+        indexBytes.shift(by: sign * NodeRecord.indexBytes(nameBytes: nameBytes))
     }
 }

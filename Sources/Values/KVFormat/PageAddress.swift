@@ -1,0 +1,37 @@
+// Where the planes of a page lie in memory: what `PageSource` and `PageTarget` have in common.
+
+/// The memory of one page: in one piece, or one tensor per plane. Knows its room, and says what it has no room for.
+@safe
+package enum PageAddress: @unchecked Sendable {
+    // Unchecked: addresses and sizes; the caller answers for what is behind them, as `PageSource` says.
+
+    /// Plane `p` begins at `base + capacity * (bytes of one token in the planes before p)`.
+    case onePiece(base: UnsafeMutableRawPointer, capacity: Int)
+    /// Plane `p` begins at `planes[p] + tokenOffset * (bytes of one token in p)`, in a tensor of `capacity` tokens.
+    case tensors(UnsafeBufferPointer<UnsafeMutableRawPointer>, tokenOffset: Int, capacity: Int)
+
+    /// The address of plane `plane`'s first token.
+    @unsafe
+    package func address(ofPlane plane: Int, _ layout: KVLayout) -> UnsafeMutableRawPointer {
+        switch self {
+        case .onePiece(let base, let capacity): unsafe base + capacity * layout.bytesPerToken(beforePlane: plane)
+        case .tensors(let planes, let offset, _): unsafe planes[plane] + offset * layout.bytesPerToken(inPlane: plane)
+        }
+    }
+
+    /// Why there is no room for `tokens` tokens of each plane; nil when there is.
+    package func misfit(tokens: Int, _ layout: KVLayout) -> String? {
+        switch self {
+        case .onePiece(_, let capacity):
+            return tokens <= capacity ? nil : "\(tokens) tokens in memory for \(capacity)"
+        case .tensors(let planes, let offset, let capacity):
+            guard planes.count == layout.planeCount else {
+                return "\(planes.count) tensors for \(layout.planeCount) planes"
+            }
+            guard offset >= 0, tokens <= capacity, offset <= capacity - tokens else {
+                return "\(tokens) tokens from token \(offset) on in tensors for \(capacity)"
+            }
+            return nil
+        }
+    }
+}
