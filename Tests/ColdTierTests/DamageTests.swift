@@ -41,16 +41,18 @@ struct DamageTests {
     }
 
     /// Loads, and says how many tokens came; checks that they are right and that what is damaged is gone afterwards.
-    private func expect(_ delivered: Int, reason: QuarantineReason, page: PrefixHash) throws {
+    private func expect(
+        _ delivered: Int, reason: QuarantineReason, page: PrefixHash, damaged count: Int = 1
+    ) throws {
         let tier = try ColdTier(folder.store)
         #expect(try model.load(tokens(64), from: tier) == delivered)
-        #expect(tier.damagedPages == 1)
+        #expect(tier.damagedPages == count)
         // A miss at once, before any writer has come.
         #expect(try model.matched(tokens(64), in: tier) == delivered)
         #expect(try !tier.contains(page))
         try tier.flushTouches()
         #expect(try model.load(tokens(64), from: tier) == delivered)
-        #expect(tier.damagedPages == 1)
+        #expect(tier.damagedPages == count)
         #expect(try tier.statistics.quarantinedPages == 8 - delivered / 8)
         #expect(try tier.statistics.pages == 3 + delivered / 8)
         #expect(try model.load(tokens(16) + tokens(21, from: 500), from: tier) == 37)
@@ -103,7 +105,7 @@ struct DamageTests {
             try transaction.write(tables.pages, path[3].bytes, values[1])
             try transaction.write(tables.pages, path[4].bytes, values[0])
         }
-        try expect(24, reason: .damagedRecord, page: path[3])
+        try expect(24, reason: .damagedRecord, page: path[3], damaged: 2)
     }
 
     @Test("that loses a record is a miss")

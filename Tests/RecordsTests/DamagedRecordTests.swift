@@ -12,14 +12,14 @@ struct DamagedRecordTests {
     enum Damage: CaseIterable { case bit, byte, run, cut, otherKey, otherLayout, swappedFrames, otherHeader }
 
     let space: StoredPages
-    /// The same model's shape with another head dimension: a record of it has other planes.
+    /// As many bytes in other planes: the layouts differ, the sizes do not.
     let other: StoredPages
 
     init() throws {
         // Two layers of 256 KiB and more each: a record of several frames, which are as long as each other when stored
         // raw.
         let layout = try KVLayout(layers: 4, kvHeads: 2, headDimension: 256, element: .bf16, pageSize: 128)
-        let twin = try KVLayout(layers: 4, kvHeads: 4, headDimension: 128, element: .bf16, pageSize: 128)
+        let twin = try KVLayout(layers: 8, kvHeads: 2, headDimension: 128, element: .bf16, pageSize: 128)
         let sequences: [[TokenID]] = [Array(0..<256)]
         space = try StoredPages("space", layout: layout, sequences: sequences, codec: .raw)
         other = try StoredPages("space", layout: twin, sequences: sequences, codec: .raw)

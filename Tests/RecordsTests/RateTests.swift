@@ -33,7 +33,7 @@ struct RateTests {
 
     @Test("of reading are measured by the loads from a tier, and weighed under auto")
     func loads() throws {
-        let layout = try KVLayout(layers: 2, kvHeads: 8, headDimension: 256, element: .bf16, pageSize: 64)
+        let layout = try KVLayout(layers: 4, kvHeads: 8, headDimension: 256, element: .bf16, pageSize: 64)
         let pages = try StoredPages("rates", layout: layout, sequences: [Array(1...256)])
         let tier = pages.tier()
         let team = Team(helpers: 1)

@@ -17,8 +17,8 @@ package struct ColdOptions: Sendable {
     /// anyway.
     static let quotaWhenUnknown = ByteCount.gibibytes(1)
 
-    /// Bytes on disk that pages, side states and their index may occupy, whoever writes. The last opener that may create
-    /// the store decides; for others it is what the store has.
+    /// Bytes on disk that pages, side states and their index may occupy, whoever writes. The last opener that may
+    /// create the store decides; for others it is what the store has.
     package var quota: ByteCount
     /// What to do when there is no store.
     package var opening: Opening
@@ -37,8 +37,8 @@ package struct ColdOptions: Sendable {
         self.maxReaders = maxReaders
     }
 
-    /// Address space for LMDB. Four times the quota, since a map that is really full cannot even be deleted from; the file
-    /// never comes near it.
+    /// Address space for LMDB. Four times the quota, since a map that is really full cannot even be deleted from; the
+    /// file never comes near it.
     var mapSize: Int {
         let wanted = max(4 * (quota.value >> 20), 1024)
         return Int(wanted << 20)

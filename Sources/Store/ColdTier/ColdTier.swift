@@ -6,9 +6,9 @@ internal import Threads
 
 /// The disk tier of a store: a folder that any number of processes share.
 ///
-/// Pages are found by token ids (`match`), lent where they lie in the file (`lend`) and stored in batches, one transaction
-/// each (`put`). Readers never wait for writers. Whatever cannot be trusted is a miss, and is taken out by the
-/// next writer. Thread-safe; every call may be made from any thread, none inside another.
+/// Pages are found by token ids (`match`), lent where they lie in the file (`lend`) and stored in batches, one
+/// transaction each (`put`). Readers never wait for writers. Whatever cannot be trusted is a miss, and is taken out by
+/// the next writer. Thread-safe; every call may be made from any thread, none inside another.
 package final class ColdTier: Sendable {
     /// The store's folder, as given.
     package let path: String
@@ -24,12 +24,12 @@ package final class ColdTier: Sendable {
 
     /// Opens the store in the folder `path`; makes it when there is none and `options.opening` allows it.
     ///
-    /// A new store is made aside, synced and then linked into place, so that a half-made one is never seen; two processes
-    /// that make one at once both succeed and share it. Folder 0700, files 0600.
+    /// A new store is made aside, synced and then linked into place, so that a half-made one is never seen; two
+    /// processes that make one at once both succeed and share it. Folder 0700, files 0600.
     ///
-    /// - Throws: `.invalidOption` for a quota outside `Limits.quota` and an unknown `PFX_CPU`; `.notAFolder`, `.notAStore`,
-    ///   `.readOnly`, `.permissions`, `.networkFileSystem`, `.alreadyOpen`, `.formatMismatch`, `.damaged`, `.diskFull`,
-    ///   `.system`.
+    /// - Throws: `.invalidOption` for a quota outside `Limits.quota` and an unknown `PFX_CPU`; `.notAFolder`,
+    ///   `.notAStore`, `.readOnly`, `.permissions`, `.networkFileSystem`, `.alreadyOpen`, `.formatMismatch`,
+    ///   `.damaged`, `.diskFull`, `.system`.
     package init(path: String, options: ColdOptions) throws(StoreError) {
         try CPULevel.check()
         guard Limits.quota.contains(options.quota) else { throw .outside(Limits.quota, "quota", options.quota) }
@@ -62,7 +62,8 @@ package final class ColdTier: Sendable {
         try self.init(path: path, options: ColdOptions(quota: ColdOptions.quotaWhenUnknown, opening: .existing))
     }
 
-    /// Writes what is pending and closes the store, once the calls that are running have ended. A second call does nothing.
+    /// Writes what is pending and closes the store, once the calls that are running have ended. A second call does
+    /// nothing.
     package func close() {
         // What cannot be written now is uses and damage: the next process finds both again.
         try? flushTouches()

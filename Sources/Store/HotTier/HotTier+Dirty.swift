@@ -27,11 +27,11 @@ extension HotTier {
         }
     }
 
-    /// Pins what the cold tier lacks of the path to `hash` and nobody has queued: the page itself and the pages before it, the
-    /// first page first. Empty when the page is stored, queued, or not here.
+    /// Pins what the cold tier lacks of the path to `hash` and nobody has queued: the page itself and the pages before
+    /// it, the first page first. Empty when the page is stored, queued, or not here.
     ///
-    /// - Complexity: the pages before one that is stored or queued are not looked at, since they were stored or queued before it.
-    ///   So a sequence that is inserted page by page costs one look at each page, not one at each pair.
+    /// - Complexity: the pages before one that is stored or queued are not looked at, since they were stored or queued
+    ///   before it. So a sequence that is inserted page by page costs one look at each page, not one at each pair.
     package func dirtyPath(to hash: PrefixHash) -> [SpillPin] {
         state.withLock { state in
             var path: [SpillPin] = []

@@ -5,10 +5,10 @@ package import KVFormat
 /// What a record that was checked says of itself: enough to look at the same bytes again without checking them again.
 package struct RecordShape: Sendable {
     let header: RecordHeader
-    /// The page's layout; nil for a side state.
+    /// The page's layout; nil for a side state or block.
     let layout: KVLayout?
 
-    /// Bytes of the page or side state.
+    /// Bytes of the page, side state or block.
     package var rawByteCount: Int { Int(header.rawBytes) }
     /// Bytes of the record.
     package var byteCount: Int { FrameEntry.offset(header.frameCount) + Int(header.encodedBytes) }

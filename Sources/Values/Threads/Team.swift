@@ -6,8 +6,8 @@ internal import Synchronization
 /// Threads that help a caller through a loop. Thread-safe; the helpers are started at first need, sleep between loops,
 /// and keep the team alive until `close()`: whoever makes a team closes it.
 ///
-/// One loop runs at a time. A caller that finds the helpers busy goes through its loop alone, so that nobody ever waits for
-/// another's work.
+/// One loop runs at a time. A caller that finds the helpers busy goes through its loop alone, so that nobody ever waits
+/// for another's work.
 package final class Team: Sendable {
     private struct State {
         var helpers: [Thread] = []
@@ -98,7 +98,8 @@ package final class Team: Sendable {
         }
     }
 
-    /// A function of its own: when it returns, this thread holds nothing of the loop's body any more, and its caller may end.
+    /// A function of its own: when it returns, this thread holds nothing of the loop's body any more, and its caller
+    /// may end.
     private func takePart(_ seen: inout Int) -> Guarded<Int>? {
         guard let loop = next(after: &seen) else { return nil }
         loop.work()

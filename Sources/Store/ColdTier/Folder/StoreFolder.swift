@@ -1,7 +1,7 @@
 // The store's folder: checks before LMDB sees it, and how a new store comes to be.
 //
-// A new store is made in a folder of its own inside the store's folder, synced, and its data file then linked into place.
-// Inside, not beside: the folder may be a mount point, or its parent not ours to write.
+// A new store is made in a folder of its own inside the store's folder, synced, and its data file then linked into
+// place. Inside, not beside: the folder may be a mount point, or its parent not ours to write.
 
 internal import Glibc
 internal import KVFormat
@@ -184,7 +184,8 @@ struct StoreFolder {
 
     private func sync(_ folder: String) throws(StoreError) {
         let descriptor = unsafe Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        // A parent that we may not read cannot be synced by us; the folder's entry in it is then as durable as its maker made it.
+        // A parent that we may not read cannot be synced by us; the folder's entry in it is then as durable as its
+        // maker made it.
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw .system(call: "fsync", errno: errno) }

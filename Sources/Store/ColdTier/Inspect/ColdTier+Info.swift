@@ -5,8 +5,8 @@ internal import LMDB
 internal import PageCodec
 
 extension ColdTier {
-    /// The whole store at this moment. Walks all nodes and recency records, in bounded read transactions: about a second for
-    /// a million pages.
+    /// The whole store at this moment. Walks all nodes and recency records, in bounded read transactions: about a
+    /// second for a million pages.
     package func info() throws(StoreError) -> StoreInfo {
         let census = try inspecting { () throws(LMDBError) in try self.census() }
         let pinned = try inspecting { () throws(LMDBError) in try countPinned() }
@@ -35,8 +35,8 @@ extension ColdTier {
         }
     }
 
-    /// All spaces, used last first. Walks all nodes, as `info()`. A space whose descriptor is damaged is left out; `verify`
-    /// names it.
+    /// All spaces, used last first. Walks all nodes, as `info()`. A space whose descriptor is damaged is left out;
+    /// `verify` names it.
     package func spaces() throws(StoreError) -> [SpaceInfo] {
         let census = try inspecting { () throws(LMDBError) in try self.census() }
         var spaces: [SpaceInfo] = []

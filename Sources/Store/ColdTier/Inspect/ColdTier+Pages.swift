@@ -5,8 +5,8 @@ internal import LMDB
 internal import PageCodec
 
 extension ColdTier {
-    /// The first `limit` pages of a space, or of the whole store, in an order. Walks all nodes in bounded read transactions;
-    /// memory grows with `limit` only. Pages that cannot be read are left out; `verify` names them.
+    /// The first `limit` pages of a space, or of the whole store, in an order. Walks all nodes in bounded read
+    /// transactions; memory grows with `limit` only. Pages that cannot be read are left out; `verify` names them.
     ///
     /// - Throws: `.noSuchSpace` when the space is not registered.
     package func pages(in root: PrefixHash?, order: PageOrder, limit: Int) throws(StoreError) -> [PageInfo] {
@@ -37,8 +37,8 @@ extension ColdTier {
         return page
     }
 
-    /// The pages that follow a page directly, or that begin a space when `hash` is its root, in the order of their token ids:
-    /// the first `limit` of them.
+    /// The pages that follow a page directly, or that begin a space when `hash` is its root, in the order of their
+    /// token ids: the first `limit` of them.
     package func children(of hash: PrefixHash, limit: Int = .max) throws(StoreError) -> [PageInfo] {
         var children: [PageInfo] = []
         try inspecting { () throws(LMDBError) in

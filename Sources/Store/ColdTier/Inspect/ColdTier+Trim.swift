@@ -8,8 +8,8 @@ extension ColdTier {
     /// Pages that one transaction of a trim evicts, about: some ten milliseconds, for which other writers wait.
     private static let pagesPerTrim: UInt64 = 500
 
-    /// Evicts in the order of the queue until at most `target` bytes are in use, as the quota counts them. Pinned pages stay.
-    /// The quota is not changed: engines fill the store again.
+    /// Evicts in the order of the queue until at most `target` bytes are in use, as the quota counts them. Pinned pages
+    /// stay. The quota is not changed: engines fill the store again.
     ///
     /// In bounded transactions, each of them durable: a trim that is interrupted has done what it has done.
     ///

@@ -1,5 +1,5 @@
-// Walking a whole table without holding a snapshot long: as long as one lives, LMDB cannot use freed pages again, and the file
-// of a busy store grows.
+// Walking a whole table without holding a snapshot long: as long as one lives, LMDB cannot use freed pages again, and
+// the file of a busy store grows.
 
 internal import KVFormat
 internal import LMDB

@@ -1,5 +1,5 @@
-// What must hold for the entries of the tables that hang on a page: records, edges, recency, eviction order, side states.
-// A page's own check finds what it lacks; these find what lacks a page.
+// What must hold for the entries of the tables that hang on a page: records, edges, recency, eviction order, side
+// states. A page's own check finds what it lacks; these find what lacks a page.
 
 internal import KVFormat
 internal import LMDB

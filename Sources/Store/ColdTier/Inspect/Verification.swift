@@ -1,8 +1,8 @@
 // The full check of a store: every entry of every table, and what each says about the others.
 //
-// Read only, in bounded read transactions. One entry and all that belongs to it is checked in one snapshot, and writers publish
-// a page with all its entries at once, so that a page on its way in or out looks whole or not at all. What looks wrong all the
-// same is looked at again in a later snapshot before it is reported.
+// Read only, in bounded read transactions. One entry and all that belongs to it is checked in one snapshot, and writers
+// publish a page with all its entries at once, so that a page on its way in or out looks whole or not at all. What
+// looks wrong all the same is looked at again in a later snapshot before it is reported.
 
 package import KVFormat
 internal import LMDB

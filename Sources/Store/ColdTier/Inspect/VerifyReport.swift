@@ -26,8 +26,8 @@ public struct VerifyReport: Sendable, Equatable {
     public var spaces = 0
     /// Pages that are listed as taken out earlier.
     public var quarantinedPages = 0
-    /// Whether the counters were compared with what they count. Not when writers left no moment of rest, and not when nodes are
-    /// damaged.
+    /// Whether the counters were compared with what they count. Not when writers left no moment of rest, and not when
+    /// nodes are damaged.
     public var comparedCounters = false
     /// What was found, at most `VerifyReport.findingLimit` of it.
     public var findings: [VerifyFinding] = []
@@ -102,8 +102,8 @@ public struct VerifyFinding: Sendable, Equatable {
         /// An entry of the eviction order without a page, or at a place where the page's recency does not put it.
         case orphanQueueEntry
 
-        /// Whether something is lost or could be, as opposed to what only its owner can read, and to a leftover: that takes some bytes, is never served, and goes
-        /// when the eviction order is walked.
+        /// Whether something is lost or could be, as opposed to what only its owner can read, and to a leftover: that
+        /// takes some bytes, is never served, and goes when the eviction order is walked.
         public var isDamage: Bool {
             switch self {
             case .sealed, .orphanEdge, .orphanRecency, .orphanQueueEntry: false

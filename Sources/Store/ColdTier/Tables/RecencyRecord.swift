@@ -40,7 +40,7 @@ package struct RecencyRecord: Equatable, Sendable {
     }
 
     /// Changes the use; the page stands where that puts it then.
-    package mutating func setUse(_ new: PageUse) {
+    mutating func setUse(_ new: PageUse) {
         use = new
         place = EvictionPlace(new)
     }

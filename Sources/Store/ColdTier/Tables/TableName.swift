@@ -1,7 +1,7 @@
 // The tables of a store: names of LMDB databases, in the order in which they are opened.
 
 /// A table of the store. `docs/format.md` shows keys and values of each.
-package enum TableName: String, CaseIterable, Sendable {
+enum TableName: String, CaseIterable, Sendable {
     /// Format version and counters of the whole store.
     case meta
     /// Space root -> descriptor and counters.

@@ -69,7 +69,7 @@ extension Transaction where Self: ~Copyable {
     }
 
     /// The last key of a table that begins with `byte`; nil when there is none.
-    package borrowing func lastKey(_ table: Table, beginningWith byte: UInt8) throws(LMDBError) -> [UInt8]? {
+    borrowing func lastKey(_ table: Table, beginningWith byte: UInt8) throws(LMDBError) -> [UInt8]? {
         var cursor = try cursor(table)
         // From nowhere `previous` moves to the last key, which is where a seek beyond it stands.
         _ = try unsafe cursor.seek([byte + 1].span.bytes)

@@ -19,8 +19,8 @@ extension ColdTier {
         try change(hashes) { $0.pins = $0.pins == 0 ? 0 : $0.pins - 1 }
     }
 
-    /// Lets a page expire at `milliseconds` since the Unix epoch, with all that follow it; 0 takes the date off. An expired
-    /// page is a miss, and goes first when room is needed.
+    /// Lets a page expire at `milliseconds` since the Unix epoch, with all that follow it; 0 takes the date off. An
+    /// expired page is a miss, and goes first when room is needed.
     ///
     /// - Throws: `.noSuchPage` when it is not stored.
     package func setExpiry(of hash: PrefixHash, at milliseconds: Int64) throws(StoreError) {

@@ -7,14 +7,14 @@ package import Records
 extension ColdTier {
     /// Stores pages; durable when this returns. Pages that are there already cost one look-up and count as used.
     ///
-    /// A page's parent must come before it: in the store or earlier in the batch. Room is made first, so that the store never
-    /// passes its quota. The batch is cut so that one transaction writes at most a sixteenth of the quota, 64 MiB, or one page: LMDB
-    /// uses what a transaction frees only two transactions later, and the file would grow by as much. Uses and damage that
-    /// readers left are written along.
+    /// A page's parent must come before it: in the store or earlier in the batch. Room is made first, so that the store
+    /// never passes its quota. The batch is cut so that one transaction writes at most a sixteenth of the quota, 64
+    /// MiB, or one page: LMDB uses what a transaction frees only two transactions later, and the file would grow by as
+    /// much. Uses and damage that readers left are written along.
     ///
     /// - Returns: what became of each page. `.noRoom` and `.orphan` are no errors: the page is recomputed some day.
-    /// - Throws: `.diskFull`, `.mapFull`: the transaction that met it stored nothing, those before did, and nothing that was
-    ///   stored is lost. `.damaged`, `.closed`, `.forked`, `.system`.
+    /// - Throws: `.diskFull`, `.mapFull`: the transaction that met it stored nothing, those before did, and nothing
+    ///   that was stored is lost. `.damaged`, `.closed`, `.forked`, `.system`.
     /// - Complexity: waits for the writers of other processes; a transaction is synced twice.
     package func put(_ batch: [PageRecord]) throws(StoreError) -> PutReport {
         var report = PutReport()
@@ -29,7 +29,8 @@ extension ColdTier {
         return report
     }
 
-    /// Cuts a batch by what its pages cost: at most a sixteenth of the quota, and what LMDB should hold in memory at once.
+    /// Cuts a batch by what its pages cost: at most a sixteenth of the quota, and what LMDB should hold in memory at
+    /// once.
     private func slices(of batch: [PageRecord]) -> [ArraySlice<PageRecord>] {
         let limit = min(Int(options.quota.value / 16), Limits.transactionBytes)
         var slices: [ArraySlice<PageRecord>] = []
@@ -47,8 +48,8 @@ extension ColdTier {
         return slices
     }
 
-    /// From this size on a transaction is worth having the disk at work before its commit syncs; a smaller one is written before
-    /// the first nudge.
+    /// From this size on a transaction is worth having the disk at work before its commit syncs; a smaller one is
+    /// written before the first nudge.
     private static let earlyBytes = 4 << 20
 
     private func put(_ slice: ArraySlice<PageRecord>, _ report: inout PutReport) throws(LMDBError) {

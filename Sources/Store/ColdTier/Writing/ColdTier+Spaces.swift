@@ -4,7 +4,8 @@ package import KVFormat
 internal import LMDB
 
 extension ColdTier {
-    /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration stay.
+    /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration
+    /// stay.
     ///
     /// - Throws: `.damaged` when the stored descriptor cannot be read, or is another one; `.sealedSpace`.
     package func open(space descriptor: SpaceDescriptor) throws(StoreError) {

@@ -7,8 +7,9 @@ extension ColdTier {
     /// Pages whose uses one transaction writes: some ten milliseconds, for which other writers wait.
     private static let touchesPerTransaction = 2048
 
-    /// Counts a use of each page at `now`, milliseconds since the Unix epoch. Give the whole path, so that a page never looks
-    /// less used than those after it. Never waits for a writer; written by the next `put`, `flushTouches` or `close`.
+    /// Counts a use of each page at `now`, milliseconds since the Unix epoch. Give the whole path, so that a page never
+    /// looks less used than those after it. Never waits for a writer; written by the next `put`, `flushTouches` or
+    /// `close`.
     ///
     /// - Parameter use: what the use says of the pages; a match says that they saved something.
     package func touch(_ hashes: [PrefixHash], now: Int64, as use: PathUse = .match) {
@@ -17,7 +18,8 @@ extension ColdTier {
 
     /// Writes all uses and takes out all damage that are pending.
     ///
-    /// - Throws: `.diskFull`, `.mapFull`, `.damaged`, `.closed`, `.forked`, `.system`; what was not written stays pending.
+    /// - Throws: `.diskFull`, `.mapFull`, `.damaged`, `.closed`, `.forked`, `.system`; what was not written stays
+    ///   pending.
     package func flushTouches() throws(StoreError) {
         do throws(LMDBError) {
             while !pending.isEmpty {

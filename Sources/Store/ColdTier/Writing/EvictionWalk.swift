@@ -26,8 +26,8 @@ struct EvictionWalk {
     /// Looks at all entries again.
     mutating func restart() { self = EvictionWalk() }
 
-    /// The entry to look at next: expired pages first, then the page that is worth the least. Keys that are no entries are
-    /// deleted on the way.
+    /// The entry to look at next: expired pages first, then the page that is worth the least. Keys that are no entries
+    /// are deleted on the way.
     mutating func next(
         _ history: UseHistory, now: Int64, _ tables: Tables, _ transaction: inout WriteTransaction
     ) throws(LMDBError) -> QueueKey? {

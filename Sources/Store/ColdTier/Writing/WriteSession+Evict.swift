@@ -1,12 +1,12 @@
 // Eviction: which pages go when the quota has no room for new ones.
 //
-// Expired pages go first, then the page that is worth the least: of its class, by how many continuations share it, and at
-// its age, the smallest share will come back for the time that it would be kept (`UseHistory`, learned from the store's own
-// traffic; docs/eviction.md has the reasons and the figures). The table `queue` has a list by last use for each class, so
-// that only the first entry of each has to be compared. Leaves go first: a page is worthless without those before it, so a
-// page that has children is spared until they are gone. When it is worth less than one of them, it moves behind that child
-// in the order, and the walk does not meet it again and again. At equal times the deeper page goes first. Pinned pages are
-// not in the order at all.
+// Expired pages go first, then the page that is worth the least: of its class, by how many continuations share it, and
+// at its age, the smallest share will come back for the time that it would be kept (`UseHistory`, learned from the
+// store's own traffic; docs/eviction.md has the reasons and the figures). The table `queue` has a list by last use for
+// each class, so that only the first entry of each has to be compared. Leaves go first: a page is worthless without
+// those before it, so a page that has children is spared until they are gone. When it is worth less than one of them,
+// it moves behind that child in the order, and the walk does not meet it again and again. At equal times the deeper
+// page goes first. Pinned pages are not in the order at all.
 
 internal import KVFormat
 internal import LMDB
@@ -35,7 +35,8 @@ extension WriteSession {
         var isStuck = false
         while !fits(bytes, within: limit), !isStuck {
             guard let entry = try walk.next(history, now: now, tables, &transaction) else {
-                // What moved in the order, or lost the last page that followed it, may stand before the end of this walk.
+                // What moved in the order, or lost the last page that followed it, may stand before the end of this
+                // walk.
                 isStuck = changes == seen
                 seen = changes
                 if !isStuck { walk.restart() }
@@ -47,8 +48,8 @@ extension WriteSession {
         return !isStuck
     }
 
-    /// Uses that no page can have had by now come from a clock that was ahead, and would keep their pages for ever: they
-    /// become uses of the present, a few in each transaction that evicts.
+    /// Uses that no page can have had by now come from a clock that was ahead, and would keep their pages for ever:
+    /// they become uses of the present, a few in each transaction that evicts.
     private mutating func mendFutureUses(_ transaction: inout WriteTransaction) throws(LMDBError) {
         for useClass in 0..<UseHistory.classes {
             let order = QueueKey.Order.use(useClass)
@@ -90,7 +91,8 @@ extension WriteSession {
         }
     }
 
-    /// An entry whose page has no readable node: the page was taken out, or is damaged and goes with all that follow it.
+    /// An entry whose page has no readable node: the page was taken out, or is damaged and goes with all that follow
+    /// it.
     private mutating func evictUnreadable(
         _ entry: QueueKey, _ transaction: inout WriteTransaction
     ) throws(LMDBError) {
@@ -132,7 +134,8 @@ extension WriteSession {
         try write(new, of: entry.hash, firstToken: node.firstToken, replacing: old, &transaction)
     }
 
-    /// An expired page goes with all that follow it, since no match can pass it; unless one of them is pinned or spared.
+    /// An expired page goes with all that follow it, since no match can pass it; unless one of them is pinned or
+    /// spared.
     private mutating func evictExpired(
         _ hash: PrefixHash, _ transaction: inout WriteTransaction
     ) throws(LMDBError) {

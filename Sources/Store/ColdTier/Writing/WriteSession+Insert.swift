@@ -54,8 +54,8 @@ extension WriteSession {
         try transaction.write(tables.recency, hash.bytes, recency.encoded(key: hash))
     }
 
-    /// Deletes tails of the same parent that `page` begins with: whoever wants them finds them in it, token-exact. Tails that
-    /// are pinned or have side states stay. At most `Limits.alternatives` children are looked at.
+    /// Deletes tails of the same parent that `page` begins with: whoever wants them finds them in it, token-exact.
+    /// Tails that are pinned or have side states stay. At most `Limits.alternatives` children are looked at.
     ///
     /// - Returns: how many were deleted.
     mutating func replaceTails(of page: PageName, _ transaction: inout WriteTransaction) throws(LMDBError) -> Int {
@@ -103,8 +103,8 @@ extension WriteSession {
 }
 
 extension RecencyRecord {
-    /// The record after more uses, the last of them at `now`. A stored time far in the future is a clock that jumped, and is
-    /// dropped.
+    /// The record after more uses, the last of them at `now`. A stored time far in the future is a clock that jumped,
+    /// and is dropped.
     fileprivate func used(_ touch: Touch, at now: Int64) -> RecencyRecord {
         var use = use
         use.keep(at: now)

@@ -24,8 +24,8 @@ extension WriteSession {
             }
             counters.count(node, by: -1)
         } else {
-            // A node that cannot be read: count out what can be seen of it. Its edge and queue entry lead nowhere now, and
-            // go when a walk meets them.
+            // A node that cannot be read: count out what can be seen of it. Its edge and queue entry lead nowhere now,
+            // and go when a walk meets them.
             counters.count(unreadable: nodeBytes, valueBytes: valueBytes, by: -1)
         }
         try removeSides(of: hash, &transaction)

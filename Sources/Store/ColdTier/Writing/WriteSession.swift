@@ -42,8 +42,8 @@ package struct WriteSession {
         for (root, space) in spaces { try transaction.write(tables.spaces, root.bytes, space.encoded) }
     }
 
-    /// Lends what the store has learned of its traffic; it is written with the counters. A history that is damaged begins
-    /// anew.
+    /// Lends what the store has learned of its traffic; it is written with the counters. A history that is damaged
+    /// begins anew.
     mutating func history<R>(
         _ transaction: inout WriteTransaction, _ body: (inout UseHistory) -> R
     ) throws(LMDBError) -> R {

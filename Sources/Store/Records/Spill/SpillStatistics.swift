@@ -25,7 +25,7 @@ package struct SpillStatistics: Hashable, Sendable {
     /// Pages that were on disk already.
     package var knownPages: UInt64 = 0
     /// Pages whose parent was not on disk.
-    package var orphanPages: UInt64 = 0
+    var orphanPages: UInt64 = 0
     /// Pages refused by a full queue or a full quota.
     package var droppedPages: UInt64 = 0
     /// Pages lost to an error of the disk.
@@ -33,7 +33,7 @@ package struct SpillStatistics: Hashable, Sendable {
     /// Transactions committed.
     package var batches: UInt64 = 0
     /// Time in which batches were being encoded, by however many threads.
-    package var encodeNanoseconds: UInt64 = 0
+    var encodeNanoseconds: UInt64 = 0
     /// Time spent in write transactions.
-    package var commitNanoseconds: UInt64 = 0
+    var commitNanoseconds: UInt64 = 0
 }
