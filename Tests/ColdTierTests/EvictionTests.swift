@@ -55,7 +55,7 @@ struct EvictionTests {
 
     @Test("keeps the file within 1.35 times itself when pages come in every size", arguments: [1, 2])
     func mixedChurn(seed: UInt64) throws {
-        let quota = ByteCount.mebibytes(16)
+        let quota = ByteCount.mebibytes(32)
         let tier = try ColdTier(folder.store, quota: quota)
         var random = SplitMix64(seed: seed)
         // 20 models with pages of 8 KiB to 1 MiB, so that nearly every class of slots is in use.
@@ -67,7 +67,7 @@ struct EvictionTests {
         var written = 0
         var largest = 0
         var now: Int64 = 1_700_000_000_000
-        while written < 4 * Int(quota.value) {
+        while written < 3 * Int(quota.value) {
             now += 60_000
             let model = models[Int.random(in: 0..<models.count, using: &random)]
             let start = TokenID.random(in: 0..<1 << 30, using: &random)

@@ -107,11 +107,12 @@ struct OpenerRecord: Equatable, Sendable {
         return bytes
     }
 
-    /// Field 22 of `/proc/self/stat`, counted behind the program's name, which may hold anything.
+    /// Field 22 of `/proc/self/stat`: the 20th behind the program's name, which may hold anything.
     private static func startTicks() -> UInt64 {
-        let text = String(decoding: contents(of: "/proc/self/stat"), as: UTF8.self)
-        let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
-        return fields.count > 20 ? UInt64(fields[20]) ?? 0 : 0
+        let text = contents(of: "/proc/self/stat")
+        guard let name = text.lastIndex(of: UInt8(ascii: ")")) else { return 0 }
+        let fields = text[(name + 1)...].split(separator: UInt8(ascii: " "), maxSplits: 20)
+        return fields.count > 19 ? fields[19].reduce(0) { $0 &* 10 &+ UInt64($1 &- UInt8(ascii: "0")) } : 0
     }
 
     /// The last part of the program's path.
