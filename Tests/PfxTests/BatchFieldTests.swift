@@ -2,6 +2,7 @@
 
 import Foundation
 import StoreTestKit
+import TestKit
 import Testing
 
 @testable import pfx

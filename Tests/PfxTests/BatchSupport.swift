@@ -89,6 +89,9 @@ final class Program {
     /// Writes to standard input.
     func write(_ text: String) throws { try input?.write(contentsOf: Data(text.utf8)) }
 
+    /// The process id.
+    var processID: Int32 { process.processID }
+
     /// Ends standard input.
     func closeInput() throws { try input?.close() }
 

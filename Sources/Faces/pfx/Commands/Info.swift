@@ -1,6 +1,7 @@
 // `pfx info`: how full a store is, and who uses it.
 
 internal import ArgumentParser
+internal import Foundation
 internal import PrefixStore
 
 /// `pfx info <folder>`.
@@ -8,7 +9,8 @@ struct Info: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show how full a store is, and who uses it.",
         discussion: """
-            Only reads. Used bytes count against the quota. Free bytes are inside the file and are used for new pages.
+            Only reads. Used bytes count against the quota. Free bytes are inside the file and are used for new pages. \
+            Lists the other processes that have the store open, and those that ended without closing it, with their ids.
 
             EXAMPLES:
               pfx info kv
@@ -45,14 +47,53 @@ struct Info: ParsableCommand {
         table.add("evicted", Render.count(info.evictedPages, "page"))
         let lag = info.oldestReaderLag.map { ", the oldest \(Render.count($0, "write")) behind" } ?? ""
         table.add("readers", "\(info.readers) of \(info.readerSlots)\(lag)")
+        for (index, opener) in info.others.enumerated() {
+            table.add(index == 0 ? "opened by" : "", opener.text)
+        }
+        if info.others.isEmpty { table.add("opened by", "no other process") }
         table.add("writes", Render.count(info.generation))
         table.add("libraries", "LMDB \(info.lmdbVersion), zstd \(info.zstdVersion)")
         return table.text
     }
 }
 
+extension StoreInfo {
+    /// The openers without this process itself.
+    fileprivate var others: [OpenerInfo] { openers.filter { $0.processID != Int(getpid()) || !$0.isAlive } }
+}
+
+extension OpenerInfo {
+    /// One line for people. A program's name is what that program says: it must not move a terminal's cursor.
+    fileprivate var text: String {
+        let end = isAlive ? "" : ", ended without closing"
+        return "process \(processID), \(Reveal.escaped(program)), \(roleName), since \(Render.time(openedAt))\(end)"
+    }
+
+    fileprivate var roleName: String {
+        switch role {
+        case .engine: "engine"
+        case .tool: "tool"
+        }
+    }
+}
+
 /// The JSON of `pfx info`. Sizes are bytes.
 private struct InfoJSON: Encodable {
+    struct Opener: Encodable {
+        var processId: Int
+        var program, role, openedAt: String
+        var isAlive: Bool
+
+        init(_ opener: OpenerInfo) {
+            processId = opener.processID
+            program = opener.program
+            role = opener.roleName
+            openedAt = Render.isoTime(opener.openedAt)
+            isAlive = opener.isAlive
+        }
+    }
+
+    var openers: [Opener]
     var path, createdAt, lmdbVersion, zstdVersion: String
     var formatVersion, pages, tails, tokens, spaces, sideStates, pinnedPages, quarantinedPages, evictedPages: Int
     var generation, readers, readerSlots: Int
@@ -60,6 +101,7 @@ private struct InfoJSON: Encodable {
     var quotaBytes, usedBytes, slotBytes, indexBytes, encodedBytes, rawBytes, fileBytes, freeBytes, mapBytes: UInt64
 
     init(_ info: StoreInfo) {
+        openers = info.others.map(Opener.init)
         path = info.path
         createdAt = Render.isoTime(info.createdAt)
         lmdbVersion = info.lmdbVersion

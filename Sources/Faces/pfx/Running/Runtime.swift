@@ -32,6 +32,10 @@ final class Runtime {
             throw error
         }
         openSeconds = began.duration(to: clock.now).seconds
+        if let unused = engine.unusedTensors.first {
+            let count = Render.count(engine.unusedTensors.count, "tensor")
+            Output.say("pfx: the checkpoint has \(count) that the model does not use, such as \(unused).")
+        }
     }
 
     /// Makes everything durable that was computed, and closes the store.
