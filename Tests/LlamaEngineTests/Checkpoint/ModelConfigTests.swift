@@ -178,11 +178,16 @@ struct ModelConfigTests {
         #expect(throws: error) { _ = try patched(#"{"num_key_value_heads": "(remove)"}"#, of: "qwen2") }
     }
 
-    @Test("must be one JSON object", arguments: ["", "[]", "{", "7", "{\"a\": 1}}"])
-    func refusesOtherText(text: String) throws {
+    @Test(
+        "must be one JSON object",
+        arguments: [
+            ("", "it ends too early"), ("[]", "it is something else"), ("{", "it ends too early"),
+            ("7", "it is something else"), ("{\"a\": 1}}", "line 1 is not JSON near column 9"),
+        ])
+    func refusesOtherText(text: String, reason: String) throws {
         let folder = try TemporaryFolder()
         try folder.write("config.json", text)
-        let error = EngineError.notJSON(file: "config.json", reason: "it is something else")
+        let error = EngineError.notJSON(file: "config.json", reason: reason)
         #expect(throws: error) { _ = try ModelConfig(folder: folder.path) }
     }
 

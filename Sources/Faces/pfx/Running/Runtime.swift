@@ -52,8 +52,8 @@ final class Runtime {
         try store.close()
     }
 
-    /// Prefill time that the store saved: what it loaded, at the rate at which this engine computes prompts, less the loading.
-    /// Nil without a store.
+    /// Prefill time that the store saved: what it loaded, at the rate at which this engine computes prompts, less the
+    /// loading. Nil without a store.
     func secondsSaved() -> Double? { store.map { Double($0.statistics.savedNanoseconds) / 1e9 } }
 
     /// Bytes that the store's files take on the disk; 0 without a store.
