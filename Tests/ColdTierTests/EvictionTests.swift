@@ -260,10 +260,12 @@ struct PinTests {
         _ = try tier.put(Array(model.pages(prefix).prefix(2)))
         let path = model.path(prefix)
         #expect(throws: StoreError.noSuchPage(path[2].short)) { try tier.pin(path: path) }
-        #expect(throws: StoreError.noSuchPage(path[2].short)) { try tier.setExpiry(of: path[2], at: 5) }
+        #expect(throws: StoreError.noSuchPage(path[2].short)) { try tier.setExpiry(of: path[2], at: nil) }
         #expect(throws: StoreError.noSuchPage(path[2].short)) { _ = try tier.remove(path[2]) }
         #expect(throws: StoreError.noSuchPage(path[2].short)) { _ = try tier.path(to: path[2]) }
-        #expect(throws: StoreError.invalidOption("an expiry before 1970")) { try tier.setExpiry(of: path[0], at: -1) }
+        #expect(throws: StoreError.invalidOption("an expiry before 1970")) {
+            try tier.setExpiry(of: path[0], at: Timestamp(milliseconds: -1))
+        }
         try churn()
         #expect(try model.match(prefix, in: tier).isEmpty)
     }
@@ -272,7 +274,7 @@ struct PinTests {
     func expiry() throws {
         let prefix = tokens(64)
         _ = try tier.put(model.pages(prefix, now: 2_000_000))
-        try tier.setExpiry(of: model.path(prefix)[1], at: 5000)
+        try tier.setExpiry(of: model.path(prefix)[1], at: Timestamp(milliseconds: 5000))
         #expect(try model.load(prefix, from: tier, now: 4999) == 64)
         #expect(try model.load(prefix, from: tier, now: 5000) == 16)
         try churn()
@@ -287,7 +289,8 @@ struct PinTests {
         let often = tokens(32, from: 700)
         _ = try tier.put(model.pages(dated))
         _ = try tier.put(model.pages(often, now: 2_000_000))
-        for hash in model.path(dated) + model.path(often) { try tier.setExpiry(of: hash, at: .max / 2) }
+        let late = Timestamp(milliseconds: .max / 2)
+        for hash in model.path(dated) + model.path(often) { try tier.setExpiry(of: hash, at: late) }
         try churn()
         #expect(try model.match(dated, in: tier).isEmpty)
         #expect(try model.load(often, from: tier) == 32)
@@ -296,9 +299,9 @@ struct PinTests {
     @Test("let a date be taken off again")
     func noExpiry() throws {
         _ = try tier.put(model.pages(tokens(16)))
-        try tier.setExpiry(of: model.path(tokens(16))[0], at: 5)
+        try tier.setExpiry(of: model.path(tokens(16))[0], at: Timestamp(milliseconds: 5))
         #expect(try model.matched(tokens(16), in: tier) == 0)
-        try tier.setExpiry(of: model.path(tokens(16))[0], at: 0)
+        try tier.setExpiry(of: model.path(tokens(16))[0], at: nil)
         #expect(try model.matched(tokens(16), in: tier) == 16)
     }
 

@@ -3,6 +3,7 @@
 import KVFormat
 import Testing
 import TestKit
+import Threads
 
 @testable import HotTier
 
@@ -48,7 +49,9 @@ struct Fixture: Sendable {
 
     /// Inserts page `page` of `tokens`.
     @discardableResult
-    func insert(_ tokens: [TokenID], page: Int, now: Int64 = 0, isStored: Bool = true) -> InsertOutcome {
+    func insert(
+        _ tokens: [TokenID], page: Int, now: Int64 = 0, isStored: Bool = true, expiry: Int64 = 0
+    ) -> InsertOutcome {
         let first = page * layout.pageSize
         let count = min(layout.pageSize, tokens.count - first)
         let chain = hashes(tokens)
@@ -58,7 +61,7 @@ struct Fixture: Sendable {
                 root: root, parent: page == 0 ? root : chain[page - 1], hash: chain[page], firstToken: first,
                 tokens: tokens[first..<first + count])
             return unsafe space.insert(
-                name, source: PageSource(base, capacity: count), now: now, isStored: isStored)
+                name, source: PageSource(base, capacity: count), now: now, isStored: isStored, expiry: expiry)
         }
     }
 
@@ -137,4 +140,34 @@ final class Lease: Sendable {
     let match: HotMatch
 
     init(_ match: consuming HotMatch) { self.match = match }
+}
+
+extension HotTier {
+    /// Whether the page with `hash` is here.
+    func holds(_ hash: PrefixHash) -> Bool { state.withLock { $0.tree.page(hash) != RadixNode.none } }
+
+    /// Pins the page with `hash`, as a spill does; nil when it is not here.
+    func retain(_ hash: PrefixHash) -> SpillPin? {
+        state.withLock { state in
+            let node = state.tree.page(hash)
+            return node == RadixNode.none ? nil : pinned(node, of: &state)
+        }
+    }
+
+    /// Takes out the page with `hash` and all pages behind it, as a date that has passed does, and says how many.
+    @discardableResult
+    func remove(_ hash: PrefixHash) -> Int {
+        state.withLock { state in
+            let node = state.tree.page(hash)
+            return node == RadixNode.none ? 0 : state.removeSubtree(of: node)
+        }
+    }
+
+    /// Takes out all pages of all spaces but the pinned ones and the pages before them, and says how many.
+    @discardableResult
+    func removeAll() -> Int {
+        state.withLock { state in
+            state.tree.spaces.reduce(0) { removed, space in removed + state.removeSubtree(of: space.rootNode) }
+        }
+    }
 }

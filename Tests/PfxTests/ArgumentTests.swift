@@ -27,6 +27,25 @@ struct SizeArgumentTests {
         }
     }
 
+    @Test("that is not given for the quota leaves it as it is; one below what is in use says what it evicts")
+    func quota() throws {
+        let sample = try Sample()
+        let generate = ["generate", "--model", Prompts.model, "--prompt", "x", "--max-new-tokens", "1", "--store"]
+        let plain = try Run(generate + [sample.path])
+        #expect(plain.status == 0 && !plain.errors.contains("quota"), "\(plain.errors)")
+        #expect(try Run("info", sample.path, "--json").json()["quota_bytes"] as? Int == 64 << 20)
+        let lower = try Run(generate + [sample.path, "--quota", "32MiB"])
+        #expect(lower.status == 0 && !lower.errors.contains("The quota goes"), "\(lower.errors)")
+        #expect(try Run("info", sample.path, "--json").json()["quota_bytes"] as? Int == 32 << 20)
+        let model = try GeneratedModel(
+            "large", layout: KVLayout(layers: 8, kvHeads: 8, headDimension: 64, element: .bf16, pageSize: 16))
+        let store = try Store(at: sample.path)
+        try store.space(model.identity).insertGenerated((0..<640).map { TokenID($0) }, by: model)
+        try store.close()
+        let lowest = try Run(generate + [sample.path, "--quota", "4MiB"])
+        #expect(lowest.status == 0 && lowest.errors.contains("pfx: The quota goes from 32 MiB to 4 MiB"), "\(lowest.errors)")
+    }
+
     @Test("is bytes when it is large, zero, or says so")
     func sizes() throws {
         #expect(try SizeArgument.parse("0") == .zero)

@@ -95,7 +95,8 @@ struct BreakEvenTests {
     func averagesByTokens() throws {
         let store = try open()
         let space = try store.space(model.identity)
-        // 500 tokens at 100 us each, and then the ends of ten prompts, two tokens at a time, in passes that take 10 ms each.
+        // 500 tokens at 100 us each, and then the ends of ten prompts, two tokens at a time, in passes that take 10 ms
+        // each.
         for _ in 0..<20 {
             space.recordPrefill(tokens: 500, nanoseconds: 500 * 100_000)
             for _ in 0..<10 { space.recordPrefill(tokens: 2, nanoseconds: 10_000_000) }

@@ -115,15 +115,6 @@ struct PrefixPropertyTests {
         try store.close()
     }
 
-    @Test("an expired prefix is a miss")
-    func expiry() throws {
-        try space.expire(tokens, at: 1)
-        #expect(try space.match(tokens).tokenCount == 32)
-        try space.expire(Array(tokens[..<16]), at: 1)
-        #expect(try space.match(tokens).tokenCount == 0)
-        try store.close()
-    }
-
     /// Inserts about twice the quota of prefixes, each used twice, so that they are worth more than what was used once.
     private func flood(from first: TokenID) throws {
         // More than the quota holds, all of it used later than what was there before.

@@ -179,6 +179,56 @@ struct StoreTests {
         try store.close()
     }
 
+    @Test("keeps the quota of its folder when the opener names none")
+    func quotaStays() throws {
+        for quota in [ByteCount.mebibytes(64), nil, .gibibytes(200), nil] {
+            let store = try open { $0.quota = quota }
+            #expect(store.quotaNotice == nil)
+            try store.close()
+            let inspector = try StoreInspector(at: folder.path("store"))
+            if let quota { #expect(try inspector.info().quota == quota) }
+            #expect(try inspector.info().quota == store.quota)
+            inspector.close()
+        }
+        let last = try open { $0.quota = nil }
+        #expect(last.quota == .gibibytes(200))
+        try last.close()
+    }
+
+    @Test("that is new gets 20 GiB or half of the free disk when the opener names no quota")
+    func quotaOfNewStore() throws {
+        let store = try Store(at: folder.path("new"))
+        let attributes = try FileManager.default.attributesOfFileSystem(forPath: folder.path)
+        let free = (attributes[.systemFreeSize] as? UInt64) ?? 0
+        #expect(store.quota <= .gibibytes(20) && store.quota >= Limits.quota.lowerBound)
+        // Others write to the disk meanwhile.
+        if free > 41 << 30 { #expect(store.quota == .gibibytes(20)) }
+        if free < 39 << 30 { #expect(store.quota.value <= free) }
+        try store.close()
+    }
+
+    @Test("says what a quota below what is in use will evict, before anything is evicted")
+    func loweredQuota() throws {
+        let first = try open { $0.quota = .gibibytes(1) }
+        let space = try first.space(model.identity)
+        for number in 0..<600 { try space.insertGenerated(Self.tokens(70, from: TokenID(1000 * number)), by: model) }
+        try first.close()
+        let second = try open { $0.quota = .mebibytes(4) }
+        let notice = try #require(second.quotaNotice)
+        #expect(notice.previous == .gibibytes(1) && notice.quota == .mebibytes(4) && notice.pages == 3000)
+        #expect(notice.usedBytes > notice.quota && notice.pagesToEvict > 0 && notice.pagesToEvict < 3000)
+        #expect(notice.excessBytes.value == notice.usedBytes.value - notice.quota.value)
+        #expect(notice.description.contains("\(notice.pagesToEvict) of 3000 pages"))
+        try second.close()
+        // The previous quota back, and nothing was lost.
+        let third = try open { $0.quota = notice.previous }
+        #expect(third.quotaNotice == nil)
+        try third.close()
+        let inspector = try StoreInspector(at: folder.path("store"))
+        #expect(try inspector.info().pages == 3000)
+        inspector.close()
+    }
+
     @Test("has one bound for the hot tier's size, and makes no folder for what passes it")
     func hotBound() throws {
         let large = ByteCount(Limits.hotCapacity.upperBound.value + 1)

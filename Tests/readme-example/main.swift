@@ -1,4 +1,5 @@
-// The README's example, as it is printed there: tools/docs-check compares the two. Everything below this line is the example.
+// The README's example, as it is printed there: tools/docs-check compares the two. Everything below this line is the
+// example.
 
 import PrefixStore
 

@@ -2,7 +2,8 @@
 //   store-worker hammer FOLDER SECONDS SEED QUOTA   match, load, check and insert random prompts; one line at the end
 //   store-worker fill FOLDER SEED                   insert and flush prompts for ever; a line after each flush
 //   store-worker check FOLDER SEED COUNT            load the first COUNT prompts of `fill`; one line at the end
-//   store-worker fork FOLDER                        use a store in a forked child; one line at the end
+//   store-worker expire FOLDER COUNT let the prefix of COUNT tokens from 0 expire at once; one line at the end
+//   store-worker fork FOLDER use a store in a forked child; one line at the end
 
 import Foundation
 import PrefixStore
@@ -99,6 +100,14 @@ func forkAndUse(_ path: String) throws {
     say("child \(status) loaded \(read.loaded.tokens) wrong \(read.wrongBytes)")
 }
 
+/// Lets a prefix expire that another process may have in RAM.
+func expire(_ path: String, count: Int) throws {
+    let store = try open(path)
+    try store.space(GeneratedModel().identity).expire((0..<count).map { TokenID($0) }, at: Timestamp(milliseconds: 1))
+    try store.close()
+    say("expired")
+}
+
 let arguments = CommandLine.arguments
 do {
     switch arguments.dropFirst().first {
@@ -110,6 +119,8 @@ do {
         try fill(arguments[2], seed: UInt64(arguments[3]) ?? 0)
     case "check" where arguments.count == 5:
         try check(arguments[2], seed: UInt64(arguments[3]) ?? 0, count: Int(arguments[4]) ?? 0)
+    case "expire" where arguments.count == 4:
+        try expire(arguments[2], count: Int(arguments[3]) ?? 0)
     case "fork" where arguments.count == 3:
         try forkAndUse(arguments[2])
     default:

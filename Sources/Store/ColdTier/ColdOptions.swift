@@ -13,13 +13,9 @@ package struct ColdOptions: Sendable {
         case existing
     }
 
-    /// What a store is opened with whose counters are damaged: it decides about the map only, which follows the file
-    /// anyway.
-    static let quotaWhenUnknown = ByteCount.gibibytes(1)
-
-    /// Bytes on disk that pages, side states and their index may occupy, whoever writes. The last opener that may
-    /// create the store decides; for others it is what the store has.
-    package var quota: ByteCount
+    /// Bytes on disk that pages, side states and their index may occupy, whoever writes. It is stored: the last opener
+    /// that names one decides. Nil keeps what is stored; a new store gets `StoreFolder.newQuota`.
+    package var quota: ByteCount?
     /// What to do when there is no store.
     package var opening: Opening
     /// How side states are encoded; pages come encoded.
@@ -29,7 +25,7 @@ package struct ColdOptions: Sendable {
 
     /// Options for one store.
     package init(
-        quota: ByteCount, opening: Opening = .createIfMissing, codec: CodecChoice = .zstd, maxReaders: Int = 512
+        quota: ByteCount? = nil, opening: Opening = .createIfMissing, codec: CodecChoice = .zstd, maxReaders: Int = 512
     ) {
         self.quota = quota
         self.opening = opening
@@ -40,7 +36,7 @@ package struct ColdOptions: Sendable {
     /// Address space for LMDB. Four times the quota, since a map that is really full cannot even be deleted from; the
     /// file never comes near it.
     var mapSize: Int {
-        let wanted = max(4 * (quota.value >> 20), 1024)
+        let wanted = max(4 * ((quota?.value ?? 0) >> 20), 1024)
         return Int(wanted << 20)
     }
 }

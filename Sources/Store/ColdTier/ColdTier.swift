@@ -14,6 +14,10 @@ package final class ColdTier: Sendable {
     package let path: String
     /// How it was opened.
     package let options: ColdOptions
+    /// Bytes that it may use on disk, as stored when it was opened.
+    package let quota: ByteCount
+    /// What this opening lowered the quota to, when that is less than what was in use.
+    package let quotaNotice: QuotaNotice?
 
     let environment: Environment
     let tables: Tables
@@ -32,16 +36,21 @@ package final class ColdTier: Sendable {
     ///   `.damaged`, `.diskFull`, `.system`.
     package init(path: String, options: ColdOptions) throws(StoreError) {
         try CPULevel.check()
-        guard Limits.quota.contains(options.quota) else { throw .outside(Limits.quota, "quota", options.quota) }
+        if let quota = options.quota, !Limits.quota.contains(quota) {
+            throw .outside(Limits.quota, "quota", quota)
+        }
         guard Limits.readers.contains(options.maxReaders) else {
             throw .outside(Limits.readers, "number of readers", options.maxReaders)
         }
         let found = try StoreFolder(path: path, options: options).prepare()
+        var folder = StoreFolder(path: path, options: options)
+        // With damaged counters, the quota of one who only looks decides about the map alone, which follows the file
+        // anyway.
+        quota = options.quota ?? found.quota ?? folder.newQuota
         var options = options
-        if options.opening == .existing, let quota = found.quota, Limits.quota.contains(quota) {
-            options.quota = quota
-        }
-        let folder = StoreFolder(path: path, options: options)
+        options.quota = quota
+        folder = StoreFolder(path: path, options: options)
+        quotaNotice = options.opening == .existing ? nil : found.counters?.notice(of: quota)
         self.path = path
         self.options = options
         do throws(LMDBError) {
@@ -52,14 +61,14 @@ package final class ColdTier: Sendable {
         }
         opener = Opener(folder: path, role: options.opening == .createIfMissing ? .engine : .tool)
         // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is.
-        if options.opening == .createIfMissing, found.quota != options.quota { try writeQuota() }
+        if options.opening == .createIfMissing, found.quota != quota { try writeQuota() }
     }
 
     /// Opens a store that exists and leaves its quota as it is. Engines of other processes may have it open.
     ///
     /// - Throws: as `init(path:options:)`; `.notAFolder` and `.notAStore` when there is no store. Nothing is made.
     package convenience init(existing path: String) throws(StoreError) {
-        try self.init(path: path, options: ColdOptions(quota: ColdOptions.quotaWhenUnknown, opening: .existing))
+        try self.init(path: path, options: ColdOptions(opening: .existing))
     }
 
     /// Writes what is pending and closes the store, once the calls that are running have ended. A second call does
@@ -82,8 +91,17 @@ package final class ColdTier: Sendable {
     package var damagedPages: Int { pending.damagedPages }
 
     private func writeQuota() throws(StoreError) {
-        let quota = options.quota.value
+        let quota = quota.value
         try writing { (_, session) throws(LMDBError) in session.counters.quota = quota }
+    }
+}
+
+extension CountersRecord {
+    /// What a new quota evicts; nil when it is no lower, or all that is stored fits into it.
+    fileprivate func notice(of new: ByteCount) -> QuotaNotice? {
+        guard new.value < min(quota, usedBytes) else { return nil }
+        return QuotaNotice(
+            previous: ByteCount(quota), quota: new, usedBytes: ByteCount(usedBytes), pages: Int(clamping: pages))
     }
 }
 

@@ -22,6 +22,8 @@ struct NewPage {
     var depth: Int32
     var lastUse: Int64
     var isStored: Bool
+    /// When it becomes a miss, as the cold tier says; 0 for never.
+    var expiry: Int64
 }
 
 extension HotSpace {
@@ -35,15 +37,19 @@ extension HotSpace {
     ///   - source: the page's bytes, copied before the call returns.
     ///   - now: milliseconds since the Unix epoch.
     ///   - isStored: whether the cold tier has the page already.
+    ///   - expiry: milliseconds since the Unix epoch from which on the cold tier serves it no more; 0 for never.
     /// - Complexity: one copy of the page, outside of any lock; evicts as many pages as are needed for one.
-    package func insert(_ name: PageName, source: PageSource, now: Int64, isStored: Bool) -> InsertOutcome {
+    package func insert(
+        _ name: PageName, source: PageSource, now: Int64, isStored: Bool, expiry: Int64 = 0
+    ) -> InsertOutcome {
         let pageSize = record.layout.pageSize
         let count = name.tokens.count
         precondition((1...pageSize).contains(count) && name.firstToken % pageSize == 0, "\(count) tokens are no page")
         precondition(count == pageSize || record.layout.isDivisible, "an opaque layout has no tails")
         assert(name.root == record.root, "the page belongs to another space")
         assert(name.isSound, "the hash is not that of the page's token ids")
-        let page = NewPage(name: name, depth: Int32(name.firstToken / pageSize), lastUse: now, isStored: isStored)
+        let page = NewPage(
+            name: name, depth: Int32(name.firstToken / pageSize), lastUse: now, isStored: isStored, expiry: expiry)
         let parentNode: Int32
         switch tier.state.withLock({ $0.beginInsert(page, in: record) }) {
         case .done(let outcome): return outcome

@@ -4,19 +4,6 @@ package import KVFormat
 internal import Threads
 
 extension HotTier {
-    /// Whether the page with `hash` is here.
-    package func holds(_ hash: PrefixHash) -> Bool {
-        state.withLock { $0.tree.page(hash) != RadixNode.none }
-    }
-
-    /// Pins the page with `hash`, so that another thread can read it later; nil when it is not here.
-    package func retain(_ hash: PrefixHash) -> SpillPin? {
-        state.withLock { state in
-            let node = state.tree.page(hash)
-            return node == RadixNode.none ? nil : pinned(node, of: &state)
-        }
-    }
-
     /// Pins the pages that the cold tier does not have, each before those that follow it.
     ///
     /// - Parameter limit: pages at most; those nearest to the roots come first.

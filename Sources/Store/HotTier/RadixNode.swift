@@ -37,6 +37,8 @@ struct RadixNode {
     var childCount: Int32 = 0
     /// Leases, spills and inserts that need the page where it is.
     var pins: Int32 = 0
+    /// Milliseconds since the Unix epoch from which on the page and all behind it are a miss; 0 for never.
+    var expiry: Int64 = 0
     /// Matches that this page was part of.
     var hits: UInt32 = 0
     /// Whether the cold tier has the page.
@@ -50,6 +52,9 @@ struct RadixNode {
 
     /// Whether this is a page, and not a space's root or a node out of use.
     var isPage: Bool { depth >= 0 && space >= 0 }
+
+    /// Whether the page may no longer be served at `now`.
+    func isExpired(at now: Int64) -> Bool { expiry != 0 && expiry <= now }
 
     /// Whether the page can be evicted now. An inner page can't: so a pin on a page keeps all pages before it as well.
     var isEvictable: Bool { isPage && childCount == 0 && pins == 0 }

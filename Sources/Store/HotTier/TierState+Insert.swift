@@ -39,6 +39,7 @@ extension TierState {
             hash: page.name.hash, use: PageUse(last: page.lastUse), parent: parent, depth: page.depth,
             space: space.index, seat: seat, tokenCount: Int32(page.name.tokens.count))
         node.isStored = page.isStored
+        node.expiry = page.expiry
         let added = tree.add(node)
         refresh(added)
         counters.inserted += 1
@@ -52,13 +53,18 @@ extension TierState {
         counters.refused += 1
     }
 
-    /// Whether a page after `parent` has all token ids of `page` already; if so it counts as used.
+    /// Whether a page after `parent` has all token ids of `page` already; if so it counts as used. One whose date has
+    /// passed gives way to the new one.
     private mutating func useExisting(_ page: NewPage, after parent: Int32, in space: SpaceRecord) -> Bool {
         let found = tree.search(after: parent, page.name.tokens.span, space.runs)
         guard found.common == page.name.tokens.count else { return false }
         let node = Int(found.best)
+        if tree.nodes[node].isExpired(at: page.lastUse), removeExpired(found.best) { return false }
         tree.nodes[node].use.keep(at: page.lastUse)
-        if page.isStored && tree.nodes[node].hash == page.name.hash { tree.nodes[node].isStored = true }
+        if page.isStored && tree.nodes[node].hash == page.name.hash {
+            tree.nodes[node].isStored = true
+            tree.nodes[node].expiry = page.expiry
+        }
         refresh(found.best)
         counters.alreadyThere += 1
         return true

@@ -40,6 +40,10 @@ extension TierState {
             let query = tokens[start..<min(start + pageSize, tokens.endIndex)]
             let found = tree.search(after: node, query.span, space.runs)
             guard found.common == pageSize || (found.common > 0 && space.layout.isDivisible) else { break }
+            if tree.nodes[Int(found.best)].isExpired(at: now) {
+                // Once it is gone, a page beside it may share the next most.
+                if removeExpired(found.best) { continue } else { break }
+            }
             node = found.best
             path.tokenCount += found.common
             // A page shared in part ends the walk: what follows it follows other token ids.

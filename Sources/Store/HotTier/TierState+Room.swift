@@ -39,9 +39,18 @@ extension TierState {
         }
     }
 
+    /// Takes out a page whose date has passed, with all behind it.
+    ///
+    /// - Returns: false when somebody holds one of them: it stays, and is a miss.
+    mutating func removeExpired(_ node: Int32) -> Bool {
+        removeSubtree(of: node)
+        return !tree.nodes[Int(node)].isPage
+    }
+
     /// Takes out `node` and the pages behind it; pinned ones stay, and those before them.
     ///
     /// - Returns: the pages taken out.
+    @discardableResult
     mutating func removeSubtree(of node: Int32) -> Int {
         var removed = 0
         for next in tree.subtree(of: node).reversed() where tree.nodes[Int(next)].isEvictable {

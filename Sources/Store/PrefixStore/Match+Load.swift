@@ -21,8 +21,8 @@ extension Match {
     ///
     /// - Parameters:
     ///   - targets: one per page, in order; target `i` receives the tokens of page `i`. Fewer targets load fewer pages.
-    ///   - limit: at most this many tokens; nil loads all. An engine that needs logits leaves out the last prompt token.
-    ///     Of an opaque layout only whole pages are loaded.
+    ///   - limit: at most this many tokens; nil loads all. An engine that needs logits leaves out the last prompt
+    ///     token. Of an opaque layout only whole pages are loaded.
     ///   - onLayersReady: called, from the store's threads or this one, with a rising number of layers whose planes are
     ///     complete in all pages, so that an engine can compute with the first layers while the rest is loaded. A
     ///     reported layer is valid only if the load then delivers everything that was requested.
@@ -102,7 +102,9 @@ extension Match {
             let name = PageName(
                 root: space.root, parent: parent, hash: load.hash, firstToken: start,
                 tokens: tokens[start..<start + load.tokens])
-            let outcome = space.hot.insert(name, source: load.target.source, now: now, isStored: true)
+            let outcome = space.hot.insert(
+                name, source: load.target.source, now: now, isStored: true,
+                expiry: cold[index].expiry)
             guard outcome == .inserted || outcome == .alreadyThere else { return }
             parent = load.hash
         }

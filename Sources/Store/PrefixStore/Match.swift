@@ -3,8 +3,8 @@
 internal import ColdTier
 internal import HotTier
 
-/// The longest stored prefix of a sequence. It leases the hot pages it found: none of them is evicted while it lives. Cold
-/// pages are found again when they are loaded; one that has gone by then shortens the load.
+/// The longest stored prefix of a sequence. It leases the hot pages it found: none of them is evicted while it lives.
+/// Cold pages are found again when they are loaded; one that has gone by then shortens the load.
 public struct Match: ~Copyable {
     /// The space that the pages belong to: a match loads from nowhere else.
     let space: Space

@@ -95,7 +95,7 @@ extension Space {
     /// durability.
     private func spillWithoutHotPage(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
         if case .afterHits = store.options.writePolicy { return false }
-        if (try? store.cold.contains(page.hash)) == true { return false }
+        if (try? store.cold.held([page.hash], usedAt: nil))?.isEmpty == false { return false }
         store.spiller.spill(pathTo: page.parent)
         let copy = QueuedPage(source, tokens: page.tokens.count, layout)
         let job = SpillJob(

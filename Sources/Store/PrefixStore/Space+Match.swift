@@ -5,8 +5,8 @@ internal import HotTier
 internal import Threads
 
 extension Space {
-    /// Finds the longest stored prefix of `tokens`, token-exact: the match may end inside a page. Loads nothing and changes no
-    /// content; it counts as a use of the pages found.
+    /// Finds the longest stored prefix of `tokens`, token-exact: the match may end inside a page. Loads nothing and
+    /// changes no content; it counts as a use of the pages found.
     ///
     /// - Parameter tokens: 1 to `Limits.tokens` token ids, from the beginning of the sequence.
     /// - Returns: a match, possibly empty. Damage in the cold tier is a shorter match, never an error.
@@ -14,6 +14,8 @@ extension Space {
     public func match(_ tokens: [TokenID]) throws(StoreError) -> Match {
         try check(tokens)
         let now = SystemClock.wallMilliseconds()
+        let dates = store.cold.takeDates()
+        if !dates.isEmpty { store.hot.setExpiry(dates) }
         let lease = hot.match(tokens, now: now)
         store.counters.matches.add(1)
         store.counters.requestedTokens.add(UInt64(tokens.count))
@@ -28,8 +30,8 @@ extension Space {
         let coldTokens = cold.reduce(0) { $0 + $1.matchedTokens }
         let goesOn = whole * layout.pageSize + coldTokens > found
         if goesOn { used.append(contentsOf: cold.lazy.map(\.hash)) }
-        // A use in RAM is a use on disk too: else the pages that are used most, which never leave RAM, would be the first to be
-        // evicted from the cold tier.
+        // A use in RAM is a use on disk too: else the pages that are used most, which never leave RAM, would be the
+        // first to be evicted from the cold tier.
         let branches = goesOn ? cold.last?.isBranchPoint == true : lease.use == .branch
         if !used.isEmpty { store.cold.touch(used, now: now, as: branches ? .branch : .match) }
         return Match(

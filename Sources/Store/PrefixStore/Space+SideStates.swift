@@ -3,7 +3,8 @@
 internal import ColdTier
 
 extension Space {
-    /// Stores a blob (recurrent state, sliding window, last logits) with the prefix `tokens`, whose pages must be stored.
+    /// Stores a blob (recurrent state, sliding window, last logits) with the prefix `tokens`, whose pages must be
+    /// stored.
     ///
     /// It is written and synced before the call returns, it counts against the quota and goes when the prefix goes.
     ///
@@ -11,7 +12,8 @@ extension Space {
     ///   - name: 1 to `Limits.sideStateName` bytes; a second blob of that name replaces the first.
     ///   - bytes: at most `Limits.sideStateBytes`.
     ///   - tokens: the whole prefix, to the token after which the state was taken.
-    /// - Throws: `.noSuchPage` when the prefix is not on disk (call `flush()` before), `.invalidSideState`, `.quotaFull`.
+    /// - Throws: `.noSuchPage` when the prefix is not on disk (call `flush()` before), `.invalidSideState`,
+    ///   `.quotaFull`.
     public func putSideState(_ name: String, _ bytes: RawSpan, after tokens: [TokenID]) throws(StoreError) {
         try check(tokens)
         try store.cold.putSideState(name, of: prefixHash(tokens), bytes)

@@ -26,11 +26,11 @@ public final class Space: Sendable {
         PrefixHash.chain(from: root, tokens: tokens, pageSize: layout.pageSize).last ?? root
     }
 
-    /// Tells the store how long the engine took to prefill `tokens` tokens, so that it can say what loading saves. Prompts that
-    /// are computed side by side share that time: report it once, with the tokens of all.
+    /// Tells the store how long the engine took to prefill `tokens` tokens, so that it can say what loading saves.
+    /// Prompts that are computed side by side share that time: report it once, with the tokens of all.
     ///
-    /// The average is by tokens, over the last few thousand. A pass over two tokens takes almost as long as one over fifty: as
-    /// an average by reports it would let the ends of prompts decide.
+    /// The average is by tokens, over the last few thousand. A pass over two tokens takes almost as long as one over
+    /// fifty: as an average by reports it would let the ends of prompts decide.
     public func recordPrefill(tokens: Int, nanoseconds: UInt64) {
         guard tokens > 0, nanoseconds > 0 else { return }
         let rate = state.prefillNanosecondsPerToken
@@ -44,8 +44,8 @@ public final class Space: Sendable {
     /// Tokens of prefill that the average stands for.
     private static let averagedTokens = 4096.0
 
-    /// The engine's measured prefill time of one token in nanoseconds, perhaps in an earlier process: `flush()` and `close()` of
-    /// the store keep it in the folder. Nil until `recordPrefill` was called.
+    /// The engine's measured prefill time of one token in nanoseconds, perhaps in an earlier process: `flush()` and
+    /// `close()` of the store keep it in the folder. Nil until `recordPrefill` was called.
     public var prefillTimePerToken: UInt64? {
         let time = state.prefillNanosecondsPerToken.value
         return time == 0 ? nil : time

@@ -17,13 +17,20 @@ internal import Threads
 /// try store.flush()                                      // now it survives a power cut
 /// ```
 ///
-/// One object a process and folder: a second one is refused, because it would break LMDB's locks. Thread-safe. A process that
-/// forks must open its store after the fork.
+/// One object a process and folder: a second one is refused, because it would break LMDB's locks. Thread-safe. A
+/// process that forks must open its store after the fork.
 public final class Store: Sendable {
     /// The options that the store was opened with.
     public let options: StoreOptions
     /// The store's folder.
     public let path: String
+
+    /// The quota of the folder, as it was when the store was opened; another process may change it.
+    public var quota: ByteCount { cold.quota }
+
+    /// What this opening's quota evicts with the next write: nil unless it is lower than before, and than what is in
+    /// use. To keep the pages, close the store and open it with the previous quota before anything is inserted.
+    public var quotaNotice: QuotaNotice? { cold.quotaNotice }
 
     let cold: ColdTier
     let hot: HotTier
@@ -71,7 +78,8 @@ public final class Store: Sendable {
         team.start()
     }
 
-    /// The space of `identity`: all pages that engines of this identity share. The first call registers it in the folder.
+    /// The space of `identity`: all pages that engines of this identity share. The first call registers it in the
+    /// folder.
     public func space(_ identity: ModelIdentity) throws(StoreError) -> Space {
         try checkOpen()
         guard !identity.layout.isOfBlocks else { throw .invalidLayout("blocks are not found by token ids") }
@@ -90,8 +98,9 @@ public final class Store: Sendable {
         return Space(state, of: self)
     }
 
-    /// Waits until every page inserted so far is on disk and synced, pages that could not be written before included; after
-    /// `afterHits` only those that were used often enough. What this call returned for survives a kill and a power cut.
+    /// Waits until every page inserted so far is on disk and synced, pages that could not be written before included;
+    /// after `afterHits` only those that were used often enough. What this call returned for survives a kill and a
+    /// power cut.
     ///
     /// - Throws: the error that kept a page from being written since the last call. The pages stay usable in RAM.
     public func flush() throws(StoreError) {
@@ -102,8 +111,8 @@ public final class Store: Sendable {
         keepPrefillTimes()
     }
 
-    /// Writes what waits to be written, stops the writer and closes the folder. Later calls throw `.closed`; calling it twice
-    /// does no harm. A store that is dropped closes itself, and nobody hears of an error then.
+    /// Writes what waits to be written, stops the writer and closes the folder. Later calls throw `.closed`; calling it
+    /// twice does no harm. A store that is dropped closes itself, and nobody hears of an error then.
     public func close() throws(StoreError) {
         // The writer's thread is the parent's: a forked child has nothing to write, and must not wait for it.
         guard getpid() == processID else { throw .forked }

@@ -11,11 +11,11 @@ public import ColdTier
 /// let report = try inspector.verify()
 /// ```
 ///
-/// Opens only stores that exist, makes nothing, and leaves the quota as it is. Engines of other processes may use the store
-/// meanwhile; a process that has it open itself is refused with `.alreadyOpen`. Lists and checks read in short transactions,
-/// so that they never keep a running engine's file from being used again. Token ids are given by `tokens(of:)` only.
-/// Thread-safe. Every call throws `.closed` after `close()`, and `.system` or `.readersFull` when the system or the number of
-/// readers is exhausted.
+/// Opens only stores that exist, makes nothing, and leaves the quota as it is. Engines of other processes may use the
+/// store meanwhile; a process that has it open itself is refused with `.alreadyOpen`. Lists and checks read in short
+/// transactions, so that they never keep a running engine's file from being used again. Token ids are given by
+/// `tokens(of:)` only. Thread-safe. Every call throws `.closed` after `close()`, and `.system` or `.readersFull` when
+/// the system or the number of readers is exhausted.
 public final class StoreInspector: Sendable {
     private let cold: ColdTier
 
@@ -38,8 +38,8 @@ public final class StoreInspector: Sendable {
     /// All spaces, used last first. Walks all pages' entries.
     public func spaces() throws(StoreError) -> [SpaceInfo] { try cold.spaces() }
 
-    /// The first `limit` pages of a space, or of the whole store when `root` is nil, in an order. Walks all pages' entries;
-    /// memory grows with `limit` only.
+    /// The first `limit` pages of a space, or of the whole store when `root` is nil, in an order. Walks all pages'
+    /// entries; memory grows with `limit` only.
     ///
     /// - Throws: `.noSuchSpace`.
     public func pages(
@@ -58,8 +58,8 @@ public final class StoreInspector: Sendable {
     /// - Throws: `.noSuchPage`; `.damaged` when the record's header cannot be trusted.
     public func frames(of hash: PrefixHash) throws(StoreError) -> [FrameInfo] { try cold.frames(of: hash) }
 
-    /// The pages that follow a page directly, or that begin a space when `hash` is its root, in the order of their token ids:
-    /// the first `limit` of them. None when there is no such page.
+    /// The pages that follow a page directly, or that begin a space when `hash` is its root, in the order of their
+    /// token ids: the first `limit` of them. None when there is no such page.
     public func children(of hash: PrefixHash, limit: Int = .max) throws(StoreError) -> [PageInfo] {
         try cold.children(of: hash, limit: limit)
     }
@@ -80,8 +80,8 @@ public final class StoreInspector: Sendable {
     /// The space whose root begins with `digits`.
     public func resolveSpace(_ digits: String) throws(StoreError) -> HashResolution { try cold.resolveSpace(digits) }
 
-    /// Checks everything that is stored, to the last byte: reads and decodes it once, on the calling thread. Damage of any kind
-    /// is a finding, never an error; nothing is changed. A running writer gives no false alarm.
+    /// Checks everything that is stored, to the last byte: reads and decodes it once, on the calling thread. Damage of
+    /// any kind is a finding, never an error; nothing is changed. A running writer gives no false alarm.
     ///
     /// - Parameter progress: called now and then on the calling thread.
     public func verify(progress: (VerifyProgress) -> Void = { _ in }) throws(StoreError) -> VerifyReport {
@@ -90,7 +90,8 @@ public final class StoreInspector: Sendable {
 
     // MARK: Working
 
-    /// Evicts, the least valuable first, until at most `target` bytes are in use. Pinned pages stay; the quota is not changed.
+    /// Evicts, the least valuable first, until at most `target` bytes are in use. Pinned pages stay; the quota is not
+    /// changed.
     ///
     /// - Parameter dryRun: whether to report what would be evicted, and change nothing. Other writers wait meanwhile.
     /// - Throws: `.diskFull`, `.mapFull`, `.damaged`; what was evicted until then stays evicted.

@@ -4,16 +4,21 @@
 public enum WritePolicy: Hashable, Sendable {
     /// On insert, in the background. A crash loses at most what the spill queue holds.
     case writeThrough
-    /// When the hot tier evicts it, on `flush()` and on `close()`. Least disk traffic; a crash loses what is only in RAM.
+    /// When the hot tier evicts it, on `flush()` and on `close()`. Least disk traffic; a crash loses what is only in
+    /// RAM.
     case writeBack
-    /// When it has been matched this many times. What is matched less often never reaches the disk, not on `close()` either.
+    /// When it has been matched this many times. What is matched less often never reaches the disk, not on `close()`
+    /// either.
     case afterHits(Int)
 }
 
 /// How a store is opened. The defaults suit an engine on a machine of its own.
 public struct StoreOptions: Hashable, Sendable {
-    /// The largest number of bytes on disk, whoever writes: all processes share it. The file itself stays within 1.35 times.
-    public var quota: ByteCount
+    /// The largest number of bytes on disk, whoever writes: it belongs to the folder, and all processes share it. Nil
+    /// keeps what is stored; a new store gets 20 GiB, or half of what the disk has free when that is less. A number is
+    /// stored, for everyone; `Store.quotaNotice` says what it evicts. The file itself stays within 1.35 times the
+    /// quota.
+    public var quota: ByteCount?
     /// The size of this process's hot tier in RAM. Zero: no page is kept in RAM.
     public var hotCapacity: ByteCount
     /// When pages are written to the cold tier.
@@ -26,14 +31,14 @@ public struct StoreOptions: Hashable, Sendable {
     public var whenQueueFull: WhenQueueFull
     /// Whether a page loaded from the cold tier is kept in the hot tier.
     public var promotes: Bool
-    /// Encoded bytes a second that this process writes to the disk at most, so that others get their share of it; nil: as many
-    /// as it can. Pages wait meanwhile, `queueCapacity` of them, and then `whenQueueFull` says what happens; `flush()` and
-    /// `close()` write at full speed.
+    /// Encoded bytes a second that this process writes to the disk at most, so that others get their share of it; nil:
+    /// as many as it can. Pages wait meanwhile, `queueCapacity` of them, and then `whenQueueFull` says what happens;
+    /// `flush()` and `close()` write at full speed.
     public var spillRate: ByteCount?
 
     /// Options with the given values.
     public init(
-        quota: ByteCount = .gibibytes(20), hotCapacity: ByteCount = .mebibytes(512),
+        quota: ByteCount? = nil, hotCapacity: ByteCount = .mebibytes(512),
         writePolicy: WritePolicy = .writeThrough,
         codec: StoreCodec = .zstd, queueCapacity: ByteCount = .mebibytes(256), whenQueueFull: WhenQueueFull = .wait,
         promotes: Bool = true, spillRate: ByteCount? = nil

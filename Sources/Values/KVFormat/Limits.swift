@@ -5,8 +5,8 @@ public enum Limits {
     /// Token ids in one sequence: four times the longest context window sold in 2026.
     public static let tokens = 1 << 22
 
-    /// Bytes that a store may use on disk. Below, LMDB's own pages outweigh what is stored; above, the map of four times the
-    /// quota passes a quarter of a process's address space.
+    /// Bytes that a store may use on disk. Below, LMDB's own pages outweigh what is stored; above, the map of four
+    /// times the quota passes a quarter of a process's address space.
     public static let quota = ByteCount.mebibytes(4)...ByteCount.gibibytes(8192)
 
     /// Bytes of a process's hot tier. A tier reserves as much address space for each page size; a process has 128 TiB.
@@ -18,8 +18,8 @@ public enum Limits {
     /// Read transactions at once, all processes together.
     package static let readers = 1...65_536
 
-    /// Bytes that one transaction reads or writes: long enough to cost nothing, short enough that pages which were freed are
-    /// used again. LMDB keeps what a transaction writes in memory until the commit.
+    /// Bytes that one transaction reads or writes: long enough to cost nothing, short enough that pages which were
+    /// freed are used again. LMDB keeps what a transaction writes in memory until the commit.
     package static let transactionBytes = 64 << 20
 
     /// Entries that one transaction reads or writes: LMDB keeps a list of what a transaction has changed.

@@ -106,7 +106,7 @@ struct InspectTests {
     func page() throws {
         let path = model.path(Self.first)
         try tier.pin(path: [path[0], path[1]])
-        try tier.setExpiry(of: path[1], at: 77_000)
+        try tier.setExpiry(of: path[1], at: Timestamp(milliseconds: 77_000))
         let state: [UInt8] = [1, 2, 3]
         try unsafe tier.putSideState("window", of: path[1], state.span.bytes)
         tier.touch([path[1]], now: 6000, as: .branch)
@@ -212,7 +212,7 @@ struct InspectTests {
         tier.close()
         let again = try ColdTier(existing: folder.store)
         #expect(try again.info().quota == .mebibytes(256))
-        #expect(again.options.quota == .mebibytes(256))
+        #expect(again.quota == .mebibytes(256))
         again.close()
         #expect(throws: StoreError.notAFolder(path: folder.path + "/none")) {
             try ColdTier(existing: folder.path + "/none")

@@ -96,7 +96,7 @@ final class Plot: Sendable {
             try plot.rewrite(2) { $0.flags.insert(.expires) }
         },
         Damage("a node that does not know that it expires", [.wrongExpiry]) { plot in
-            try plot.tier.setExpiry(of: plot.path[1], at: .max / 2)
+            try plot.tier.setExpiry(of: plot.path[1], at: Timestamp(milliseconds: .max / 2))
             try plot.rewrite(1) { $0.flags.remove(.expires) }
         },
         Damage("a node at another position", [.wrongParent, .wrongShape, .orphanQueueEntry, .missingQueueEntry]) {

@@ -50,9 +50,12 @@ struct CacheArguments: ParsableArguments {
     var hotBytes: ByteCount = StoreOptions().hotCapacity
 
     @Option(
-        help: ArgumentHelp("Most disk space that the store may use, for all processes.", valueName: "size"),
+        help: ArgumentHelp(
+            "Most disk space that the store may use, for all processes. Stays as it is if not given; a new store gets "
+                + "20 GiB, or half of the free disk space when that is less.",
+            valueName: "size"),
         transform: SizeArgument.parse)
-    var quota: ByteCount = StoreOptions().quota
+    var quota: ByteCount?
 
     @Option(
         help: ArgumentHelp(
@@ -71,10 +74,12 @@ struct CacheArguments: ParsableArguments {
         guard let store else { return nil }
         // The engine inserts a prompt's pages anyway, once its first token is out: keeping them while they are loaded
         // would make that token wait for a copy.
-        return try Store(
+        let opened = try Store(
             at: store,
             options: StoreOptions(
                 quota: quota, hotCapacity: hotBytes, writePolicy: writePolicy.policy, promotes: false))
+        if let notice = opened.quotaNotice { Output.say("pfx: \(notice)") }
+        return opened
     }
 
     /// The tenant's salt; a line end at the end of the file does not count.

@@ -92,7 +92,7 @@ struct Warm: ParsableCommand {
                     try space.pin(tokens)
                     report.pinned += 1
                 }
-                if let expire { try space.expire(tokens, at: Render.now + expire.milliseconds) }
+                if let expire { try space.expire(tokens, at: .now + .milliseconds(expire.milliseconds)) }
             } catch {
                 refuse(name, "\(error) \(error.remedy)", &report)
             }

@@ -26,8 +26,13 @@ struct StoreFolder {
     struct Found {
         /// Which version wrote it.
         let format: FormatRecord
-        /// Its quota; nil when its counters are damaged.
-        let quota: ByteCount?
+        /// Its counters; nil when they are damaged.
+        let counters: CountersRecord?
+
+        /// Its quota; nil when that is damaged.
+        var quota: ByteCount? {
+            counters.map { ByteCount($0.quota) }.flatMap { Limits.quota.contains($0) ? $0 : nil }
+        }
     }
 
     /// Sees to it that the folder holds a store of this format that this user may write, and says what it read there.
@@ -145,7 +150,7 @@ struct StoreFolder {
         guard format.version == FormatRecord.current else {
             throw .formatMismatch(path: path, found: format.version, supported: FormatRecord.current)
         }
-        return Found(format: format, quota: found.counters.map { ByteCount($0.quota) })
+        return Found(format: format, counters: found.counters)
     }
 
     // MARK: Making
@@ -173,11 +178,19 @@ struct StoreFolder {
         let tables = try Tables(environment)
         let format = FormatRecord(pageSize: UInt32(environment.pageSize), createdAt: SystemClock.wallMilliseconds())
         var counters = CountersRecord()
-        counters.quota = options.quota.value
+        counters.quota = (options.quota ?? newQuota).value
         try environment.write { (transaction) throws(LMDBError) in
             try transaction.write(tables.meta, MetaKey.format, format.encoded)
             try transaction.write(tables.meta, MetaKey.counters, counters.encoded)
         }
+    }
+
+    /// The quota of a new store whose opener names none: 20 GiB, or half of what the disk has free when that is less.
+    var newQuota: ByteCount {
+        var status = statvfs()
+        guard unsafe statvfs(path, &status) == 0 else { return .gibibytes(20) }
+        let half = ByteCount(UInt64(status.f_bavail) / 2 * UInt64(status.f_frsize))
+        return max(Limits.quota.lowerBound, min(half, .gibibytes(20)))
     }
 
     private var parent: String { path + "/.." }

@@ -4,16 +4,19 @@ package import KVFormat
 internal import LMDB
 package import PageCodec
 package import Records
+internal import Threads
 
 extension ColdTier: RecordTier {
     /// - Throws: `.closed`, `.forked`, `.readersFull`, `.damaged`, `.system`.
-    /// - Complexity: one read transaction, two look-ups per page.
+    /// - Complexity: one read transaction, two look-ups per page, one more for a page with a date.
     package func held(_ hashes: [PrefixHash], usedAt time: Int64?) throws(StoreError) -> Set<PrefixHash> {
         let suspects = pending.suspects
+        let now = SystemClock.wallMilliseconds()
         let held = try reading { (transaction) throws(LMDBError) in
             var held: Set<PrefixHash> = []
             for hash in hashes where suspects[hash] == nil {
-                guard try transaction.has(tables.pages, hash.bytes), try transaction.has(tables.nodes, hash.bytes)
+                guard try transaction.has(tables.pages, hash.bytes),
+                    try transaction.servedNode(hash, tables, at: now) != nil
                 else { continue }
                 held.insert(hash)
             }

@@ -62,6 +62,7 @@ private struct MatchWalk {
         let hash: PrefixHash
         let node: NodeRecord
         let run: Int
+        var expiry: Int64 = 0
     }
 
     /// What is still wanted, at most one page of it.
@@ -134,7 +135,7 @@ private struct MatchWalk {
         if !suspects.isEmpty, suspects[hash] != nil { return nil }
         if !damage.isEmpty, damage[hash] != nil { return nil }
         let wanted = wanted
-        let child: Child
+        var child: Child
         let stored = try transaction.read(tables.nodes, hash) { bytes -> Child? in
             guard let node = NodeRecord(fields: bytes, key: hash) else { return nil }
             return Child(hash: hash, node: node, run: NodeRecord.commonRun(bytes, wanted))
@@ -152,10 +153,9 @@ private struct MatchWalk {
         guard node.parent == parent, node.root == root, Int(node.firstToken) == position,
             Int(node.tokenCount) <= layout.pageSize, node.flags.isDisjoint(with: [.block, .sealed])
         else { return nil }
-        if node.flags.contains(.expires), let recency = try transaction.recency(hash, tables).record,
-            recency.isExpired(at: now)
-        {
-            return nil
+        if node.flags.contains(.expires), let recency = try transaction.recency(hash, tables).record {
+            guard !recency.isExpired(at: now) else { return nil }
+            child.expiry = recency.expiry
         }
         return child
     }
@@ -197,6 +197,6 @@ private struct MatchWalk {
         pages.append(
             ColdPage(
                 hash: child.hash, firstToken: position, tokenCount: Int(child.node.tokenCount),
-                matchedTokens: child.run))
+                matchedTokens: child.run, expiry: child.expiry))
     }
 }

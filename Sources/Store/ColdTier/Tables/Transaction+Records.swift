@@ -17,6 +17,25 @@ package enum Stored<Record> {
 }
 
 extension Transaction where Self: ~Copyable {
+    /// A page's node without its token ids, if it is sound and its date, if it has one, is yet to come.
+    borrowing func servedNode(_ hash: PrefixHash, _ tables: Tables, at now: Int64) throws(LMDBError) -> NodeRecord? {
+        guard let node = try read(tables.nodes, hash, { NodeRecord(fields: $0, key: hash) }).record else { return nil }
+        guard node.flags.contains(.expires) else { return node }
+        return try recency(hash, tables).record?.isExpired(at: now) == true ? nil : node
+    }
+
+    /// Whether a page and all before it may be served at `now`.
+    borrowing func isServed(pathTo hash: PrefixHash, _ tables: Tables, at now: Int64) throws(LMDBError) -> Bool {
+        var next = hash
+        // Positions fall from child to parent, so a path has an end even when damage has closed a circle.
+        var end = UInt32.max
+        while let node = try servedNode(next, tables, at: now), node.firstToken < end {
+            if node.parent == node.root { return true }
+            (next, end) = (node.parent, node.firstToken)
+        }
+        return false
+    }
+
     /// Lends the value under `key` to `decode`, which answers nil for damage.
     package borrowing func read<Record>(
         _ table: Table, _ key: [UInt8], _ decode: (RawSpan) -> Record?

@@ -19,12 +19,13 @@ extension ColdTier {
         try change(hashes) { $0.pins = $0.pins == 0 ? 0 : $0.pins - 1 }
     }
 
-    /// Lets a page expire at `milliseconds` since the Unix epoch, with all that follow it; 0 takes the date off. An
-    /// expired page is a miss, and goes first when room is needed.
+    /// Lets a page expire at `date`, with all that follow it; nil takes the date off. An expired page is a miss, and
+    /// goes first when room is needed.
     ///
     /// - Throws: `.noSuchPage` when it is not stored.
-    package func setExpiry(of hash: PrefixHash, at milliseconds: Int64) throws(StoreError) {
-        guard milliseconds >= 0 else { throw .invalidOption("an expiry before 1970") }
+    package func setExpiry(of hash: PrefixHash, at date: Timestamp?) throws(StoreError) {
+        let milliseconds = date?.milliseconds ?? 0
+        guard date == nil || milliseconds > 0 else { throw .invalidOption("an expiry before 1970") }
         try change([hash]) { $0.expiry = milliseconds }
     }
 

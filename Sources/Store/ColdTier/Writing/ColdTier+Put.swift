@@ -10,7 +10,8 @@ extension ColdTier {
     /// A page's parent must come before it: in the store or earlier in the batch. Room is made first, so that the store
     /// never passes its quota. The batch is cut so that one transaction writes at most a sixteenth of the quota, 64
     /// MiB, or one page: LMDB uses what a transaction frees only two transactions later, and the file would grow by as
-    /// much. Uses and damage that readers left are written along.
+    /// much. Uses and damage that readers left are written along. A page whose date has passed gives way, with all that
+    /// follow it, to the new one.
     ///
     /// - Returns: what became of each page. `.noRoom` and `.orphan` are no errors: the page is recomputed some day.
     /// - Throws: `.diskFull`, `.mapFull`: the transaction that met it stored nothing, those before did, and nothing
@@ -32,7 +33,7 @@ extension ColdTier {
     /// Cuts a batch by what its pages cost: at most a sixteenth of the quota, and what LMDB should hold in memory at
     /// once.
     private func slices(of batch: [PageRecord]) -> [ArraySlice<PageRecord>] {
-        let limit = min(Int(options.quota.value / 16), Limits.transactionBytes)
+        let limit = min(Int(quota.value / 16), Limits.transactionBytes)
         var slices: [ArraySlice<PageRecord>] = []
         var start = 0
         var cost = 0
@@ -76,7 +77,9 @@ extension ColdTier {
         _ report: inout PutReport
     ) throws(LMDBError) -> TakeOutcome {
         let hash = page.name.hash
-        if try transaction.has(tables.pages, hash.bytes), try transaction.node(hash, tables).record != nil {
+        if try transaction.has(tables.pages, hash.bytes), try transaction.node(hash, tables).record != nil,
+            try !session.evictIfExpired(hash, &transaction)
+        {
             try session.touch(hash, Touch(.insert, at: page.lastUse), &transaction)
             session.spared.insert(hash)
             return .alreadyThere

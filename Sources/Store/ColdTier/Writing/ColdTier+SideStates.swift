@@ -3,6 +3,7 @@
 package import KVFormat
 internal import LMDB
 internal import PageCodec
+internal import Threads
 
 extension ColdTier {
     /// Stores a side state with a page, in place of one of the same name; durable when this returns.
@@ -28,15 +29,17 @@ extension ColdTier {
         case .stored: return
         case .noPage: throw .noSuchPage(hash.short)
         case .tooMany: throw .invalidSideState("a prefix has at most \(Limits.sideStates) side states")
-        case .noRoom: throw .quotaFull(quota: options.quota)
+        case .noRoom: throw .quotaFull(quota: quota)
         }
     }
 
     /// A side state; nil when there is none, or when it is damaged, which is counted.
     package func sideState(_ name: String, of hash: PrefixHash) throws(StoreError) -> [UInt8]? {
         guard let key = SideKey(hash, name: name)?.encoded, pending.suspects[hash] == nil else { return nil }
-        let found = try reading { (transaction) throws(LMDBError) in
-            try transaction.read(tables.sides, key) { Self.decode($0, hash, name) }
+        let now = SystemClock.wallMilliseconds()
+        let found = try reading { (transaction) throws(LMDBError) -> Stored<[UInt8]> in
+            guard try transaction.isServed(pathTo: hash, tables, at: now) else { return .missing }
+            return try transaction.read(tables.sides, key) { Self.decode($0, hash, name) }
         }
         if case .damaged = found { pending.countDamage() }
         return found.record

@@ -30,16 +30,22 @@ extension ColdTier {
         }
     }
 
+    /// The dates of used pages that writing their uses has met since the last call: what a copy in RAM may not know,
+    /// since another process can have set them.
+    package func takeDates() -> [PrefixHash: Int64] { pending.takeDates() }
+
     /// One transaction: what is pending, then `body`.
     func writePending(
         touchLimit: Int, _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> Void
     ) throws(LMDBError) {
         let suspects = pending.suspects
         let touches = pending.takeTouches(limit: touchLimit)
+        var dates: [PrefixHash: Int64] = [:]
         do throws(LMDBError) {
             try transact { (transaction, session) throws(LMDBError) in
                 try quarantine(suspects, &transaction, &session)
                 for (hash, touch) in touches { try session.touch(hash, touch, &transaction) }
+                dates = session.dates
                 try body(&transaction, &session)
             }
         } catch {
@@ -47,5 +53,6 @@ extension ColdTier {
             throw error
         }
         pending.forget(suspects)
+        pending.note(dates: dates)
     }
 }

@@ -45,6 +45,7 @@ final class PendingWork: Sendable {
     private struct State {
         var touches: [PrefixHash: Touch] = [:]
         var damage: [PrefixHash: QuarantineReason] = [:]
+        var dates: [PrefixHash: Int64] = [:]
         var damageFound = 0
         var dropped = 0
 
@@ -109,6 +110,21 @@ final class PendingWork: Sendable {
     func forget(_ suspects: [PrefixHash: QuarantineReason]) {
         state.withLock { state in
             for hash in suspects.keys { state.damage[hash] = nil }
+        }
+    }
+
+    /// Remembers the dates of used pages.
+    func note(dates: [PrefixHash: Int64]) {
+        guard !dates.isEmpty else { return }
+        state.withLock { $0.dates.merge(dates) { $1 } }
+    }
+
+    /// Takes the dates out.
+    func takeDates() -> [PrefixHash: Int64] {
+        state.withLock { state in
+            guard !state.dates.isEmpty else { return [:] }
+            defer { state.dates = [:] }
+            return state.dates
         }
     }
 

@@ -31,6 +31,7 @@ extension WriteSession {
         let stored = try transaction.recency(hash, tables).record
         let used = min(touch.lastUse, now)
         let old = stored ?? RecencyRecord(lastUse: used, uses: 0)
+        if old.expiry != 0 { dates[hash] = old.expiry }
         if touch.matches > 0 {
             try history(&transaction) { $0.countReturn(of: old.use, bytes: node.physicalBytes, at: used) }
         }

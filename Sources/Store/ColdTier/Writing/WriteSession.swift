@@ -17,6 +17,8 @@ package struct WriteSession {
     /// How far this transaction has walked along the eviction order.
     var walk = EvictionWalk()
     private var learned: UseHistory?
+    /// Dates of the used pages that have one.
+    var dates: [PrefixHash: Int64] = [:]
     /// Pages evicted in this transaction.
     var evicted = 0
     /// How often eviction has changed the order in this transaction: pages that went or moved.
