@@ -41,20 +41,20 @@ struct FullDiskTests {
             try tier.pin(path: model.path(pinned))
             #expect(limitFiles(to: 12 << 20))
             var stored = 0
-            for round in 0..<60 {
+            for round in 0..<75 {
                 let sequence = tokens(64, from: TokenID(round * 100))
                 let report = try tier.put(model.pages(sequence, now: Int64(1000 + round)))
                 stored += report.count(.stored)
                 #expect(try model.load(sequence, from: tier) == report.count(.stored) * 16)
             }
-            #expect(stored == 240)
+            #expect(stored == 300)
             #expect(try tier.statistics.fileBytes <= 12 << 20)
             #expect(try tier.statistics.evictedPages > 50)
             #expect(try model.load(pinned, from: tier) == 64)
             tier.close()
             let again = try ColdTier(folder.store, quota: .mebibytes(64))
             #expect(try model.load(pinned, from: again) == 64)
-            #expect(try model.load(tokens(64, from: 5900), from: again) == 64)
+            #expect(try model.load(tokens(64, from: 7400), from: again) == 64)
             #expect(liftFileLimit())
         }
     }

@@ -93,11 +93,11 @@ struct BatchEndTests {
             (arguments(ok + ["--output", file]), 64, "the same file"),
             (arguments(ok + ["--kv-memory", "1KiB"]), 64, "KV"),
             (arguments(["--input", folder.path("none"), "--no-store"]), 66, "cannot be opened"),
-            (["batch", "--model", folder.path("none")] + ok, 66, "config.json"),
+            (["batch", "--model", folder.path("none")] + ok, 66, "does not exist"),
             (arguments(["--input", file, "--store", folder.path("none/none")]), 66, "not a folder"),
             (arguments(["--input", file, "--store", folder.path]), 69, "holds no store"),
             (arguments(["--input", file, "--store", store, "--salt-file", folder.path("none")]), 66, "salt file"),
-            (arguments(["--input", file, "--store", store, "--salt-file", short]), 65, "16 bytes"),
+            (arguments(["--input", file, "--store", store, "--salt-file", short]), 65, "16 to 4096 bytes"),
             (arguments(ok + ["--output", folder.path("none/out")]), 73, "cannot be written"),
             (arguments(ok + ["--output", "/dev/full"]), 73, "cannot be written"),
         ]

@@ -128,7 +128,7 @@ struct BatchOutputTests {
         defer { close(pipe.writing) }
         for command in [["batch", "--input", "-"], ["generate", "--prompt-file", "-"]] {
             let errors = try FileHandle(forWritingTo: Self.emptyFile(folder.path("err")))
-            let input = try FileHandle(forReadingFrom: Self.emptyFile(folder.path("in"), Prompts.lines(3)))
+            let input = try FileHandle(forReadingFrom: Self.emptyFile(folder.path("in"), Prompts.lines(1)))
             let process = try ChildProcess(
                 ChildProcess.product("pfx"),
                 command + ["--model", Prompts.model, "--no-store", "--max-new-tokens", "2"],

@@ -126,9 +126,9 @@ struct StatusTests {
         let sample = try Sample()
         try sample.damage { data in
             let name = Array("format".utf8)
-            for offset in data.offsets(of: name + [1, 0, 0, 0]) { data[offset + name.count] = 9 }
+            for offset in data.offsets(of: name + [2, 0, 0, 0]) { data[offset + name.count] = 9 }
         }
-        try expect(Run("info", sample.path), 69, "has format 9; this build reads format 1", "newer build")
+        try expect(Run("info", sample.path), 69, "has format 9; this build reads format 2", "newer build")
     }
 
     @Test("says so when others may write the store, or its file is cut short")

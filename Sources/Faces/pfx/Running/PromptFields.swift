@@ -147,11 +147,21 @@ private struct FieldReader {
         return (try? fields.decode(Bool.self, forKey: key)) == false || (try? fields.decode(Int.self, forKey: key)) == 0
     }
 
+    private static func isText(_ type: Any.Type) -> Bool {
+        type == String.self || type == PromptFields.StopTexts.self
+    }
+
+    /// Whether the value is of another type; the parser's error for an impossible escape is no `DecodingError`.
+    private static func isMismatch(_ error: any Error) -> Bool {
+        if case DecodingError.typeMismatch = error { return true }
+        return false
+    }
+
     /// The field's value; nil when it is absent or null. `what` says what it must be.
     func read<T: Decodable>(_ name: String, _ what: String) throws -> T? {
         do {
             return try fields.decodeIfPresent(T.self, forKey: FieldName(stringValue: name))
-        } catch DecodingError.dataCorrupted where T.self == String.self || T.self == PromptFields.StopTexts.self {
+        } catch let error where Self.isText(T.self) && !Self.isMismatch(error) {
             throw InputError(
                 "\"\(name)\" has half of a surrogate pair, or another escape that is no character. Repair the text.")
         } catch {

@@ -1,6 +1,7 @@
 // The prefixes that `pfx warm` is given: lines of JSON, or whole files of text.
 
 internal import Foundation
+internal import Glibc
 
 /// Reads prefixes, one at a time.
 struct WarmInput {
@@ -59,8 +60,7 @@ enum TextFile {
         if path != "-", FileStatus(path: path)?.isFolder == true { throw CommandFailure.folder(path) }
         do {
             data =
-                path == "-"
-                ? try FileHandle.standardInput.readToEnd() ?? Data() : try Data(contentsOf: URL(fileURLWithPath: path))
+                path == "-" ? try standardInput() : try Data(contentsOf: URL(fileURLWithPath: path))
         } catch {
             throw CommandFailure(
                 status: .missingInput, sentence: "\(name) cannot be read.",
@@ -70,5 +70,20 @@ enum TextFile {
             throw CommandFailure(status: .badInput, sentence: "\(name) is not UTF-8 text.", remedy: "Convert it first.")
         }
         return text
+    }
+
+    /// All of standard input. A signal that only asks the run to end does not make it unreadable.
+    private static func standardInput() throws -> Data {
+        var data = Data()
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = unsafe chunk.withUnsafeMutableBytes { unsafe Glibc.read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            if count == 0 { return data }
+            if count > 0 {
+                data.append(contentsOf: chunk[..<count])
+            } else if errno != EINTR {
+                throw CocoaError(.fileReadUnknown)
+            }
+        }
     }
 }

@@ -66,18 +66,31 @@ extension ColdTier {
     private func change(_ hashes: [PrefixHash], _ change: (inout RecencyRecord) -> Void) throws(StoreError) {
         let missing = try writing { (transaction, session) throws(LMDBError) -> PrefixHash? in
             for hash in hashes where try transaction.node(hash, tables).record == nil { return hash }
-            for hash in hashes {
-                guard var node = try transaction.node(hash, tables).record else { return hash }
-                let old = try transaction.recency(hash, tables).record
-                var new = old ?? RecencyRecord(lastUse: session.now)
-                change(&new)
-                try session.write(new, of: hash, firstToken: node.firstToken, replacing: old, &transaction)
-                guard node.flags.contains(.expires) != (new.expiry != 0) else { continue }
-                node.flags.formSymmetricDifference(.expires)
-                try transaction.write(tables.nodes, hash.bytes, node.encoded(key: hash))
-            }
+            for hash in hashes { try session.change(hash, &transaction, change) }
             return nil
         }
         if let missing { throw .noSuchPage(missing.short) }
+    }
+}
+
+extension WriteSession {
+    /// Changes what keeps or ends a page; nothing when the page is not stored. The node's flag follows the date.
+    fileprivate mutating func change(
+        _ hash: PrefixHash, _ transaction: inout WriteTransaction, _ change: (inout RecencyRecord) -> Void
+    ) throws(LMDBError) {
+        guard var node = try transaction.node(hash, tables).record else { return }
+        let old = try transaction.recency(hash, tables).record
+        var new = old ?? RecencyRecord(lastUse: now)
+        change(&new)
+        try write(new, of: hash, firstToken: node.firstToken, replacing: old, &transaction)
+        guard node.flags.contains(.expires) != (new.expiry != 0) else { return }
+        node.flags.formSymmetricDifference(.expires)
+        try transaction.write(tables.nodes, hash.bytes, node.encoded(key: hash))
+    }
+
+    /// Takes a date off that has passed: the page was inserted again, and its bytes are those of its name.
+    mutating func liftPassedDate(of hash: PrefixHash, _ transaction: inout WriteTransaction) throws(LMDBError) {
+        guard try transaction.recency(hash, tables).record?.isExpired(at: now) == true else { return }
+        try change(hash, &transaction) { $0.expiry = 0 }
     }
 }

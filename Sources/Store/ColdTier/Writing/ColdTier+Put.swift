@@ -77,9 +77,8 @@ extension ColdTier {
         _ report: inout PutReport
     ) throws(LMDBError) -> TakeOutcome {
         let hash = page.name.hash
-        if try transaction.has(tables.pages, hash.bytes), try transaction.node(hash, tables).record != nil,
-            try !session.evictIfExpired(hash, &transaction)
-        {
+        if try transaction.has(tables.pages, hash.bytes), try transaction.node(hash, tables).record != nil {
+            try session.liftPassedDate(of: hash, &transaction)
             try session.touch(hash, Touch(.insert, at: page.lastUse), &transaction)
             session.spared.insert(hash)
             return .alreadyThere

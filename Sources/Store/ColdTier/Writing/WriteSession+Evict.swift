@@ -79,7 +79,7 @@ extension WriteSession {
         }
         guard try isInStep(entry, node, &transaction), !spared.contains(entry.hash) else { return }
         if entry.order == .expiry {
-            _ = try evictExpired(entry.hash, sparing: spared, &transaction)
+            try evictExpired(entry.hash, &transaction)
         } else if let child = try firstChild(of: entry.hash, &transaction) {
             try requeue(entry, node, behind: child, history, &transaction)
         } else {
@@ -134,29 +134,18 @@ extension WriteSession {
         try write(new, of: entry.hash, firstToken: node.firstToken, replacing: old, &transaction)
     }
 
-    /// Evicts a page whose date has passed, so that the same page can be stored anew.
-    ///
-    /// - Returns: whether it is gone.
-    mutating func evictIfExpired(_ hash: PrefixHash, _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
-        guard try transaction.recency(hash, tables).record?.isExpired(at: now) == true else { return false }
-        return try evictExpired(hash, sparing: [], &transaction)
-    }
-
     /// An expired page goes with all that follow it, since no match can pass it; unless one of them is pinned or
     /// spared.
-    ///
-    /// - Returns: whether it is gone.
     private mutating func evictExpired(
-        _ hash: PrefixHash, sparing spared: Set<PrefixHash>, _ transaction: inout WriteTransaction
-    ) throws(LMDBError) -> Bool {
+        _ hash: PrefixHash, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) {
         let subtree = try subtree(of: hash, &transaction)
         for member in subtree {
-            if spared.contains(member) { return false }
-            if let recency = try transaction.recency(member, tables).record, recency.pins > 0 { return false }
+            if spared.contains(member) { return }
+            if let recency = try transaction.recency(member, tables).record, recency.pins > 0 { return }
         }
         for member in subtree.reversed() { try remove(member, &transaction) }
         count(evicted: subtree.count)
-        return true
     }
 
     private mutating func count(evicted pages: Int) {
