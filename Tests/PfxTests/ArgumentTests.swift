@@ -43,7 +43,8 @@ struct SizeArgumentTests {
         try store.space(model.identity).insertGenerated((0..<640).map { TokenID($0) }, by: model)
         try store.close()
         let lowest = try Run(generate + [sample.path, "--quota", "4MiB"])
-        #expect(lowest.status == 0 && lowest.errors.contains("pfx: The quota goes from 32 MiB to 4 MiB"), "\(lowest.errors)")
+        let notice = "pfx: The quota goes from 32 MiB to 4 MiB"
+        #expect(lowest.status == 0 && lowest.errors.contains(notice), "\(lowest.errors)")
     }
 
     @Test("is bytes when it is large, zero, or says so")

@@ -126,9 +126,10 @@ struct BatchOutputTests {
         let pipe = ChildProcess.pipe()
         close(pipe.reading)
         defer { close(pipe.writing) }
-        for command in [["batch", "--input", "-"], ["generate", "--prompt-file", "-"]] {
+        let commands = [(["batch", "--input", "-"], Prompts.lines(3)), (["generate", "--prompt-file", "-"], "Hello")]
+        for (command, text) in commands {
             let errors = try FileHandle(forWritingTo: Self.emptyFile(folder.path("err")))
-            let input = try FileHandle(forReadingFrom: Self.emptyFile(folder.path("in"), Prompts.lines(1)))
+            let input = try FileHandle(forReadingFrom: Self.emptyFile(folder.path("in"), text))
             let process = try ChildProcess(
                 ChildProcess.product("pfx"),
                 command + ["--model", Prompts.model, "--no-store", "--max-new-tokens", "2"],

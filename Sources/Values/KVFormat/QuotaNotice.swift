@@ -22,7 +22,9 @@ public struct QuotaNotice: Hashable, Sendable, CustomStringConvertible {
     public var excessBytes: ByteCount { ByteCount(usedBytes.value - quota.value) }
 
     /// Pages that will go, about: by the average size of those that are stored.
-    public var pagesToEvict: Int { Int((Double(pages) * Double(excessBytes.value) / Double(usedBytes.value)).rounded(.up)) }
+    public var pagesToEvict: Int {
+        Int((Double(pages) * Double(excessBytes.value) / Double(usedBytes.value)).rounded(.up))
+    }
 
     /// What happens, in one sentence.
     public var description: String {

@@ -77,7 +77,9 @@ enum TextFile {
         var data = Data()
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count = unsafe chunk.withUnsafeMutableBytes { unsafe Glibc.read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            let count = unsafe chunk.withUnsafeMutableBytes { room in
+                unsafe Glibc.read(STDIN_FILENO, room.baseAddress, room.count)
+            }
             if count == 0 { return data }
             if count > 0 {
                 data.append(contentsOf: chunk[..<count])
