@@ -93,7 +93,9 @@ public final class StoreInspector: Sendable {
     /// Evicts, the least valuable first, until at most `target` bytes are in use. Pinned pages stay; the quota is not
     /// changed.
     ///
-    /// - Parameter dryRun: whether to report what would be evicted, and change nothing. Other writers wait meanwhile.
+    /// - Parameters:
+    ///   - target: the bytes that may be in use afterwards.
+    ///   - dryRun: whether to report what would be evicted, and change nothing. Other writers wait meanwhile.
     /// - Throws: `.diskFull`, `.mapFull`, `.damaged`; what was evicted until then stays evicted.
     public func trim(to target: ByteCount, dryRun: Bool = false) throws(StoreError) -> TrimReport {
         try dryRun ? cold.rehearseTrim(to: target) : cold.trim(to: target)
