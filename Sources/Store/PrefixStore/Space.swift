@@ -6,9 +6,9 @@ internal import Threads
 /// All pages that engines of one identity share. Made by `Store.space(_:)`; thread-safe. It keeps its store open.
 public final class Space: Sendable {
     /// The hash from which the space's prefix hashes are chained.
-    public var root: PrefixHash { state.root }
+    public let root: PrefixHash
     /// Shape of a page.
-    public var layout: KVLayout { state.layout }
+    public let layout: KVLayout
 
     let store: Store
     let state: SpaceState
@@ -17,6 +17,8 @@ public final class Space: Sendable {
     init(_ state: SpaceState, of store: Store) {
         self.state = state
         self.store = store
+        root = state.root
+        layout = state.layout
     }
 
     /// The prefix hash of all of `tokens`: of its tail, or of its last whole page. The root when there are none.

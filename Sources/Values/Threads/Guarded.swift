@@ -22,7 +22,7 @@ package final class Guarded<Value>: @unchecked Sendable {
     package init(_ value: Value) { self.value = value }
 
     /// Runs `body` with the value, alone. Waits for as long as another thread is inside.
-    @inlinable
+    @inlinable @inline(__always)
     package func withLock<R: ~Copyable, E: Error>(_ body: (inout Value) throws(E) -> R) throws(E) -> R {
         try mutex.withLock { () throws(E) -> R in try body(&value) }
     }
@@ -30,7 +30,7 @@ package final class Guarded<Value>: @unchecked Sendable {
     /// Waits until `isReady` holds and runs `body` before it can change again.
     ///
     /// `isReady` is asked at once, and after each signal: whoever makes it true has to signal.
-    @inlinable
+    @inlinable @inline(__always)
     package func withLock<R: ~Copyable, E: Error>(
         when isReady: (Value) -> Bool, _ body: (inout Value) throws(E) -> R
     ) throws(E) -> R {
@@ -42,7 +42,7 @@ package final class Guarded<Value>: @unchecked Sendable {
 
     /// Waits until `isReady` holds or the deadline has passed, and runs `body` in the first case. Returns nil in the
     /// second; a value that is ready by then counts as ready, however late the thread wakes.
-    @inlinable
+    @inlinable @inline(__always)
     package func withLock<R, E: Error>(
         when isReady: (Value) -> Bool, before deadline: Deadline, _ body: (inout Value) throws(E) -> R
     ) throws(E) -> R? {
@@ -57,20 +57,20 @@ package final class Guarded<Value>: @unchecked Sendable {
     }
 
     /// Waits until `isReady` holds.
-    @inlinable
+    @inlinable @inline(__always)
     package func wait(until isReady: (Value) -> Bool) { withLock(when: isReady) { _ in } }
 
     /// Waits until `isReady` holds or the deadline has passed; false in the second case.
-    @inlinable
+    @inlinable @inline(__always)
     package func wait(until isReady: (Value) -> Bool, before deadline: Deadline) -> Bool {
         withLock(when: isReady, before: deadline) { _ in } != nil
     }
 
     /// Wakes one thread that waits; right where all of them wait for the same and one is enough.
-    @inlinable
+    @inlinable @inline(__always)
     package func signal() { changed.signal() }
 
     /// Wakes all threads that wait.
-    @inlinable
+    @inlinable @inline(__always)
     package func broadcast() { changed.broadcast() }
 }

@@ -25,7 +25,7 @@ package final class Mutex: @unchecked Sendable {
     }
 
     /// Runs `body` while holding the lock; waits for as long as another thread holds it.
-    @inlinable
+    @inlinable @inline(__always)
     package func withLock<R: ~Copyable, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
         lock()
         defer { unlock() }

@@ -26,7 +26,8 @@ extension ColdTier {
     ) throws(StoreError) -> [ColdPage] {
         precondition(firstToken >= 0 && firstToken <= tokens.count, "a match begins inside its tokens")
         var walk = MatchWalk(
-            tokens: tokens, root: root, layout: layout, now: now, tables: tables, suspects: pending.suspects,
+            tokens: tokens, root: root, pageSize: layout.pageSize, isDivisible: layout.isDivisible, now: now,
+            tables: tables, suspects: pending.suspects,
             parent: parent, position: firstToken)
         do throws(LMDBError) {
             try environment.read { (transaction) throws(LMDBError) in try walk.run(transaction) }
@@ -48,7 +49,9 @@ extension ColdTier {
 private struct MatchWalk {
     let tokens: [TokenID]
     let root: PrefixHash
-    let layout: KVLayout
+    // Of the layout: a copy of all of it counts references.
+    let pageSize: Int
+    let isDivisible: Bool
     let now: Int64
     let tables: Tables
     let suspects: [PrefixHash: QuarantineReason]
@@ -66,7 +69,7 @@ private struct MatchWalk {
     }
 
     /// What is still wanted, at most one page of it.
-    private var wanted: ArraySlice<TokenID> { tokens[position..<min(position + layout.pageSize, tokens.count)] }
+    private var wanted: ArraySlice<TokenID> { tokens[position..<min(position + pageSize, tokens.count)] }
 
     /// Most walks end where they begin: nothing is stored behind the hot tier's pages, or nothing at all. `edges`,
     /// where the children of one parent lie side by side, tells that by one look-up; a look-up in `nodes` leads to a
@@ -78,7 +81,7 @@ private struct MatchWalk {
         case .tokens: break
         }
         guard !wanted.isEmpty else { return }
-        if layout.isDivisible { try findPartial(transaction) }
+        if isDivisible { try findPartial(transaction) }
         guard let last = pages.last else { return }
         if last.firstToken + last.matchedTokens < tokens.count {
             let isLeftInside = last.matchedTokens < last.tokenCount
@@ -105,7 +108,7 @@ private struct MatchWalk {
         if try unsafe cursor.seek(start.span.bytes),
             let run = EdgeKey.commonRun(cursor.key, parent: parent, wanted), run > 0
         {
-            return run == min(wanted.count, EdgeKey.tokens) && wanted.count == layout.pageSize ? .page : .tokens
+            return run == min(wanted.count, EdgeKey.tokens) && wanted.count == pageSize ? .page : .tokens
         }
         guard try cursor.previous(), let run = EdgeKey.commonRun(cursor.key, parent: parent, wanted) else {
             return .none
@@ -114,17 +117,17 @@ private struct MatchWalk {
     }
 
     private mutating func followPages(_ transaction: borrowing ReadTransaction) throws(LMDBError) {
-        while wanted.count == layout.pageSize {
+        while wanted.count == pageSize {
             let hash = PrefixHash.page(after: parent, tokens: wanted)
             // Where it is not there, or may not be used, another child may still share its first tokens.
             guard let child = try usable(hash, transaction) else { return }
-            guard child.run == layout.pageSize, Int(child.node.tokenCount) == child.run else {
+            guard child.run == pageSize, Int(child.node.tokenCount) == child.run else {
                 damage[hash] = .wrongTokens
                 return
             }
             append(child)
             parent = hash
-            position += layout.pageSize
+            position += pageSize
         }
     }
 
@@ -151,7 +154,7 @@ private struct MatchWalk {
         // its parent. Nothing is wrong with the page itself.
         let node = child.node
         guard node.parent == parent, node.root == root, Int(node.firstToken) == position,
-            Int(node.tokenCount) <= layout.pageSize, node.flags.isDisjoint(with: [.block, .sealed])
+            Int(node.tokenCount) <= pageSize, node.flags.isDisjoint(with: [.block, .sealed])
         else { return nil }
         if node.flags.contains(.expires), let recency = try transaction.recency(hash, tables).record {
             guard !recency.isExpired(at: now) else { return nil }
@@ -193,7 +196,7 @@ private struct MatchWalk {
     private enum Direction { case forward, backward }
 
     private mutating func append(_ child: Child) {
-        if pages.isEmpty { pages.reserveCapacity((tokens.count - position) / layout.pageSize + 1) }
+        if pages.isEmpty { pages.reserveCapacity((tokens.count - position) / pageSize + 1) }
         pages.append(
             ColdPage(
                 hash: child.hash, firstToken: position, tokenCount: Int(child.node.tokenCount),
