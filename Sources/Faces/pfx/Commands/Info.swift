@@ -31,15 +31,12 @@ struct Info: ParsableCommand {
         table.add(
             "used",
             "\(info.usedBytes) of \(info.quota) (\(Render.percent(info.usedBytes.value, of: info.quota.value)))")
-        table.add("", "pages \(info.slotBytes), index \(info.indexBytes)")
+        table.add("", "slots \(info.slotBytes), index \(info.indexBytes)")
         table.add("file", "\(info.fileBytes), \(info.freeBytes) of it free")
         table.add("pages", "\(Render.count(info.pages)), \(Render.count(info.tails)) of them tails")
         table.add("tokens", Render.count(info.tokens))
         table.add(
-            "on disk",
-            "\(info.slotBytes) for \(info.rawBytes) of pages, "
-                + "\(Render.comparison(info.rawBytes, info.slotBytes)) ("
-                + "\(info.encodedBytes) before slots are rounded up)")
+            "sizes", Render.sizes(raw: info.rawBytes, encoded: info.encodedBytes, slots: info.slotBytes))
         table.add("spaces", Render.count(info.spaces))
         table.add("side states", Render.count(info.sideStates))
         table.add("pinned", Render.count(info.pinnedPages, "page"))

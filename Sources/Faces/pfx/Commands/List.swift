@@ -10,7 +10,7 @@ struct List: ParsableCommand {
         abstract: "List pages.",
         discussion: """
             One line per page: the first digits of its prefix hash and of its space, the position of its first token, \
-            its number of tokens, its size on disk, how many times smaller that is than the raw page, hits since it \
+            its number of tokens, its slot on disk, how many times smaller that is than the raw page, hits since it \
             was stored, time since its last use, the number of pages that follow it, and notes: tail, block, pinned, \
             side states, expiry.
 
@@ -46,7 +46,7 @@ struct List: ParsableCommand {
     static func text(_ pages: [PageInfo], limit: Int) -> String {
         guard !pages.isEmpty else { return "No pages.\n" }
         var table = TextTable(
-            ("PAGE", .left), ("SPACE", .left), ("FIRST", .right), ("TOKENS", .right), ("SIZE", .right),
+            ("PAGE", .left), ("SPACE", .left), ("FIRST", .right), ("TOKENS", .right), ("SLOT", .right),
             ("RATIO", .right), ("HITS", .right), ("USED", .right), ("NEXT", .right), ("NOTES", .left))
         for page in pages {
             table.add(

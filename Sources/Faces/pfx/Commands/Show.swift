@@ -79,7 +79,7 @@ struct ShownPage {
         table.add("followed by", Render.count(page.childCount, "page"))
         table.add("raw", "\(page.rawBytes)")
         table.add("encoded", "\(page.encodedBytes)")
-        table.add("on disk", "\(page.slotBytes), \(Render.comparison(page.rawBytes, page.slotBytes)) than raw")
+        table.add("slot", "\(page.slotBytes), \(Render.comparison(page.rawBytes, page.slotBytes)) than raw")
         table.add("stored", Render.time(page.createdAt))
         table.add("used", "\(Render.time(page.lastUse)), \(Render.count(page.hits, "hit"))")
         table.add("pins", "\(page.pins)")

@@ -36,9 +36,8 @@ struct Spaces: ParsableCommand {
                 "\(Render.count(space.pages)), \(Render.count(space.tails)) of them tails, "
                     + "\(Render.count(space.tokens, "token"))")
             table.add(
-                "", "bytes",
-                "\(space.slotBytes) on disk for \(space.rawBytes) of pages, "
-                    + "\(Render.comparison(space.rawBytes, space.slotBytes))")
+                "", "sizes",
+                Render.sizes(raw: space.rawBytes, encoded: space.encodedBytes, slots: space.slotBytes))
             table.add(
                 "", "hits", "\(Render.count(space.hitTokens, "token")), last use \(Render.age(space.lastUse)) ago")
             if let nanoseconds = space.prefillNanoseconds {

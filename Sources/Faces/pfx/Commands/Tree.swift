@@ -9,7 +9,7 @@ struct Tree: ParsableCommand {
         abstract: "Draw the tree of prefixes.",
         discussion: """
             One line per run of pages that follow each other without a branch: the first digits of the last page's \
-            prefix hash, the positions of the run's tokens, its pages, their size on disk, the hits of its most used \
+            prefix hash, the positions of the run's tokens, its pages, their slots on disk, the hits of its most used \
             page, and the time since its last use. `pfx show` and `pfx pin` take the hash; pinning it pins the whole \
             path to it.
 

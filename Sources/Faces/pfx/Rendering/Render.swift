@@ -37,6 +37,11 @@ enum Render {
         slots > raw ? "\(ratio(slots, raw)) times larger" : "\(ratio(raw, slots)) times smaller"
     }
 
+    /// `24 KiB raw, 18.1 KiB encoded, 16 KiB in slots: 1.50 times smaller`.
+    static func sizes(raw: ByteCount, encoded: ByteCount, slots: ByteCount) -> String {
+        "\(raw) raw, \(encoded) encoded, \(slots) in slots: \(comparison(raw, slots))"
+    }
+
     /// `0-2495`: the positions of `count` tokens, the last one included.
     static func range(_ first: Int, _ count: Int) -> String {
         count == 1 ? "\(first)" : "\(first)-\(first + count - 1)"

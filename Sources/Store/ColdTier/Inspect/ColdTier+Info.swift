@@ -19,7 +19,7 @@ extension ColdTier {
             let counters = stored ?? CountersRecord()
             return StoreInfo(
                 path: path, formatVersion: Int(format?.version ?? 0), createdAt: format?.createdAt ?? 0,
-                quota: ByteCount(counters.quota), slotBytes: ByteCount(counters.physicalBytes),
+                quota: ByteCount(counters.quota), slotBytes: ByteCount(counters.slotBytes),
                 indexBytes: ByteCount(counters.indexBytes), encodedBytes: ByteCount(counters.encodedBytes),
                 rawBytes: ByteCount(counters.rawBytes), fileBytes: ByteCount(UInt64(file.fileBytes)),
                 freeBytes: ByteCount(UInt64(file.freePages * file.pageSize)),
@@ -97,6 +97,6 @@ struct SpaceCensus: Equatable {
         tokens += Int(node.tokenCount)
         rawBytes &+= node.rawBytes
         encodedBytes &+= node.encodedBytes
-        slotBytes &+= UInt64(node.physicalBytes)
+        slotBytes &+= UInt64(node.slotBytes)
     }
 }
