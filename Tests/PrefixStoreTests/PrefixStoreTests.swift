@@ -186,8 +186,8 @@ struct StoreTests {
             #expect(store.quotaNotice == nil)
             try store.close()
             let inspector = try StoreInspector(at: folder.path("store"))
-            if let quota { #expect(try inspector.info().quota == quota) }
-            #expect(try inspector.info().quota == store.quota)
+            if let quota { #expect(try inspector.info().quotaBytes == quota) }
+            #expect(try inspector.info().quotaBytes == store.quota)
             inspector.close()
         }
         let last = try open { $0.quota = nil }

@@ -5,7 +5,7 @@
 /// Encoding: the 8 bytes `PFXspac2`, then one field after the other in the order of `Field`: 1 byte tag, 4 bytes length
 /// (little-endian), that many bytes. Absent fields have length 0. Labels follow the counted fields and are not hashed.
 public struct SpaceDescriptor: Hashable, Sendable {
-    /// One field of an identity, as `pfx explain` names it.
+    /// One field of an identity, by which two spaces can differ.
     public enum Field: UInt8, CaseIterable, Sendable {
         /// Digest of the weights.
         case weights = 1

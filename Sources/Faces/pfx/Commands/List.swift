@@ -40,7 +40,7 @@ struct List: ParsableCommand {
             let root = try space.map { try store.spaceRoot($0) }
             return try store.pages(in: root, order: order, limit: limit)
         }
-        try store.print(ListJSON(pages: pages.map(PageJSON.init)), or: Self.text(pages, limit: limit))
+        try store.print(ListJSON(pages: pages), or: Self.text(pages, limit: limit))
     }
 
     static func text(_ pages: [PageInfo], limit: Int) -> String {
@@ -59,8 +59,9 @@ struct List: ParsableCommand {
     }
 }
 
+/// The JSON of `pfx ls`.
 private struct ListJSON: Encodable {
-    var pages: [PageJSON]
+    var pages: [PageInfo]
 }
 
 extension PageInfo {
@@ -73,37 +74,5 @@ extension PageInfo {
         if let expiry { notes.append("expires \(Render.time(expiry))") }
         if !sideStates.isEmpty { notes.append(Render.count(sideStates.count, "side state")) }
         return notes
-    }
-}
-
-/// A page in JSON. Sizes are bytes.
-struct PageJSON: Encodable {
-    var hash, parent, root, createdAt, lastUse: String
-    var expiry: String?
-    var firstToken, tokenCount, hits, pins, childCount: Int
-    var isTail, isBlock: Bool
-    var rawBytes, encodedBytes, slotBytes: UInt64
-    var branches: Int
-    var sideStates: [String]
-
-    init(_ page: PageInfo) {
-        hash = page.hash.description
-        parent = page.parent.description
-        root = page.root.description
-        createdAt = Render.isoTime(page.createdAt)
-        lastUse = Render.isoTime(page.lastUse)
-        expiry = page.expiry.map(Render.isoTime)
-        firstToken = page.firstToken
-        tokenCount = page.tokenCount
-        hits = page.hits
-        pins = page.pins
-        childCount = page.childCount
-        isTail = page.isTail
-        isBlock = page.isBlock
-        rawBytes = page.rawBytes.value
-        encodedBytes = page.encodedBytes.value
-        slotBytes = page.slotBytes.value
-        branches = page.branches
-        sideStates = page.sideStates
     }
 }

@@ -137,10 +137,11 @@ extension ColdTier {
             tokenCount: Int(node.tokenCount), isTail: node.flags.contains(.tail),
             isBlock: node.flags.contains(.block), rawBytes: ByteCount(node.rawBytes),
             encodedBytes: ByteCount(node.encodedBytes), slotBytes: ByteCount(UInt64(node.slotBytes)),
-            createdAt: node.createdAt, lastUse: recency?.use.last ?? node.createdAt,
+            createdAt: Timestamp(milliseconds: node.createdAt),
+            lastUse: Timestamp(milliseconds: recency?.use.last ?? node.createdAt),
             hits: max(0, Int(recency?.uses ?? 1) - 1),
             branches: Int(recency?.use.branches ?? 0), pins: Int(recency?.pins ?? 0),
-            expiry: recency.flatMap { $0.expiry == 0 ? nil : $0.expiry },
+            expiry: recency.flatMap { $0.expiry == 0 ? nil : Timestamp(milliseconds: $0.expiry) },
             childCount: try transaction.countKeys(tables.edges, under: prefix),
             sideStates: sides.compactMap { key in unsafe SideKey(key.span.bytes)?.name })
     }

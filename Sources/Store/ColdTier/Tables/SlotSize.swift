@@ -12,9 +12,9 @@ package enum SlotSize {
     /// The largest step: from 512 KiB on, runs are multiples of it.
     private static let largestStep = 65_536
 
-    /// Bytes of the slot, a run of LMDB pages, that a record of `encodedBytes` bytes takes: what it costs on disk. Slots
-    /// grow in steps of 4 KiB up to 64 KiB, of 8 KiB up to 128 KiB, and so on up to steps of 64 KiB: so a slot is at
-    /// most an eighth, or a page of LMDB's, larger than what it holds.
+    /// Bytes of the slot, a run of LMDB pages, that a record of `encodedBytes` bytes takes: what it costs on disk.
+    /// Slots grow in steps of 4 KiB up to 64 KiB, of 8 KiB up to 128 KiB, and so on up to steps of 64 KiB: so a slot is
+    /// at most an eighth, or a page of LMDB's, larger than what it holds.
     package static func slotBytes(holding encodedBytes: Int) -> Int {
         let needed = encodedBytes + header
         var step = smallest

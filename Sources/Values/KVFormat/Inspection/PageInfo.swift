@@ -1,69 +1,80 @@
 // What a page looks like from outside. No token ids here: they are asked for by name, with `tokens(of:)`.
 
-public import KVFormat
-
-/// A stored page. Times are milliseconds since the Unix epoch.
-public struct PageInfo: Sendable, Equatable {
+/// A stored page. A value type.
+public struct PageInfo: Sendable, Equatable, Encodable {
     /// The prefix hash.
-    public var hash: PrefixHash
+    public let hash: PrefixHash
     /// The prefix hash of the page before, or the space root.
-    public var parent: PrefixHash
+    public let parent: PrefixHash
     /// The space root.
-    public var root: PrefixHash
+    public let root: PrefixHash
     /// Position of the page's first token in its sequence.
-    public var firstToken: Int
+    public let firstToken: Int
     /// Tokens of the page.
-    public var tokenCount: Int
+    public let tokenCount: Int
     /// Whether the page has fewer tokens than the page size.
-    public var isTail: Bool
+    public let isTail: Bool
     /// Whether it is a block: found by a key that an engine brought, and not by token ids.
-    public var isBlock: Bool
-    /// Bytes of the decoded page.
-    public var rawBytes: ByteCount
-    /// Bytes of the encoded page, without padding.
-    public var encodedBytes: ByteCount
-    /// Bytes that the page occupies on disk.
-    public var slotBytes: ByteCount
+    public let isBlock: Bool
+    /// Bytes of the page as the engine gave it.
+    public let rawBytes: ByteCount
+    /// Bytes of the page as encoded, without padding.
+    public let encodedBytes: ByteCount
+    /// Bytes of the page's slot on disk.
+    public let slotBytes: ByteCount
     /// When the page was stored.
-    public var createdAt: Int64
+    public let createdAt: Timestamp
     /// When it was used last, its storing included.
-    public var lastUse: Int64
+    public let lastUse: Timestamp
     /// How often it was used after it was stored.
-    public var hits: Int
+    public let hits: Int
     /// How many requests branched off at the page or behind it: with the last use, what eviction goes by.
-    public var branches: Int
+    public let branches: Int
     /// How many pins hold it; a pinned page is not evicted.
-    public var pins: Int
+    public let pins: Int
     /// From when on it is a miss; nil for never.
-    public var expiry: Int64?
+    public let expiry: Timestamp?
     /// Pages that follow it directly.
-    public var childCount: Int
+    public let childCount: Int
     /// Names of its side states.
-    public var sideStates: [String]
+    public let sideStates: [String]
 
     /// Whether the page follows no other.
     public var isFirst: Bool { parent == root }
-}
 
-/// One frame of a page's record: a group of planes with a checksum of its own.
-public struct FrameInfo: Sendable, Equatable {
-    /// The layers in it; the first and the last perhaps in part. None in a block.
-    public var layers: Range<Int>
-    /// The codec's name: `raw`, `zstd`, `kbit` or `zstd-plain`.
-    public var codec: String
-    /// Bytes before encoding.
-    public var rawBytes: ByteCount
-    /// Bytes after encoding.
-    public var encodedBytes: ByteCount
-    /// Whether the encoded bytes have the checksum written with them.
-    public var isSound: Bool
+    /// All that is known.
+    package init(
+        hash: PrefixHash, parent: PrefixHash, root: PrefixHash, firstToken: Int, tokenCount: Int, isTail: Bool,
+        isBlock: Bool, rawBytes: ByteCount, encodedBytes: ByteCount, slotBytes: ByteCount, createdAt: Timestamp,
+        lastUse: Timestamp, hits: Int, branches: Int, pins: Int, expiry: Timestamp?, childCount: Int,
+        sideStates: [String]
+    ) {
+        self.hash = hash
+        self.parent = parent
+        self.root = root
+        self.firstToken = firstToken
+        self.tokenCount = tokenCount
+        self.isTail = isTail
+        self.isBlock = isBlock
+        self.rawBytes = rawBytes
+        self.encodedBytes = encodedBytes
+        self.slotBytes = slotBytes
+        self.createdAt = createdAt
+        self.lastUse = lastUse
+        self.hits = hits
+        self.branches = branches
+        self.pins = pins
+        self.expiry = expiry
+        self.childCount = childCount
+        self.sideStates = sideStates
+    }
 }
 
 /// The order of a list of pages.
 public enum PageOrder: String, Sendable, CaseIterable {
     /// Used last, first.
     case recent
-    /// Most bytes on disk first.
+    /// Largest slot on disk first.
     case size
     /// Most hits first.
     case hits
@@ -79,16 +90,4 @@ public enum HashResolution: Sendable, Equatable {
     case unique(PrefixHash)
     /// Several do; the first of them.
     case ambiguous([PrefixHash])
-}
-
-/// What a trim did.
-public struct TrimReport: Sendable, Equatable {
-    /// Pages evicted.
-    public var pages: Int
-    /// Bytes given free, index included.
-    public var freedBytes: ByteCount
-    /// Bytes in use afterwards, as the quota counts them.
-    public var usedBytes: ByteCount
-    /// Whether the target was reached; not when the rest is pinned.
-    public var isComplete: Bool
 }
