@@ -8,6 +8,14 @@ extension PrefixHash: Encodable {
     }
 }
 
+extension Digest: Encodable {
+    /// Writes 64 hexadecimal digits.
+    public func encode(to encoder: any Encoder) throws {
+        var value = encoder.singleValueContainer()
+        try value.encode(description)
+    }
+}
+
 extension ByteCount: Encodable {
     /// Writes the number of bytes.
     public func encode(to encoder: any Encoder) throws {
