@@ -205,7 +205,8 @@ struct ErrorReportTests {
             (.outputNotFinite(request: ""), .badInput),
             (.system(call: "", path: "", errno: ENOENT), .missingInput),
             (.system(call: "", path: "", errno: EIO), .inputOutput), (.unknownArchitecture(""), .badInput),
-            (.invalidOption(name: "", reason: ""), .usage), (.kvMemoryTooSmall(needed: 2, available: 1), .usage),
+            (.invalidOption(name: "", reason: ""), .usage),
+            (.kvMemoryTooSmall(needed: ByteCount(2), available: ByteCount(1)), .usage),
         ]
         for (error, status) in engine { #expect(ErrorReport.described(error)?.status == status) }
     }

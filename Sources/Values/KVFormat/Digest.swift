@@ -9,7 +9,8 @@ internal import CHash
 ///
 /// ```swift
 /// let tokenizer = Digest.sha256([UInt8](try Data(contentsOf: file)))
-/// let weights = Digest(hex: "4813494d137e1631bba301d5acab6e7bb7aa74ce1185d456565ef51d737677b2")  // as a tool printed it
+/// // As a tool printed it.
+/// let weights = Digest(hex: "4813494d137e1631bba301d5acab6e7bb7aa74ce1185d456565ef51d737677b2")
 /// ```
 public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Bytes of a digest.
