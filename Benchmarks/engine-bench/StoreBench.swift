@@ -145,8 +145,8 @@ struct StoreBench {
         let prompt = known + tokens(Self.promptTokens - known.count, 1_000_000 + number)
         var found: (Double, ReusedTokens)?
         engine.run([GenerationRequest(id: "", tokens: prompt, maxNewTokens: 1)]) { _, result in
-            if case .success(let result) = result, let seconds = result.timeToFirstToken {
-                found = (seconds, result.reusedTokens)
+            if case .success(let result) = result, let time = result.timeToFirstToken {
+                found = (time / .seconds(1), result.reusedTokens)
             }
         }
         guard let found else { throw BenchError.noToken }

@@ -19,7 +19,7 @@ struct LookupStore {
         self.path = path
         self.sequences = sequences
         let layout = try KVLayout(layers: 1, kvHeads: 1, headDimension: 4, element: .bf16, pageSize: Self.pageSize)
-        let digest = PrefixHash.sha256(Array("lookup".utf8))
+        let digest = Digest.sha256(Array("lookup".utf8))
         identity = try ModelIdentity(
             weights: digest, layout: layout, positions: "none", tokenizer: digest, engine: "lookup", engineFormat: 1)
         bytesPerPage = layout.bytesPerPage

@@ -158,7 +158,7 @@ struct DamageTests {
             var counters = try #require(
                 try transaction.read(tables.meta, MetaKey.counters) { CountersRecord($0) }.record)
             counters.pages = 5
-            counters.physicalBytes = 5
+            counters.slotBytes = 5
             counters.evicted = 123
             try transaction.write(tables.meta, MetaKey.counters, counters.encoded)
         }

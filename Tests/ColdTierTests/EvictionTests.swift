@@ -207,7 +207,7 @@ struct EvictionTests {
         for round in 0..<40 {
             let sequence = tokens(50, from: TokenID(100 * round))
             for page in model.pages(sequence) where try tier.contains(page.name.hash) {
-                expected += SlotSize.physicalBytes(holding: page.bytes.encodedBytes)
+                expected += SlotSize.slotBytes(holding: page.bytes.encodedBytes)
                 expected += NodeRecord.indexBytes(tokens: page.name.tokens.count)
             }
         }

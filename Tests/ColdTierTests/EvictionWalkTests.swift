@@ -76,7 +76,7 @@ struct EvictionWalkTests {
         tier.touch(model.path(path), now: 4000, as: .insert)
         try tier.flushTouches()
         let page = try tier.page(model.path(path)[0])
-        #expect(page.branches == 1 && page.hits == 3 && page.lastUse >= 4000)
+        #expect(page.branches == 1 && page.hits == 3 && page.lastUse.milliseconds >= 4000)
         tier.close()
     }
 }

@@ -47,7 +47,7 @@ struct TableRecordTests {
         var record = CountersRecord()
         record.quota = 1
         record.pages = 2
-        record.physicalBytes = 3
+        record.slotBytes = 3
         record.encodedBytes = 4
         record.rawBytes = 5
         record.evicted = 6
@@ -261,7 +261,7 @@ struct TableRecordTests {
 
     @Test("of the quarantine says when, why and how much", arguments: QuarantineReason.allCases)
     func quarantine(reason: QuarantineReason) {
-        let record = QuarantineRecord(time: 5, reason: reason, physicalBytes: 8192, root: root)
+        let record = QuarantineRecord(time: 5, reason: reason, slotBytes: 8192, root: root)
         #expect(
             hex(record.encoded) == "0500000000000000" + "0\(reason.rawValue)" + "00000000000000" + "0020000000000000"
                 + root.description)
@@ -284,17 +284,17 @@ struct SlotSizeTests {
             (262_129, 294_912), (524_272, 524_288), (524_273, 589_824), (1 << 20, 17 << 16),
         ]
         for (bytes, run) in expected {
-            #expect(SlotSize.physicalBytes(holding: bytes) == run)
-            #expect(SlotSize.slotBytes(holding: bytes) == run - 16)
-            #expect(SlotSize.isSlot(run - 16))
-            #expect(!SlotSize.isSlot(run - 17))
+            #expect(SlotSize.slotBytes(holding: bytes) == run)
+            #expect(SlotSize.valueBytes(holding: bytes) == run - 16)
+            #expect(SlotSize.fillsSlot(run - 16))
+            #expect(!SlotSize.fillsSlot(run - 17))
         }
     }
 
     @Test("wastes an eighth of itself at most, or 4 KiB, at every size up to 4 MiB")
     func waste() {
         for bytes in 1...4 << 20 {
-            let run = SlotSize.physicalBytes(holding: bytes)
+            let run = SlotSize.slotBytes(holding: bytes)
             guard run >= bytes + 16, run % 4096 == 0, run - bytes - 16 < max(run / 8, 4096) else {
                 Issue.record("\(bytes) bytes in a run of \(run)")
                 return

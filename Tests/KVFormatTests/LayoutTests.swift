@@ -215,24 +215,3 @@ struct ChecksumTests {
         #expect(unsafe sum != Checksum.of(shorter.span.bytes, key: key, part: 0))
     }
 }
-
-@Suite("A store error")
-struct StoreErrorTests {
-    static let all: [StoreError] = [
-        .invalidLayout("x"), .invalidIdentity("x"), .invalidOption("x"), .invalidTokens(count: 0), .invalidPages("x"),
-        .invalidSideState("x"), .notAFolder(path: "p"), .notAStore(path: "p"), .readOnly(path: "p"),
-        .permissions(path: "p", "x"),
-        .networkFileSystem(path: "p"), .alreadyOpen(path: "p"), .formatMismatch(path: "p", found: 2, supported: 1),
-        .formatMismatch(path: "p", found: 0, supported: 1), .forked, .closed, .diskFull(path: "p"),
-        .quotaFull(quota: .zero),
-        .mapFull(mapSize: .zero), .readersFull(slots: 1), .damaged(path: "p", "x"), .noSuchPage("h"), .noSuchSpace("r"),
-        .sealedSpace("r"),
-        .system(call: "c", errno: 5),
-    ]
-
-    @Test("says what happened and what to do, each in one sentence", arguments: all)
-    func sentences(error: StoreError) {
-        #expect(error.description.hasSuffix(".") && error.remedy.hasSuffix("."))
-        #expect(error.description != error.remedy)
-    }
-}

@@ -20,7 +20,7 @@ struct EngineErrorTests {
         .unsupportedTokenizer("THING"), .vocabularyTooLarge(tokenizer: 4711, model: 1), .promptEmpty,
         .promptTooLong(tokens: 4711, limit: 1), .tokenOutOfVocabulary(index: 4711, vocabulary: 1),
         .invalidSampling(parameter: "THING", reason: "is negative"), .invalidOption(name: "THING", reason: "it is odd"),
-        .kvMemoryTooSmall(needed: 4711, available: 1), .store(.invalidLayout("THING")),
+        .kvMemoryTooSmall(needed: ByteCount(4711), available: ByteCount(1)), .store(.invalidLayout("THING")),
     ]
 
     @Test("names the thing in one sentence and the remedy in another", arguments: all)

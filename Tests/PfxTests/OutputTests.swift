@@ -42,6 +42,20 @@ struct OutputTests {
         try Snapshot.check(Run("tree", sample.path, "--depth", "1", "--limit", "1").output, "tree-short", of: sample)
     }
 
+    @Test("has the JSON fields that are recorded")
+    func fields() throws {
+        let sample = try Sample()
+        for command in ["info", "spaces", "tree", "verify"] {
+            try Snapshot.check(Run(command, sample.path, "--json").output, "json-\(command)", of: sample)
+        }
+        let list = try Run("ls", sample.path, "--order", "position", "--limit", "2", "--json").output
+        try Snapshot.check(list, "json-ls", of: sample)
+        let page = sample.hashes(Sample.first)[1].short
+        try Snapshot.check(Run("show", sample.path, page, "--json").output, "json-show", of: sample)
+        try Snapshot.check(
+            Run("trim", sample.path, "--to", "1MiB", "--dry-run", "--json").output, "json-trim", of: sample)
+    }
+
     @Test("is one JSON object with --json, whatever the command")
     func json() throws {
         let sample = try Sample()

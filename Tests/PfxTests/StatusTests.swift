@@ -205,7 +205,8 @@ struct ErrorReportTests {
             (.outputNotFinite(request: ""), .badInput),
             (.system(call: "", path: "", errno: ENOENT), .missingInput),
             (.system(call: "", path: "", errno: EIO), .inputOutput), (.unknownArchitecture(""), .badInput),
-            (.invalidOption(name: "", reason: ""), .usage), (.kvMemoryTooSmall(needed: 2, available: 1), .usage),
+            (.invalidOption(name: "", reason: ""), .usage),
+            (.kvMemoryTooSmall(needed: ByteCount(2), available: ByteCount(1)), .usage),
         ]
         for (error, status) in engine { #expect(ErrorReport.described(error)?.status == status) }
     }
@@ -248,16 +249,16 @@ struct RenderTests {
 
     @Test("of time are times in UTC, and ages in one unit")
     func times() {
-        #expect(Render.time(0) == "1970-01-01 00:00:00Z")
-        #expect(Render.isoTime(1_795_564_804_667) == "2026-11-25T00:00:04Z")
-        let now: Int64 = 1_000_000_000
-        #expect(Render.age(now, now: now) == "0 s")
-        #expect(Render.age(now + 1000, now: now) == "0 s")
-        #expect(Render.age(now + 5000, now: now) == "in the future")
-        #expect(Render.age(now - 59_000, now: now) == "59 s")
-        #expect(Render.age(now - 60_000, now: now) == "1 min")
-        #expect(Render.age(now - 3_600_000, now: now) == "1 h")
-        #expect(Render.age(now - 3 * 86_400_000, now: now) == "3 d")
+        #expect(Render.time(Timestamp(milliseconds: 1_795_564_804_667)) == "2026-11-25 00:00:04Z")
+        let now = Timestamp(milliseconds: 1_000_000_000)
+        func age(_ seconds: Int) -> String { Render.age(now + .seconds(-seconds), now: now) }
+        #expect(age(0) == "0 s")
+        #expect(age(-1) == "0 s")
+        #expect(age(-5) == "in the future")
+        #expect(age(59) == "59 s")
+        #expect(age(60) == "1 min")
+        #expect(age(3600) == "1 h")
+        #expect(age(3 * 86_400) == "3 d")
     }
 
     @Test("stand in aligned columns without blanks at the ends of lines")

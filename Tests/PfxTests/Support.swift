@@ -120,7 +120,10 @@ enum Snapshot {
         let rules = [
             (sample.path, "FOLDER"), (#"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\dZ"#, "TIME"),
             (#"\b\d+ (s|min|h|d)\b"#, "AGE"), (#"LMDB [0-9.]+, zstd [0-9.]+"#, "LMDB VERSION, zstd VERSION"),
-            (#"writes +\d+"#, "writes  N"), (#"file  .*"#, "file  SIZE"), (#"(?<=[^\s|])   +"#, "  "),
+            (#"writes +\d+"#, "writes  N"),
+            (#""(generation|file_bytes|free_bytes)" : \d+"#, #""$1" : N"#),
+            (#""(lmdb|zstd)_version" : "[0-9.]+""#, #""$1_version" : VERSION"#), (#"file  .*"#, "file  SIZE"),
+            (#"(?<=[^\s|])   +"#, "  "),
         ]
         return rules.reduce(text) { text, rule in
             text.replacingOccurrences(of: rule.0, with: rule.1, options: .regularExpression)

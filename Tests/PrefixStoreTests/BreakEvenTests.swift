@@ -1,5 +1,6 @@
 // Break-even: when loading is worth it, and what is known about it in the next process.
 
+import ColdTier
 import StoreTestKit
 import Testing
 import TestKit
@@ -80,13 +81,13 @@ struct BreakEvenTests {
         let first = try open()
         let space = try first.space(model.identity)
         #expect(space.prefillTimePerToken == nil)
-        space.recordPrefill(tokens: 10, nanoseconds: 800_000)
+        space.recordPrefill(tokens: 10, time: .nanoseconds(800_000))
         try first.flush()
-        space.recordPrefill(tokens: 4096, nanoseconds: 4096 * 240_000)
+        space.recordPrefill(tokens: 4096, time: .nanoseconds(4096 * 240_000))
         try first.close()
         let second = try open()
         // Half of what was, half of what is new: the average stands for so many tokens.
-        #expect(try second.space(model.identity).prefillTimePerToken == 160_000)
+        #expect(try second.space(model.identity).prefillTimePerToken == .nanoseconds(160_000))
         #expect(try second.space(GeneratedModel("other").identity).prefillTimePerToken == nil)
         try second.close()
     }
@@ -98,11 +99,11 @@ struct BreakEvenTests {
         // 500 tokens at 100 us each, and then the ends of ten prompts, two tokens at a time, in passes that take 10 ms
         // each.
         for _ in 0..<20 {
-            space.recordPrefill(tokens: 500, nanoseconds: 500 * 100_000)
-            for _ in 0..<10 { space.recordPrefill(tokens: 2, nanoseconds: 10_000_000) }
+            space.recordPrefill(tokens: 500, time: .nanoseconds(500 * 100_000))
+            for _ in 0..<10 { space.recordPrefill(tokens: 2, time: .nanoseconds(10_000_000)) }
         }
         let all = (500 * 100_000 + 10 * 10_000_000) / 520.0
-        let average = Double(try #require(space.prefillTimePerToken))
+        let average = try #require(space.prefillTimePerToken) / .nanoseconds(1)
         #expect(abs(average - all) < 0.1 * all)
         try store.close()
     }
@@ -111,10 +112,10 @@ struct BreakEvenTests {
     func fewTransactions() throws {
         let store = try open()
         let space = try store.space(model.identity)
-        space.recordPrefill(tokens: 10, nanoseconds: 800_000)
+        space.recordPrefill(tokens: 10, time: .nanoseconds(800_000))
         try store.flush()
         let writes = try store.cold.statistics.generation
-        space.recordPrefill(tokens: 10, nanoseconds: 840_000)
+        space.recordPrefill(tokens: 10, time: .nanoseconds(840_000))
         try store.flush()
         #expect(try store.cold.statistics.generation == writes)
         try store.close()
@@ -127,16 +128,16 @@ struct BreakEvenTests {
         try first.close()
         let store = try open()
         let space = try store.space(model.identity)
-        let bytes = UInt64(70 * model.layout.bytesPerToken)
+        let bytes = Int64(70 * model.layout.bytesPerToken)
         let unmeasured = try space.match(tokens)
         let (isWorth, time) = (unmeasured.worthLoading, unmeasured.estimatedLoadTime)
-        #expect(isWorth && time == bytes)
+        #expect(isWorth && time == .nanoseconds(bytes))
         #expect(try space.loadGenerated(tokens, by: model).loaded.tokensByTier.cold == 70)
         #expect(space.breakEven.coldRate != 1)
         #expect(space.breakEven.hotRate == LoadRate.hot.nanosecondsPerByte)
         #expect(try space.loadGenerated(tokens, by: model).loaded.tokensByTier.hot == 70)
         #expect(space.breakEven.hotRate != LoadRate.hot.nanosecondsPerByte)
-        space.recordPrefill(tokens: 1_000_000, nanoseconds: 1)
+        space.recordPrefill(tokens: 1_000_000, time: .nanoseconds(1))
         let fast = try space.match(tokens).worthLoading
         #expect(!fast)
         space.recordSkipped(tokens: 70)

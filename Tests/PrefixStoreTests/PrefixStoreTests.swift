@@ -162,8 +162,8 @@ struct StoreTests {
         let store = try open()
         let space = try store.space(model.identity)
         #expect(space.prefillTimePerToken == nil)
-        space.recordPrefill(tokens: 10, nanoseconds: 10_000_000_000)
-        #expect(space.prefillTimePerToken == 1_000_000_000)
+        space.recordPrefill(tokens: 10, time: .seconds(10))
+        #expect(space.prefillTimePerToken == .seconds(1))
         let tokens = Self.tokens(32)
         _ = try space.loadGenerated(tokens, by: model)
         try space.insertGenerated(tokens, by: model)
@@ -173,9 +173,10 @@ struct StoreTests {
         #expect(all.matches == 2 && all.requestedTokens == 64 && all.loadedTokens == TokensByTier(hot: 32))
         #expect(all.hitRate == 0.5)
         #expect(all.insertedPages == 2 && all.spilledPages == 2)
-        #expect(all.loadedBytes == UInt64(2 * model.layout.bytesPerPage))
-        #expect(all.savedNanoseconds > 31_000_000_000)
-        #expect(all.spilledEncodedBytes > 0 && all.hotBytes > 0 && all.droppedPages == 0 && all.damagedPages == 0)
+        #expect(all.loadedBytes == ByteCount(UInt64(2 * model.layout.bytesPerPage)))
+        #expect(all.savedTime > .seconds(31))
+        #expect(
+            all.spilledEncodedBytes > .zero && all.hotBytes > .zero && all.droppedPages == 0 && all.damagedPages == 0)
         try store.close()
     }
 
@@ -186,8 +187,8 @@ struct StoreTests {
             #expect(store.quotaNotice == nil)
             try store.close()
             let inspector = try StoreInspector(at: folder.path("store"))
-            if let quota { #expect(try inspector.info().quota == quota) }
-            #expect(try inspector.info().quota == store.quota)
+            if let quota { #expect(try inspector.info().quotaBytes == quota) }
+            #expect(try inspector.info().quotaBytes == store.quota)
             inspector.close()
         }
         let last = try open { $0.quota = nil }

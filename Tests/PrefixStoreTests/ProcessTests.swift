@@ -26,7 +26,7 @@ struct ProcessTests {
         let report = try inspector.verify()
         #expect(report.findings.isEmpty, "\(report.findings)")
         let info = try inspector.info()
-        #expect(info.usedBytes <= info.quota, "\(info)")
+        #expect(info.usedBytes <= info.quotaBytes, "\(info)")
         inspector.close()
     }
 

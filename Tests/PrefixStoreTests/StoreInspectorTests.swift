@@ -31,7 +31,7 @@ struct StoreInspectorTests {
         let inspector = try StoreInspector(at: path)
         let info = try inspector.info()
         #expect(info.pages == 4)
-        #expect(info.quota == .mebibytes(64))
+        #expect(info.quotaBytes == .mebibytes(64))
         #expect(try inspector.spaces().map(\.root) == [model.identity.spaceRoot])
         #expect(try inspector.pages(order: .position).map(\.hash) == hashes)
         #expect(try inspector.page(hashes[3]).isTail)

@@ -16,7 +16,7 @@ public struct GeneratedModel: Sendable {
     /// A model of small bf16-shaped pages, or of the layout given. Models of different names share nothing.
     public init(_ name: String = "generated", layout: KVLayout? = nil, salt: Salt? = nil) throws {
         let shape = try layout ?? KVLayout(layers: 3, kvHeads: 2, headDimension: 8, element: .bf16, pageSize: 16)
-        let digest = PrefixHash.sha256(Array(name.utf8))
+        let digest = Digest.sha256(Array(name.utf8))
         identity = try ModelIdentity(
             weights: digest, layout: shape, positions: "none", tokenizer: digest, engine: "generated", engineFormat: 1,
             salt: salt, labels: ["model": name])

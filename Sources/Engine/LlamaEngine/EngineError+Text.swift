@@ -52,7 +52,7 @@ extension EngineError: CustomStringConvertible {
             "The model's output for the request \(request) is infinite or not a number."
         case .invalidOption(let name, let reason): "The engine's option \(name) is out of bounds: \(reason)."
         case .kvMemoryTooSmall(let needed, let available):
-            "The KV needs \(needed) bytes, but the engine has \(available)."
+            "The KV needs \(needed.value) bytes, but the engine has \(available.value)."
         case .store(let error): error.description
         }
     }

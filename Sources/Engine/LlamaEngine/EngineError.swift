@@ -84,8 +84,8 @@ public enum EngineError: Error, Equatable, Sendable {
 
     /// An option of the engine is out of bounds.
     case invalidOption(name: String, reason: String)
-    /// The engine's KV memory has no room for the pages that are needed; both in bytes.
-    case kvMemoryTooSmall(needed: Int, available: Int)
+    /// The engine's KV memory has no room for the pages that are needed.
+    case kvMemoryTooSmall(needed: ByteCount, available: ByteCount)
     /// The store refused the model's space; its error says why.
     case store(StoreError)
 }

@@ -2,7 +2,7 @@
 
 /// How fast things are here, in bytes a second: what `auto` weighs.
 package struct CodecRates: Hashable, Sendable {
-    /// Stored bytes that come from the disk, or from the page cache, to one thread.
+    /// Encoded bytes that come from the disk, or from the page cache, to one thread.
     package var read: Double
     /// Raw bytes that one thread decodes from frames stored raw.
     package var raw: Double
@@ -33,7 +33,7 @@ package struct CodecRates: Hashable, Sendable {
 }
 
 /// Compares ways to store one frame by the time that loading it takes:
-/// `stored bytes / read rate + raw bytes / decode rate`. Pure; nothing is measured here.
+/// `encoded bytes / read rate + raw bytes / decode rate`. Pure; nothing is measured here.
 struct CodecPolicy {
     let rates: CodecRates
 

@@ -1,4 +1,4 @@
-// One frame, from stored bytes to planes.
+// One frame, from encoded bytes to planes.
 
 internal import CPlanes
 internal import KVFormat

@@ -1,4 +1,4 @@
-// One frame, from planes to stored bytes.
+// One frame, from planes to encoded bytes.
 
 internal import KVFormat
 

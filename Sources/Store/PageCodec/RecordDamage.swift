@@ -1,4 +1,4 @@
-// Why stored bytes are not used.
+// Why encoded bytes are not used.
 
 internal import KVFormat
 
@@ -22,9 +22,9 @@ package enum RecordDamage: Error, Hashable, Sendable {
     case badFrame(Int)
     /// A frame of a codec that this build does not know.
     case unknownCodec(frame: Int, codec: UInt8)
-    /// A frame's stored bytes do not have the checksum written with them.
+    /// A frame's encoded bytes do not have the checksum written with them.
     case badChecksum(frame: Int)
-    /// A frame's stored bytes have their checksum but cannot be decoded.
+    /// A frame's encoded bytes have their checksum but cannot be decoded.
     case undecodable(frame: Int)
 }
 

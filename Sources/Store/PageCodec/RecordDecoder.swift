@@ -19,7 +19,7 @@ package final class RecordDecoder {
     ///   - tokens: 1 to `record.tokens`; fewer than that only when the layout can be cut.
     ///   - target: has room for `tokens` tokens of each plane; nothing outside it is written.
     /// - Throws: the damage of the first frame that fails. `target` may have been written in part by then.
-    /// - Complexity: one pass over the stored bytes and one over the page; nothing is allocated.
+    /// - Complexity: one pass over the encoded bytes and one over the page; nothing is allocated.
     package func decode(_ record: borrowing RecordView, tokens: Int, into target: PageTarget) throws(RecordDamage) {
         for frame in 0..<record.frameCount { try decode(frame: frame, of: record, tokens: tokens, into: target) }
     }

@@ -1,4 +1,4 @@
-// Stored bytes, checked and ready to decode.
+// Encoded bytes, checked and ready to decode.
 
 package import KVFormat
 
@@ -24,7 +24,7 @@ package struct RecordView: ~Escapable {
     /// Checks the record of a page.
     ///
     /// - Parameters:
-    ///   - bytes: the stored bytes, perhaps longer than the record.
+    ///   - bytes: the encoded bytes, perhaps longer than the record.
     ///   - key: the prefix hash they were found under.
     ///   - layout: the layout of the space they belong to.
     ///   - tokens: the tokens that the page must have, if that is known.

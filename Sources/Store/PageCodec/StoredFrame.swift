@@ -4,7 +4,7 @@ internal import CHash
 internal import CPlanes
 internal import KVFormat
 
-/// The stored bytes of a frame, and how far their checksum has got. Allocated once and used for one frame after the
+/// The encoded bytes of a frame, and how far their checksum has got. Allocated once and used for one frame after the
 /// other; one thread at a time.
 @safe
 struct StoredFrame: ~Copyable {
@@ -24,7 +24,7 @@ struct StoredFrame: ~Copyable {
         unsafe chash_run_begin(run, bytes, count, Checksum.seed(key: key, part: part))
     }
 
-    /// The stored bytes.
+    /// The encoded bytes.
     var bytes: UnsafePointer<UInt8> { unsafe run.pointee.start }
     /// How many there are.
     var count: Int { unsafe run.pointee.size }

@@ -1,4 +1,4 @@
-// `import PrefixStore` brings the vocabulary (layouts, identities, prefix hashes, errors) with it.
+// `import PrefixStore` brings the vocabulary (layouts, identities, prefix hashes, what an inspector shows, errors) with
+// it.
 
-@_exported public import ColdTier
 @_exported public import KVFormat

@@ -33,7 +33,18 @@ public final class Space: Sendable {
     ///
     /// The average is by tokens, over the last few thousand. A pass over two tokens takes almost as long as one over
     /// fifty: as an average by reports it would let the ends of prompts decide.
-    public func recordPrefill(tokens: Int, nanoseconds: UInt64) {
+    ///
+    /// ```swift
+    /// let began = ContinuousClock.now
+    /// // compute the KV of prompt[loaded.tokens...], then:
+    /// space.recordPrefill(tokens: prompt.count - loaded.tokens, time: ContinuousClock.now - began)
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - tokens: tokens that were computed. Nothing is recorded for 0 or fewer.
+    ///   - time: how long that took. Nothing is recorded unless it is positive.
+    public func recordPrefill(tokens: Int, time: Duration) {
+        let nanoseconds = time.nanoseconds
         guard tokens > 0, nanoseconds > 0 else { return }
         let rate = state.prefillNanosecondsPerToken
         let old = rate.value
@@ -46,9 +57,14 @@ public final class Space: Sendable {
     /// Tokens of prefill that the average stands for.
     private static let averagedTokens = 4096.0
 
-    /// The engine's measured prefill time of one token in nanoseconds, perhaps in an earlier process: `flush()` and
-    /// `close()` of the store keep it in the folder. Nil until `recordPrefill` was called.
-    public var prefillTimePerToken: UInt64? {
+    /// The engine's measured prefill time per token, perhaps in an earlier process: `flush()` and `close()` of the
+    /// store keep it in the folder. Nil until `recordPrefill` was called.
+    public var prefillTimePerToken: Duration? {
+        prefillNanosecondsPerToken.map { .nanoseconds(Int64(clamping: $0)) }
+    }
+
+    /// The same as a number; nil until it is known.
+    var prefillNanosecondsPerToken: UInt64? {
         let time = state.prefillNanosecondsPerToken.value
         return time == 0 ? nil : time
     }

@@ -18,22 +18,57 @@ public struct StoreOptions: Hashable, Sendable {
     /// keeps what is stored; a new store gets 20 GiB, or half of what the disk has free when that is less. A number is
     /// stored, for everyone; `Store.quotaNotice` says what it evicts. The file itself stays within 1.35 times the
     /// quota.
+    ///
+    /// ```swift
+    /// StoreOptions(quota: .gibibytes(50))
+    /// ```
     public var quota: ByteCount?
-    /// The size of this process's hot tier in RAM. Zero: no page is kept in RAM.
+    /// The size of this process's hot tier in RAM: enough for the prefixes that are in use at the same time. Zero: no
+    /// page is kept in RAM.
+    ///
+    /// ```swift
+    /// StoreOptions(hotCapacity: .gibibytes(8))
+    /// ```
     public var hotCapacity: ByteCount
     /// When pages are written to the cold tier.
+    ///
+    /// ```swift
+    /// StoreOptions(writePolicy: .afterHits(2))
+    /// ```
     public var writePolicy: WritePolicy
     /// How pages are encoded. `.auto` suits it to this machine's CPU and disk, frame by frame.
+    ///
+    /// ```swift
+    /// StoreOptions(codec: .auto)
+    /// ```
     public var codec: StoreCodec
-    /// Bytes of pages that may wait to be written.
+    /// Limit on the raw bytes of the pages that wait to be written. An empty queue always accepts one page, however
+    /// large. A larger queue bridges longer bursts of inserts.
+    ///
+    /// ```swift
+    /// StoreOptions(queueCapacity: .gibibytes(1))
+    /// ```
     public var queueCapacity: ByteCount
-    /// What happens when that many wait.
+    /// What happens when the queue is full.
+    ///
+    /// ```swift
+    /// StoreOptions(whenQueueFull: .drop)
+    /// ```
     public var whenQueueFull: WhenQueueFull
-    /// Whether a page loaded from the cold tier is kept in the hot tier.
+    /// Whether a page loaded from the cold tier is kept in the hot tier. Its load waits for that copy. An engine that
+    /// inserts whole prompts when they are computed can do without.
+    ///
+    /// ```swift
+    /// StoreOptions(promotes: false)
+    /// ```
     public var promotes: Bool
-    /// Encoded bytes a second that this process writes to the disk at most, so that others get their share of it; nil:
-    /// as many as it can. Pages wait meanwhile, `queueCapacity` of them, and then `whenQueueFull` says what happens;
+    /// Limit on the encoded bytes that this process writes to the disk per second, so that others get their share of
+    /// it; nil for no limit. Pages wait meanwhile, `queueCapacity` of them, and then `whenQueueFull` says what happens;
     /// `flush()` and `close()` write at full speed.
+    ///
+    /// ```swift
+    /// StoreOptions(spillRate: .mebibytes(200))
+    /// ```
     public var spillRate: ByteCount?
 
     /// Options with the given values.

@@ -82,7 +82,7 @@ package final class RecordLoader: Sendable {
     /// - Returns: how many of the first loads were delivered whole. The rest is not there any more, or is damaged,
     ///   which the tier is told; the targets from the first that failed on may hold some bytes.
     /// - Throws: what kept the tier from answering.
-    /// - Complexity: one pass over the stored bytes.
+    /// - Complexity: one pass over the encoded bytes.
     package func load(
         _ loads: [RecordLoad], of layout: KVLayout, from tier: any RecordTier, control: LoadControl = LoadControl()
     ) throws(StoreError) -> Int {

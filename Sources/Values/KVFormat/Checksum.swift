@@ -1,4 +1,4 @@
-// The checksum over stored bytes.
+// The checksum over encoded bytes.
 
 internal import CHash
 

@@ -6,13 +6,13 @@
 /// An identity is valid for life: the fields that `Limits` bounds are checked when it is made and cannot be changed.
 public struct ModelIdentity: Hashable, Sendable {
     /// Digest over the contents of all weight files and the configuration that changes them.
-    public var weights: PrefixHash
+    public var weights: Digest
     /// Shape, order and element type of a page, and its size in tokens.
     public var layout: KVLayout
     /// The position encoding's parameters as canonical text, such as `rope theta=10000 scaling=none`.
     public let positions: String
     /// Digest over the tokenizer's files.
-    public var tokenizer: PrefixHash
+    public var tokenizer: Digest
     /// The engine's name; two engines never share pages, since their byte orders differ.
     public let engine: String
     /// The version of the engine's page bytes; an engine raises it when its kernels change what they write.
@@ -20,7 +20,7 @@ public struct ModelIdentity: Hashable, Sendable {
     /// Which part of a model that is split over several devices.
     public var shard: Shard
     /// Digest over the adapter's weights (LoRA), or nil for none.
-    public var adapter: PrefixHash?
+    public var adapter: Digest?
     /// The tenant's secret, or nil for none. Only a digest of it reaches the disk; without it nothing of the tenant is
     /// found.
     public var salt: Salt?
@@ -31,9 +31,9 @@ public struct ModelIdentity: Hashable, Sendable {
     ///
     /// - Throws: `StoreError.invalidIdentity` when a text or the number of labels passes `Limits`.
     public init(
-        weights: PrefixHash, layout: KVLayout, positions: String, tokenizer: PrefixHash, engine: String,
+        weights: Digest, layout: KVLayout, positions: String, tokenizer: Digest, engine: String,
         engineFormat: UInt32,
-        shard: Shard = .whole, adapter: PrefixHash? = nil, salt: Salt? = nil, labels: [String: String] = [:]
+        shard: Shard = .whole, adapter: Digest? = nil, salt: Salt? = nil, labels: [String: String] = [:]
     ) throws(StoreError) {
         for text in [positions, engine] where text.utf8.count > Limits.identityText {
             throw .invalidIdentity("a text field passes \(Limits.identityText) bytes")
@@ -88,7 +88,7 @@ public struct Shard: Hashable, Sendable {
 /// A tenant's secret. It has no description, so that it cannot be printed by mistake.
 public struct Salt: Hashable, Sendable {
     /// SHA-256 of a tag and the secret: all that is kept.
-    package let digest: PrefixHash
+    package let digest: Digest
 
     /// Makes a salt of `secret`, which comes from the server's side, never from a request.
     ///

@@ -5,46 +5,46 @@
 /// A request branches off when it goes another way than those before it, at the last page that it shares with them. So
 /// the count is high for what is shared (a system prompt, the examples of a template, a repository's files), 0 for the
 /// private end of a conversation however often that goes on, and 1 or so after a retry.
-public struct PageUse: Hashable, Sendable {
+package struct PageUse: Hashable, Sendable {
     /// A use that is more than this above now is taken for a clock that jumped: five hours and twenty minutes.
-    public static let ceiling: Int64 = 320 * 60_000
+    package static let ceiling: Int64 = 320 * 60_000
 
     /// Milliseconds since the Unix epoch.
-    public var last: Int64
+    package var last: Int64
 
     /// Requests that branched off at the page or behind it.
-    public var branches: UInt16
+    package var branches: UInt16
 
     /// A page that was used last at `last`.
-    public init(last: Int64, branches: UInt16 = 0) {
+    package init(last: Int64, branches: UInt16 = 0) {
         self.last = last
         self.branches = branches
     }
 
     /// Which class of pages it belongs to, `0..<UseHistory.classes`: by branches 0, 1, 2, 4, 8 and 16 or more.
-    public var useClass: Int {
+    package var useClass: Int {
         min(UInt16.bitWidth - branches.leadingZeroBitCount, UseHistory.classes - 1)
     }
 
     /// Moves the last use to `now`. Clocks that go back a little change nothing; what is impossibly far ahead of `now`
     /// is forgotten.
-    public mutating func keep(at now: Int64) { last = last > now + Self.ceiling ? now : max(last, now) }
+    package mutating func keep(at now: Int64) { last = last > now + Self.ceiling ? now : max(last, now) }
 
     /// Counts `count` requests that branched off.
-    public mutating func branch(_ count: Int) { branches = UInt16(clamping: Int(branches) + count) }
+    package mutating func branch(_ count: Int) { branches = UInt16(clamping: Int(branches) + count) }
 
     /// How long ago the last use was, milliseconds; never negative.
-    public func age(at now: Int64) -> Int64 { Self.age(of: last, at: now) }
+    package func age(at now: Int64) -> Int64 { Self.age(of: last, at: now) }
 
     /// How long ago `time` was, milliseconds; never negative, whatever a clock or a damaged record says.
-    public static func age(of time: Int64, at now: Int64) -> Int64 {
+    package static func age(of time: Int64, at now: Int64) -> Int64 {
         let (age, overflows) = now.subtractingReportingOverflow(time)
         return overflows ? (time < now ? .max : 0) : max(0, age)
     }
 }
 
 /// What a use of a whole path says of its pages.
-public enum PathUse: Hashable, Sendable {
+package enum PathUse: Hashable, Sendable {
     /// An insert met them: they are needed now, but nothing was saved.
     case insert
     /// A request found them and went on where the path had ended so far.

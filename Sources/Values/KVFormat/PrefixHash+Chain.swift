@@ -1,16 +1,12 @@
 // How prefix hashes are computed: SHA-256, chained from the space root.
 
-internal import CHash
-
 extension PrefixHash {
     // "PFX" and the version of the chain: no page's hash is ever the hash of something else.
     private static let pageTag: [UInt8] = Array("PFX2".utf8)
     private static let blockTag: [UInt8] = Array("PFXblok2".utf8)
 
-    /// SHA-256 of `bytes`.
-    public static func sha256(_ bytes: [UInt8]) -> PrefixHash {
-        unsafe bytes.withUnsafeBytes { part in unsafe digest(part, UnsafeRawBufferPointer(start: nil, count: 0)) }
-    }
+    /// A hash that is not chained, SHA-256 of `bytes`: what names other things than pages.
+    package static func sha256(_ bytes: [UInt8]) -> PrefixHash { PrefixHash(.sha256(bytes)) }
 
     /// The prefix hash of a page: `SHA-256("PFX2" || parent || token count || token ids)`, integers of 4 bytes,
     /// little-endian.
@@ -19,7 +15,7 @@ extension PrefixHash {
     ///   - parent: the hash of the page before, or the space root for the first page.
     ///   - tokens: the page's token ids, 1 to `pageSize` of them.
     /// - Complexity: one SHA-256, about 0.2 us for 64 tokens with the CPU's SHA instructions; nothing is allocated.
-    public static func page(after parent: PrefixHash, tokens: ArraySlice<TokenID>) -> PrefixHash {
+    package static func page(after parent: PrefixHash, tokens: ArraySlice<TokenID>) -> PrefixHash {
         var head: InlineArray<40, UInt8> = .init(repeating: 0)
         for index in 0..<4 { head[index] = pageTag[index] }
         parent.withBytes { bytes in
@@ -31,7 +27,7 @@ extension PrefixHash {
         for index in 0..<4 { head[36 + index] = UInt8(truncatingIfNeeded: count >> (8 * UInt32(index))) }
         // Token ids are hashed as they lie in memory, which is little-endian on every platform that Swift supports.
         return unsafe tokens.withUnsafeBytes { ids in
-            unsafe head.span.bytes.withUnsafeBytes { head in unsafe digest(head, ids) }
+            unsafe PrefixHash(head.span.bytes.withUnsafeBytes { head in unsafe Digest.sha256(head, ids) })
         }
     }
 
@@ -56,24 +52,5 @@ extension PrefixHash {
             hashes.append(parent)
         }
         return hashes
-    }
-
-    private static func digest(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> PrefixHash {
-        var digest: InlineArray<32, UInt8> = .init(repeating: 0)
-        var output = digest.mutableSpan
-        var parts = (first.baseAddress, second.baseAddress)
-        var sizes = (first.count, second.count)
-        unsafe output.withUnsafeMutableBufferPointer { output in
-            unsafe withUnsafePointer(to: &parts) { parts in
-                unsafe withUnsafePointer(to: &sizes) { sizes in
-                    let parts = unsafe UnsafeRawPointer(parts).assumingMemoryBound(to: UnsafeRawPointer?.self)
-                    let sizes = unsafe UnsafeRawPointer(sizes).assumingMemoryBound(to: Int.self)
-                    // Fails only when libcrypto has no SHA-256: nothing can be named then.
-                    let done = unsafe chash_sha256(parts, sizes, 2, output.baseAddress)
-                    precondition(done == 1, "libcrypto cannot compute SHA-256")
-                }
-            }
-        }
-        return unsafe PrefixHash(digest.span.bytes)
     }
 }

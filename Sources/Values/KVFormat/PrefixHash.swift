@@ -1,89 +1,51 @@
 // The chained hash that names a page together with all before it.
 
-internal import CHash
-
-/// A SHA-256 digest: a prefix hash, a space root, a weights digest. 32 bytes; order and equality are those of the
-/// bytes.
+/// The name of a page: SHA-256, chained over the pages before it from the space root, which is the first link. 32
+/// bytes; order and equality are those of the bytes. A value type.
 public struct PrefixHash: Hashable, Comparable, Sendable, CustomStringConvertible {
-    /// Bytes of a digest.
-    public static let byteCount = 32
+    /// Bytes of a hash.
+    public static let byteCount = Digest.byteCount
 
-    // Four big-endian words: equality and order in four comparisons, no heap.
-    private let words: (UInt64, UInt64, UInt64, UInt64)
+    private let digest: Digest
 
-    /// The digest whose bytes are `bytes`; nil unless there are 32.
+    /// The hash that is this digest.
+    package init(_ digest: Digest) { self.digest = digest }
+
+    /// The hash whose bytes are `bytes`; nil unless there are 32.
     public init?(bytes: some Collection<UInt8>) {
-        guard bytes.count == Self.byteCount else { return nil }
-        var folded: [UInt64] = [0, 0, 0, 0]
-        for (index, byte) in bytes.enumerated() { folded[index / 8] = folded[index / 8] << 8 | UInt64(byte) }
-        words = (folded[0], folded[1], folded[2], folded[3])
+        guard let digest = Digest(bytes: bytes) else { return nil }
+        self.digest = digest
     }
 
     /// Reads 32 bytes of `span` from `offset`.
-    package init(_ span: RawSpan, at offset: Int = 0) {
-        words = unsafe (
-            UInt64(bigEndian: span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)),
-            UInt64(bigEndian: span.unsafeLoadUnaligned(fromByteOffset: offset + 8, as: UInt64.self)),
-            UInt64(bigEndian: span.unsafeLoadUnaligned(fromByteOffset: offset + 16, as: UInt64.self)),
-            UInt64(bigEndian: span.unsafeLoadUnaligned(fromByteOffset: offset + 24, as: UInt64.self))
-        )
-    }
+    package init(_ span: RawSpan, at offset: Int = 0) { digest = Digest(span, at: offset) }
 
-    /// The digest written as 64 hexadecimal digits; nil for anything else.
+    /// The hash written as 64 hexadecimal digits; nil for anything else.
     public init?(hex: String) {
-        let digits = Array(hex.utf8)
-        guard digits.count == 2 * Self.byteCount else { return nil }
-        var bytes: [UInt8] = []
-        for index in stride(from: 0, to: digits.count, by: 2) {
-            guard let high = Self.nibble(digits[index]), let low = Self.nibble(digits[index + 1]) else { return nil }
-            bytes.append(high << 4 | low)
-        }
-        self.init(bytes: bytes)
-    }
-
-    private static func nibble(_ digit: UInt8) -> UInt8? {
-        switch digit {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
-        default: nil
-        }
+        guard let digest = Digest(hex: hex) else { return nil }
+        self.digest = digest
     }
 
     /// The 32 bytes.
-    public var bytes: [UInt8] {
-        withBytes { span in unsafe span.withUnsafeBytes { unsafe [UInt8]($0) } }
-    }
+    public var bytes: [UInt8] { digest.bytes }
 
     /// The 32 bytes in their order, as four words of memory: a key without an allocation.
-    package var inlineBytes: InlineArray<4, UInt64> {
-        [words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian]
-    }
+    package var inlineBytes: InlineArray<4, UInt64> { digest.inlineBytes }
 
     /// Lends the 32 bytes for the length of the call; nothing is allocated.
     func withBytes<R: ~Copyable, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
-        let ordered = inlineBytes
-        return try unsafe body(ordered.span.bytes)
+        try digest.withBytes(body)
     }
 
-    /// The first 8 bytes as a number: enough to spread digests over a table or to seed a checksum.
-    package var prefixWord: UInt64 { words.0 }
+    /// The first 8 bytes as a number: enough to spread hashes over a table or to seed a checksum.
+    package var prefixWord: UInt64 { digest.prefixWord }
 
     /// 64 hexadecimal digits.
-    public var description: String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
+    public var description: String { digest.description }
 
     /// The first 12 digits: what lists show.
-    public var short: String { String(description.prefix(12)) }
-
-    /// Whether all 32 bytes are equal.
-    public static func == (left: PrefixHash, right: PrefixHash) -> Bool { left.words == right.words }
+    public var short: String { digest.short }
 
     /// The order of the bytes, as LMDB sorts its keys.
-    public static func < (left: PrefixHash, right: PrefixHash) -> Bool { left.words < right.words }
-
-    /// Feeds the first 8 bytes, which are as good as random.
-    public func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+    public static func < (left: PrefixHash, right: PrefixHash) -> Bool { left.digest < right.digest }
 }

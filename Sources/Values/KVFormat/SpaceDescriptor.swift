@@ -5,7 +5,7 @@
 /// Encoding: the 8 bytes `PFXspac2`, then one field after the other in the order of `Field`: 1 byte tag, 4 bytes length
 /// (little-endian), that many bytes. Absent fields have length 0. Labels follow the counted fields and are not hashed.
 public struct SpaceDescriptor: Hashable, Sendable {
-    /// One field of an identity, as `pfx explain` names it.
+    /// One field of an identity, by which two spaces can differ.
     public enum Field: UInt8, CaseIterable, Sendable {
         /// Digest of the weights.
         case weights = 1
@@ -84,7 +84,7 @@ public struct SpaceDescriptor: Hashable, Sendable {
     }
 
     /// The space root: SHA-256 of the encoding without the labels.
-    public var root: PrefixHash { .sha256(counted) }
+    public var root: PrefixHash { PrefixHash(.sha256(counted)) }
 
     /// The bytes that the `spaces` table keeps.
     package var encoded: [UInt8] {
@@ -107,7 +107,7 @@ public struct SpaceDescriptor: Hashable, Sendable {
         case .pageSize, .engineFormat: return "\(Self.integer(value, 0))"
         case .shard: return (0..<4).map { "\(Self.integer(value, $0))" }.joined(separator: "/")
         case .layout: return layout.summary
-        case .weights, .tokenizer, .adapter, .salt: return PrefixHash(bytes: value)?.short ?? "none"
+        case .weights, .tokenizer, .adapter, .salt: return Digest(bytes: value)?.short ?? "none"
         }
     }
 

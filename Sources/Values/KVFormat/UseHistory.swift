@@ -15,11 +15,11 @@ internal import Glibc
 ///
 /// A value type; whoever owns it guards it. Forgets: after each half of the capacity that came back or went, what was
 /// counted before weighs 3 % less.
-public struct UseHistory: Equatable, Sendable {
+package struct UseHistory: Equatable, Sendable {
     /// Classes of pages, see `PageUse.useClass`.
-    public static let classes = 6
+    package static let classes = 6
     /// Ages that are told apart: up to 1 s, 2 s, 4 s and so on; the last is that from 48 days on.
-    public static let ages = 24
+    package static let ages = 24
 
     private static let fading = 0.97
     /// Where each age begins, milliseconds, and where the last one ends.
@@ -36,7 +36,7 @@ public struct UseHistory: Equatable, Sendable {
     private var isStale = false
 
     /// A store or tier of `capacity` bytes that knows nothing yet.
-    public init(capacity: Int) {
+    package init(capacity: Int) {
         self.capacity = Double(max(capacity, 1))
         ended = Array(repeating: 0, count: Self.classes * Self.ages)
         returned = ended
@@ -44,12 +44,12 @@ public struct UseHistory: Equatable, Sendable {
     }
 
     /// A page of `bytes` bytes was found by a request at `now`. Call it before `use` is brought up to date.
-    public mutating func countReturn(of use: PageUse, bytes: Int, at now: Int64) {
+    package mutating func countReturn(of use: PageUse, bytes: Int, at now: Int64) {
         count(use, bytes, now, returned: Double(bytes))
     }
 
     /// A page of `bytes` bytes is evicted at `now`.
-    public mutating func countEviction(of use: PageUse, bytes: Int, at now: Int64) {
+    package mutating func countEviction(of use: PageUse, bytes: Int, at now: Int64) {
         count(use, bytes, now, returned: 0)
     }
 
@@ -74,7 +74,7 @@ public struct UseHistory: Equatable, Sendable {
     /// back, per millisecond of keeping it.
     ///
     /// - Complexity: nanoseconds.
-    public func worth(ofClass useClass: Int, age: Int64) -> Double {
+    package func worth(ofClass useClass: Int, age: Int64) -> Double {
         let step = Self.step(age)
         let place = useClass * Self.ages + step
         guard step + 1 < Self.ages else { return worths[place] }
@@ -89,7 +89,7 @@ public struct UseHistory: Equatable, Sendable {
     ///   - now: milliseconds since the Unix epoch.
     ///   - oldest: the time of a class's oldest page that may go; nil when it has none.
     /// - Returns: nil when no class has a page.
-    public func classToEvict<E: Error>(at now: Int64, oldest: (Int) throws(E) -> Int64?) throws(E) -> Int? {
+    package func classToEvict<E: Error>(at now: Int64, oldest: (Int) throws(E) -> Int64?) throws(E) -> Int? {
         var least: (worth: Double, useClass: Int)?
         for useClass in 0..<Self.classes {
             guard let time = try oldest(useClass) else { continue }
@@ -128,7 +128,7 @@ extension UseHistory {
     /// Brings the worths up to date when half the capacity was counted since the last time. Call it before an eviction.
     ///
     /// - Complexity: nothing, or some 50 us.
-    public mutating func learn() {
+    package mutating func learn() {
         guard isStale else { return }
         isStale = false
         let all = rates(of: total(ended), total(returned)) { age, rate in age == 0 ? 0 : rate / 2 }

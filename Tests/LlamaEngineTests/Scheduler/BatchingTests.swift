@@ -120,7 +120,8 @@ struct BatchingTests {
             ),
             (
                 GenerationRequest(id: "big", tokens: Array(repeating: 1, count: 65), maxNewTokens: 1),
-                .kvMemoryTooSmall(needed: 5 * engine.layout.bytesPerPage, available: engine.options.kvMemory)
+                .kvMemoryTooSmall(
+                    needed: ByteCount(UInt64(5 * engine.layout.bytesPerPage)), available: engine.options.kvMemory)
             ),
         ]
         var refused: [String: EngineError] = [:]

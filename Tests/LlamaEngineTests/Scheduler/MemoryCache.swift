@@ -75,5 +75,5 @@ final class MemoryCache: PrefixCache {
         return SequencePlace(root: root, hash: root, tokens: prompt.count / layout.pageSize * layout.pageSize)
     }
 
-    func recordPrefill(tokens: Int, nanoseconds: UInt64) { recordedTokens += tokens }
+    func recordPrefill(tokens: Int, time: Duration) { recordedTokens += tokens }
 }

@@ -13,7 +13,7 @@ func testEngine(
     let checkpoint = try Checkpoint(folder: Fixtures.checkpoint(name))
     var options = EngineOptions(pageSize: 16, maxParallel: parallel, maxBatchTokens: batch)
     let layout = try Engine.layout(checkpoint, options)
-    options.kvMemory = pages * ((layout.bytesPerPage + 63) / 64 * 64)
+    options.kvMemory = ByteCount(UInt64(pages * ((layout.bytesPerPage + 63) / 64 * 64)))
     return try Engine(checkpoint: checkpoint, options: options, cache: cache)
 }
 

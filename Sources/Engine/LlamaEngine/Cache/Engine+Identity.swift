@@ -18,8 +18,8 @@ extension Engine {
     {
         let name = checkpoint.folder.split(separator: "/").last.map(String.init) ?? checkpoint.folder
         let layout = try layout(checkpoint, options)
-        let weights = try digest(try checkpoint.weightsDigest())
-        let tokenizer = try digest(try checkpoint.tokenizerDigest())
+        let weights = try checkpoint.weightsDigest()
+        let tokenizer = try checkpoint.tokenizerDigest()
         do throws(StoreError) {
             return try ModelIdentity(
                 weights: weights, layout: layout, positions: checkpoint.config.rope.identityText, tokenizer: tokenizer,
@@ -28,11 +28,6 @@ extension Engine {
         } catch {
             throw .store(error)
         }
-    }
-
-    private static func digest(_ bytes: [UInt8]) throws(EngineError) -> PrefixHash {
-        guard let hash = PrefixHash(bytes: bytes) else { preconditionFailure("a digest has 32 bytes") }
-        return hash
     }
 }
 

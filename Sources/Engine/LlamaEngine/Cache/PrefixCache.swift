@@ -31,5 +31,5 @@ protocol PrefixCache: AnyObject {
     func insert(_ tokens: ArraySlice<UInt32>, after place: SequencePlace?, page: (Int) -> PageSource) -> SequencePlace?
 
     /// Tells the cache how long computing took, so that it knows when loading is worth it.
-    func recordPrefill(tokens: Int, nanoseconds: UInt64)
+    func recordPrefill(tokens: Int, time: Duration)
 }

@@ -50,7 +50,7 @@ final class StorePrefixCache: PrefixCache {
         }
     }
 
-    func recordPrefill(tokens: Int, nanoseconds: UInt64) {
-        space.recordPrefill(tokens: tokens, nanoseconds: nanoseconds)
+    func recordPrefill(tokens: Int, time: Duration) {
+        space.recordPrefill(tokens: tokens, time: time)
     }
 }

@@ -1,7 +1,9 @@
 // What identifies a checkpoint: digests over file contents, never over names or times.
 
+public import KVFormat
+
 extension Checkpoint {
-    /// SHA-256 over the contents of `config.json`, the shard index if there is one, and all weight files: 32 bytes.
+    /// SHA-256 over the contents of `config.json`, the shard index if there is one, and all weight files.
     ///
     /// The files count in sorted order, each framed by its name and length. The result is remembered in the user's
     /// cache folder under device, inode, size and times of the files, so that the next start of an engine does not read
@@ -9,15 +11,15 @@ extension Checkpoint {
     ///
     /// - Throws: `.system` when libcrypto fails. A cache that cannot be read or written costs time only.
     /// - Complexity: reads all weights when the cache does not know them; about 2 GB/s.
-    public func weightsDigest() throws(EngineError) -> [UInt8] {
+    public func weightsDigest() throws(EngineError) -> Digest {
         try weightsDigest(rememberedIn: DigestCache.ofUser(), now: DigestCache.now())
     }
 
-    /// SHA-256 over `tokenizer.json`, framed like the weights: 32 bytes. A checkpoint without tokenizer has a digest of
+    /// SHA-256 over `tokenizer.json`, framed like the weights. A checkpoint without tokenizer has a digest of
     /// its own.
     ///
     /// - Throws: `.system` when the file cannot be read or libcrypto fails.
-    public func tokenizerDigest() throws(EngineError) -> [UInt8] {
+    public func tokenizerDigest() throws(EngineError) -> Digest {
         var stream = DigestStream(tag: "prefixstore tokenizer 1")
         do {
             stream.append(try MappedFile(path: folder + "/" + Tokenizer.fileName), named: Tokenizer.fileName)
@@ -28,7 +30,7 @@ extension Checkpoint {
     }
 
     /// The weights digest with the cache and the time (nanoseconds since 1970) given.
-    func weightsDigest(rememberedIn cache: DigestCache?, now: Int64) throws(EngineError) -> [UInt8] {
+    func weightsDigest(rememberedIn cache: DigestCache?, now: Int64) throws(EngineError) -> Digest {
         let files = identifyingFiles
         let key = try DigestCache.key(of: files)
         if let digest = cache?.digest(for: key) { return digest }

@@ -13,6 +13,7 @@
 
 import CHash
 import Glibc
+import KVFormat
 
 /// A folder of remembered digests.
 struct DigestCache: Sendable {
@@ -42,8 +43,8 @@ struct DigestCache: Sendable {
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 
-    /// The key of a list of files: 32 bytes that change with any name or stamp.
-    static func key(of files: [(name: String, file: MappedFile)]) throws(EngineError) -> [UInt8] {
+    /// The key of a list of files: it changes with any name or stamp.
+    static func key(of files: [(name: String, file: MappedFile)]) throws(EngineError) -> Digest {
         var stream = DigestStream(tag: "prefixstore digest cache 1")
         for (name, file) in files {
             let stamp = file.stamp
@@ -62,8 +63,8 @@ struct DigestCache: Sendable {
             && max(stamp.modifiedNanoseconds, stamp.changedNanoseconds) < now - settlingNanoseconds
     }
 
-    /// The remembered digest, 32 bytes, or `nil`.
-    func digest(for key: [UInt8]) -> [UInt8]? {
+    /// The remembered digest, or `nil`.
+    func digest(for key: Digest) -> Digest? {
         let descriptor = unsafe open(path(of: key), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
@@ -72,12 +73,14 @@ struct DigestCache: Sendable {
         else { return nil }
         var entry = [UInt8](repeating: 0, count: Self.entryBytes)
         guard unsafe read(descriptor, &entry, entry.count) == entry.count else { return nil }
-        let digest = Array(entry[40..<72])
-        return entry == Self.entry(key: key, digest: digest) ? digest : nil
+        guard let digest = Digest(bytes: entry[40..<72]), entry == Self.entry(key: key, digest: digest) else {
+            return nil
+        }
+        return digest
     }
 
     /// Remembers `digest`; whatever fails is ignored.
-    func remember(_ digest: [UInt8], for key: [UInt8]) {
+    func remember(_ digest: Digest, for key: Digest) {
         makeFolder()
         let target = path(of: key)
         let temporary = target + ".\(getpid()).\(UInt32.random(in: 0 ... .max))"
@@ -91,16 +94,13 @@ struct DigestCache: Sendable {
         }
     }
 
-    private static func entry(key: [UInt8], digest: [UInt8]) -> [UInt8] {
-        let body = magic + key + digest
+    private static func entry(key: Digest, digest: Digest) -> [UInt8] {
+        let body = magic + key.bytes + digest.bytes
         let checksum = unsafe body.withUnsafeBytes { unsafe chash_xxh3($0.baseAddress, $0.count, 0) }
         return body + (0..<8).map { UInt8(truncatingIfNeeded: checksum >> (8 * $0)) }
     }
 
-    private func path(of key: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef")
-        return folder + "/" + String(key.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
-    }
+    private func path(of key: Digest) -> String { "\(folder)/\(key)" }
 
     /// Makes the folder and those above it, private to the user.
     private func makeFolder() {

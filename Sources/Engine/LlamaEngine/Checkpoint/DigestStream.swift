@@ -2,6 +2,7 @@
 
 import CHash
 import Glibc
+import KVFormat
 
 /// A SHA-256 state; freed when it goes out of scope.
 @safe
@@ -21,7 +22,7 @@ struct DigestStream: ~Copyable {
     }
 
     deinit {
-        var unused = [UInt8](repeating: 0, count: 32)
+        var unused = [UInt8](repeating: 0, count: Digest.byteCount)
         if let state = unsafe state { unsafe _ = chash_sha256_finish(state, &unused) }
     }
 
@@ -48,15 +49,17 @@ struct DigestStream: ~Copyable {
         unsafe withUnsafeBytes(of: number.littleEndian) { unsafe update($0) }
     }
 
-    /// Ends the stream: 32 bytes.
+    /// Ends the stream.
     ///
     /// - Throws: `.system` when libcrypto could not allocate its state.
-    consuming func finish() throws(EngineError) -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: 32)
+    consuming func finish() throws(EngineError) -> Digest {
+        var bytes = [UInt8](repeating: 0, count: Digest.byteCount)
         let wasSound = isSound
         let state = unsafe self.state
         discard self  // `chash_sha256_finish` frees the state in every case, so `deinit` must not run.
-        guard let state = unsafe state, unsafe chash_sha256_finish(state, &digest) == 1, wasSound else {
+        guard let state = unsafe state, unsafe chash_sha256_finish(state, &bytes) == 1, wasSound,
+            let digest = Digest(bytes: bytes)
+        else {
             throw .system(call: "SHA-256", path: "libcrypto", errno: ENOMEM)
         }
         return digest

@@ -79,14 +79,13 @@ extension Engine {
         let all = batch.reduce(0) { $0 + $1.count }
         let prompts = batch.reduce(0) { $0 + ($1.count > 1 ? $1.count : 0) }
         guard prompts > 0 else { return }
-        let nanoseconds = duration.seconds * 1e9 * Double(prompts) / Double(all)
-        cache?.recordPrefill(tokens: prompts, nanoseconds: UInt64(nanoseconds))
+        cache?.recordPrefill(tokens: prompts, time: duration * prompts / all)
     }
 
     /// Appends a chosen token, or ends the reply.
     private func take(_ token: UInt32, _ sequence: RunningRequest, _ onToken: (String, UInt32) -> Void) {
         if sequence.timeToFirstToken == nil {
-            sequence.timeToFirstToken = sequence.admitted.duration(to: clock.now).seconds
+            sequence.timeToFirstToken = sequence.admitted.duration(to: clock.now)
         }
         guard !sequence.request.stopTokens.contains(token) else { return end(sequence, .stop) }
         sequence.tokens.append(token)
@@ -102,7 +101,7 @@ extension Engine {
 
     /// The whole prompt is computed.
     func completePrompt(_ sequence: RunningRequest) {
-        sequence.prefillSeconds = sequence.started.duration(to: clock.now).seconds
+        sequence.prefillTime = sequence.started.duration(to: clock.now)
         // From the first page on: pages that the cache holds cost a look-up, and those it has dropped meanwhile come
         // back.
         sequence.place = nil

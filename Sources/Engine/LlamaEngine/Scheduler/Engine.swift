@@ -64,9 +64,9 @@ public final class Engine {
         self.layout = layout
         self.options = options
         self.cache = cache
-        pool = PagePool(layout: layout, byteCount: options.kvMemory)
+        pool = PagePool(layout: layout, byteCount: Int(clamping: options.kvMemory.value))
         guard pool.capacity > 0 else {
-            throw .kvMemoryTooSmall(needed: layout.bytesPerPage, available: options.kvMemory)
+            throw .kvMemoryTooSmall(needed: ByteCount(UInt64(layout.bytesPerPage)), available: options.kvMemory)
         }
         transformer = try Transformer(
             checkpoint: checkpoint, layout: layout, maxRows: options.maxBatchTokens,
@@ -168,7 +168,8 @@ public final class Engine {
         }
         let needed = pageLimit(request)
         guard needed <= pool.capacity else {
-            throw .kvMemoryTooSmall(needed: needed * layout.bytesPerPage, available: options.kvMemory)
+            throw .kvMemoryTooSmall(
+                needed: ByteCount(UInt64(needed * layout.bytesPerPage)), available: options.kvMemory)
         }
     }
 

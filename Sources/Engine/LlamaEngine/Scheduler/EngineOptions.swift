@@ -15,13 +15,13 @@ public struct EngineOptions: Sendable {
     public var maxParallel: Int
     /// Tokens of a forward pass; at least `maxParallel`. Longer prompts are computed in several.
     public var maxBatchTokens: Int
-    /// Bytes of the engine's own KV pages. The requests that run at one time must fit.
-    public var kvMemory: Int
+    /// Memory of the engine's own KV pages. The requests that run at one time must fit.
+    public var kvMemory: ByteCount
 
     /// Options with defaults for a small machine.
     public init(
         kvElement: KVElement? = nil, pageSize: Int = 64, threads: Int = 2, maxParallel: Int = 8,
-        maxBatchTokens: Int = 512, kvMemory: Int = 512 << 20
+        maxBatchTokens: Int = 512, kvMemory: ByteCount = .mebibytes(512)
     ) {
         self.kvElement = kvElement
         self.pageSize = pageSize

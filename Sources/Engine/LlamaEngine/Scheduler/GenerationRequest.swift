@@ -61,14 +61,14 @@ public struct GenerationResult: Sendable {
     public let promptTokens: Int
     /// How many of them were reused, and from where.
     public let reusedTokens: ReusedTokens
-    /// Seconds from submission until there was a place for the request.
-    public let queueSeconds: Double
-    /// Seconds from the first work on the request (matching, loading) until its whole prompt was computed, with
-    /// whatever ran beside it. 0 when it was cancelled before.
-    public let prefillSeconds: Double
-    /// Seconds from the end of the queueing to the first token: waiting for a shared prefix, loading, computing. Nil
+    /// Time from submission until there was a place for the request.
+    public let queueTime: Duration
+    /// Time from the first work on the request (matching, loading) until its whole prompt was computed, with
+    /// whatever ran beside it. Zero when it was cancelled before.
+    public let prefillTime: Duration
+    /// Time from the end of the queueing to the first token: waiting for a shared prefix, loading, computing. Nil
     /// when there was no token.
-    public let timeToFirstToken: Double?
+    public let timeToFirstToken: Duration?
     /// Why the reply ended.
     public let finishReason: FinishReason
 }

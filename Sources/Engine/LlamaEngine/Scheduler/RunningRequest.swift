@@ -36,11 +36,11 @@ final class RunningRequest {
     let reused: ReusedTokens
     var sampler: Sampler
 
-    let queueSeconds: Double
+    let queueTime: Duration
     let admitted: ContinuousClock.Instant
     let started: ContinuousClock.Instant
-    var prefillSeconds = 0.0
-    var timeToFirstToken: Double?
+    var prefillTime = Duration.zero
+    var timeToFirstToken: Duration?
 
     init(
         _ waiting: WaitingRequest, prefix: ReusedPrefix, pageLimit: Int, started: ContinuousClock.Instant
@@ -54,7 +54,7 @@ final class RunningRequest {
         self.pageLimit = pageLimit
         sampler = Sampler(request.sampling)
         admitted = waiting.admitted ?? started
-        queueSeconds = waiting.submitted.duration(to: admitted).seconds
+        queueTime = waiting.submitted.duration(to: admitted)
         self.started = started
     }
 
@@ -68,7 +68,7 @@ final class RunningRequest {
     func result(_ reason: FinishReason) -> GenerationResult {
         GenerationResult(
             id: request.id, tokens: Array(reply), promptTokens: request.tokens.count, reusedTokens: reused,
-            queueSeconds: queueSeconds, prefillSeconds: prefillSeconds, timeToFirstToken: timeToFirstToken,
+            queueTime: queueTime, prefillTime: prefillTime, timeToFirstToken: timeToFirstToken,
             finishReason: reason)
     }
 }
@@ -80,12 +80,4 @@ struct ReusedPrefix {
     var reused = ReusedTokens()
     /// How much of it the cache has for certain.
     var place: SequencePlace?
-}
-
-extension Duration {
-    /// The duration in seconds.
-    var seconds: Double {
-        let (whole, fraction) = components
-        return Double(whole) + Double(fraction) * 1e-18
-    }
 }

@@ -36,7 +36,7 @@ struct EngineArguments: ParsableArguments {
     func options(parallel: Int) -> EngineOptions {
         EngineOptions(
             kvElement: kvDtype?.element, pageSize: pageSize, threads: threads, maxParallel: parallel,
-            maxBatchTokens: max(512, parallel), kvMemory: Int(clamping: kvMemory.value))
+            maxBatchTokens: max(512, parallel), kvMemory: kvMemory)
     }
 }
 

@@ -124,11 +124,11 @@ extension BenchReport {
         )
         times.add("miss", Self.time(missSeconds))
         times.add(
-            "on disk",
-            "\(ByteCount(UInt64(slotBytes))), "
-                + "\(Render.comparison(ByteCount(UInt64(rawBytes)), ByteCount(UInt64(slotBytes)))) "
-                + "(\(ByteCount(UInt64(encodedBytes))) before slots are rounded up); "
-                + "with the index \(ByteCount(UInt64(usedBytes))), file \(ByteCount(UInt64(fileBytes)))")
+            "sizes",
+            Render.sizes(
+                raw: ByteCount(UInt64(rawBytes)), encoded: ByteCount(UInt64(encodedBytes)),
+                slots: ByteCount(UInt64(slotBytes))))
+        times.add("", "\(ByteCount(UInt64(usedBytes))) used, file \(ByteCount(UInt64(fileBytes)))")
         return heading + "\n" + rateTable.text + "\n" + times.text + "\n" + breakEvenText
     }
 

@@ -40,7 +40,7 @@ struct BenchWork {
 
     /// The model that the pages are of.
     func identity() throws(StoreError) -> ModelIdentity {
-        let digest = PrefixHash.sha256(Array("pfx bench".utf8))
+        let digest = Digest.sha256(Array("pfx bench".utf8))
         return try ModelIdentity(
             weights: digest, layout: layout, positions: "none", tokenizer: digest, engine: "pfx bench",
             engineFormat: 1, labels: ["model": "pfx bench"])

@@ -20,8 +20,9 @@ struct Info: ParsableCommand {
     @OptionGroup var store: StoreArguments
 
     func run() throws {
-        let info = try store.withStore { try $0.info() }
-        try store.print(InfoJSON(info), or: Self.text(info))
+        var info = try store.withStore { try $0.info() }
+        info.openers = info.others
+        try store.print(info, or: Self.text(info))
     }
 
     static func text(_ info: StoreInfo) -> String {
@@ -30,16 +31,14 @@ struct Info: ParsableCommand {
         table.add("format", "\(info.formatVersion), made \(Render.time(info.createdAt))")
         table.add(
             "used",
-            "\(info.usedBytes) of \(info.quota) (\(Render.percent(info.usedBytes.value, of: info.quota.value)))")
-        table.add("", "pages \(info.slotBytes), index \(info.indexBytes)")
+            "\(info.usedBytes) of \(info.quotaBytes) "
+                + "(\(Render.percent(info.usedBytes.value, of: info.quotaBytes.value)))")
+        table.add("", "slots \(info.slotBytes), index \(info.indexBytes)")
         table.add("file", "\(info.fileBytes), \(info.freeBytes) of it free")
         table.add("pages", "\(Render.count(info.pages)), \(Render.count(info.tails)) of them tails")
         table.add("tokens", Render.count(info.tokens))
         table.add(
-            "on disk",
-            "\(info.slotBytes) for \(info.rawBytes) of pages, "
-                + "\(Render.comparison(info.rawBytes, info.slotBytes)) ("
-                + "\(info.encodedBytes) before slots are rounded up)")
+            "sizes", Render.sizes(raw: info.rawBytes, encoded: info.encodedBytes, slots: info.slotBytes))
         table.add("spaces", Render.count(info.spaces))
         table.add("side states", Render.count(info.sideStates))
         table.add("pinned", Render.count(info.pinnedPages, "page"))
@@ -47,10 +46,10 @@ struct Info: ParsableCommand {
         table.add("evicted", Render.count(info.evictedPages, "page"))
         let lag = info.oldestReaderLag.map { ", the oldest \(Render.count($0, "write")) behind" } ?? ""
         table.add("readers", "\(info.readers) of \(info.readerSlots)\(lag)")
-        for (index, opener) in info.others.enumerated() {
+        for (index, opener) in info.openers.enumerated() {
             table.add(index == 0 ? "opened by" : "", opener.text)
         }
-        if info.others.isEmpty { table.add("opened by", "no other process") }
+        if info.openers.isEmpty { table.add("opened by", "no other process") }
         table.add("writes", Render.count(info.generation))
         table.add("libraries", "LMDB \(info.lmdbVersion), zstd \(info.zstdVersion)")
         return table.text
@@ -66,67 +65,6 @@ extension OpenerInfo {
     /// One line for people. A program's name is what that program says: it must not move a terminal's cursor.
     fileprivate var text: String {
         let end = isAlive ? "" : ", ended without closing"
-        return "process \(processID), \(Reveal.escaped(program)), \(roleName), since \(Render.time(openedAt))\(end)"
-    }
-
-    fileprivate var roleName: String {
-        switch role {
-        case .engine: "engine"
-        case .tool: "tool"
-        }
-    }
-}
-
-/// The JSON of `pfx info`. Sizes are bytes.
-private struct InfoJSON: Encodable {
-    struct Opener: Encodable {
-        var processId: Int
-        var program, role, openedAt: String
-        var isAlive: Bool
-
-        init(_ opener: OpenerInfo) {
-            processId = opener.processID
-            program = opener.program
-            role = opener.roleName
-            openedAt = Render.isoTime(opener.openedAt)
-            isAlive = opener.isAlive
-        }
-    }
-
-    var openers: [Opener]
-    var path, createdAt, lmdbVersion, zstdVersion: String
-    var formatVersion, pages, tails, tokens, spaces, sideStates, pinnedPages, quarantinedPages, evictedPages: Int
-    var generation, readers, readerSlots: Int
-    var oldestReaderLag: Int?
-    var quotaBytes, usedBytes, slotBytes, indexBytes, encodedBytes, rawBytes, fileBytes, freeBytes, mapBytes: UInt64
-
-    init(_ info: StoreInfo) {
-        openers = info.others.map(Opener.init)
-        path = info.path
-        createdAt = Render.isoTime(info.createdAt)
-        lmdbVersion = info.lmdbVersion
-        zstdVersion = info.zstdVersion
-        formatVersion = info.formatVersion
-        pages = info.pages
-        tails = info.tails
-        tokens = info.tokens
-        spaces = info.spaces
-        sideStates = info.sideStates
-        pinnedPages = info.pinnedPages
-        quarantinedPages = info.quarantinedPages
-        evictedPages = info.evictedPages
-        generation = info.generation
-        readers = info.readers
-        readerSlots = info.readerSlots
-        oldestReaderLag = info.oldestReaderLag
-        quotaBytes = info.quota.value
-        usedBytes = info.usedBytes.value
-        slotBytes = info.slotBytes.value
-        indexBytes = info.indexBytes.value
-        encodedBytes = info.encodedBytes.value
-        rawBytes = info.rawBytes.value
-        fileBytes = info.fileBytes.value
-        freeBytes = info.freeBytes.value
-        mapBytes = info.mapBytes.value
+        return "process \(processID), \(Reveal.escaped(program)), \(role), since \(Render.time(openedAt))\(end)"
     }
 }

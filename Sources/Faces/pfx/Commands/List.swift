@@ -10,7 +10,7 @@ struct List: ParsableCommand {
         abstract: "List pages.",
         discussion: """
             One line per page: the first digits of its prefix hash and of its space, the position of its first token, \
-            its number of tokens, its size on disk, how many times smaller that is than the raw page, hits since it \
+            its number of tokens, its slot on disk, how many times smaller that is than the raw page, hits since it \
             was stored, time since its last use, the number of pages that follow it, and notes: tail, block, pinned, \
             side states, expiry.
 
@@ -40,13 +40,13 @@ struct List: ParsableCommand {
             let root = try space.map { try store.spaceRoot($0) }
             return try store.pages(in: root, order: order, limit: limit)
         }
-        try store.print(ListJSON(pages: pages.map(PageJSON.init)), or: Self.text(pages, limit: limit))
+        try store.print(ListJSON(pages: pages), or: Self.text(pages, limit: limit))
     }
 
     static func text(_ pages: [PageInfo], limit: Int) -> String {
         guard !pages.isEmpty else { return "No pages.\n" }
         var table = TextTable(
-            ("PAGE", .left), ("SPACE", .left), ("FIRST", .right), ("TOKENS", .right), ("SIZE", .right),
+            ("PAGE", .left), ("SPACE", .left), ("FIRST", .right), ("TOKENS", .right), ("SLOT", .right),
             ("RATIO", .right), ("HITS", .right), ("USED", .right), ("NEXT", .right), ("NOTES", .left))
         for page in pages {
             table.add(
@@ -59,8 +59,9 @@ struct List: ParsableCommand {
     }
 }
 
+/// The JSON of `pfx ls`.
 private struct ListJSON: Encodable {
-    var pages: [PageJSON]
+    var pages: [PageInfo]
 }
 
 extension PageInfo {
@@ -73,37 +74,5 @@ extension PageInfo {
         if let expiry { notes.append("expires \(Render.time(expiry))") }
         if !sideStates.isEmpty { notes.append(Render.count(sideStates.count, "side state")) }
         return notes
-    }
-}
-
-/// A page in JSON. Sizes are bytes.
-struct PageJSON: Encodable {
-    var hash, parent, root, createdAt, lastUse: String
-    var expiry: String?
-    var firstToken, tokenCount, hits, pins, childCount: Int
-    var isTail, isBlock: Bool
-    var rawBytes, encodedBytes, slotBytes: UInt64
-    var branches: Int
-    var sideStates: [String]
-
-    init(_ page: PageInfo) {
-        hash = page.hash.description
-        parent = page.parent.description
-        root = page.root.description
-        createdAt = Render.isoTime(page.createdAt)
-        lastUse = Render.isoTime(page.lastUse)
-        expiry = page.expiry.map(Render.isoTime)
-        firstToken = page.firstToken
-        tokenCount = page.tokenCount
-        hits = page.hits
-        pins = page.pins
-        childCount = page.childCount
-        isTail = page.isTail
-        isBlock = page.isBlock
-        rawBytes = page.rawBytes.value
-        encodedBytes = page.encodedBytes.value
-        slotBytes = page.slotBytes.value
-        branches = page.branches
-        sideStates = page.sideStates
     }
 }

@@ -79,7 +79,7 @@ struct ShownPage {
         table.add("followed by", Render.count(page.childCount, "page"))
         table.add("raw", "\(page.rawBytes)")
         table.add("encoded", "\(page.encodedBytes)")
-        table.add("on disk", "\(page.slotBytes), \(Render.comparison(page.rawBytes, page.slotBytes)) than raw")
+        table.add("slot", "\(page.slotBytes), \(Render.comparison(page.rawBytes, page.slotBytes)) than raw")
         table.add("stored", Render.time(page.createdAt))
         table.add("used", "\(Render.time(page.lastUse)), \(Render.count(page.hits, "hit"))")
         table.add("pins", "\(page.pins)")
@@ -105,31 +105,20 @@ struct ShownPage {
     }
 }
 
-/// The JSON of `pfx show`. Sizes are bytes.
+/// The JSON of `pfx show`.
 private struct ShowJSON: Encodable {
-    struct Frame: Encodable {
-        var firstLayer, layers: Int
-        var codec: String
-        var rawBytes, encodedBytes: UInt64
-        var isSound: Bool
-    }
-
-    var page: PageJSON
+    var page: PageInfo
     var depth: Int?
     var damage: String?
-    var frames: [Frame]
+    var frames: [FrameInfo]
     var tokens: [TokenID]?
     var text: String?
 
     init(_ shown: ShownPage, _ reveal: Reveal?) {
-        page = PageJSON(shown.page)
+        page = shown.page
         depth = shown.depth
         damage = shown.record.damage
-        frames = shown.record.frames.map {
-            Frame(
-                firstLayer: $0.layers.lowerBound, layers: $0.layers.count, codec: $0.codec,
-                rawBytes: $0.rawBytes.value, encodedBytes: $0.encodedBytes.value, isSound: $0.isSound)
-        }
+        frames = shown.record.frames
         tokens = shown.tokens
         text = shown.tokens.flatMap { reveal?.text($0) }
     }

@@ -36,16 +36,15 @@ struct Spaces: ParsableCommand {
                 "\(Render.count(space.pages)), \(Render.count(space.tails)) of them tails, "
                     + "\(Render.count(space.tokens, "token"))")
             table.add(
-                "", "bytes",
-                "\(space.slotBytes) on disk for \(space.rawBytes) of pages, "
-                    + "\(Render.comparison(space.rawBytes, space.slotBytes))")
+                "", "sizes",
+                Render.sizes(raw: space.rawBytes, encoded: space.encodedBytes, slots: space.slotBytes))
             table.add(
                 "", "hits", "\(Render.count(space.hitTokens, "token")), last use \(Render.age(space.lastUse)) ago")
-            if let nanoseconds = space.prefillNanoseconds {
-                table.add("", "prefill", "\(Render.count(nanoseconds / 1000)) us per token")
+            if let time = space.prefillTimePerToken {
+                table.add("", "prefill", "\(Render.count(Int(time / .microseconds(1)))) us per token")
             }
             for field in SpaceDescriptor.Field.allCases {
-                table.add("", field.name, space.descriptor.text(field))
+                table.add("", field.description, space.descriptor.text(field))
             }
             for (name, value) in space.descriptor.labels.sorted(by: { $0.key < $1.key }) where name != "model" {
                 table.add("", "label", "\(name): \(value)")
@@ -74,7 +73,7 @@ struct SpaceDifference {
                 let fields = first.descriptor.differences(from: second.descriptor)
                 return SpaceDifference(
                     model: model, roots: [first.root, second.root],
-                    fields: fields.map { ($0.name, [first.descriptor.text($0), second.descriptor.text($0)]) })
+                    fields: fields.map { ($0.description, [first.descriptor.text($0), second.descriptor.text($0)]) })
             }
         }
     }
@@ -88,60 +87,18 @@ struct SpaceDifference {
     }
 }
 
-extension SpaceDescriptor.Field {
-    /// The field's name for people.
-    var name: String {
-        switch self {
-        case .weights: "weights"
-        case .layout: "layout"
-        case .pageSize: "page size"
-        case .positions: "positions"
-        case .tokenizer: "tokenizer"
-        case .engine: "engine"
-        case .engineFormat: "engine format"
-        case .shard: "shard"
-        case .adapter: "adapter"
-        case .salt: "salt"
-        }
-    }
-}
-
-/// The JSON of `pfx spaces`. Sizes are bytes.
+/// The JSON of `pfx spaces`.
 private struct SpacesJSON: Encodable {
-    struct Space: Encodable {
-        var root, lastUse: String
-        var labels, identity: [String: String]
-        var pages, tails, tokens, hitTokens: Int
-        var prefillNanoseconds: Int?
-        var rawBytes, encodedBytes, slotBytes: UInt64
-
-        init(_ space: SpaceInfo) {
-            root = space.root.description
-            lastUse = Render.isoTime(space.lastUse)
-            labels = space.descriptor.labels
-            identity = [:]
-            for field in SpaceDescriptor.Field.allCases { identity[field.name] = space.descriptor.text(field) }
-            pages = space.pages
-            tails = space.tails
-            tokens = space.tokens
-            hitTokens = space.hitTokens
-            prefillNanoseconds = space.prefillNanoseconds
-            rawBytes = space.rawBytes.value
-            encodedBytes = space.encodedBytes.value
-            slotBytes = space.slotBytes.value
-        }
-    }
-
     struct Difference: Encodable {
         var model: String
         var roots, fields: [String]
     }
 
-    var spaces: [Space]
+    var spaces: [SpaceInfo]
     var differences: [Difference]
 
     init(_ spaces: [SpaceInfo], _ differences: [SpaceDifference]) {
-        self.spaces = spaces.map(Space.init)
+        self.spaces = spaces
         self.differences = differences.map {
             Difference(model: $0.model, roots: $0.roots.map(\.description), fields: $0.fields.map(\.name))
         }

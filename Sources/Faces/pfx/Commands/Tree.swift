@@ -9,7 +9,7 @@ struct Tree: ParsableCommand {
         abstract: "Draw the tree of prefixes.",
         discussion: """
             One line per run of pages that follow each other without a branch: the first digits of the last page's \
-            prefix hash, the positions of the run's tokens, its pages, their size on disk, the hits of its most used \
+            prefix hash, the positions of the run's tokens, its pages, their slots on disk, the hits of its most used \
             page, and the time since its last use. `pfx show` and `pfx pin` take the hash; pinning it pins the whole \
             path to it.
 
@@ -58,9 +58,9 @@ struct PageRun {
     var first: PageInfo
     var last: PageInfo
     var pages = 1
-    var slotBytes: UInt64
+    var slotBytes: ByteCount
     var hits: Int
-    var lastUse: Int64
+    var lastUse: Timestamp
     /// Branches above.
     var depth: Int
     /// What is drawn before the line: where the branches above go on.
@@ -75,7 +75,7 @@ struct PageRun {
     init(_ page: PageInfo, depth: Int, trunk: String, isLast: Bool) {
         first = page
         last = page
-        slotBytes = page.slotBytes.value
+        slotBytes = page.slotBytes
         hits = page.hits
         lastUse = page.lastUse
         self.depth = depth
@@ -86,7 +86,7 @@ struct PageRun {
     mutating func append(_ page: PageInfo) {
         last = page
         pages += 1
-        slotBytes += page.slotBytes.value
+        slotBytes = ByteCount(slotBytes.value + page.slotBytes.value)
         hits = max(hits, page.hits)
         lastUse = max(lastUse, page.lastUse)
     }
@@ -102,7 +102,7 @@ struct PageRun {
         var text =
             trunk + (isLast ? "`- " : "+- ")
             + "\(last.hash.short)  tokens \(Render.range(first.firstToken, end - first.firstToken))  "
-            + "\(Render.count(pages, "page"))  \(ByteCount(slotBytes))  \(Render.count(hits, "hit"))  "
+            + "\(Render.count(pages, "page"))  \(slotBytes)  \(Render.count(hits, "hit"))  "
             + "\(Render.age(lastUse))\(notes)\n"
         if let revealed { text += trunkBelow + revealed + "\n" }
         if hiddenBranches > 0 {
@@ -175,21 +175,22 @@ struct SpaceTree {
     }
 }
 
-/// The JSON of `pfx tree`: runs in the order in which they are drawn. Sizes are bytes.
+/// The JSON of `pfx tree`: runs in the order in which they are drawn.
 private struct TreeJSON: Encodable {
     struct Run: Encodable {
-        var hash, firstHash, parent, lastUse: String
+        var hash, firstHash, parent: PrefixHash
+        var lastUse: Timestamp
         var depth, firstToken, tokens, pages, hits, branches: Int
-        var slotBytes: UInt64
+        var slotBytes: ByteCount
         var isTail: Bool
         var pins: Int
         var revealed: String?
 
         init(_ run: PageRun) {
-            hash = run.last.hash.description
-            firstHash = run.first.hash.description
-            parent = run.first.parent.description
-            lastUse = Render.isoTime(run.lastUse)
+            hash = run.last.hash
+            firstHash = run.first.hash
+            parent = run.first.parent
+            lastUse = run.lastUse
             depth = run.depth
             firstToken = run.first.firstToken
             tokens = run.end - run.first.firstToken
@@ -204,7 +205,7 @@ private struct TreeJSON: Encodable {
     }
 
     struct Space: Encodable {
-        var root: String
+        var root: PrefixHash
         var model: String?
         var runs: [Run]
     }
@@ -213,9 +214,7 @@ private struct TreeJSON: Encodable {
 
     init(_ trees: [SpaceTree]) {
         spaces = trees.map {
-            Space(
-                root: $0.space.root.description, model: $0.space.descriptor.labels["model"], runs: $0.runs.map(Run.init)
-            )
+            Space(root: $0.space.root, model: $0.space.descriptor.labels["model"], runs: $0.runs.map(Run.init))
         }
     }
 }

@@ -29,10 +29,10 @@ struct Trim: ParsableCommand {
 
     func run() throws {
         let (report, target) = try store.withStore { store in
-            let target = to.bytes(of: try store.info().quota)
+            let target = to.bytes(of: try store.info().quotaBytes)
             return (try store.trim(to: target, dryRun: dryRun), target)
         }
-        try store.print(TrimJSON(report), or: text(report, target))
+        try store.print(report, or: text(report, target))
         if !report.isComplete { throw ExitStatus.failure.code }
     }
 
@@ -43,19 +43,5 @@ struct Trim: ParsableCommand {
             ? "Would evict \(what); \(report.usedBytes) would stay in use.\n"
             : "Evicted \(what); \(report.usedBytes) in use.\n"
         return report.isComplete ? done : done + "Not down to \(target): the rest is pinned; see `pfx unpin`.\n"
-    }
-}
-
-/// The JSON of `pfx trim`. Sizes are bytes.
-private struct TrimJSON: Encodable {
-    var pages: Int
-    var freedBytes, usedBytes: UInt64
-    var isComplete: Bool
-
-    init(_ report: TrimReport) {
-        pages = report.pages
-        freedBytes = report.freedBytes.value
-        usedBytes = report.usedBytes.value
-        isComplete = report.isComplete
     }
 }

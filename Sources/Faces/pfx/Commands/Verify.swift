@@ -29,7 +29,7 @@ struct Verify: ParsableCommand {
             }
         }
         line.clear()
-        try store.print(VerifyJSON(report), or: Self.text(report))
+        try store.print(report, or: Self.text(report))
         if !report.isSound { throw ExitStatus.damage.code }
     }
 
@@ -69,44 +69,6 @@ extension VerifyFinding.Kind {
     var words: String {
         rawValue.reduce(into: "") { words, letter in
             words += letter.isUppercase ? " " + letter.lowercased() : String(letter)
-        }
-    }
-}
-
-/// The JSON of `pfx verify`. Sizes are bytes.
-private struct VerifyJSON: Encodable {
-    struct Finding: Encodable {
-        var kind: String
-        var isDamage: Bool
-        var hash: String?
-        var sentence: String
-    }
-
-    var isSound, comparedCounters: Bool
-    var pages, tails, records, frames, edges, queueEntries, sideStates, spaces, quarantinedPages: Int
-    var findingCount, damageCount: Int
-    var encodedBytes, rawBytes: UInt64
-    var findings: [Finding]
-
-    init(_ report: VerifyReport) {
-        isSound = report.isSound
-        comparedCounters = report.comparedCounters
-        pages = report.pages
-        tails = report.tails
-        records = report.records
-        frames = report.frames
-        edges = report.edges
-        queueEntries = report.queueEntries
-        sideStates = report.sideStates
-        spaces = report.spaces
-        quarantinedPages = report.quarantinedPages
-        findingCount = report.findingCount
-        damageCount = report.damageCount
-        encodedBytes = report.encodedBytes.value
-        rawBytes = report.rawBytes.value
-        findings = report.findings.map {
-            Finding(
-                kind: $0.kind.rawValue, isDamage: $0.kind.isDamage, hash: $0.hash?.description, sentence: $0.sentence)
         }
     }
 }

@@ -37,24 +37,24 @@ enum Render {
         slots > raw ? "\(ratio(slots, raw)) times larger" : "\(ratio(raw, slots)) times smaller"
     }
 
+    /// `24 KiB raw, 18.1 KiB encoded, 16 KiB in slots: 1.50 times smaller`.
+    static func sizes(raw: ByteCount, encoded: ByteCount, slots: ByteCount) -> String {
+        "\(raw) raw, \(encoded) encoded, \(slots) in slots: \(comparison(raw, slots))"
+    }
+
     /// `0-2495`: the positions of `count` tokens, the last one included.
     static func range(_ first: Int, _ count: Int) -> String {
         count == 1 ? "\(first)" : "\(first)-\(first + count - 1)"
     }
 
-    /// `2026-11-24 23:42:01Z`, from milliseconds since the Unix epoch.
-    static func time(_ milliseconds: Int64) -> String {
-        isoTime(milliseconds).replacingOccurrences(of: "T", with: " ")
-    }
-
-    /// `2026-11-24T23:42:01Z`, for programs.
-    static func isoTime(_ milliseconds: Int64) -> String {
-        Date(timeIntervalSince1970: Double(milliseconds) / 1000).formatted(.iso8601)
+    /// `2026-11-24 23:42:01Z`.
+    static func time(_ moment: Timestamp) -> String {
+        moment.description.replacingOccurrences(of: "T", with: " ")
     }
 
     /// `5 s`, `12 min`, `3 h`, `9 d`: how long ago it was. A time to come is a clock that was set back.
-    static func age(_ milliseconds: Int64, now: Int64 = now) -> String {
-        let seconds = (now - milliseconds) / 1000
+    static func age(_ moment: Timestamp, now: Timestamp = .now) -> String {
+        let seconds = (now.milliseconds - moment.milliseconds) / 1000
         return switch seconds {
         case ..<(-1): "in the future"
         case ..<60: "\(max(0, seconds)) s"
@@ -63,9 +63,6 @@ enum Render {
         default: "\(seconds / 86_400) d"
         }
     }
-
-    /// Milliseconds since the Unix epoch.
-    static var now: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
 }
 
 /// Rows in aligned columns, two spaces apart.

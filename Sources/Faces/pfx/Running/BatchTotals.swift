@@ -31,6 +31,6 @@ struct BatchTotals {
         reused.hot += result.reusedTokens.hot
         reused.cold += result.reusedTokens.cold
         reused.shared += result.reusedTokens.shared
-        prefillSeconds += result.prefillSeconds
+        prefillSeconds += result.prefillTime.seconds
     }
 }

@@ -31,9 +31,9 @@ struct ResultLine: Encodable {
         promptTokens = result.promptTokens
         let reused = result.reusedTokens
         reusedTokens = Reused(hot: reused.hot, cold: reused.cold, shared: reused.shared)
-        queueSeconds = result.queueSeconds.inMicroseconds
-        prefillSeconds = result.prefillSeconds.inMicroseconds
-        ttftSeconds = result.timeToFirstToken?.inMicroseconds
+        queueSeconds = result.queueTime.seconds.inMicroseconds
+        prefillSeconds = result.prefillTime.seconds.inMicroseconds
+        ttftSeconds = result.timeToFirstToken?.seconds.inMicroseconds
         self.finishReason = finishReason.rawValue
     }
 }

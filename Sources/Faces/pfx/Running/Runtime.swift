@@ -54,7 +54,7 @@ final class Runtime {
 
     /// Prefill time that the store saved: what it loaded, at the rate at which this engine computes prompts, less the
     /// loading. Nil without a store.
-    func secondsSaved() -> Double? { store.map { Double($0.statistics.savedNanoseconds) / 1e9 } }
+    func secondsSaved() -> Double? { store.map { $0.statistics.savedTime.seconds } }
 
     /// Bytes that the store's files take on the disk; 0 without a store.
     var bytesOnDisk: UInt64 {

@@ -32,7 +32,7 @@ struct WarmReport: Encodable {
         let prefix = Prefix(
             name: name, tokens: result.promptTokens, computedTokens: result.promptTokens - reused.total,
             reusedTokens: ResultLine.Reused(hot: reused.hot, cold: reused.cold, shared: reused.shared),
-            seconds: result.prefillSeconds.inMicroseconds)
+            seconds: result.prefillTime.seconds.inMicroseconds)
         prefixes.append(prefix)
         tokens += prefix.tokens
         computedTokens += prefix.computedTokens

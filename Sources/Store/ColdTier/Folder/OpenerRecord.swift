@@ -47,7 +47,7 @@ struct OpenerRecord: Equatable, Sendable {
     /// Reads slot `slot`; nil when it is empty or damaged.
     init?(_ bytes: RawSpan, slot: Int) {
         guard bytes.integer(at: 29, as: UInt8.self) == 1,
-            let role = OpenerRole(rawValue: bytes.integer(at: 28, as: UInt8.self)),
+            let role = OpenerRole(code: bytes.integer(at: 28, as: UInt8.self)),
             Self.endsWithChecksum(bytes, part: slot + 1)
         else { return nil }
         processID = bytes.integer(at: 0, as: UInt32.self)
@@ -66,7 +66,7 @@ struct OpenerRecord: Equatable, Sendable {
         writer.append(namespace)
         writer.append(started)
         writer.append(openedAt)
-        writer.append(role.rawValue)
+        writer.append(role.code)
         writer.append(UInt8(1))
         let name = Self.cut(program)
         writer.append(contentsOf: name + [UInt8](repeating: 0, count: Self.programBytes - name.count))
@@ -130,5 +130,21 @@ struct OpenerRecord: Equatable, Sendable {
         return unsafe [UInt8](unsafeUninitializedCapacity: 1024) { buffer, count in
             count = unsafe max(0, read(descriptor, buffer.baseAddress, buffer.count))
         }
+    }
+}
+
+extension OpenerRole {
+    /// The number in the file.
+    var code: UInt8 {
+        switch self {
+        case .engine: 1
+        case .tool: 2
+        }
+    }
+
+    /// The role with this number; nil when there is none.
+    init?(code: UInt8) {
+        guard let role = Self.allCases.first(where: { $0.code == code }) else { return nil }
+        self = role
     }
 }

@@ -5,28 +5,6 @@ internal import Glibc
 internal import KVFormat
 internal import Threads
 
-/// What a process opened a store for.
-public enum OpenerRole: UInt8, Sendable, CaseIterable {
-    /// To store and to load pages.
-    case engine = 1
-    /// To look at the store, or to work on it with a command.
-    case tool = 2
-}
-
-/// A process that has a store open, or has ended without closing it. Times are milliseconds since the Unix epoch.
-public struct OpenerInfo: Sendable, Equatable {
-    /// The process id, as the process itself sees it.
-    public var processID: Int
-    /// The program's name, at most 24 bytes of it.
-    public var program: String
-    /// When it opened the store.
-    public var openedAt: Int64
-    /// What it opened the store for.
-    public var role: OpenerRole
-    /// Whether it still has the store open; if not, it ended without closing it.
-    public var isAlive: Bool
-}
-
 /// This process's slot in the file `openers`.
 ///
 /// A process holds a lock on the bytes of its slot for as long as it has the store open, and clears the slot when it
@@ -85,8 +63,9 @@ final class Opener: Sendable {
         return (0..<OpenerRecord.slots).compactMap { slot -> OpenerInfo? in
             guard let record = record(bytes, slot) else { return nil }
             return OpenerInfo(
-                processID: Int(record.processID), program: record.program, openedAt: record.openedAt,
-                role: record.role, isAlive: isLocked(descriptor, slot))
+                processID: Int(record.processID), program: record.program,
+                openedAt: Timestamp(milliseconds: record.openedAt), role: record.role,
+                isAlive: isLocked(descriptor, slot))
         }
         .sorted { $0.openedAt < $1.openedAt }
     }

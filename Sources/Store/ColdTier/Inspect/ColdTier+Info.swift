@@ -18,8 +18,9 @@ extension ColdTier {
             let stored = try transaction.read(tables.meta, MetaKey.counters) { CountersRecord($0) }.record
             let counters = stored ?? CountersRecord()
             return StoreInfo(
-                path: path, formatVersion: Int(format?.version ?? 0), createdAt: format?.createdAt ?? 0,
-                quota: ByteCount(counters.quota), slotBytes: ByteCount(counters.physicalBytes),
+                path: path, formatVersion: Int(format?.version ?? 0),
+                createdAt: Timestamp(milliseconds: format?.createdAt ?? 0), quotaBytes: ByteCount(counters.quota),
+                slotBytes: ByteCount(counters.slotBytes),
                 indexBytes: ByteCount(counters.indexBytes), encodedBytes: ByteCount(counters.encodedBytes),
                 rawBytes: ByteCount(counters.rawBytes), fileBytes: ByteCount(UInt64(file.fileBytes)),
                 freeBytes: ByteCount(UInt64(file.freePages * file.pageSize)),
@@ -49,9 +50,9 @@ extension ColdTier {
                         root: root, descriptor: record.descriptor, pages: count.pages, tails: count.tails,
                         tokens: count.tokens, rawBytes: ByteCount(count.rawBytes),
                         encodedBytes: ByteCount(count.encodedBytes), slotBytes: ByteCount(count.slotBytes),
-                        hitTokens: Int(clamping: record.hitTokens), lastUse: record.lastUse,
-                        prefillNanoseconds: record.prefillNanoseconds == 0
-                            ? nil : Int(clamping: record.prefillNanoseconds)))
+                        hitTokens: Int(clamping: record.hitTokens), lastUse: Timestamp(milliseconds: record.lastUse),
+                        prefillTimePerToken: record.prefillNanoseconds == 0
+                            ? nil : .nanoseconds(Int64(clamping: record.prefillNanoseconds))))
                 return .next
             }
         }
@@ -97,6 +98,6 @@ struct SpaceCensus: Equatable {
         tokens += Int(node.tokenCount)
         rawBytes &+= node.rawBytes
         encodedBytes &+= node.encodedBytes
-        slotBytes &+= UInt64(node.physicalBytes)
+        slotBytes &+= UInt64(node.slotBytes)
     }
 }

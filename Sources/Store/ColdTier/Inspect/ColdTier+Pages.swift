@@ -136,11 +136,12 @@ extension ColdTier {
             hash: hash, parent: node.parent, root: node.root, firstToken: Int(node.firstToken),
             tokenCount: Int(node.tokenCount), isTail: node.flags.contains(.tail),
             isBlock: node.flags.contains(.block), rawBytes: ByteCount(node.rawBytes),
-            encodedBytes: ByteCount(node.encodedBytes), slotBytes: ByteCount(UInt64(node.physicalBytes)),
-            createdAt: node.createdAt, lastUse: recency?.use.last ?? node.createdAt,
+            encodedBytes: ByteCount(node.encodedBytes), slotBytes: ByteCount(UInt64(node.slotBytes)),
+            createdAt: Timestamp(milliseconds: node.createdAt),
+            lastUse: Timestamp(milliseconds: recency?.use.last ?? node.createdAt),
             hits: max(0, Int(recency?.uses ?? 1) - 1),
             branches: Int(recency?.use.branches ?? 0), pins: Int(recency?.pins ?? 0),
-            expiry: recency.flatMap { $0.expiry == 0 ? nil : $0.expiry },
+            expiry: recency.flatMap { $0.expiry == 0 ? nil : Timestamp(milliseconds: $0.expiry) },
             childCount: try transaction.countKeys(tables.edges, under: prefix),
             sideStates: sides.compactMap { key in unsafe SideKey(key.span.bytes)?.name })
     }
@@ -177,7 +178,7 @@ private struct BestPages {
         let lastUse = recency?.use.last ?? node.createdAt
         switch order {
         case .recent: kept.append((-lastUse, Int64(node.firstToken), hash))
-        case .size: kept.append((-Int64(node.physicalBytes), -Int64(clamping: node.encodedBytes), hash))
+        case .size: kept.append((-Int64(node.slotBytes), -Int64(clamping: node.encodedBytes), hash))
         case .hits: kept.append((-Int64(recency?.uses ?? 1), -lastUse, hash))
         case .position: kept.append((Int64(node.firstToken), 0, hash))
         }

@@ -81,7 +81,7 @@ struct EntryCheck {
             return [VerifyFinding(.orphanSideState, side.hash, "It has a side state, but is not stored.")]
         }
         do throws(RecordDamage) {
-            guard SlotSize.isSlot(value.byteCount) else { throw .truncated }
+            guard SlotSize.fillsSlot(value.byteCount) else { throw .truncated }
             let record = try RecordView(sideState: value, key: side.hash, name: side.name)
             let room = unsafe scratch.room(record.rawByteCount)
             var target = unsafe MutableRawSpan(_unsafeBytes: room)

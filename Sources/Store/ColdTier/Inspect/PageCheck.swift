@@ -147,7 +147,7 @@ struct PageCheck {
             report.encodedBytes = ByteCount(report.encodedBytes.value + UInt64(record.byteCount))
             report.rawBytes = ByteCount(report.rawBytes.value + UInt64(record.rawByteCount))
             guard record.byteCount == Int(node.encodedBytes),
-                bytes.byteCount == SlotSize.slotBytes(holding: record.byteCount)
+                bytes.byteCount == SlotSize.valueBytes(holding: record.byteCount)
             else {
                 return [
                     VerifyFinding(

@@ -44,7 +44,7 @@ extension Verification {
         }
         try tier.walk(tables.sides) { (_, _, value) throws(LMDBError) in
             sums.store.sideStates += 1
-            sums.store.physicalBytes.shift(by: value.byteCount + SlotSize.header)
+            sums.store.slotBytes.shift(by: value.byteCount + SlotSize.header)
             return .next
         }
     }
@@ -52,7 +52,7 @@ extension Verification {
     private mutating func compare(_ stored: CountersRecord, with sums: CounterSums) {
         let counts: [(String, UInt64, UInt64)] = [
             ("pages", stored.pages, sums.store.pages),
-            ("bytes on disk", stored.physicalBytes, sums.store.physicalBytes),
+            ("slot bytes", stored.slotBytes, sums.store.slotBytes),
             ("encoded bytes", stored.encodedBytes, sums.store.encodedBytes),
             ("raw bytes", stored.rawBytes, sums.store.rawBytes),
             ("index bytes", stored.indexBytes, sums.store.indexBytes),

@@ -178,10 +178,6 @@ struct Verification {
 }
 
 extension VerifyFinding {
-    init(_ kind: Kind, _ hash: PrefixHash?, _ sentence: String) {
-        self.init(kind: kind, hash: hash, sentence: sentence)
-    }
-
     static func unreadable(_ table: TableName) -> VerifyFinding {
         VerifyFinding(
             .unreadableTable, nil,

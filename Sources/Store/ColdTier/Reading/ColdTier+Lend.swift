@@ -66,7 +66,7 @@ extension ColdTier: RecordTier {
             return nil
         }
         do throws(RecordDamage) {
-            guard SlotSize.isSlot(bytes.byteCount) else { throw .truncated }
+            guard SlotSize.fillsSlot(bytes.byteCount) else { throw .truncated }
             // The bytes stay where they are until the transaction ends, and it ends after the borrower.
             return try unsafe RecordBytes(
                 borrowing: bytes, key: request.hash, layout: layout, tokens: request.tokenCount)

@@ -27,7 +27,7 @@ package enum HistoryRecord {
         return UseHistory(capacity: Int(clamping: quota), counts: counts)
     }
 
-    /// The stored bytes.
+    /// The bytes of the table's value.
     package static func encoded(_ history: UseHistory) -> [UInt8] {
         var writer = ByteWriter(capacity: byteCount)
         for count in history.counts { writer.append(count.bitPattern) }

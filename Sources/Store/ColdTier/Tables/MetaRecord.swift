@@ -44,7 +44,7 @@ package struct FormatRecord: Equatable, Sendable {
         createdAt = bytes.integer(at: 8, as: Int64.self)
     }
 
-    /// The stored bytes.
+    /// The bytes of the table's value.
     package var encoded: [UInt8] {
         var writer = ByteWriter(capacity: Self.byteCount)
         writer.append(version)
@@ -60,7 +60,7 @@ package struct FormatRecord: Equatable, Sendable {
 /// | --- | --- |
 /// | 0..<8 | quota, bytes |
 /// | 8..<16 | pages, and blocks |
-/// | 16..<24 | bytes that pages and side states occupy, `SlotSize.physicalBytes` |
+/// | 16..<24 | slot bytes of pages and side states, `SlotSize.slotBytes` |
 /// | 24..<32 | encoded bytes of pages and blocks |
 /// | 32..<40 | raw bytes of pages and blocks |
 /// | 40..<48 | pages evicted since the store was made |
@@ -76,9 +76,9 @@ package struct CountersRecord: Equatable, Sendable {
     package var quota: UInt64 = 0
     /// Pages and blocks stored: the entries of `nodes`.
     package var pages: UInt64 = 0
-    /// Bytes that pages and side states occupy on disk.
-    package var physicalBytes: UInt64 = 0
-    /// Encoded bytes of the pages, without padding.
+    /// Bytes of the slots of pages and side states.
+    package var slotBytes: UInt64 = 0
+    /// Encoded bytes of the pages.
     package var encodedBytes: UInt64 = 0
     /// Raw bytes of the pages.
     package var rawBytes: UInt64 = 0
@@ -94,7 +94,7 @@ package struct CountersRecord: Equatable, Sendable {
     package var indexBytes: UInt64 = 0
 
     /// What counts against the quota.
-    package var usedBytes: UInt64 { physicalBytes &+ indexBytes }
+    package var usedBytes: UInt64 { slotBytes &+ indexBytes }
 
     /// Counters of an empty store.
     package init() {}
@@ -105,7 +105,7 @@ package struct CountersRecord: Equatable, Sendable {
         func field(_ index: Int) -> UInt64 { bytes.integer(at: 8 * index, as: UInt64.self) }
         quota = field(0)
         pages = field(1)
-        physicalBytes = field(2)
+        slotBytes = field(2)
         encodedBytes = field(3)
         rawBytes = field(4)
         evicted = field(5)
@@ -115,11 +115,11 @@ package struct CountersRecord: Equatable, Sendable {
         indexBytes = field(9)
     }
 
-    /// The stored bytes.
+    /// The bytes of the table's value.
     package var encoded: [UInt8] {
         var writer = ByteWriter(capacity: Self.byteCount)
         let fields = [
-            quota, pages, physicalBytes, encodedBytes, rawBytes, evicted, quarantined, generation, sideStates,
+            quota, pages, slotBytes, encodedBytes, rawBytes, evicted, quarantined, generation, sideStates,
             indexBytes,
         ]
         for field in fields { writer.append(field) }

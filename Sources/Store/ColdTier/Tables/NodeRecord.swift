@@ -72,7 +72,7 @@ package struct NodeRecord: Equatable, Sendable {
     package var key: [UInt8] = []
 
     /// Bytes that the page occupies on disk.
-    package var physicalBytes: Int { SlotSize.physicalBytes(holding: Int(encodedBytes)) }
+    package var slotBytes: Int { SlotSize.slotBytes(holding: Int(encodedBytes)) }
 
     /// Bytes that the page takes in the index, as the quota counts them.
     package var indexBytes: Int { Self.indexBytes(nameBytes: 4 * tokens.count + key.count) }

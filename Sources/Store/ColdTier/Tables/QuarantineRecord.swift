@@ -50,15 +50,15 @@ package struct QuarantineRecord: Equatable, Sendable {
     /// Why.
     package var reason: QuarantineReason
     /// Bytes that the page occupied; 0 when unknown.
-    package var physicalBytes: UInt64
+    package var slotBytes: UInt64
     /// The space, or zeros when unknown.
     package var root: PrefixHash
 
     /// A record from its fields.
-    package init(time: Int64, reason: QuarantineReason, physicalBytes: UInt64, root: PrefixHash) {
+    package init(time: Int64, reason: QuarantineReason, slotBytes: UInt64, root: PrefixHash) {
         self.time = time
         self.reason = reason
-        self.physicalBytes = physicalBytes
+        self.slotBytes = slotBytes
         self.root = root
     }
 
@@ -69,17 +69,17 @@ package struct QuarantineRecord: Equatable, Sendable {
         else { return nil }
         time = bytes.integer(at: 0, as: Int64.self)
         self.reason = reason
-        physicalBytes = bytes.integer(at: 16, as: UInt64.self)
+        slotBytes = bytes.integer(at: 16, as: UInt64.self)
         root = PrefixHash(bytes, at: 24)
     }
 
-    /// The stored bytes.
+    /// The bytes of the table's value.
     package var encoded: [UInt8] {
         var writer = ByteWriter(capacity: Self.byteCount)
         writer.append(time)
         writer.append(reason.rawValue)
         writer.append(contentsOf: [UInt8](repeating: 0, count: 7))
-        writer.append(physicalBytes)
+        writer.append(slotBytes)
         writer.append(root)
         return writer.bytes
     }

@@ -12,21 +12,21 @@ package enum SlotSize {
     /// The largest step: from 512 KiB on, runs are multiples of it.
     private static let largestStep = 65_536
 
-    /// Bytes of the run of LMDB pages that holds a value of `byteCount` bytes: what it costs on disk. Runs grow in
-    /// steps of 4 KiB up to 64 KiB, of 8 KiB up to 128 KiB, and so on up to steps of 64 KiB: so a run is at most an
-    /// eighth, or a page of LMDB's, larger than what it holds.
-    package static func physicalBytes(holding byteCount: Int) -> Int {
-        let needed = byteCount + header
+    /// Bytes of the slot, a run of LMDB pages, that a record of `encodedBytes` bytes takes: what it costs on disk.
+    /// Slots grow in steps of 4 KiB up to 64 KiB, of 8 KiB up to 128 KiB, and so on up to steps of 64 KiB: so a slot is
+    /// at most an eighth, or a page of LMDB's, larger than what it holds.
+    package static func slotBytes(holding encodedBytes: Int) -> Int {
+        let needed = encodedBytes + header
         var step = smallest
         while step < largestStep, needed > 16 * step { step *= 2 }
         return (needed + step - 1) / step * step
     }
 
-    /// Bytes of the value, padding included, that a record of `byteCount` bytes is stored as.
-    package static func slotBytes(holding byteCount: Int) -> Int { physicalBytes(holding: byteCount) - header }
+    /// Bytes of the value, padding included, that fills the slot of a record of `encodedBytes` bytes.
+    package static func valueBytes(holding encodedBytes: Int) -> Int { slotBytes(holding: encodedBytes) - header }
 
-    /// Whether a value of `slotBytes` bytes can have been written by `slotBytes(holding:)`.
-    package static func isSlot(_ slotBytes: Int) -> Bool {
-        slotBytes > 0 && Self.slotBytes(holding: slotBytes) == slotBytes
+    /// Whether a value of `valueBytes` bytes fills a slot.
+    package static func fillsSlot(_ valueBytes: Int) -> Bool {
+        valueBytes > 0 && Self.valueBytes(holding: valueBytes) == valueBytes
     }
 }

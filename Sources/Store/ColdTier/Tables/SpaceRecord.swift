@@ -47,7 +47,7 @@ package struct SpaceRecord: Equatable, Sendable {
         prefillNanoseconds = bytes.integer(at: 16, as: UInt64.self)
     }
 
-    /// The stored bytes.
+    /// The bytes of the table's value.
     package var encoded: [UInt8] {
         var writer = ByteWriter(capacity: 1024)
         writer.append(hitTokens)

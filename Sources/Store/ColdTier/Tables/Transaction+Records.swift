@@ -125,7 +125,7 @@ extension WriteTransaction {
 
     /// Stores `record`, padded with zeros to its slot.
     package mutating func writeSlot(_ table: Table, _ key: [UInt8], _ record: RawSpan) throws(LMDBError) {
-        let size = SlotSize.slotBytes(holding: record.byteCount)
+        let size = SlotSize.valueBytes(holding: record.byteCount)
         try unsafe put(table, key: key.span.bytes, value: record, paddedTo: size)
     }
 }

@@ -96,7 +96,7 @@ extension ColdTier {
         try session.insert(page, isTail: page.name.tokens.count < layout.pageSize, &transaction)
         report.rawBytes += page.bytes.rawBytes
         report.encodedBytes += page.bytes.encodedBytes
-        report.slotBytes += SlotSize.physicalBytes(holding: page.bytes.encodedBytes)
+        report.slotBytes += SlotSize.slotBytes(holding: page.bytes.encodedBytes)
         return .stored
     }
 
@@ -129,7 +129,7 @@ extension ColdTier {
 extension PageRecord {
     /// Bytes that the page takes of the quota.
     fileprivate var cost: Int {
-        SlotSize.physicalBytes(holding: bytes.encodedBytes) + NodeRecord.indexBytes(tokens: name.tokens.count)
+        SlotSize.slotBytes(holding: bytes.encodedBytes) + NodeRecord.indexBytes(tokens: name.tokens.count)
     }
 
     /// Whether hash, tokens, position and record belong together.

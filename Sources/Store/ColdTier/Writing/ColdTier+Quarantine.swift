@@ -18,7 +18,7 @@ extension ColdTier {
                 guard try session.remove(member, &transaction) > 0 || member == hash else { continue }
                 let record = QuarantineRecord(
                     time: session.now, reason: member == hash ? reason : .orphaned,
-                    physicalBytes: UInt64(node?.physicalBytes ?? 0), root: node?.root ?? .zero)
+                    slotBytes: UInt64(node?.slotBytes ?? 0), root: node?.root ?? .zero)
                 try transaction.write(tables.quarantine, member.bytes, record.encoded)
                 session.counters.quarantined.shift(by: 1)
             }
@@ -53,7 +53,7 @@ extension ColdTier {
 
     /// Whether the value of a page has the length of a slot, and its record the right key, shape and checksums.
     static func isSound(_ bytes: RawSpan, _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout) -> Bool {
-        guard SlotSize.isSlot(bytes.byteCount) else { return false }
+        guard SlotSize.fillsSlot(bytes.byteCount) else { return false }
         do throws(RecordDamage) {
             try RecordView(bytes, hash, node, layout).verify()
             return true

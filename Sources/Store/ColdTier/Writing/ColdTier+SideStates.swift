@@ -70,18 +70,18 @@ extension ColdTier {
         }
         guard old != nil || names.count < Limits.sideStates else { return .tooMany }
         session.spared = [hash]
-        let bytes = SlotSize.physicalBytes(holding: record.byteCount)
+        let bytes = SlotSize.slotBytes(holding: record.byteCount)
         guard try session.makeRoom(for: bytes, &transaction) else { return .noRoom }
         try session.removeSide(key, &transaction)
         try transaction.writeSlot(tables.sides, key, record.bytes)
         session.counters.sideStates.shift(by: 1)
-        session.counters.physicalBytes.shift(by: bytes)
+        session.counters.slotBytes.shift(by: bytes)
         return .stored
     }
 
     private static func decode(_ bytes: RawSpan, _ hash: PrefixHash, _ name: String) -> [UInt8]? {
         do throws(RecordDamage) {
-            guard SlotSize.isSlot(bytes.byteCount) else { throw .truncated }
+            guard SlotSize.fillsSlot(bytes.byteCount) else { throw .truncated }
             let record = try RecordView(sideState: bytes, key: hash, name: name)
             var state = [UInt8](repeating: 0, count: record.rawByteCount)
             var target = state.mutableSpan

@@ -84,7 +84,7 @@ extension WriteSession {
             try requeue(entry, node, behind: child, history, &transaction)
         } else {
             if let use = try transaction.recency(entry.hash, tables).record?.use {
-                history.countEviction(of: use, bytes: node.physicalBytes, at: now)
+                history.countEviction(of: use, bytes: node.slotBytes, at: now)
             }
             try remove(entry.hash, &transaction)
             count(evicted: 1)

@@ -33,7 +33,7 @@ extension WriteSession {
         let old = stored ?? RecencyRecord(lastUse: used, uses: 0)
         if old.expiry != 0 { dates[hash] = old.expiry }
         if touch.matches > 0 {
-            try history(&transaction) { $0.countReturn(of: old.use, bytes: node.physicalBytes, at: used) }
+            try history(&transaction) { $0.countReturn(of: old.use, bytes: node.slotBytes, at: used) }
         }
         let new = old.used(touch, at: used)
         try write(new, of: hash, firstToken: node.firstToken, replacing: stored, &transaction)

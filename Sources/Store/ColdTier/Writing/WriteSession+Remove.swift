@@ -91,7 +91,7 @@ extension WriteSession {
     mutating func removeSide(_ key: [UInt8], _ transaction: inout WriteTransaction) throws(LMDBError) {
         guard let bytes = try transaction.valueBytes(tables.sides, key) else { return }
         counters.sideStates.shift(by: -1)
-        counters.physicalBytes.shift(by: -(bytes + SlotSize.header))
+        counters.slotBytes.shift(by: -(bytes + SlotSize.header))
         try transaction.erase(tables.sides, key)
     }
 }

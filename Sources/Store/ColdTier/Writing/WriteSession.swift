@@ -119,14 +119,14 @@ extension CountersRecord {
         var sides = try transaction.cursor(tables.sides)
         while try sides.next() {
             sideStates += 1
-            physicalBytes.shift(by: sides.value.byteCount + SlotSize.header)
+            slotBytes.shift(by: sides.value.byteCount + SlotSize.header)
         }
     }
 
     /// Counts a page in (1) or out (-1).
     mutating func count(_ node: NodeRecord, by sign: Int) {
         pages.shift(by: sign)
-        physicalBytes.shift(by: sign * node.physicalBytes)
+        slotBytes.shift(by: sign * node.slotBytes)
         encodedBytes.shift(by: sign * Int(node.encodedBytes))
         rawBytes.shift(by: sign * Int(node.rawBytes))
         indexBytes.shift(by: sign * node.indexBytes)
@@ -135,7 +135,7 @@ extension CountersRecord {
     /// Counts a page whose node cannot be read in or out, by what can be seen of it.
     mutating func count(unreadable nodeBytes: Int?, valueBytes: Int?, by sign: Int) {
         pages.shift(by: sign)
-        if let valueBytes { physicalBytes.shift(by: sign * (valueBytes + SlotSize.header)) }
+        if let valueBytes { slotBytes.shift(by: sign * (valueBytes + SlotSize.header)) }
         let nameBytes = max(0, (nodeBytes ?? 0) - NodeRecord.headerBytes - 8)
         indexBytes.shift(by: sign * NodeRecord.indexBytes(nameBytes: nameBytes))
     }

@@ -1,4 +1,4 @@
-// How fast stored bytes come into memory: from the disk, or from the page cache.
+// How fast encoded bytes come into memory: from the disk, or from the page cache.
 
 internal import KVFormat
 internal import Threads

@@ -1,58 +1,9 @@
-// What a full check of a store found.
+// What a full check can find.
 
-public import KVFormat
-
-/// The result of a full check. The check changes nothing.
-public struct VerifyReport: Sendable, Equatable {
-    /// Pages whose node was looked at.
-    public var pages = 0
-    /// Tails among them.
-    public var tails = 0
-    /// Records decoded to the last byte.
-    public var records = 0
-    /// Frames of those records.
-    public var frames = 0
-    /// Bytes of those records as stored, without padding.
-    public var encodedBytes = ByteCount.zero
-    /// Bytes of the decoded pages.
-    public var rawBytes = ByteCount.zero
-    /// Edges looked at.
-    public var edges = 0
-    /// Entries of the eviction order looked at.
-    public var queueEntries = 0
-    /// Side states decoded.
-    public var sideStates = 0
-    /// Spaces looked at.
-    public var spaces = 0
-    /// Pages that are listed as taken out earlier.
-    public var quarantinedPages = 0
-    /// Whether the counters were compared with what they count. Not when writers left no moment of rest, and not when
-    /// nodes are damaged.
-    public var comparedCounters = false
-    /// What was found, at most `VerifyReport.findingLimit` of it.
-    public var findings: [VerifyFinding] = []
-    /// How much was found, listed or not.
-    public var findingCount = 0
-    /// How much of it is damage.
-    public var damageCount = 0
-
-    /// Findings that a report lists.
-    public static let findingLimit = 1000
-
-    /// Whether nothing is damaged. Leftovers do not count.
-    public var isSound: Bool { damageCount == 0 }
-
-    mutating func add(_ finding: VerifyFinding) {
-        findingCount += 1
-        if finding.kind.isDamage { damageCount += 1 }
-        if findings.count < Self.findingLimit { findings.append(finding) }
-    }
-}
-
-/// One thing that is not as it should be.
-public struct VerifyFinding: Sendable, Equatable {
+/// One thing that is not as it should be. A value type.
+public struct VerifyFinding: Sendable, Equatable, Encodable {
     /// What kind of thing.
-    public enum Kind: String, Sendable, CaseIterable {
+    public enum Kind: String, Sendable, CaseIterable, Encodable {
         /// Format record or counters cannot be read.
         case damagedMeta
         /// The counters are not what they count.
@@ -113,19 +64,19 @@ public struct VerifyFinding: Sendable, Equatable {
     }
 
     /// What kind of thing.
-    public var kind: Kind
+    public let kind: Kind
+    /// Whether it is damage; a leftover is not.
+    public let isDamage: Bool
     /// The page or space, when there is one.
-    public var hash: PrefixHash?
+    public let hash: PrefixHash?
     /// What is wrong, in one sentence without token ids.
-    public var sentence: String
-}
+    public let sentence: String
 
-/// How far a check has come.
-public struct VerifyProgress: Sendable, Equatable {
-    /// Pages looked at.
-    public var pages: Int
-    /// Pages that there were at the beginning.
-    public var totalPages: Int
-    /// Bytes of records decoded.
-    public var encodedBytes: ByteCount
+    /// A finding of a kind, which says whether it is damage.
+    package init(_ kind: Kind, _ hash: PrefixHash?, _ sentence: String) {
+        self.kind = kind
+        isDamage = kind.isDamage
+        self.hash = hash
+        self.sentence = sentence
+    }
 }

@@ -1,6 +1,6 @@
 // Looking at a store, and working on it by hand, with no engine running or beside running ones.
 
-public import ColdTier
+internal import ColdTier
 
 /// A store from outside: what is in it, whether it is sound, and the few things an operator does to it.
 ///

@@ -78,10 +78,10 @@ struct BreakEven: Sendable {
 }
 
 extension Match {
-    /// Nanoseconds that loading all of the match will take, about: its bytes at the rates at which this process has
-    /// loaded pages of this space lately, RAM and disk apart. Until the first load 5 GB/s and 1 GB/s are assumed.
-    public var estimatedLoadTime: UInt64 {
-        UInt64(breakEven.loadTime(tokensByTier))
+    /// How long loading all of the match will take, about: its bytes at the rates at which this process has loaded
+    /// pages of this space lately, RAM and disk apart. Until the first load 5 GB/s and 1 GB/s are assumed.
+    public var estimatedLoadTime: Duration {
+        .nanoseconds(Int64(breakEven.loadTime(tokensByTier)))
     }
 
     /// Whether loading all of the match takes less time than computing its tokens, at the engine's measured prefill
@@ -101,7 +101,7 @@ extension Space {
         let rates = state.loadRates.withLock { $0 }
         return BreakEven(
             hotRate: rates.hot.nanosecondsPerByte, coldRate: rates.cold.nanosecondsPerByte,
-            prefillTime: prefillTimePerToken, bytesPerToken: layout.bytesPerToken)
+            prefillTime: prefillNanosecondsPerToken, bytesPerToken: layout.bytesPerToken)
     }
 
     /// Tells the store that the engine computes `tokens` matched tokens because loading them is not worth it, for

@@ -15,26 +15,26 @@ public struct StoreStatistics: Hashable, Sendable {
     /// Tokens that were found, and computed all the same because loading them would have taken longer.
     public var skippedTokens: UInt64 = 0
     /// Bytes of pages loaded into callers' memory.
-    public var loadedBytes: UInt64 = 0
-    /// Nanoseconds spent in loading them.
-    public var loadNanoseconds: UInt64 = 0
+    public var loadedBytes = ByteCount.zero
+    /// Time spent in loading them.
+    public var loadTime = Duration.zero
     /// Prefill time that loading saved: loaded tokens at the engine's measured prefill rate, less the time of loading.
     /// Zero until the engine has reported a prefill.
-    public var savedNanoseconds: UInt64 = 0
+    public var savedTime = Duration.zero
     /// Pages that `insert` took into the hot tier.
     public var insertedPages: UInt64 = 0
     /// Pages written to the cold tier.
     public var spilledPages: UInt64 = 0
     /// Bytes of those pages before encoding.
-    public var spilledRawBytes: UInt64 = 0
+    public var spilledRawBytes = ByteCount.zero
     /// Bytes of those pages after encoding.
-    public var spilledEncodedBytes: UInt64 = 0
+    public var spilledEncodedBytes = ByteCount.zero
     /// Pages that were not written because the queue was full, or because writing failed.
     public var droppedPages: UInt64 = 0
     /// Pages evicted from the hot tier.
     public var hotEvictions: UInt64 = 0
     /// Bytes in use of the hot tier.
-    public var hotBytes: UInt64 = 0
+    public var hotBytes = ByteCount.zero
     /// Damaged pages that were met, each of them a miss.
     public var damagedPages: UInt64 = 0
 
@@ -53,18 +53,18 @@ extension Store {
         all.loadedTokens = TokensByTier(
             hot: Int(clamping: counters.hotTokens.value), cold: Int(clamping: counters.coldTokens.value))
         all.skippedTokens = counters.skippedTokens.value
-        all.loadedBytes = counters.loadedBytes.value
-        all.loadNanoseconds = counters.loadNanoseconds.value
-        all.savedNanoseconds = counters.savedNanoseconds.value
+        all.loadedBytes = ByteCount(counters.loadedBytes.value)
+        all.loadTime = .nanoseconds(Int64(clamping: counters.loadNanoseconds.value))
+        all.savedTime = .nanoseconds(Int64(clamping: counters.savedNanoseconds.value))
         all.insertedPages = counters.insertedPages.value
         let spilled = writer.statistics
         all.spilledPages = spilled.spilledPages
-        all.spilledRawBytes = spilled.rawBytes
-        all.spilledEncodedBytes = spilled.encodedBytes
+        all.spilledRawBytes = ByteCount(spilled.rawBytes)
+        all.spilledEncodedBytes = ByteCount(spilled.encodedBytes)
         all.droppedPages = spilled.droppedPages + spilled.failedPages
         let ram = hot.statistics
         all.hotEvictions = UInt64(ram.evicted)
-        all.hotBytes = ram.usedBytes.value
+        all.hotBytes = ram.usedBytes
         all.damagedPages = UInt64(cold.damagedPages)
         return all
     }

@@ -1,0 +1,73 @@
+// Errors of the store, as numbers and as sentences.
+
+import KVFormat
+import Testing
+
+@Suite("A store error")
+struct StoreErrorTests {
+    /// Every case with the number that it has for good. A new case gets a new number, in its group.
+    static let recorded: [(error: StoreError, code: Int32)] = [
+        (.invalidLayout("what"), 101),
+        (.invalidIdentity("what"), 102),
+        (.invalidOption("what"), 103),
+        (.invalidTokens(count: 0), 104),
+        (.invalidPages("what"), 105),
+        (.invalidSideState("what"), 106),
+        (.alreadyOpen(path: "kv"), 107),
+        (.forked, 108),
+        (.closed, 109),
+        (.noSuchPage("3fa9"), 110),
+        (.noSuchSpace("3fa9"), 111),
+        (.notAFolder(path: "kv"), 201),
+        (.notAStore(path: "kv"), 202),
+        (.readOnly(path: "kv"), 203),
+        (.permissions(path: "kv", "what"), 204),
+        (.networkFileSystem(path: "kv"), 205),
+        (.formatMismatch(path: "kv", found: 3, supported: 2), 206),
+        (.sealedSpace("3fa9"), 207),
+        (.diskFull(path: "kv"), 301),
+        (.quotaFull(quota: .mebibytes(4)), 302),
+        (.mapFull(mapSize: .mebibytes(16)), 303),
+        (.readersFull(slots: 512), 304),
+        (.damaged(path: "kv", "what"), 305),
+        (.system(call: "open", errno: 5), 306),
+    ]
+
+    /// Whether `recorded` has to have the case: a case that is not named here does not compile. Add it there too.
+    private static func isKnown(_ error: StoreError) -> Bool {
+        switch error {
+        case .invalidLayout, .invalidIdentity, .invalidOption, .invalidTokens, .invalidPages, .invalidSideState,
+            .alreadyOpen, .forked, .closed, .noSuchPage, .noSuchSpace, .notAFolder, .notAStore, .readOnly,
+            .permissions, .networkFileSystem, .formatMismatch, .sealedSpace, .diskFull, .quotaFull, .mapFull,
+            .readersFull, .damaged, .system:
+            true
+        }
+    }
+
+    @Test("has the number that was recorded, and no other error has it")
+    func codes() {
+        #expect(Self.recorded.allSatisfy { Self.isKnown($0.error) })
+        for (error, code) in Self.recorded { #expect(error.code == code, "\(error)") }
+        #expect(Set(Self.recorded.map(\.code)).count == Self.recorded.count)
+    }
+
+    @Test("has a number in the group of its audience")
+    func audiences() {
+        for (error, code) in Self.recorded {
+            #expect(error.audience.rawValue == code / 100, "\(error)")
+            #expect((1..<100).contains(code % 100), "\(error)")
+        }
+        #expect(Set(Self.recorded.map(\.error.audience)) == Set(StoreError.Audience.allCases))
+    }
+
+    @Test("says what happened and what to do, each in one sentence")
+    func sentences() {
+        let older = StoreError.formatMismatch(path: "kv", found: 1, supported: 2)
+        for error in Self.recorded.map(\.error) + [older] {
+            for sentence in [error.description, error.remedy] {
+                #expect(sentence.count > 10 && sentence.hasSuffix("."), "\(error)")
+            }
+            #expect(error.description != error.remedy)
+        }
+    }
+}
