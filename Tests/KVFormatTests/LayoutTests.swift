@@ -220,7 +220,8 @@ struct ChecksumTests {
 struct StoreErrorTests {
     static let all: [StoreError] = [
         .invalidLayout("x"), .invalidIdentity("x"), .invalidOption("x"), .invalidTokens(count: 0), .invalidPages("x"),
-        .invalidSideState("x"), .notAFolder(path: "p"), .notAStore(path: "p"), .readOnly(path: "p"),
+        .invalidSideState("x"), .invalidBlock("x"), .invalidName("x"), .tooManyNames(limit: 1), .noSuchName("n"),
+        .notAFolder(path: "p"), .notAStore(path: "p"), .readOnly(path: "p"),
         .permissions(path: "p", "x"),
         .networkFileSystem(path: "p"), .alreadyOpen(path: "p"), .formatMismatch(path: "p", found: 2, supported: 1),
         .formatMismatch(path: "p", found: 0, supported: 1), .forked, .closed, .diskFull(path: "p"),

@@ -14,6 +14,12 @@ public enum StoreError: Error, Equatable, Sendable {
     case invalidPages(String)
     /// A side state whose name or size lies outside `Limits`.
     case invalidSideState(String)
+    /// A block whose key or size lies outside `Limits`, or that does not fit the call; the text says how.
+    case invalidBlock(String)
+    /// A name for a prefix outside `Limits`; the text says how.
+    case invalidName(String)
+    /// The store has as many names as it may have.
+    case tooManyNames(limit: Int)
     /// The folder does not exist, or is not a folder.
     case notAFolder(path: String)
     /// The folder exists, is not empty, and holds no store.
@@ -44,6 +50,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case damaged(path: String, String)
     /// No page with this prefix hash.
     case noSuchPage(String)
+    /// No prefix has this name, which people gave.
+    case noSuchName(String)
     /// No space with this root.
     case noSuchSpace(String)
     /// The space is sealed: only a build that has its owner's key reads it, and none of its pages are found here.
@@ -60,6 +68,9 @@ public enum StoreError: Error, Equatable, Sendable {
         case .invalidTokens(let count): "\(count) token ids were given; 1 to \(Limits.tokens) are possible."
         case .invalidPages(let what): "The pages do not fit the token ids: \(what)."
         case .invalidSideState(let what): "The side state is not valid: \(what)."
+        case .invalidBlock(let what): "The block is not valid: \(what)."
+        case .invalidName(let what): "The name is not valid: \(what)."
+        case .tooManyNames(let limit): "The store has \(limit) names already, which is the most."
         case .notAFolder(let path): "\(path) is not a folder."
         case .notAStore(let path): "\(path) is not empty and holds no store."
         case .readOnly(let path): "\(path) cannot be written."
@@ -77,6 +88,7 @@ public enum StoreError: Error, Equatable, Sendable {
         case .readersFull(let slots): "All \(slots) reader slots of the store are taken."
         case .damaged(let path, let what): "The store \(path) is damaged: \(what)."
         case .noSuchPage(let hash): "No page has the prefix hash \(hash)."
+        case .noSuchName(let name): "No prefix has the name \(name)."
         case .noSuchSpace(let root): "No space has the root \(root)."
         case .sealedSpace(let root): "The space \(root) is sealed, and this build reads no sealed spaces."
         case .system(let call, let number): "The system call \(call) failed: error number \(number)."
@@ -86,8 +98,10 @@ public enum StoreError: Error, Equatable, Sendable {
     /// What to do about it, in one sentence.
     public var remedy: String {
         switch self {
-        case .invalidLayout, .invalidIdentity, .invalidOption, .invalidTokens, .invalidPages, .invalidSideState:
+        case .invalidLayout, .invalidIdentity, .invalidOption, .invalidTokens, .invalidPages, .invalidSideState,
+            .invalidBlock, .invalidName:
             "Correct the call; nothing was changed."
+        case .tooManyNames: "Remove names that nobody needs; `pfx ls --names` lists them."
         case .notAFolder: "Name a folder that exists, or one that can be created in an existing folder."
         case .notAStore: "Name an empty folder, a new one, or a store."
         case .readOnly: "Give this user write permission, or open the store read-only."
@@ -104,6 +118,7 @@ public enum StoreError: Error, Equatable, Sendable {
         case .readersFull: "Close some of the processes that use the store."
         case .damaged: "Move the folder aside and start with a new one; a cache fills itself again."
         case .noSuchPage: "List what there is with `pfx ls`; it may have been evicted."
+        case .noSuchName: "List the names with `pfx ls --names`."
         case .noSuchSpace: "List what there is with `pfx spaces`."
         case .sealedSpace: "Use the build that sealed it, or another salt: that makes a space of its own."
         case .system: "Check the disk, the limits of the user and the folder's permissions, then try again."
