@@ -1,6 +1,5 @@
 // The store's folder: how a store comes to be, and which folders are refused.
 
-import ColdTier
 import Glibc
 import KVFormat
 import LMDB
@@ -8,6 +7,8 @@ import Synchronization
 import Testing
 import TestKit
 import Threads
+
+@testable import ColdTier
 
 @Suite("A store's folder")
 struct StoreFolderTests {
@@ -88,6 +89,22 @@ struct StoreFolderTests {
         }
         let expected = StoreError.formatMismatch(path: folder.store, found: version, supported: 2)
         #expect(throws: expected) { try open(folder.store) }
+    }
+
+    @Test("is opened by LMDB once when it holds a store, with a map for the quota that the store has")
+    func once() async {
+        // In a process of its own, since the count is the process's.
+        await #expect(processExitsWith: .success) {
+            let folder = try TemporaryFolder()
+            try ColdTier(folder.store, quota: .gibibytes(2)).close()
+            for options in [ColdOptions(), ColdOptions(quota: .gibibytes(2)), ColdOptions(opening: .existing)] {
+                let before = Environment.openings
+                let tier = try ColdTier(path: folder.store, options: options)
+                #expect(Environment.openings == before + 1)
+                #expect(try tier.environment.info().mapSize == 8 << 30)
+                tier.close()
+            }
+        }
     }
 
     @Test("that others may write is refused, and so is a data file that they may")

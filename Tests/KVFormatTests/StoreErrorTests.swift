@@ -18,6 +18,10 @@ struct StoreErrorTests {
         (.closed, 109),
         (.noSuchPage("3fa9"), 110),
         (.noSuchSpace("3fa9"), 111),
+        (.invalidBlock("what"), 112),
+        (.invalidName("what"), 113),
+        (.tooManyNames(limit: 4096), 114),
+        (.noSuchName("system"), 115),
         (.notAFolder(path: "kv"), 201),
         (.notAStore(path: "kv"), 202),
         (.readOnly(path: "kv"), 203),
@@ -37,7 +41,8 @@ struct StoreErrorTests {
     private static func isKnown(_ error: StoreError) -> Bool {
         switch error {
         case .invalidLayout, .invalidIdentity, .invalidOption, .invalidTokens, .invalidPages, .invalidSideState,
-            .alreadyOpen, .forked, .closed, .noSuchPage, .noSuchSpace, .notAFolder, .notAStore, .readOnly,
+            .alreadyOpen, .forked, .closed, .noSuchPage, .noSuchSpace, .invalidBlock, .invalidName,
+            .tooManyNames, .noSuchName, .notAFolder, .notAStore, .readOnly,
             .permissions, .networkFileSystem, .formatMismatch, .sealedSpace, .diskFull, .quotaFull, .mapFull,
             .readersFull, .damaged, .system:
             true

@@ -150,6 +150,29 @@ struct OutputTests {
         #expect(try Run("ls", sample.path).output == "No pages.\n")
     }
 
+    @Test("gives a prefix a name, lists it, takes it in place of a hash, and removes it, even when the page is gone")
+    func names() throws {
+        let sample = try Sample()
+        let last = sample.hashes(Sample.first)[4].short
+        #expect(try Run("ls", sample.path, "--names").output == "No names.\n")
+        let pinned = try Run("pin", sample.path, last, "--name", "syst\u{e8}me")
+        #expect(pinned.output == "Pinned 5 pages, up to \(last). It is now called syst\u{e8}me.\n")
+        try Snapshot.check(Run("ls", sample.path, "--names").output, "ls-names", of: sample)
+        let json = try Run("ls", sample.path, "--names", "--json").json()
+        let name = try #require((json["names"] as? [[String: Any]])?.first)
+        #expect(name["name"] as? String == "syst\u{e8}me" && name["is_stored"] as? Bool == true)
+        #expect(try Run("show", sample.path, "syst\u{e8}me").output.contains(last))
+        #expect(try Run("unpin", sample.path, "syst\u{e8}me").output == "Removed a pin from 5 pages, up to \(last).\n")
+        #expect(try Run("trim", sample.path, "--to", "0").status == 0)
+        #expect(try Run("ls", sample.path, "--names").output.contains("its page is gone"))
+        #expect(try Run("pin", sample.path, "syst\u{e8}me").status == 1)
+        let removed = try Run("unpin", sample.path, "syst\u{e8}me", "--name", "syst\u{e8}me")
+        #expect(removed.status == 0 && removed.output.contains("The name syst\u{e8}me is removed."))
+        #expect(try Run("ls", sample.path, "--names").output == "No names.\n")
+        let unknown = try Run("unpin", sample.path, last, "--name", "x")
+        #expect(unknown.status == 1)
+    }
+
     @Test("has no control characters in a pipe", arguments: ["info", "spaces", "ls", "tree", "verify"])
     func plain(command: String) throws {
         let sample = try Sample()

@@ -195,7 +195,10 @@ struct ErrorReportTests {
             (.damaged(path: "", ""), .unusableStore),
             (.readersFull(slots: 1), .unusableStore), (.diskFull(path: ""), .noRoom),
             (.quotaFull(quota: .zero), .noRoom),
-            (.mapFull(mapSize: .zero), .noRoom), (.forked, .internalError), (.closed, .internalError),
+            (.mapFull(mapSize: .zero), .noRoom),
+            (.invalidBlock(""), .badInput), (.invalidName(""), .usage),
+            (.tooManyNames(limit: 1), .noRoom), (.noSuchName(""), .failure), (.forked, .internalError),
+            (.closed, .internalError),
             (.system(call: "", errno: 5), .inputOutput),
         ]
         for (error, status) in store { #expect(ErrorReport.described(error)?.status == status) }

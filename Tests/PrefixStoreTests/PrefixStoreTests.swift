@@ -142,6 +142,26 @@ struct StoreTests {
         try store.close()
     }
 
+    @Test("refuses a place of another sequence, even of one that shares the page before it, and stores nothing")
+    func strangePlace() throws {
+        let store = try open()
+        let space = try store.space(model.identity)
+        let shared = Self.tokens(16, from: 500)
+        let first = Self.tokens(16) + shared
+        let second = Self.tokens(16, from: 100) + shared
+        try space.insertGenerated(first, by: model)
+        let place = try space.loadGenerated(first, by: model).loaded.place
+        #expect(place.tokens == 32)
+        let longer = second + Self.tokens(16, from: 900)
+        #expect(throws: StoreError.invalidPages("the place lies in another sequence")) {
+            try space.insertGenerated(longer, by: model, after: place)
+        }
+        #expect(try space.match(first + Self.tokens(16, from: 900)).tokenCount == 32)
+        #expect(try space.match(longer).isEmpty)
+        #expect(try space.insertGenerated(longer, by: model) == 3)
+        try store.close()
+    }
+
     @Test("loads whole pages of an opaque layout, whatever the limit")
     func opaqueLimit() throws {
         let opaque = try GeneratedModel("opaque", layout: .opaque(bytesPerPage: 4096, pageSize: 16))

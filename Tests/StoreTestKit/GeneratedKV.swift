@@ -99,6 +99,10 @@ public final class GeneratedMemory {
         return unsafe PageTarget(base, capacity: capacity)
     }
 
+    /// The bytes of page `page`, or of a block that lies in its place.
+    @unsafe
+    public func bytes(_ page: Int) -> UnsafeMutableRawBufferPointer { unsafe pages[page] }
+
     /// Bytes in which the first `tokens` tokens of a page with room for a whole one differ from a packed page.
     public func differences(_ page: Int, from expected: [UInt8], tokens: Int, _ layout: KVLayout) -> Int {
         var wrong = 0

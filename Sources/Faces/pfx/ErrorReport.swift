@@ -83,14 +83,16 @@ extension StoreError {
     /// The exit status of a program that ends with this error.
     var exitStatus: ExitStatus {
         switch self {
-        case .invalidOption: .usage
-        case .invalidLayout, .invalidIdentity, .invalidTokens, .invalidPages, .invalidSideState: .badInput
+        case .invalidOption, .invalidName: .usage
+        case .invalidLayout, .invalidIdentity, .invalidTokens, .invalidPages, .invalidSideState,
+            .invalidBlock:
+            .badInput
         case .notAFolder: .missingInput
-        case .noSuchPage, .noSuchSpace, .sealedSpace: .failure
+        case .noSuchPage, .noSuchName, .noSuchSpace, .sealedSpace: .failure
         case .notAStore, .readOnly, .permissions, .networkFileSystem, .alreadyOpen, .formatMismatch, .damaged,
             .readersFull:
             .unusableStore
-        case .diskFull, .quotaFull, .mapFull: .noRoom
+        case .diskFull, .quotaFull, .mapFull, .tooManyNames: .noRoom
         case .forked, .closed: .internalError
         case .system: .inputOutput
         }

@@ -42,19 +42,19 @@ package final class ColdTier: Sendable {
         guard Limits.readers.contains(options.maxReaders) else {
             throw .outside(Limits.readers, "number of readers", options.maxReaders)
         }
-        let found = try StoreFolder(path: path, options: options).prepare()
-        var folder = StoreFolder(path: path, options: options)
+        let folder = StoreFolder(path: path, options: options)
+        let found = try folder.prepare()
         // With damaged counters, the quota of one who only looks decides about the map alone, which follows the file
         // anyway.
         quota = options.quota ?? found.quota ?? folder.newQuota
         var options = options
         options.quota = quota
-        folder = StoreFolder(path: path, options: options)
         quotaNotice = options.opening == .existing ? nil : found.counters?.notice(of: quota)
         self.path = path
         self.options = options
         do throws(LMDBError) {
-            environment = try folder.openEnvironment()
+            environment = found.environment
+            try environment.setMapSize(options.mapSize)
             tables = try Tables(environment)
         } catch {
             throw StoreError(error, path: path, options: options)

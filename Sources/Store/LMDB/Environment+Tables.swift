@@ -5,13 +5,23 @@ import CLMDB
 extension Environment {
     /// Opens tables, in the order of their names; those that are missing are created when access is `.readWrite`.
     ///
-    /// Call it once, after opening and before other threads use the environment: LMDB allows only one transaction at a
-    /// time to open tables. One write transaction (synced), or one read transaction.
+    /// Call it after opening and before other threads use the environment: LMDB allows only one transaction at a time
+    /// to open tables. One write transaction (synced), or one read transaction.
     ///
     /// - Throws: `.tableMissing` when access is `.readOnly` and a table is not there; a `.code` for which `isDamage` is
     ///   true when the name belongs to something else.
     package func openTables(_ names: [String]) throws(LMDBError) -> [Table] {
-        let isWriting = access == .readWrite
+        try openTables(names, isWriting: access == .readWrite)
+    }
+
+    /// Opens tables that are there, in one read transaction: nothing is changed, whatever the access.
+    ///
+    /// When to call it, and what it throws, is as for `openTables`; `.tableMissing` whatever the access.
+    package func openExistingTables(_ names: [String]) throws(LMDBError) -> [Table] {
+        try openTables(names, isWriting: false)
+    }
+
+    private func openTables(_ names: [String], isWriting: Bool) throws(LMDBError) -> [Table] {
         let core = try begin(flags: isWriting ? 0 : UInt32(MDB_RDONLY))
         defer { gate.leave() }
         var tables: [Table] = []

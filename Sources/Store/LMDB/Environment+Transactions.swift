@@ -84,11 +84,25 @@ extension Environment {
         throw .mapResized
     }
 
-    /// Adopts the map size that another process set, while no transaction of this process is open: LMDB would move the
-    /// map under its feet.
-    private func followMap() throws(LMDBError) {
+    /// Adopts the map size that another process set.
+    private func followMap() throws(LMDBError) { try remap(to: 0) }
+
+    /// Reserves another amount of address space than the environment was opened with: a multiple of the system's page
+    /// size, or what the file needs when that is more.
+    ///
+    /// - Throws: `.closed`, `.forked`; `.mapResized` when a transaction of this process does not end in time; a `.code`
+    ///   when the address space is not to be had, and the environment is of no use then.
+    package func setMapSize(_ byteCount: Int) throws(LMDBError) {
+        precondition(byteCount > 0, "sizes of an environment are positive")
+        try requireOwnProcess()
+        try remap(to: byteCount)
+    }
+
+    /// Maps the file anew while no transaction of this process is open: LMDB would move the map under its feet.
+    private func remap(to byteCount: Int) throws(LMDBError) {
         try gate.whileEmpty { () throws(LMDBError) in
-            try check(unsafe mdb_env_set_mapsize(handle, 0), call: "mdb_env_set_mapsize")
+            guard byteCount != map.byteCount else { return }
+            try check(unsafe mdb_env_set_mapsize(handle, byteCount), call: "mdb_env_set_mapsize")
             map = try unsafe MapRegion(of: handle)
         }
     }

@@ -26,6 +26,10 @@ package final class Environment: @unchecked Sendable {
     /// The data file's size in bytes when it was last looked at; it only grows.
     let fileBytes = Atomic<Int>(0)
 
+    /// How often this process has opened an environment: to open a store costs one.
+    package static var openings: Int { opened.load(ordering: .relaxed) }
+    private static let opened = Atomic<Int>(0)
+
     private let identity: FolderIdentity
     let processId: pid_t
 
@@ -57,6 +61,7 @@ package final class Environment: @unchecked Sendable {
         self.access = options.access
         self.identity = identity
         self.processId = getpid()
+        Self.opened.add(1, ordering: .relaxed)
     }
 
     deinit { close() }

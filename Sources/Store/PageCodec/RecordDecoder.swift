@@ -6,6 +6,8 @@ package import KVFormat
 /// several decoders may decode different frames of one record at the same time.
 package final class RecordDecoder {
     private let frames: FrameDecoder
+    /// Memory for a frame whose bytes go to several places; taken when the first such frame comes.
+    private var scratch: [UInt8] = []
 
     /// A decoder with the fastest kernels of this CPU.
     package convenience init() { self.init(.chosen) }
@@ -60,6 +62,39 @@ package final class RecordDecoder {
             } catch {
                 damage = error
             }
+        }
+        if let damage { throw damage }
+    }
+
+    /// Decodes frame `frame` of a block to where its bytes lie in `target`.
+    ///
+    /// A frame that lies in one part of the target is decoded straight into it; one that crosses from a part to the
+    /// next is decoded beside, and copied while it is in the CPU's cache.
+    ///
+    /// - Parameter target: `record.rawByteCount` bytes, exactly.
+    /// - Throws: the damage of the frame; its part of `target` may have been written by then.
+    package func decode(
+        frame: Int, ofBlock record: borrowing RecordView, into target: BlockTarget
+    ) throws(RecordDamage) {
+        precondition(record.layout == nil, "a page is no block")
+        precondition(frame >= 0 && frame < record.frameCount, "no such frame")
+        precondition(target.byteCount == record.rawByteCount, "a target of \(target.byteCount) bytes")
+        let range = BlobFrames.bytes(ofFrame: frame, record.rawByteCount)
+        let tokens = record.region(ofFrame: frame).tokens
+        if let base = unsafe target.piece(range) {
+            return try decode(frame, record, tokens: tokens, into: unsafe PageTarget(base, capacity: range.count))
+        }
+        if scratch.isEmpty { scratch = [UInt8](repeating: 0, count: BlobFrames.frameBytes) }
+        var damage: RecordDamage?
+        unsafe scratch.withUnsafeMutableBytes { room in
+            guard let base = room.baseAddress else { return }
+            do throws(RecordDamage) {
+                try decode(frame, record, tokens: tokens, into: unsafe PageTarget(base, capacity: range.count))
+            } catch {
+                damage = error
+                return
+            }
+            unsafe target.write(UnsafeRawBufferPointer(rebasing: room[..<range.count]), to: range)
         }
         if let damage { throw damage }
     }

@@ -17,6 +17,11 @@ package struct RecordShape: Sendable {
     package func isRecord(of key: PrefixHash, tokens: Int, _ layout: KVLayout) -> Bool {
         header.key == key && header.tokens == tokens && self.layout == layout
     }
+
+    /// Whether it is that of a block's record.
+    package func isRecord(ofBlock key: PrefixHash, element: KVElement) -> Bool {
+        header.key == key && header.kind == RecordHeader.Kind.block.rawValue && header.element == element.rawValue
+    }
 }
 
 extension RecordView {

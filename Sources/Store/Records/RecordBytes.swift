@@ -3,9 +3,9 @@
 package import KVFormat
 package import PageCodec
 
-/// A page's record whose header, frame table, key and layout are right: it came from the encoder, or was checked when
-/// this value was made. Whoever is handed one checks none of that again. What the frames hold is checked where they are
-/// decoded, or by `verifyPayload()`. Nothing is copied; safe to read from several threads.
+/// The record of a page or block whose header, frame table, key and layout are right: it came from the encoder, or was
+/// checked when this value was made. Whoever is handed one checks none of that again. What the frames hold is checked
+/// where they are decoded, or by `verifyPayload()`. Nothing is copied; safe to read from several threads.
 @safe
 package struct RecordBytes: @unchecked Sendable {
     // Unchecked because the memory is only read, and stays as it is for as long as the initialiser says.
@@ -24,15 +24,15 @@ package struct RecordBytes: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - bytes: the record, and perhaps padding behind it, which is not copied.
-    ///   - key: the prefix hash it is wanted under.
-    ///   - layout: the layout of its space.
-    ///   - tokens: the tokens that the page must have, if that is known.
+    ///   - key: the prefix hash, or the hash of the block, that it is wanted under.
+    ///   - layout: the layout of its space, which says whether it is a page or a block.
+    ///   - tokens: the tokens that the page must have, if that is known; of no meaning for a block.
     /// - Throws: what is wrong with it. Check `verifyPayload()` too before it is stored anywhere.
     package init(
         copying bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil
     ) throws(RecordDamage) {
         let copy = EncodedRecord(copying: bytes)
-        try self.init(copy, RecordView(copy.bytes, key: key, layout: layout, tokens: tokens).shape)
+        try self.init(copy, Self.shape(of: copy.bytes, key, layout, tokens))
     }
 
     /// Bytes that stay where and as they are for as long as this value is used: the caller answers for that. The
@@ -41,7 +41,7 @@ package struct RecordBytes: @unchecked Sendable {
     package init(
         borrowing bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil
     ) throws(RecordDamage) {
-        shape = try RecordView(bytes, key: key, layout: layout, tokens: tokens).shape
+        shape = try Self.shape(of: bytes, key, layout, tokens)
         let byteCount = shape.byteCount
         unsafe memory = unsafe bytes.withUnsafeBytes { unsafe UnsafeRawBufferPointer(rebasing: $0[..<byteCount]) }
         owner = nil
@@ -55,9 +55,17 @@ package struct RecordBytes: @unchecked Sendable {
         owner = record
     }
 
+    /// What the check of a record finds.
+    private static func shape(
+        of bytes: RawSpan, _ key: PrefixHash, _ layout: KVLayout, _ tokens: Int?
+    ) throws(RecordDamage) -> RecordShape {
+        guard layout.isOfBlocks else { return try RecordView(bytes, key: key, layout: layout, tokens: tokens).shape }
+        return try RecordView(block: bytes, key: key, element: layout.element ?? .opaque).shape
+    }
+
     /// Bytes of the record.
     package var encodedBytes: Int { unsafe memory.count }
-    /// Bytes of the page in it.
+    /// Bytes of the page or block in it.
     package var rawBytes: Int { shape.rawByteCount }
 
     /// Frames of the record.
@@ -66,9 +74,12 @@ package struct RecordBytes: @unchecked Sendable {
     /// The planes that frame `frame` holds.
     func planes(ofFrame frame: Int) -> Range<Int> { view.planes(ofFrame: frame) }
 
-    /// Whether this is the record of that page.
+    /// Whether this is the record of that page or block.
     package func isRecord(of name: PageName, _ layout: KVLayout) -> Bool {
-        shape.isRecord(of: name.hash, tokens: name.tokens.count, layout)
+        guard name.isBlock == layout.isOfBlocks else { return false }
+        return name.isBlock
+            ? shape.isRecord(ofBlock: name.hash, element: layout.element ?? .opaque)
+            : shape.isRecord(of: name.hash, tokens: name.tokens.count, layout)
     }
 
     /// The record's bytes.

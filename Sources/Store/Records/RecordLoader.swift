@@ -46,7 +46,7 @@ package struct LoadControl: Sendable {
 package final class RecordLoader: Sendable {
     /// Raw bytes that are lent at once: long enough to cost nothing, short enough that a tier can use the room of what
     /// was evicted meanwhile again.
-    private static let lentBytes = 64 << 20
+    static let lentBytes = 64 << 20
 
     /// The same for a load that tells of its layers: they are complete only when all pages have been lent together.
     private static let layeredBytes = 1 << 30
@@ -57,8 +57,8 @@ package final class RecordLoader: Sendable {
 
     /// How fast records have come into memory.
     package let readRate = ReadRate()
-    private let team: Team
-    private let decoders = Pool { RecordDecoder() }
+    let team: Team
+    let decoders = Pool { RecordDecoder() }
 
     /// A loader.
     ///

@@ -41,7 +41,7 @@ package protocol RecordTier: Sendable {
 package struct RecordRequest: Hashable, Sendable {
     /// Its prefix hash.
     package let hash: PrefixHash
-    /// Tokens that it has.
+    /// Tokens that it has; 0 for a block.
     package let tokenCount: Int
 
     /// A request.

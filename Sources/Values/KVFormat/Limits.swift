@@ -67,8 +67,25 @@ public enum Limits {
     /// Bytes of the wrapped key of a sealed space: what any key service makes of 32 bytes.
     package static let wrappedKey = 256
 
-    /// Bytes of a name that people give to a prefix.
-    package static let prefixName = 1...64
+    /// Bytes of a name that people give to a prefix: it must fit in a line of a list beside a hash.
+    public static let prefixName = 1...64
+
+    /// Names of one store: people give them, one by one; programs that name every prefix have keys for that.
+    public static let prefixNames = 4096
+
+    /// Refuses what is no name for a prefix: one of another length, or with control characters, which a terminal would
+    /// obey.
+    ///
+    /// - Throws: `.invalidName`.
+    package static func check(prefixName name: String) throws(StoreError) {
+        guard prefixName.contains(name.utf8.count) else {
+            throw .invalidName(
+                "\(name.utf8.count) bytes; \(prefixName.lowerBound) to \(prefixName.upperBound) are possible")
+        }
+        guard name.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control }) else {
+            throw .invalidName("it has control characters")
+        }
+    }
 
     /// Bytes of a text field of an identity (engine name, position parameters, a label).
     public static let identityText = 4096

@@ -26,6 +26,10 @@ extension StoreError {
         case .closed: 109
         case .noSuchPage: 110
         case .noSuchSpace: 111
+        case .invalidBlock: 112
+        case .invalidName: 113
+        case .tooManyNames: 114
+        case .noSuchName: 115
         case .notAFolder: 201
         case .notAStore: 202
         case .readOnly: 203

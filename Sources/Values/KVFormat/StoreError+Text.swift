@@ -10,6 +10,9 @@ extension StoreError: CustomStringConvertible {
         case .invalidTokens(let count): "\(count) token ids were given; 1 to \(Limits.tokens) are possible."
         case .invalidPages(let what): "The pages do not fit the token ids: \(what)."
         case .invalidSideState(let what): "The side state is not valid: \(what)."
+        case .invalidBlock(let what): "The block is not valid: \(what)."
+        case .invalidName(let what): "The name is not valid: \(what)."
+        case .tooManyNames(let limit): "The store has \(limit) names already, which is the most."
         case .notAFolder(let path): "\(path) is not a folder."
         case .notAStore(let path): "\(path) is not empty and holds no store."
         case .readOnly(let path): "\(path) cannot be written."
@@ -27,6 +30,7 @@ extension StoreError: CustomStringConvertible {
         case .readersFull(let slots): "All \(slots) reader slots of the store are taken."
         case .damaged(let path, let what): "The store \(path) is damaged: \(what)."
         case .noSuchPage(let hash): "No page has the prefix hash \(hash)."
+        case .noSuchName(let name): "No prefix has the name \(name)."
         case .noSuchSpace(let root): "No space has the root \(root)."
         case .sealedSpace(let root): "The space \(root) is sealed, and this build reads no sealed spaces."
         case .system(let call, let number): "The system call \(call) failed: error number \(number)."
@@ -36,7 +40,8 @@ extension StoreError: CustomStringConvertible {
     /// What to do about it, in one sentence.
     public var remedy: String {
         switch self {
-        case .invalidLayout, .invalidIdentity, .invalidOption, .invalidTokens, .invalidPages, .invalidSideState:
+        case .invalidLayout, .invalidIdentity, .invalidOption, .invalidTokens, .invalidPages, .invalidSideState,
+            .invalidBlock, .invalidName:
             "Correct the call; nothing was changed."
         case .notAFolder: "Name a folder that exists, or one that can be created in an existing folder."
         case .notAStore: "Name an empty folder, a new one, or a store."
@@ -54,6 +59,8 @@ extension StoreError: CustomStringConvertible {
         case .readersFull: "Close some of the processes that use the store."
         case .damaged: "Move the folder aside and start with a new one; a cache fills itself again."
         case .noSuchPage: "List what there is with `pfx ls`; it may have been evicted."
+        case .tooManyNames: "Remove names that nobody needs; `pfx ls --names` lists them."
+        case .noSuchName: "List the names with `pfx ls --names`."
         case .noSuchSpace: "List what there is with `pfx spaces`."
         case .sealedSpace: "Use the build that sealed it, or another salt: that makes a space of its own."
         case .system: "Check the disk, the limits of the user and the folder's permissions, then try again."

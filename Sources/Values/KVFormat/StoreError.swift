@@ -29,6 +29,14 @@ public enum StoreError: Error, Equatable, Sendable {
     case noSuchPage(String)
     /// No space with this root.
     case noSuchSpace(String)
+    /// A block whose key or size lies outside `Limits`, or that does not fit the call; the text says how.
+    case invalidBlock(String)
+    /// A name for a prefix outside `Limits`; the text says how.
+    case invalidName(String)
+    /// The store has as many names as it may have.
+    case tooManyNames(limit: Int)
+    /// No prefix has this name.
+    case noSuchName(String)
 
     // MARK: The folder, its permissions and its format, 2xx
 

@@ -1,4 +1,4 @@
-// Blocks in the tables: what a check makes of them. No engine stores any yet.
+// Blocks in the tables: what a check makes of them.
 
 import KVFormat
 import LMDB

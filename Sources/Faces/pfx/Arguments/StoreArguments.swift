@@ -62,9 +62,12 @@ struct RevealArguments: ParsableArguments {
 }
 
 extension StoreInspector {
-    /// The page whose hash begins with `digits`.
+    /// The page whose prefix has the name `digits`, or whose hash begins with it. A name goes first: it was given by
+    /// hand.
     func pageHash(_ digits: String) throws -> PrefixHash {
-        try unique(try resolve(digits), digits, noun: "page", list: "ls")
+        // What cannot be a name is no name; what keeps the store from answering, the look-up of the digits meets too.
+        if let named = try? prefix(named: digits) { return named.hash }
+        return try unique(try resolve(digits), digits, noun: "page", list: "ls")
     }
 
     /// The space whose root begins with `digits`.

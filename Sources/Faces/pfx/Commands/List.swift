@@ -14,9 +14,12 @@ struct List: ParsableCommand {
             was stored, time since its last use, the number of pages that follow it, and notes: tail, block, pinned, \
             side states, expiry.
 
+            With --names: the names that `pfx pin --name` has given to prefixes, with the last page of each.
+
             EXAMPLES:
               pfx ls kv --order size --limit 10
               pfx ls kv --space 3fa9 --json
+              pfx ls kv --names
             """)
 
     @OptionGroup var store: StoreArguments
@@ -31,11 +34,19 @@ struct List: ParsableCommand {
     @Option(help: ArgumentHelp("Most pages to list.", valueName: "count"))
     var limit = 50
 
+    @Flag(help: "List the names of prefixes, and no pages.")
+    var names = false
+
     func validate() throws {
+        guard !names || space == nil else { throw ValidationError("--names lists the names of all spaces.") }
         guard (1...1_000_000).contains(limit) else { throw ValidationError("--limit must be 1 to 1000000.") }
     }
 
     func run() throws {
+        if names {
+            let names = try store.withStore { try $0.names() }
+            return try store.print(NamesJSON(names: names.map(NamesJSON.Name.init)), or: Self.text(names))
+        }
         let pages = try store.withStore { store in
             let root = try space.map { try store.spaceRoot($0) }
             return try store.pages(in: root, order: order, limit: limit)
@@ -62,6 +73,37 @@ struct List: ParsableCommand {
 /// The JSON of `pfx ls`.
 private struct ListJSON: Encodable {
     var pages: [PageInfo]
+}
+
+extension List {
+    static func text(_ names: [NamedPrefix]) -> String {
+        guard !names.isEmpty else { return "No names.\n" }
+        var table = TextTable(("NAME", .left), ("PAGE", .left), ("SPACE", .left), ("GIVEN", .right), ("NOTES", .left))
+        for named in names {
+            table.add(
+                Reveal.escaped(named.name), named.hash.short, named.root.short,
+                Render.age(named.createdAt.milliseconds),
+                named.isStored ? "" : "its page is gone")
+        }
+        return table.text
+    }
+}
+
+private struct NamesJSON: Encodable {
+    struct Name: Encodable {
+        var name, hash, root, createdAt: String
+        var isStored: Bool
+
+        init(_ named: NamedPrefix) {
+            name = named.name
+            hash = named.hash.description
+            root = named.root.description
+            createdAt = Render.isoTime(named.createdAt.milliseconds)
+            isStored = named.isStored
+        }
+    }
+
+    var names: [Name]
 }
 
 extension PageInfo {

@@ -17,7 +17,7 @@ struct Show: ParsableCommand {
 
     @OptionGroup var store: StoreArguments
 
-    @Argument(help: "Prefix hash of the page, or its first digits.")
+    @Argument(help: "Prefix hash of the page, its first digits, or the name of a prefix that ends with it.")
     var hash: String
 
     @OptionGroup var revealing: RevealArguments

@@ -8,24 +8,42 @@ struct Unpin: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Remove one pin from a page and from all pages before it.",
         discussion: """
-            Pages that have no pin stay as they are.
+            Pages that have no pin stay as they are. --name also removes a name, as `pfx ls --names` lists them, even \
+            if its page is gone.
 
             EXAMPLES:
               pfx unpin kv 3fa9
+              pfx unpin kv librarian --name librarian
             """)
 
     @OptionGroup var store: StoreArguments
 
-    @Argument(help: "Prefix hash of the last page, or its first digits.")
+    @Argument(help: "Prefix hash of the last page, its first digits, or its name.")
     var hash: String
+
+    @Option(help: "Name to remove.")
+    var name: String?
 
     func run() throws {
         let (page, pages) = try store.withStore { store in
             let page = try store.pageHash(hash)
-            return (page, try store.unpin(page))
+            if let name { try store.removeName(name) }
+            return (page, try unpinned(page, in: store))
         }
+        let named = name.map { " The name \(Reveal.escaped($0)) is removed." } ?? ""
         try store.print(
-            PinJSON(hash: page.description, pages: pages),
-            or: "Removed a pin from \(Render.count(pages, "page")), up to \(page.short).\n")
+            PinJSON(hash: page.description, pages: pages, name: name),
+            or: "Removed a pin from \(Render.count(pages, "page")), up to \(page.short).\(named)\n")
+    }
+
+    /// Takes a pin off the path. A name that was removed may have outlived its page: there is nothing to unpin then.
+    private func unpinned(_ page: PrefixHash, in store: StoreInspector) throws -> Int {
+        do throws(StoreError) {
+            return try store.unpin(page)
+        } catch .noSuchPage where name != nil {
+            return 0
+        } catch {
+            throw error
+        }
     }
 }

@@ -22,8 +22,10 @@ struct StoreFolder {
 
     private var dataPath: String { path + "/" + Self.dataFile }
 
-    /// What was read of a store before it is opened to be worked on.
+    /// What was read of a store before anything in it is changed.
     struct Found {
+        /// LMDB, open for writing; its map is that of the options, which may not know the store's quota.
+        let environment: Environment
         /// Which version wrote it.
         let format: FormatRecord
         /// Its counters; nil when they are damaged.
@@ -36,6 +38,7 @@ struct StoreFolder {
     }
 
     /// Sees to it that the folder holds a store of this format that this user may write, and says what it read there.
+    /// LMDB is opened once, and handed on.
     func prepare() throws(StoreError) -> Found {
         try makeFolderIfMissing()
         try checkFolder()
@@ -47,14 +50,10 @@ struct StoreFolder {
         return try look()
     }
 
-    /// Opens LMDB in the folder, for writing.
-    func openEnvironment() throws(LMDBError) -> Environment { try openEnvironment(path, .readWrite) }
-
-    private func openEnvironment(_ folder: String, _ access: Access) throws(LMDBError) -> Environment {
+    private func openEnvironment(_ folder: String) throws(LMDBError) -> Environment {
         try Environment(
             folder: folder,
-            options: EnvironmentOptions(
-                mapSize: options.mapSize, maxTables: 16, maxReaders: options.maxReaders, access: access))
+            options: EnvironmentOptions(mapSize: options.mapSize, maxTables: 16, maxReaders: options.maxReaders))
     }
 
     // MARK: Checks
@@ -128,13 +127,27 @@ struct StoreFolder {
         return names
     }
 
-    /// Reads format and quota; changes nothing, whatever the folder holds.
+    /// Opens LMDB and reads format and quota; changes nothing, whatever the folder holds.
     private func look() throws(StoreError) -> Found {
+        let environment: Environment
+        do throws(LMDBError) {
+            environment = try openEnvironment(path)
+        } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+        do throws(StoreError) {
+            return try read(environment)
+        } catch {
+            environment.close()
+            throw error
+        }
+    }
+
+    private func read(_ environment: Environment) throws(StoreError) -> Found {
         let found: (format: FormatRecord?, counters: CountersRecord?)
         do throws(LMDBError) {
-            let environment = try openEnvironment(path, .readOnly)
-            defer { environment.close() }
-            guard let meta = try environment.openTables([TableName.meta.rawValue]).first else {
+            // With a read transaction: in a folder of somebody else's nothing must be made.
+            guard let meta = try environment.openExistingTables([TableName.meta.rawValue]).first else {
                 throw .tableMissing(name: TableName.meta.rawValue)
             }
             found = try environment.read { (transaction) throws(LMDBError) in
@@ -150,7 +163,7 @@ struct StoreFolder {
         guard format.version == FormatRecord.current else {
             throw .formatMismatch(path: path, found: format.version, supported: FormatRecord.current)
         }
-        return Found(format: format, counters: found.counters)
+        return Found(environment: environment, format: format, counters: found.counters)
     }
 
     // MARK: Making
@@ -160,7 +173,7 @@ struct StoreFolder {
         guard unsafe mkdir(aside, 0o700) == 0 else { throw .system(call: "mkdir", errno: errno) }
         defer { Self.discard(aside) }
         do throws(LMDBError) {
-            let environment = try openEnvironment(aside, .readWrite)
+            let environment = try openEnvironment(aside)
             defer { environment.close() }
             try fill(environment)
         } catch {

@@ -15,15 +15,30 @@ extension ColdTier: RecordTier {
         let held = try reading { (transaction) throws(LMDBError) in
             var held: Set<PrefixHash> = []
             for hash in hashes where suspects[hash] == nil {
-                guard try transaction.has(tables.pages, hash.bytes),
-                    try transaction.servedNode(hash, tables, at: now) != nil
-                else { continue }
-                held.insert(hash)
+                if try transaction.isHeld(hash, tables, at: now) { held.insert(hash) }
             }
             return held
         }
         if let time { touch(Array(held), now: time, as: .insert) }
         return held
+    }
+
+    /// How many of the first of these pages or blocks are held and trusted: the walk ends at the first that is not.
+    ///
+    /// - Throws: `.closed`, `.forked`, `.readersFull`, `.damaged`, `.system`.
+    /// - Complexity: as `held`, for those that are found and one more.
+    package func leadingCount(of hashes: [PrefixHash]) throws(StoreError) -> Int {
+        let suspects = pending.suspects
+        let now = SystemClock.wallMilliseconds()
+        return try reading { (transaction) throws(LMDBError) in
+            var count = 0
+            while count < hashes.count, suspects[hashes[count]] == nil,
+                try transaction.isHeld(hashes[count], tables, at: now)
+            {
+                count += 1
+            }
+            return count
+        }
     }
 
     /// Lends inside one read transaction, which keeps the records where they are. What cannot be trusted is
@@ -74,6 +89,14 @@ extension ColdTier: RecordTier {
             pending.quarantine(request.hash, QuarantineReason(error))
             return nil
         }
+    }
+}
+
+extension ReadTransaction {
+    /// Whether a page or block has its record and a sound node without a date that has passed.
+    fileprivate func isHeld(_ hash: PrefixHash, _ tables: Tables, at now: Int64) throws(LMDBError) -> Bool {
+        guard try has(tables.pages, hash.bytes) else { return false }
+        return try servedNode(hash, tables, at: now) != nil
     }
 }
 

@@ -1,4 +1,4 @@
-// The table `names`: what people call a prefix. No command writes it yet; the place is kept, and checked.
+// The table `names`: what people call a prefix.
 
 package import KVFormat
 
@@ -27,16 +27,10 @@ package struct NameRecord: Equatable, Sendable {
         self.createdAt = createdAt
     }
 
-    /// Whether a prefix can be called `name`.
-    static func isName(_ name: String) -> Bool {
-        Limits.prefixName.contains(name.utf8.count)
-            && name.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
-    }
-
     /// Reads the record of the name `name`; nil when either is damaged.
     package init?(_ bytes: RawSpan, name: [UInt8]) {
-        guard bytes.byteCount == Self.byteCount, let text = String(validating: name, as: UTF8.self), Self.isName(text),
-            bytes.endsWithChecksum(key: .sha256(name))
+        guard bytes.byteCount == Self.byteCount, let text = String(validating: name, as: UTF8.self),
+            (try? Limits.check(prefixName: text)) != nil, bytes.endsWithChecksum(key: .sha256(name))
         else { return nil }
         hash = PrefixHash(bytes, at: 0)
         root = PrefixHash(bytes, at: 32)

@@ -80,10 +80,15 @@ package struct NodeRecord: Equatable, Sendable {
     /// Bytes that a page of `tokens` tokens takes in the index.
     package static func indexBytes(tokens: Int) -> Int { indexBytes(nameBytes: 4 * tokens) }
 
+    /// Bytes that the page or block of this name takes in the index.
+    static func indexBytes(of name: PageName) -> Int {
+        indexBytes(nameBytes: 4 * name.tokens.count + name.blockKey.count)
+    }
+
     /// Bytes that a node with `nameBytes` bytes of token ids or key takes in the index.
     static func indexBytes(nameBytes: Int) -> Int { indexOverhead + nameBytes * 3 / 2 }
 
-    /// The node of a page. The page's hash is its key, and no part of it.
+    /// The node of a page or block. Its hash is its key, and no part of it.
     package init(
         _ name: PageName, codec: UInt8, flags: Flags, rawBytes: UInt64, encodedBytes: UInt64, createdAt: Int64
     ) {
@@ -97,6 +102,7 @@ package struct NodeRecord: Equatable, Sendable {
         self.encodedBytes = encodedBytes
         self.createdAt = createdAt
         tokens = Array(name.tokens)
+        key = name.blockKey
     }
 
     /// The node of a block that `depth` others come before.

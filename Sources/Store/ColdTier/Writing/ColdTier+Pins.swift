@@ -42,6 +42,26 @@ extension ColdTier {
         return removed
     }
 
+    /// Removes pages or blocks, each with all that follow it; what is not stored is passed over.
+    ///
+    /// - Returns: how many were removed.
+    /// - Throws: `.diskFull`, `.mapFull`, `.damaged`, `.closed`, `.forked`, `.system`; what was removed until then
+    ///   stays removed.
+    package func removeAll(_ hashes: [PrefixHash]) throws(StoreError) -> Int {
+        var removed = 0
+        for start in stride(from: 0, to: hashes.count, by: Limits.transactionEntries) {
+            let part = hashes[start..<min(start + Limits.transactionEntries, hashes.count)]
+            removed += try writing { (transaction, session) throws(LMDBError) -> Int in
+                var count = 0
+                for hash in part where try transaction.has(tables.nodes, hash.bytes) {
+                    count += try session.removeSubtree(of: hash, &transaction).count
+                }
+                return count
+            }
+        }
+        return removed
+    }
+
     /// The pages from the first of the sequence to `hash`.
     ///
     /// - Throws: `.noSuchPage` when one of them is not stored, or cannot be read.

@@ -1,11 +1,12 @@
-// Storing pages: a batch is one transaction, or a few when it is large.
+// Storing pages and blocks: a batch is one transaction, or a few when it is large.
 
 package import KVFormat
 internal import LMDB
 package import Records
 
 extension ColdTier {
-    /// Stores pages; durable when this returns. Pages that are there already cost one look-up and count as used.
+    /// Stores pages and blocks; durable when this returns. Pages that are there already cost one look-up and count as
+    /// used.
     ///
     /// A page's parent must come before it: in the store or earlier in the batch. Room is made first, so that the store
     /// never passes its quota. The batch is cut so that one transaction writes at most a sixteenth of the quota, 64
@@ -88,25 +89,32 @@ extension ColdTier {
         }
         let layout = space.descriptor.layout
         guard page.isSound(layout) else { return .invalid }
-        guard try hasParent(page, &transaction) else { return .orphan }
+        guard let place = try place(of: page.name, &transaction) else { return .orphan }
+        guard place < Limits.tokens else { return .invalid }
         // What a damaged or half-removed page of this hash may have left.
         try session.remove(hash, &transaction)
         guard try session.makeRoom(for: page.cost, &transaction) else { return .noRoom }
-        report.replacedTails += try session.replaceTails(of: page.name, &transaction)
-        try session.insert(page, isTail: page.name.tokens.count < layout.pageSize, &transaction)
+        if page.name.isBlock {
+            try session.insert(page, at: place, .block, &transaction)
+        } else {
+            report.replacedTails += try session.replaceTails(of: page.name, &transaction)
+            try session.insert(page, at: place, page.name.tokens.count < layout.pageSize ? .tail : [], &transaction)
+        }
         report.rawBytes += page.bytes.rawBytes
         report.encodedBytes += page.bytes.encodedBytes
         report.slotBytes += SlotSize.slotBytes(holding: page.bytes.encodedBytes)
         return .stored
     }
 
-    /// Whether the page that `page` follows is there, whole, and ends where it begins.
-    private func hasParent(_ page: PageRecord, _ transaction: inout WriteTransaction) throws(LMDBError) -> Bool {
-        guard page.name.parent != page.name.root else { return page.name.firstToken == 0 }
-        guard let parent = try transaction.node(page.name.parent, tables).record, parent.root == page.name.root,
-            !parent.flags.contains(.tail)
-        else { return false }
-        return Int(parent.firstToken) + Int(parent.tokenCount) == page.name.firstToken
+    /// Where a page begins, or how many blocks come before a block: behind its parent, which must be there and whole,
+    /// and end where the page begins. Nil when it is not.
+    private func place(of name: PageName, _ transaction: inout WriteTransaction) throws(LMDBError) -> Int? {
+        guard name.parent != name.root else { return name.firstToken == 0 ? 0 : nil }
+        guard let parent = try transaction.node(name.parent, tables).record, parent.root == name.root,
+            parent.flags.isDisjoint(with: [.tail, .sealed]), parent.flags.contains(.block) == name.isBlock
+        else { return nil }
+        if name.isBlock { return Int(parent.firstToken) + 1 }
+        return Int(parent.firstToken) + Int(parent.tokenCount) == name.firstToken ? name.firstToken : nil
     }
 
     /// A full disk cannot hold more than it does: pages go so that others can come. What they free can be used two
@@ -127,14 +135,17 @@ extension ColdTier {
 }
 
 extension PageRecord {
-    /// Bytes that the page takes of the quota.
+    /// Bytes that the page or block takes of the quota.
     fileprivate var cost: Int {
-        SlotSize.slotBytes(holding: bytes.encodedBytes) + NodeRecord.indexBytes(tokens: name.tokens.count)
+        SlotSize.slotBytes(holding: bytes.encodedBytes) + NodeRecord.indexBytes(of: name)
     }
 
-    /// Whether hash, tokens, position and record belong together.
+    /// Whether hash, tokens, position and record belong together, or hash, key and record of a block.
     fileprivate func isSound(_ layout: KVLayout) -> Bool {
-        name.firstToken >= 0 && name.firstToken + name.tokens.count <= Limits.tokens
+        guard !name.isBlock else {
+            return Limits.blockKey.contains(name.blockKey.count) && bytes.isRecord(of: name, layout) && name.isSound
+        }
+        return name.firstToken >= 0 && name.firstToken + name.tokens.count <= Limits.tokens
             && name.firstToken % layout.pageSize == 0 && bytes.isRecord(of: name, layout) && name.isSound
     }
 }

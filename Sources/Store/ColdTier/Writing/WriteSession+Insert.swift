@@ -1,17 +1,22 @@
-// Storing one page: record, node, edge, recency, queue and counters together.
+// Storing one page or block: record, node, edge, recency, queue and counters together.
 
 internal import KVFormat
 internal import LMDB
 internal import Records
 
 extension WriteSession {
-    /// Stores a page whose parent is there, and for which there is room.
-    mutating func insert(_ page: PageRecord, isTail: Bool, _ transaction: inout WriteTransaction) throws(LMDBError) {
+    /// Stores a page or block whose parent is there, and for which there is room.
+    ///
+    /// - Parameter place: the position of a page's first token; how many blocks come before a block.
+    mutating func insert(
+        _ page: PageRecord, at place: Int, _ flags: NodeRecord.Flags, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) {
         let name = page.name
         let used = min(page.lastUse, now)
-        let node = NodeRecord(
-            name, codec: page.bytes.encodedBytes < page.bytes.rawBytes ? 1 : 0, flags: isTail ? .tail : [],
+        var node = NodeRecord(
+            name, codec: page.bytes.encodedBytes < page.bytes.rawBytes ? 1 : 0, flags: flags,
             rawBytes: UInt64(page.bytes.rawBytes), encodedBytes: UInt64(page.bytes.encodedBytes), createdAt: used)
+        node.firstToken = UInt32(place)
         let key = name.hash.bytes
         try transaction.writeSlot(tables.pages, key, page.bytes.bytes)
         try transaction.write(tables.nodes, key, node.encoded(key: name.hash))

@@ -80,6 +80,14 @@ public final class StoreInspector: Sendable {
     /// The space whose root begins with `digits`.
     public func resolveSpace(_ digits: String) throws(StoreError) -> HashResolution { try cold.resolveSpace(digits) }
 
+    /// All names that people have given to prefixes, in the order of their bytes.
+    public func names() throws(StoreError) -> [NamedPrefix] { try cold.names() }
+
+    /// The prefix that has this name; nil when none has.
+    ///
+    /// - Throws: `.invalidName`.
+    public func prefix(named name: String) throws(StoreError) -> NamedPrefix? { try cold.prefix(named: name) }
+
     /// Checks everything that is stored, to the last byte: reads and decodes it once, on the calling thread. Damage of
     /// any kind is a finding, never an error; nothing is changed. A running writer gives no false alarm.
     ///
@@ -122,6 +130,17 @@ public final class StoreInspector: Sendable {
         try cold.unpin(path: path)
         return path.count
     }
+
+    /// Gives a name to the prefix that ends with this page; durable when this returns. A name that another prefix had
+    /// is this one's from then on. A name keeps nothing: pin the page too, if it is to stay.
+    ///
+    /// - Throws: `.invalidName`, `.noSuchPage`, `.tooManyNames`, `.diskFull`; nothing was changed then.
+    public func setName(_ name: String, of hash: PrefixHash) throws(StoreError) { try cold.setName(name, of: hash) }
+
+    /// Takes a name away; its prefix stays as it is.
+    ///
+    /// - Throws: `.invalidName`, `.noSuchName`, `.diskFull`; nothing was changed then.
+    public func removeName(_ name: String) throws(StoreError) { try cold.removeName(name) }
 
     /// Removes a page and all that follow it, pinned or not.
     ///

@@ -4,8 +4,8 @@ package import KVFormat
 
 /// A place in a sequence, between two pages: the tokens before it are stored, or were given to `insert`.
 ///
-/// It carries the hash of what lies before it, so that an insert behind it hashes the new pages only. A place belongs
-/// to the sequence and to the space that it comes from.
+/// It carries the hash of what lies before it. A place belongs to the sequence and to the space that it comes from: an
+/// insert compares it with its tokens, and refuses one from elsewhere.
 public struct SequencePlace: Hashable, Sendable {
     let root: PrefixHash
     /// The prefix hash of the page before the place; the space root at the beginning.

@@ -30,11 +30,13 @@ extension Space {
     /// - Parameters:
     ///   - tokens: the sequence from its first token up to the end of the last page to store. The last page is a tail
     ///     when their number is no multiple of the page size; opaque layouts have no tails.
-    ///   - place: where to begin: what a load or an insert of the same sequence returned; nil for its first page.
+    ///   - place: where to begin: what a load or an insert of the same sequence returned; nil for its first page. The
+    ///     tokens before it are hashed and compared with it, so that a place of another sequence is refused.
     ///   - page: the memory of the page with this index in the sequence. It is not used after the call returns.
     /// - Returns: how many pages were new, and where the sequence goes on.
     /// - Throws: `.invalidTokens`, `.invalidPages`, `.closed`. Nothing was stored then.
-    /// - Complexity: one copy of each new page; a full spill queue makes it wait if `whenQueueFull` says so.
+    /// - Complexity: one SHA-256 per page of the sequence, about 0.2 us for 64 tokens, and one copy of each new page; a
+    ///   full spill queue makes it wait if `whenQueueFull` says so.
     @discardableResult
     public func insert(
         _ tokens: ArraySlice<TokenID>, after place: SequencePlace? = nil, page: (_ index: Int) -> PageSource
@@ -47,7 +49,11 @@ extension Space {
         guard layout.isDivisible || tokens.count % layout.pageSize == 0 else {
             throw .invalidPages("an opaque layout has whole pages only")
         }
-        assert(prefixHash(tokens.prefix(place.tokens)) == place.hash, "the place lies in another sequence")
+        // A place of another sequence would store these pages under that sequence's names. A comparison of the last
+        // page alone would not tell: sequences of different beginnings may share it.
+        guard prefixHash(tokens.prefix(place.tokens)) == place.hash else {
+            throw .invalidPages("the place lies in another sequence")
+        }
         let first = place.tokens / layout.pageSize
         let end = (tokens.count + layout.pageSize - 1) / layout.pageSize
         let pages = (first..<end).map { page($0) }

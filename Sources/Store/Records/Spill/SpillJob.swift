@@ -1,9 +1,9 @@
-// One page on its way down, and what became of it.
+// One page or block on its way down, and what became of it.
 
 package import KVFormat
 internal import PageCodec
 
-/// A page that waits to be encoded and written. Its bytes must not change until `onDone` has been called.
+/// A page or block that waits to be encoded and written. Its bytes must not change until `onDone` has been called.
 package struct SpillJob: Sendable {
     /// The page.
     package let name: PageName
@@ -12,7 +12,7 @@ package struct SpillJob: Sendable {
     /// When the page was inserted, milliseconds since the Unix epoch.
     package let insertedAt: Int64
     /// Where its bytes are.
-    package let source: PageSource
+    package let content: SpillContent
     /// What keeps those bytes alive: a pin of the hot tier, or a copy. Let go when the job is done.
     package let keepAlive: (any AnyObject & Sendable)?
     /// Called once on the writer's thread, outside its locks, when the job is done.
@@ -26,13 +26,66 @@ package struct SpillJob: Sendable {
         self.name = name
         self.layout = layout
         self.insertedAt = insertedAt
-        self.source = source
+        content = .page(source)
         self.keepAlive = keepAlive
         self.onDone = onDone
     }
 
-    /// Bytes of the page before encoding.
-    package var rawBytes: Int { layout.pageBytes(tokens: name.tokens.count) }
+    /// Makes the job of a block.
+    package init(
+        _ name: PageName, block: BlockCopy, layout: KVLayout, insertedAt: Int64,
+        onDone: (@Sendable (SpillOutcome) -> Void)? = nil
+    ) {
+        self.name = name
+        self.layout = layout
+        self.insertedAt = insertedAt
+        content = .block(block)
+        keepAlive = nil
+        self.onDone = onDone
+    }
+
+    /// Bytes before encoding.
+    package var rawBytes: Int {
+        switch content {
+        case .page: layout.pageBytes(tokens: name.tokens.count)
+        case .block(let block): block.byteCount
+        }
+    }
+}
+
+/// What a job has to encode.
+package enum SpillContent: Sendable {
+    /// The planes of a page, which `SpillJob.keepAlive` keeps.
+    case page(PageSource)
+    /// A block, which keeps its own bytes.
+    case block(BlockCopy)
+}
+
+/// A block's bytes in memory of its own, for as long as the spill queue needs them.
+@safe
+package final class BlockCopy: @unchecked Sendable {
+    // Unchecked because the bytes are written once, in `init`.
+    private let base: UnsafeMutableRawPointer
+    /// Bytes of the block.
+    package let byteCount: Int
+
+    /// Copies a block.
+    package init(_ source: BlockSource) {
+        byteCount = source.byteCount
+        unsafe base = .allocate(byteCount: max(1, byteCount), alignment: 64)
+        unsafe source.copy(to: base)
+    }
+
+    deinit { unsafe base.deallocate() }
+
+    /// The bytes.
+    package var bytes: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            let span = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: base, count: byteCount))
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
 }
 
 /// What became of a page on its way down.

@@ -17,10 +17,18 @@ extension SpillWriter {
                 (try? tier.held(jobs.map(\.name.hash), usedAt: jobs.lazy.map(\.insertedAt).max())) ?? []
             },
             encode: { job, record in
-                encoders.withItem {
-                    $0.encode(
-                        page: job.source, tokens: job.name.tokens.count, layout: job.layout, key: job.name.hash,
-                        codec: codec.choice(readingAt: rate), into: record)
+                let codec = codec.choice(readingAt: rate)
+                encoders.withItem { encoder in
+                    switch job.content {
+                    case .page(let source):
+                        encoder.encode(
+                            page: source, tokens: job.name.tokens.count, layout: job.layout, key: job.name.hash,
+                            codec: codec, into: record)
+                    case .block(let block):
+                        encoder.encode(
+                            block: block.bytes, element: job.layout.element ?? .opaque, key: job.name.hash,
+                            codec: codec, into: record)
+                    }
                 }
             },
             commit: { pages throws(StoreError) in
