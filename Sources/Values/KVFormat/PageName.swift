@@ -1,13 +1,13 @@
-// Which page of which sequence: all that a tier must know of a page besides its bytes.
+// Which page of which sequence: everything that a tier must know about a page besides its bytes.
 
-/// The name of a page: what it holds, and what it follows. A value type; making one from a part of a sequence copies no
-/// token ids.
+/// The name of a page: which token ids it holds, and which page it follows. A value type. Making a name from a part of
+/// a sequence copies no token ids.
 package struct PageName: Hashable, Sendable {
     /// The root of the page's space.
     package let root: PrefixHash
     /// The prefix hash of the page before, or the space root.
     package let parent: PrefixHash
-    /// The page's prefix hash, which `parent` and `tokens` make.
+    /// The page's prefix hash, which follows from `parent` and `tokens`.
     package let hash: PrefixHash
     /// Position of the first token in its sequence.
     package let firstToken: Int
@@ -32,7 +32,7 @@ package struct PageName: Hashable, Sendable {
             tokens: tokens)
     }
 
-    /// The same name with token ids of its own, to be kept when the sequence changes or goes.
+    /// The same name with its own copy of the token ids, which stays valid when the sequence changes or is released.
     package var detached: PageName {
         PageName(root: root, parent: parent, hash: hash, firstToken: firstToken, tokens: Array(tokens)[...])
     }

@@ -17,7 +17,7 @@ extension PrefixHash {
     ///
     /// - Parameters:
     ///   - parent: the hash of the page before, or the space root for the first page.
-    ///   - tokens: the page's token ids, 1 to `pageSize` of them.
+    /// - tokens: the token ids of the page, 1 to `pageSize` of them.
     /// - Complexity: one SHA-256, about 0.2 us for 64 tokens with the CPU's SHA instructions; nothing is allocated.
     public static func page(after parent: PrefixHash, tokens: ArraySlice<TokenID>) -> PrefixHash {
         var head: InlineArray<40, UInt8> = .init(repeating: 0)
@@ -37,8 +37,7 @@ extension PrefixHash {
 
     /// The hash of a block: `SHA-256("PFXblok2" || space root || key length || key)`, the length of 2 bytes,
     /// little-endian.
-    ///
-    /// - Parameter key: what the engine knows the block by, `Limits.blockKey` bytes.
+    /// - Parameter key: the engine's key for the block, `Limits.blockKey` bytes.
     package static func block(_ key: [UInt8], in root: PrefixHash) -> PrefixHash {
         let length = [UInt8(truncatingIfNeeded: key.count), UInt8(truncatingIfNeeded: key.count >> 8)]
         return sha256(blockTag + root.bytes + length + key)
@@ -68,7 +67,7 @@ extension PrefixHash {
                 unsafe withUnsafePointer(to: &sizes) { sizes in
                     let parts = unsafe UnsafeRawPointer(parts).assumingMemoryBound(to: UnsafeRawPointer?.self)
                     let sizes = unsafe UnsafeRawPointer(sizes).assumingMemoryBound(to: Int.self)
-                    // Fails only when libcrypto has no SHA-256: nothing can be named then.
+                    // Fails only when libcrypto has no SHA-256. Then the store can name nothing.
                     let done = unsafe chash_sha256(parts, sizes, 2, output.baseAddress)
                     precondition(done == 1, "libcrypto cannot compute SHA-256")
                 }

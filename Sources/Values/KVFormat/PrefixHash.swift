@@ -1,8 +1,8 @@
-// The chained hash that names a page together with all before it.
+// The chained hash that names a page together with everything before it.
 
 internal import CHash
 
-/// A SHA-256 digest: a prefix hash, a space root, a weights digest. 32 bytes; order and equality are those of the
+/// A SHA-256 digest of 32 bytes: a prefix hash, a space root or a weights digest. It is ordered and compared by its
 /// bytes.
 public struct PrefixHash: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Bytes of a digest.
@@ -11,7 +11,7 @@ public struct PrefixHash: Hashable, Comparable, Sendable, CustomStringConvertibl
     // Four big-endian words: equality and order in four comparisons, no heap.
     private let words: (UInt64, UInt64, UInt64, UInt64)
 
-    /// The digest whose bytes are `bytes`; nil unless there are 32.
+    /// The digest whose bytes are `bytes`; nil unless there are exactly 32.
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == Self.byteCount else { return nil }
         var folded: [UInt64] = [0, 0, 0, 0]
@@ -75,7 +75,7 @@ public struct PrefixHash: Hashable, Comparable, Sendable, CustomStringConvertibl
         return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 
-    /// The first 12 digits: what lists show.
+    /// The first 12 digits, as lists show them.
     public var short: String { String(description.prefix(12)) }
 
     /// Whether all 32 bytes are equal.
@@ -84,6 +84,6 @@ public struct PrefixHash: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// The order of the bytes, as LMDB sorts its keys.
     public static func < (left: PrefixHash, right: PrefixHash) -> Bool { left.words < right.words }
 
-    /// Feeds the first 8 bytes, which are as good as random.
+    /// Hashes the first 8 bytes, which are as good as random.
     public func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
 }

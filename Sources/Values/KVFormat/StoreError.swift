@@ -1,14 +1,15 @@
-// What a call into the store can fail with.
+// The errors of the store.
 
-/// An error of the store. A miss is not an error, and damage is a miss. No case holds token ids, salts or page bytes.
+/// An error of the store. A miss is not an error, and a damaged page is a miss. No case holds token ids, salts or page
+/// bytes.
 public enum StoreError: Error, Equatable, Sendable {
     /// A KV layout outside what the store accepts; the text says which number.
     case invalidLayout(String)
     /// An identity outside what the store accepts; the text says which field.
     case invalidIdentity(String)
-    /// An option that makes no sense; the text says which.
+    /// An option is out of range; the text says which.
     case invalidOption(String)
-    /// More token ids than `Limits.tokens`, or none.
+    /// There are more token ids than `Limits.tokens`, or none.
     case invalidTokens(count: Int)
     /// Pages that do not fit the token ids given with them; the text says how.
     case invalidPages(String)
@@ -34,7 +35,7 @@ public enum StoreError: Error, Equatable, Sendable {
     case closed
     /// The disk is full; nothing that was stored is lost.
     case diskFull(path: String)
-    /// The quota leaves no room, since everything else is pinned.
+    /// The quota leaves no room, because everything else is pinned.
     case quotaFull(quota: ByteCount)
     /// LMDB's map is full although the quota is not; nothing that was stored is lost.
     case mapFull(mapSize: ByteCount)
@@ -46,7 +47,7 @@ public enum StoreError: Error, Equatable, Sendable {
     case noSuchPage(String)
     /// No space with this root.
     case noSuchSpace(String)
-    /// The space is sealed: only a build that has its owner's key reads it, and none of its pages are found here.
+    /// The space is sealed: only a build that has the owner's key can read it. This build finds none of its pages.
     case sealedSpace(String)
     /// The system refused a call.
     case system(call: String, errno: Int32)
@@ -56,23 +57,23 @@ public enum StoreError: Error, Equatable, Sendable {
         switch self {
         case .invalidLayout(let what): "The KV layout is not valid: \(what)."
         case .invalidIdentity(let what): "The model identity is not valid: \(what)."
-        case .invalidOption(let what): "An option is not valid: \(what)."
-        case .invalidTokens(let count): "\(count) token ids were given; 1 to \(Limits.tokens) are possible."
+        case .invalidOption(let what): "An option is invalid: \(what)."
+        case .invalidTokens(let count): "\(count) token ids were given; the limits are 1 to \(Limits.tokens)."
         case .invalidPages(let what): "The pages do not fit the token ids: \(what)."
-        case .invalidSideState(let what): "The side state is not valid: \(what)."
+        case .invalidSideState(let what): "The side state is invalid: \(what)."
         case .notAFolder(let path): "\(path) is not a folder."
         case .notAStore(let path): "\(path) is not empty and holds no store."
         case .readOnly(let path): "\(path) cannot be written."
         case .permissions(let path, let what): "\(path) has unsafe or missing permissions: \(what)."
         case .networkFileSystem(let path):
             "\(path) lies on a network file system, where a store cannot be shared safely."
-        case .alreadyOpen(let path): "This process has the store \(path) open already."
+        case .alreadyOpen(let path): "This process already has the store \(path) open."
         case .formatMismatch(let path, let found, let supported):
             "The store \(path) has format \(found); this build reads format \(supported)."
         case .forked: "The store was opened before a fork and cannot be used in the child."
         case .closed: "The store is closed."
         case .diskFull(let path): "The disk that holds \(path) is full; nothing that was stored is lost."
-        case .quotaFull(let quota): "The quota of \(quota) is taken by pinned pages."
+        case .quotaFull(let quota): "Pinned pages take up the whole quota of \(quota)."
         case .mapFull(let size): "The store's map of \(size) is full; nothing that was stored is lost."
         case .readersFull(let slots): "All \(slots) reader slots of the store are taken."
         case .damaged(let path, let what): "The store \(path) is damaged: \(what)."
@@ -90,22 +91,22 @@ public enum StoreError: Error, Equatable, Sendable {
             "Correct the call; nothing was changed."
         case .notAFolder: "Name a folder that exists, or one that can be created in an existing folder."
         case .notAStore: "Name an empty folder, a new one, or a store."
-        case .readOnly: "Give this user write permission, or open the store read-only."
-        case .permissions: "Make the folder yours with mode 0700 and its files 0600 (chmod, chown)."
+        case .readOnly: "Give this user permission to write the folder and its files."
+        case .permissions: "Make this user the owner; set mode 0700 on the folder and 0600 on its files (chown, chmod)."
         case .networkFileSystem: "Put the store on a local disk."
         case .alreadyOpen: "Share the Store object that has it open."
         case .formatMismatch(_, let found, let supported) where found > supported: "Use a newer build of this program."
-        case .formatMismatch: "Name another folder: this one is left as it is, and a new store fills itself."
+        case .formatMismatch: "Name another folder: this one stays as it is, and a new store fills itself."
         case .forked: "Open the store in the child, or start workers with spawn."
         case .closed: "Open it again."
-        case .diskFull: "Free space on the disk, or run `pfx trim`; writing goes on by itself then."
+        case .diskFull: "Free some space on the disk, or run `pfx trim`; writing then resumes."
         case .quotaFull: "Raise the quota, or unpin prefixes with `pfx unpin`."
-        case .mapFull: "Close every user of the store and open it with a larger quota."
+        case .mapFull: "Close the store in every process, then open it with a larger quota."
         case .readersFull: "Close some of the processes that use the store."
         case .damaged: "Move the folder aside and start with a new one; a cache fills itself again."
-        case .noSuchPage: "List what there is with `pfx ls`; it may have been evicted."
-        case .noSuchSpace: "List what there is with `pfx spaces`."
-        case .sealedSpace: "Use the build that sealed it, or another salt: that makes a space of its own."
+        case .noSuchPage: "List the stored pages with `pfx ls`; this one may have been evicted."
+        case .noSuchSpace: "List the spaces with `pfx spaces`."
+        case .sealedSpace: "Use the build that sealed it, or another salt, which makes a separate space."
         case .system: "Check the disk, the limits of the user and the folder's permissions, then try again."
         }
     }
@@ -114,6 +115,6 @@ public enum StoreError: Error, Equatable, Sendable {
 extension StoreError: CustomStringConvertible {
     /// The error of an option whose value lies outside its bounds.
     package static func outside<Value>(_ bounds: ClosedRange<Value>, _ option: String, _ value: Value) -> StoreError {
-        .invalidOption("the \(option) is \(value); \(bounds.lowerBound) to \(bounds.upperBound) are possible")
+        .invalidOption("the \(option) is \(value); the limits are \(bounds.lowerBound) to \(bounds.upperBound)")
     }
 }

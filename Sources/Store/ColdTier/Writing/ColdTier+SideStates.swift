@@ -18,7 +18,7 @@ extension ColdTier {
             throw .invalidSideState("a name has 1 to \(Limits.sideStateName) bytes")
         }
         guard bytes.byteCount <= Limits.sideStateBytes else {
-            throw .invalidSideState("\(bytes.byteCount) bytes; \(Limits.sideStateBytes) are possible")
+            throw .invalidSideState("\(bytes.byteCount) bytes; the limit is \(Limits.sideStateBytes)")
         }
         let record = EncodedRecord()
         RecordEncoder().encode(sideState: bytes, key: hash, name: name, codec: options.codec, into: record)
