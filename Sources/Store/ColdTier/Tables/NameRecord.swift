@@ -1,8 +1,9 @@
-// The table `names`: what people call a prefix. No command writes it yet; the place is kept, and checked.
+// The table `names`: names that people give to prefixes. No command of this version writes it; what is there is
+// checked.
 
 package import KVFormat
 
-/// What a name stands for. The key is the name: 1 to 64 bytes of UTF-8 without control characters.
+/// The prefix that a name stands for. The key is the name: 1 to 64 bytes of UTF-8 without control characters.
 ///
 /// | bytes | field |
 /// | --- | --- |
@@ -13,7 +14,7 @@ package import KVFormat
 package struct NameRecord: Equatable, Sendable {
     static let byteCount = 80
 
-    /// The page or block. It may be gone: a name keeps nothing.
+    /// The page or block. It may be gone: a name does not protect it.
     package var hash: PrefixHash
     /// The space.
     package var root: PrefixHash
@@ -27,7 +28,7 @@ package struct NameRecord: Equatable, Sendable {
         self.createdAt = createdAt
     }
 
-    /// Whether a prefix can be called `name`.
+    /// Whether `name` is a valid name of a prefix.
     static func isName(_ name: String) -> Bool {
         Limits.prefixName.contains(name.utf8.count)
             && name.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }

@@ -1,7 +1,7 @@
-// How many bytes a page occupies: few sizes, so that what is freed fits what comes next.
+// How many bytes a page occupies on disk. There are few sizes, so that freed space fits the next page.
 //
-// LMDB needs one contiguous run of its pages for a large value. With sizes of every kind the file fills with holes that
-// fit nothing, and each put searches them all. With classes, holes are reused and the file stays at its size.
+// LMDB needs one contiguous run of its pages for a large value. With arbitrary sizes, the file fills with holes that
+// nothing fits, and each put searches all of them. With size classes, holes are reused and the file does not grow.
 
 /// The size classes of stored pages and side states.
 package enum SlotSize {
@@ -12,9 +12,9 @@ package enum SlotSize {
     /// The largest step: from 512 KiB on, runs are multiples of it.
     private static let largestStep = 65_536
 
-    /// Bytes of the run of LMDB pages that holds a value of `byteCount` bytes: what it costs on disk. Runs grow in
-    /// steps of 4 KiB up to 64 KiB, of 8 KiB up to 128 KiB, and so on up to steps of 64 KiB: so a run is at most an
-    /// eighth, or a page of LMDB's, larger than what it holds.
+    /// Bytes of the run of LMDB pages that holds a value of `byteCount` bytes: its size on disk. Runs grow in steps of
+    /// 4 KiB up to 64 KiB, in steps of 8 KiB up to 128 KiB, and so on up to steps of 64 KiB. So a run is at most an
+    /// eighth, or one LMDB page, larger than what it holds.
     package static func physicalBytes(holding byteCount: Int) -> Int {
         let needed = byteCount + header
         var step = smallest
@@ -22,7 +22,7 @@ package enum SlotSize {
         return (needed + step - 1) / step * step
     }
 
-    /// Bytes of the value, padding included, that a record of `byteCount` bytes is stored as.
+    /// Bytes of the value that stores a record of `byteCount` bytes, with its padding.
     package static func slotBytes(holding byteCount: Int) -> Int { physicalBytes(holding: byteCount) - header }
 
     /// Whether a value of `slotBytes` bytes can have been written by `slotBytes(holding:)`.
