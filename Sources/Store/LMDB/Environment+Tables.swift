@@ -6,9 +6,9 @@ extension Environment {
     /// Opens tables, in the order of their names; those that are missing are created when access is `.readWrite`.
     ///
     /// Call it once, after opening and before other threads use the environment: LMDB allows only one transaction at a
-    /// time to open tables. One write transaction (synced), or one read transaction.
+    /// time to open tables. The call takes one write transaction (synced), or one read transaction.
     ///
-    /// - Throws: `.tableMissing` when access is `.readOnly` and a table is not there; a `.code` for which `isDamage` is
+    /// - Throws: `.tableMissing` when access is `.readOnly` and a table is not there; a `.code` whose `isDamage` is
     ///   true when the name belongs to something else.
     package func openTables(_ names: [String]) throws(LMDBError) -> [Table] {
         let isWriting = access == .readWrite
