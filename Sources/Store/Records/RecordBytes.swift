@@ -4,14 +4,14 @@ package import KVFormat
 package import PageCodec
 
 /// A page's record whose header, frame table, key and layout are right: it came from the encoder, or was checked when
-/// this value was made. Whoever is handed one checks none of that again. What the frames hold is checked where they are
-/// decoded, or by `verifyPayload()`. Nothing is copied; safe to read from several threads.
+/// this value was made. Code that receives one does not check this again. The contents of the frames are checked where
+/// they are decoded, or by `verifyPayload()`. Nothing is copied. Several threads may read it.
 @safe
 package struct RecordBytes: @unchecked Sendable {
-    // Unchecked because the memory is only read, and stays as it is for as long as the initialiser says.
+    // Unchecked because the memory is only read, and does not change as long as the initialiser promises.
     private let memory: UnsafeRawBufferPointer
     private let shape: RecordShape
-    /// What keeps the memory, unless the caller of `init(borrowing:)` does.
+    /// The owner of the memory, unless the caller of `init(borrowing:)` owns it.
     private let owner: EncodedRecord?
 
     /// A record that an encoder has just made. It must not be encoded into again while this value is in use.
@@ -23,11 +23,11 @@ package struct RecordBytes: @unchecked Sendable {
     /// A copy of bytes from outside, such as a network or a file that others may change.
     ///
     /// - Parameters:
-    ///   - bytes: the record, and perhaps padding behind it, which is not copied.
-    ///   - key: the prefix hash it is wanted under.
+    /// - bytes: the record, and possibly padding behind it, which is not copied.
+    /// - key: the prefix hash that it should have.
     ///   - layout: the layout of its space.
-    ///   - tokens: the tokens that the page must have, if that is known.
-    /// - Throws: what is wrong with it. Check `verifyPayload()` too before it is stored anywhere.
+    /// - tokens: the number of tokens that the page must have, if that is known.
+    /// - Throws: what is wrong with it. Call `verifyPayload()` too before the record is stored anywhere.
     package init(
         copying bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil
     ) throws(RecordDamage) {
@@ -35,7 +35,7 @@ package struct RecordBytes: @unchecked Sendable {
         try self.init(copy, RecordView(copy.bytes, key: key, layout: layout, tokens: tokens).shape)
     }
 
-    /// Bytes that stay where and as they are for as long as this value is used: the caller answers for that. The
+    /// Borrows bytes. The caller guarantees that they stay in place and unchanged as long as this value is used. The
     /// parameters and errors are those of `init(copying:key:layout:tokens:)`.
     @unsafe
     package init(
@@ -60,7 +60,7 @@ package struct RecordBytes: @unchecked Sendable {
     /// Bytes of the page in it.
     package var rawBytes: Int { shape.rawByteCount }
 
-    /// Frames of the record.
+    /// Number of frames in the record.
     var frameCount: Int { view.frameCount }
 
     /// The planes that frame `frame` holds.
@@ -83,11 +83,11 @@ package struct RecordBytes: @unchecked Sendable {
         get { unsafe RecordView(checked: bytes, shape) }
     }
 
-    /// The same record in memory of its own.
+    /// A copy of the record in its own memory.
     package var copied: RecordBytes { RecordBytes(EncodedRecord(copying: bytes), shape) }
 
-    /// Reads every frame and compares its checksum; decodes nothing. For records from outside: what the own encoder
-    /// made, or is decoded next, need not be read twice.
+    /// Reads every frame and compares its checksum, but decodes nothing. Use it for records from outside. A record that
+    /// this process has encoded, or that is decoded next, need not be read twice.
     ///
     /// - Throws: `.badChecksum` for the first frame that fails.
     package func verifyPayload() throws(RecordDamage) { try view.verify() }
