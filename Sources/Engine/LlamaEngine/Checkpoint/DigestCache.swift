@@ -1,4 +1,4 @@
-// Digests of large files, remembered by what the file system says of them.
+// Digests of large files, cached under what the file system says about them.
 //
 // An entry is a small file named after its key, the SHA-256 of names and stamps:
 //
@@ -9,19 +9,19 @@
 //         72      8  XXH3-64 of bytes 0..<72, little-endian
 //
 // An entry that is damaged, of another owner, writable by others or not a regular file does not count. Entries are
-// written beside and renamed; they are not synced, since a lost one costs time only.
+// written to a temporary file and renamed. They are not synced, because a lost entry costs only time.
 
 import CHash
 import Glibc
 
-/// A folder of remembered digests.
+/// A folder of cached digests.
 struct DigestCache: Sendable {
     /// Where the entries are.
     let folder: String
 
     private static let magic = Array("PFXDGST1".utf8)
     private static let entryBytes = 80
-    /// A file changed within this time of being hashed could change again without its stamp showing it.
+    /// A file that changed within this time before it was hashed could change again without a new stamp.
     private static let settlingNanoseconds: Int64 = 2_000_000_000
 
     /// The cache of this user: `$XDG_CACHE_HOME` or `~/.cache`, then `prefixstore/digests`; `nil` without a home.
@@ -42,7 +42,7 @@ struct DigestCache: Sendable {
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 
-    /// The key of a list of files: 32 bytes that change with any name or stamp.
+    /// The key of a list of files: 32 bytes that change when any name or stamp does.
     static func key(of files: [(name: String, file: MappedFile)]) throws(EngineError) -> [UInt8] {
         var stream = DigestStream(tag: "prefixstore digest cache 1")
         for (name, file) in files {
@@ -55,14 +55,14 @@ struct DigestCache: Sendable {
         return try stream.finish()
     }
 
-    /// Whether the stamp of `file` stands for its contents: the same now as when it was opened, and not too young.
+    /// Whether the stamp of `file` identifies its contents: it is the same as when the file was opened, and old enough.
     static func mayRemember(_ file: MappedFile, now: Int64) -> Bool {
         let stamp = file.stamp
         return FileStamp(path: file.path) == stamp
             && max(stamp.modifiedNanoseconds, stamp.changedNanoseconds) < now - settlingNanoseconds
     }
 
-    /// The remembered digest, 32 bytes, or `nil`.
+    /// The cached digest, 32 bytes, or `nil`.
     func digest(for key: [UInt8]) -> [UInt8]? {
         let descriptor = unsafe open(path(of: key), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }
@@ -76,7 +76,7 @@ struct DigestCache: Sendable {
         return entry == Self.entry(key: key, digest: digest) ? digest : nil
     }
 
-    /// Remembers `digest`; whatever fails is ignored.
+    /// Caches `digest`. Failures are ignored.
     func remember(_ digest: [UInt8], for key: [UInt8]) {
         makeFolder()
         let target = path(of: key)
