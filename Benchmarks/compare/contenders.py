@@ -16,16 +16,16 @@ HERE = Path(__file__).parent
 # What the table says about each set-up: the fastest that was found for it.
 SETUPS = {
     "memcpy": "copies between two buffers whose memory is there: the limit of one thread",
-    "files": "one file a page: written aside and renamed, one `pread` into place; `syncfs`; nothing is checked",
-    "safetensors": "one file a prefix, read page by page out of the mapped file; `syncfs`; nothing is checked",
+    "files": "one file per page: written aside and renamed, one `pread` into place; `syncfs`; nothing is checked",
+    "safetensors": "one file per prefix, read page by page out of the mapped file; `syncfs`; nothing is checked",
     "diskcache": "values in files, read by `readinto` into place; no eviction, no statistics; `syncfs`; nothing is checked",
     "rocksdb": "BlobDB, no write-ahead log, 128 MiB write buffers, glibc's malloc told to keep memory; one "
     "process at a time; checksums verified",
     "rocksdb-unchecked": "the same without verifying checksums",
     "rocksdb-zstd": "the same with zstd and checksums verified",
-    "lmdb": "a page a value, 8 MiB a transaction, no sync until the end; nothing is checked",
-    "redis": "memory only, TCP on loopback, `writev` and `recv` without copies, requests one ahead; syncs nothing",
-    "prefixstore": "public API of the store: one `insert`, `match` and `load` a prefix; token ids compared, checksums verified",
+    "lmdb": "one page per value, 8 MiB per transaction, no sync until the end; nothing is checked",
+    "redis": "memory only, TCP on loopback, `writev` and `recv` without copies, one request sent ahead; syncs nothing",
+    "prefixstore": "public API of the store: one `insert`, `match` and `load` per prefix; token ids compared, checksums verified",
 }
 
 
@@ -59,7 +59,7 @@ class Program:
     def __init__(self, name, program):
         base = name.removesuffix("-2threads")
         self.name, self.program = name, program
-        self.setup = SETUPS[base] if base == name else f"`{base}`, read by two threads, every other page each"
+        self.setup = SETUPS[base] if base == name else f"`{base}`, read by two threads, each of which reads every other page"
         self.is_memory = base == "memcpy"
         self.is_shared = not name.startswith("rocksdb")
 

@@ -1,4 +1,4 @@
-// One file a page, as the file back ends of inference engines do: written aside, renamed, read with one pread into place.
+// One file per page, as the file back ends of inference engines do: written aside, renamed, read with one pread into place.
 
 #include "contender.hpp"
 

@@ -1,4 +1,4 @@
-// Plain LMDB, a page a value: batches of 8 MiB without a sync each, one sync at the end. Nothing is checked.
+// Plain LMDB, one page per value: batches of 8 MiB without a sync each, one sync at the end. Nothing is checked.
 
 #include "contender.hpp"
 

@@ -113,7 +113,7 @@ def benchmark(found):
         ["miss", seconds_text(found["miss_seconds"])], ["times smaller", f"{found['ratio']:.2f}"]]
     for key, name in (("break_even_warm", "page cache"), ("break_even_cold", "disk")):
         if key in found:
-            facts.append([f"break-even from the {name}, prefill tokens a second", f"{found[key]:,.0f}"])
+            facts.append([f"break-even from the {name}, prefill tokens per second", f"{found[key]:,.0f}"])
     return "\n\n".join([head, table(["step", "GB/s", "time", "of memcpy"], rates), table(["", ""], facts)])
 
 

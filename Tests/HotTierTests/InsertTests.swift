@@ -140,7 +140,7 @@ struct TierTests {
             _ = try HotTier(capacity: ByteCount(Limits.hotCapacity.upperBound.value + 1))
             Issue.record("a tier of more than 32 TiB")
         } catch {
-            #expect(error.description.contains("32 TiB are possible"))
+            #expect(error.description.contains("the limits are 0 B to 32 TiB"))
         }
     }
 

@@ -35,7 +35,7 @@ struct SizeArgumentTests {
         #expect(plain.status == 0 && !plain.errors.contains("quota"), "\(plain.errors)")
         #expect(try Run("info", sample.path, "--json").json()["quota_bytes"] as? Int == 64 << 20)
         let lower = try Run(generate + [sample.path, "--quota", "32MiB"])
-        #expect(lower.status == 0 && !lower.errors.contains("The quota goes"), "\(lower.errors)")
+        #expect(lower.status == 0 && !lower.errors.contains("The quota changes"), "\(lower.errors)")
         #expect(try Run("info", sample.path, "--json").json()["quota_bytes"] as? Int == 32 << 20)
         let model = try GeneratedModel(
             "large", layout: KVLayout(layers: 8, kvHeads: 8, headDimension: 64, element: .bf16, pageSize: 16))
@@ -43,7 +43,7 @@ struct SizeArgumentTests {
         try store.space(model.identity).insertGenerated((0..<640).map { TokenID($0) }, by: model)
         try store.close()
         let lowest = try Run(generate + [sample.path, "--quota", "4MiB"])
-        let notice = "pfx: The quota goes from 32 MiB to 4 MiB"
+        let notice = "pfx: The quota changes from 32 MiB to 4 MiB"
         #expect(lowest.status == 0 && lowest.errors.contains(notice), "\(lowest.errors)")
     }
 

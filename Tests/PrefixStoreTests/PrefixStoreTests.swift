@@ -253,7 +253,7 @@ struct StoreTests {
     @Test("has one bound for the hot tier's size, and makes no folder for what passes it")
     func hotBound() throws {
         let large = ByteCount(Limits.hotCapacity.upperBound.value + 1)
-        let expected = StoreError.invalidOption("the hot capacity is 32 TiB; 0 B to 32 TiB are possible")
+        let expected = StoreError.invalidOption("the hot capacity is 32 TiB; the limits are 0 B to 32 TiB")
         #expect(throws: expected) { try open { $0.hotCapacity = large } }
         #expect(!FileManager.default.fileExists(atPath: folder.path("store")))
         #expect(throws: expected) { try HotTier(capacity: large) }

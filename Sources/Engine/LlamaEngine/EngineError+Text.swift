@@ -1,4 +1,4 @@
-// What an `EngineError` says to a person: one sentence for what is wrong, one for what to do.
+// The texts of an `EngineError`: one sentence says what is wrong, and one says what to do.
 
 import Glibc
 import KVFormat
@@ -18,12 +18,12 @@ extension EngineError: CustomStringConvertible {
             "The file \(path) has \(bytes) bytes, more than the limit of \(limit)."
         case .notJSON(let file, let reason): "The file \(file) is not a JSON object: \(reason)."
         case .invalidField(let file, let field, let reason): "The field \(field) of \(file) \(reason)."
-        case .shardOutsideFolder(let shard): "The index names the weight file \(shard), which leaves the folder."
+        case .shardOutsideFolder(let shard): "The index names the weight file \(shard), which is outside the folder."
         case .unknownArchitecture(let name): "The architecture \(name) is not implemented."
         case .unsupportedFeature(let feature): "The checkpoint uses \(feature), which is not implemented."
         case .missingTensor(let name): "No weight file holds the tensor \(name)."
         case .unusedTensors(let count, let example):
-            "The configuration calls for no tensor \(example), but the weight files hold it (\(count) such tensors)."
+            "The weight files hold the tensor \(example), which the configuration does not call for (\(count) such tensors)."
         case .wrongShape(let tensor, let found, let expected):
             "The tensor \(tensor) has the shape \(found), but the configuration implies \(expected)."
         case .unsupportedElementType(let tensor, let found):
@@ -42,7 +42,7 @@ extension EngineError: CustomStringConvertible {
         case .unsupportedTokenizer(let what): "The tokenizer uses \(what), which is not implemented."
         case .vocabularyTooLarge(let tokenizer, let model):
             "The tokenizer has \(tokenizer) ids, but the model's embedding has \(model) rows."
-        case .promptEmpty: "The prompt has no token."
+        case .promptEmpty: "The prompt has no tokens."
         case .promptTooLong(let tokens, let limit):
             "The request needs \(tokens) positions, but the limit is \(limit)."
         case .tokenOutOfVocabulary(let index, let vocabulary):
@@ -61,17 +61,17 @@ extension EngineError: CustomStringConvertible {
     public var remedy: String {
         switch self {
         case .missingFile:
-            "Give the folder of a whole Hugging Face checkpoint: config.json, safetensors, and tokenizer.json for text."
+            "Give the folder of a complete Hugging Face checkpoint: config.json, safetensors, and tokenizer.json for text."
         case .missingFolder(let path) where Self.mayBeHubName(path):
             "Download the model if this is its name on the Hugging Face Hub: hf download \(path) --local-dir FOLDER."
         case .missingFolder, .notAFolder: "Give the folder of a Hugging Face checkpoint; GGUF files are not read."
         case .otherWeights(_, let file): Self.remedy(insteadOf: file)
-        case .gitLFSPointer: "Run `git lfs pull` in the folder, or download the file by itself."
+        case .gitLFSPointer: "Run `git lfs pull` in the folder, or download the file itself."
         case .system: "Check that the file can be read by this user and that the disk is sound, then retry."
         case .notJSON:
             "Correct the file (JSON has no comments and no NaN), or take it from the original checkpoint."
         case .fileTooLarge, .malformedHeader, .overlappingTensors, .unclaimedBytes, .shapeOverflow:
-            "Download the file again, or write it anew with the safetensors library."
+            "Download the file again, or write it again with the safetensors library."
         case .truncatedFile: "Download the file again: the copy is incomplete."
         case .invalidField: "Correct the field, or take the file from the original checkpoint."
         case .shardOutsideFolder: "Put every weight file beside the index and name it without a folder."
@@ -86,7 +86,8 @@ extension EngineError: CustomStringConvertible {
         case .promptTooLong: "Shorten the prompt or ask for fewer new tokens."
         case .tokenOutOfVocabulary: "Use the tokenizer that belongs to the checkpoint."
         case .invalidSampling: "Correct the parameter; temperature 0 means greedy."
-        case .outputNotFinite: "Look for NaN in the weights; if there is none, take KV in fp32: fp16 ends at 65,504."
+        case .outputNotFinite:
+            "Look for NaN in the weights; if there is none, use KV in fp32, because fp16 ends at 65,504."
         case .invalidOption: "Choose a value within the bounds."
         case .store(let error): error.remedy
         case .kvMemoryTooSmall: "Raise `kvMemory`, or ask for fewer new tokens."
@@ -99,7 +100,7 @@ extension EngineError: CustomStringConvertible {
         return parts.count == 2 && parts.allSatisfy { !$0.isEmpty && $0.first != "." && $0.first != "~" }
     }
 
-    /// How to get from weights in another form to weights that are read.
+    /// How to convert weights in another form to a form that the engine reads.
     private static func remedy(insteadOf file: String) -> String {
         switch file {
         case _ where file.hasPrefix("adapter_"): "Merge the adapter into its base model and give the merged checkpoint."

@@ -8,19 +8,19 @@ public import KVFormat
 public enum EngineError: Error, Equatable, Sendable {
     // A folder and its files.
 
-    /// A file the checkpoint needs is not there.
+    /// A file that the checkpoint needs is missing.
     case missingFile(path: String)
-    /// There is no such folder.
+    /// The folder does not exist.
     case missingFolder(path: String)
-    /// What should be a checkpoint's folder is a file.
+    /// The path is a file, not the folder of a checkpoint.
     case notAFolder(path: String)
     /// The folder holds weights in another form than the engine reads; `file` is one of them.
     case otherWeights(folder: String, file: String)
-    /// A file is what Git keeps in place of a large one.
+    /// A file is only the pointer that Git LFS keeps in place of a large file.
     case gitLFSPointer(path: String)
     /// A call of the operating system on a file failed.
     case system(call: String, path: String, errno: Int32)
-    /// A file is larger than the engine is willing to read as a whole.
+    /// A file is larger than the limit for files that the engine reads as a whole.
     case fileTooLarge(path: String, bytes: Int, limit: Int)
     /// A file that must hold one JSON object holds something else; `reason` says where it breaks.
     case notJSON(file: String, reason: String)
@@ -31,23 +31,22 @@ public enum EngineError: Error, Equatable, Sendable {
 
     // What the checkpoint asks for.
 
-    /// The architecture is none of the four that are implemented.
+    /// The architecture is not one of the four that are implemented.
     case unknownArchitecture(String)
-    /// The checkpoint uses something the engine does not compute.
+    /// The checkpoint uses a feature that the engine does not implement.
     case unsupportedFeature(String)
 
     // Weights.
 
     /// No weight file holds the tensor.
     case missingTensor(String)
-    /// The weight files hold tensors of the model that the configuration does not call for: one of the two is not
-    /// right.
+    /// The weight files hold tensors of the model that the configuration does not call for, so one of the two is wrong.
     case unusedTensors(count: Int, example: String)
     /// The tensor has another shape than the configuration implies.
     case wrongShape(tensor: String, found: [Int], expected: [Int])
     /// The tensor's elements are neither bf16, fp16 nor fp32.
     case unsupportedElementType(tensor: String, found: String)
-    /// A weight file ends before what its header announces.
+    /// A weight file is shorter than its header says.
     case truncatedFile(file: String, bytes: Int, needed: Int)
     /// A weight file's header breaks the safetensors format.
     case malformedHeader(file: String, reason: String)
@@ -62,14 +61,14 @@ public enum EngineError: Error, Equatable, Sendable {
 
     // Tokenizer.
 
-    /// The tokenizer uses something the engine does not implement; the text names it.
+    /// The tokenizer uses a feature that the engine does not implement; the text names it.
     case unsupportedTokenizer(String)
-    /// The tokenizer has ids that the model's embedding has no row for.
+    /// The tokenizer has ids for which the model's embedding has no row.
     case vocabularyTooLarge(tokenizer: Int, model: Int)
 
     // Requests.
 
-    /// The prompt has no token.
+    /// The prompt has no tokens.
     case promptEmpty
     /// The prompt, with what is to be generated, has more tokens than the model has positions.
     case promptTooLong(tokens: Int, limit: Int)
@@ -77,7 +76,7 @@ public enum EngineError: Error, Equatable, Sendable {
     case tokenOutOfVocabulary(index: Int, vocabulary: Int)
     /// A sampling parameter is out of bounds.
     case invalidSampling(parameter: String, reason: String)
-    /// What the model computed for the request is infinite or not a number.
+    /// The model's output for the request is infinite or not a number.
     case outputNotFinite(request: String)
 
     // The engine.

@@ -9,18 +9,20 @@ package struct ColdOptions: Sendable {
     package enum Opening: Sendable {
         /// Make one, in a new or an empty folder.
         case createIfMissing
-        /// Refuse. A store that is there keeps its quota.
+        /// Refuse. An existing store keeps its quota.
         case existing
     }
 
-    /// Bytes on disk that pages, side states and their index may occupy, whoever writes. It is stored: the last opener
-    /// that names one decides. Nil keeps what is stored; a new store gets `StoreFolder.newQuota`.
+    /// Limit on the bytes on disk that pages, side states and their index occupy, for all processes together. It is
+    /// stored in the folder: the most recent opener that names one decides. Nil keeps the stored quota; a new store
+    /// gets `StoreFolder.newQuota`.
     package var quota: ByteCount?
     /// What to do when there is no store.
     package var opening: Opening
-    /// How side states are encoded; pages come encoded.
+    /// How side states are encoded. Pages are already encoded when they come.
     package var codec: CodecChoice
-    /// Read transactions at once, all processes together. The first process that opens the folder decides.
+    /// Read transactions that can run at once, in all processes together. The first process that opens the folder
+    /// decides.
     package var maxReaders: Int
 
     /// Options for one store.
@@ -33,8 +35,8 @@ package struct ColdOptions: Sendable {
         self.maxReaders = maxReaders
     }
 
-    /// Address space for LMDB. Four times the quota, since a map that is really full cannot even be deleted from; the
-    /// file never comes near it.
+    /// Address space for LMDB: four times the quota, because nothing can even be deleted from a map that is completely
+    /// full. The file never comes near that size.
     var mapSize: Int {
         let wanted = max(4 * ((quota?.value ?? 0) >> 20), 1024)
         return Int(wanted << 20)

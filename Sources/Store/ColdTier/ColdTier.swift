@@ -1,4 +1,4 @@
-// The cold tier: pages on disk, in one LMDB environment a store.
+// The cold tier: pages on disk, in one LMDB environment per store.
 
 package import KVFormat
 package import LMDB
@@ -6,17 +6,17 @@ internal import Threads
 
 /// The disk tier of a store: a folder that any number of processes share.
 ///
-/// Pages are found by token ids (`match`), lent where they lie in the file (`lend`) and stored in batches, one
-/// transaction each (`put`). Readers never wait for writers. Whatever cannot be trusted is a miss, and is taken out by
-/// the next writer. Thread-safe; every call may be made from any thread, none inside another.
+/// `match` finds pages by token ids, `lend` lends them where they lie in the file, and `put` stores them in batches of
+/// one transaction each. Readers never wait for writers. A page that cannot be trusted is a miss, and the next writer
+/// removes it. Thread-safe: any thread may make any call, but not inside another call.
 package final class ColdTier: Sendable {
     /// The store's folder, as given.
     package let path: String
     /// How it was opened.
     package let options: ColdOptions
-    /// Bytes that it may use on disk, as stored when it was opened.
+    /// Limit on the bytes that it uses on disk, as stored when it was opened.
     package let quota: ByteCount
-    /// What this opening lowered the quota to, when that is less than what was in use.
+    /// Set when this opening lowered the quota below what was in use.
     package let quotaNotice: QuotaNotice?
 
     let environment: Environment
@@ -26,10 +26,11 @@ package final class ColdTier: Sendable {
     private let opener: Opener
     let transactionMemory = TransactionMemory()
 
-    /// Opens the store in the folder `path`; makes it when there is none and `options.opening` allows it.
+    /// Opens the store in the folder `path`. Makes one when there is none and `options.opening` allows it.
     ///
-    /// A new store is made aside, synced and then linked into place, so that a half-made one is never seen; two
-    /// processes that make one at once both succeed and share it. Folder 0700, files 0600.
+    /// A new store is made in a separate folder, synced, and then linked into place, so that nobody ever sees an
+    /// incomplete one. If two processes make one at the same time, both succeed and share it. The folder has mode 0700
+    /// and its files 0600.
     ///
     /// - Throws: `.invalidOption` for a quota outside `Limits.quota` and an unknown `PFX_CPU`; `.notAFolder`,
     ///   `.notAStore`, `.readOnly`, `.permissions`, `.networkFileSystem`, `.alreadyOpen`, `.formatMismatch`,
@@ -44,8 +45,8 @@ package final class ColdTier: Sendable {
         }
         let folder = StoreFolder(path: path, options: options)
         let found = try folder.prepare()
-        // With damaged counters, the quota of one who only looks decides about the map alone, which follows the file
-        // anyway.
+        // If the counters are damaged and this opening only inspects, the quota decides only about the size of the map,
+        // which follows the file anyway.
         quota = options.quota ?? found.quota ?? folder.newQuota
         var options = options
         options.quota = quota
@@ -60,21 +61,20 @@ package final class ColdTier: Sendable {
             throw StoreError(error, path: path, options: options)
         }
         opener = Opener(folder: path, role: options.opening == .createIfMissing ? .engine : .tool)
-        // Whoever only looks at a store, or works on it with a tool, leaves the engines' quota as it is.
+        // Inspecting a store, or changing it with a tool, leaves the engines' quota as it is.
         if options.opening == .createIfMissing, found.quota != quota { try writeQuota() }
     }
 
     /// Opens a store that exists and leaves its quota as it is. Engines of other processes may have it open.
-    ///
-    /// - Throws: as `init(path:options:)`; `.notAFolder` and `.notAStore` when there is no store. Nothing is made.
+    /// - Throws: as `init(path:options:)`; `.notAFolder` or `.notAStore` when there is no store. It never makes one.
     package convenience init(existing path: String) throws(StoreError) {
         try self.init(path: path, options: ColdOptions(opening: .existing))
     }
 
-    /// Writes what is pending and closes the store, once the calls that are running have ended. A second call does
-    /// nothing.
+    /// Writes what is pending and closes the store, after the running calls have ended. A second call does nothing.
     package func close() {
-        // What cannot be written now is uses and damage: the next process finds both again.
+        // Only uses and suspects can fail to be written here. Uses cost accuracy only, and the next process finds the
+        // damage again.
         try? flushTouches()
         writeback.close()
         environment.close()
@@ -97,7 +97,7 @@ package final class ColdTier: Sendable {
 }
 
 extension CountersRecord {
-    /// What a new quota evicts; nil when it is no lower, or all that is stored fits into it.
+    /// The notice about a new quota; nil when it is not lower, or when everything stored fits into it.
     fileprivate func notice(of new: ByteCount) -> QuotaNotice? {
         guard new.value < min(quota, usedBytes) else { return nil }
         return QuotaNotice(
@@ -117,7 +117,7 @@ extension ColdTier {
         }
     }
 
-    /// Runs `body` in one write transaction with the counters at hand; they are written with it.
+    /// Runs `body` in one write transaction, which also writes the counters.
     package func writing<R>(
         _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> R
     ) throws(StoreError) -> R {
@@ -128,11 +128,11 @@ extension ColdTier {
         }
     }
 
-    /// As `writing`, in LMDB's own words.
+    /// As `writing`, but throws LMDB's errors.
     func transact<R>(
         _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> R
     ) throws(LMDBError) -> R {
-        // A dead reader keeps every page that was freed since from being used again.
+        // A dead reader keeps LMDB from reusing every page that was freed since.
         _ = try environment.freeDeadReaders()
         let now = SystemClock.wallMilliseconds()
         return try environment.write { (transaction) throws(LMDBError) in

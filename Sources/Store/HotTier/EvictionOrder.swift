@@ -1,40 +1,41 @@
 // Which page leaves the hot tier when room is needed.
 //
-// The policy: of all pages that no page follows and nobody has pinned, in whichever space, the one that is worth the
-// least goes.
+// The policy: of all pages in all spaces that no page follows and that are not pinned, the one that is worth the least
+// is evicted.
 //
-// - A leaf, because a page is of no use without all pages before it: an evicted inner page would strand its subtree.
-//   A prefix is therefore eaten from its end, and what many prompts share (their beginning) lives longest.
-// - Worth the least: of its class, by how many continuations share it, and at its age, the smallest share will come
-//   back for the time that it would be kept (`UseHistory`, learned from the tier's own traffic). Within a class the
-//   page whose last use is the oldest goes, so that only the first of each class has to be compared. docs/eviction.md
-//   has the reasons and the figures.
-// - Bytes need not be weighed: a page of a larger model takes more bytes in about the proportion in which it takes
-//   longer to prefill.
-// - A page that the cold tier does not have yet counts as used ten minutes later than it was: its eviction costs a
-//   write first, or a prefill later where another costs a read. It is no absolute preference, or pages just promoted
-//   from the cold tier would always go before old ones that were never stored.
-// - A tail that a longer page has superseded is not weighed at all: it goes at once, or with its last pin.
+// - Only leaves are evicted, because a page is useless without all pages before it: without an inner page, its subtree
+//   could not be reached. So a prefix is evicted from its end, and what many prompts share (their beginning) stays
+//   longest.
+// - The worth of a page is the share of its class that will come back at its age, per time that it would be kept
+//   (`UseHistory`, learned from the tier's own traffic). The class says how many continuations share the page. Within a
+//   class the page with the oldest last use is evicted, so that only the first page of each class has to be compared.
+//   docs/eviction.md has the reasons and the figures.
+// - Bytes are not weighed: a page of a larger model takes more bytes in about the same proportion as it takes longer to
+//   prefill.
+// - A page that the cold tier does not have yet counts as used ten minutes later than it was: evicting it costs a write
+//   first, or a prefill later, where evicting another page costs only a read. The preference is not absolute, because
+//   then pages just promoted from the cold tier would always be evicted before old ones that were never stored.
+// - A tail that a longer page has superseded is not weighed: it is removed at once, or with its last pin.
 
 internal import KVFormat
 
-/// The pages that can be evicted, a binary heap a class, the oldest use first. It knows each page's place, so that a
-/// page which is used or pinned moves in logarithmic time and no heap holds an outdated entry. Not thread-safe: the
+/// The pages that can be evicted: one binary heap per class, the oldest use first. It knows each page's place, so that
+/// a page that is used or pinned moves in logarithmic time and no heap holds an outdated entry. Not thread-safe: the
 /// tier's mutex guards it.
 struct EvictionOrder {
     private struct Entry {
         var time: Int64
         var node: Int32
 
-        // Equal times go in the order of the nodes, so that a test can tell what happens.
+        // Equal times are ordered by node, so that a test can predict what happens.
         func isBefore(_ other: Entry) -> Bool { time == other.time ? node < other.node : time < other.time }
     }
 
-    /// What a page that is not on disk is ahead of one that is, milliseconds.
+    /// How much later a page that is not on disk counts as used, in milliseconds.
     static let unstoredCredit: Int64 = 10 * 60_000
 
     private var heaps: [[Entry]] = Array(repeating: [], count: UseHistory.classes)
-    // The heap of each node, and its place there; -1 for those that are in none.
+    // The heap of each node, and its place there; -1 for nodes that are in no heap.
     private var classes: [Int8] = []
     private var places: [Int32] = []
 
@@ -73,7 +74,7 @@ struct EvictionOrder {
         settle(heap, heaps[heap].count - 1)
     }
 
-    /// Takes `node` out, if it is in.
+    /// Removes `node`, if it is there.
     mutating func remove(_ node: Int32) {
         guard let (heap, place) = find(node) else { return }
         places[Int(node)] = -1
@@ -119,7 +120,7 @@ struct EvictionOrder {
         count * MemoryLayout<Entry>.stride + places.count * (MemoryLayout<Int32>.stride + MemoryLayout<Int8>.stride)
     }
 
-    /// What is wrong with the heaps themselves; empty when nothing is.
+    /// What is wrong with the heaps themselves; empty when nothing is wrong.
     func checkInvariants() -> [String] {
         var faults: [String] = []
         for (number, heap) in heaps.enumerated() {

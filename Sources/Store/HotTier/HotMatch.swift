@@ -5,17 +5,17 @@ internal import Threads
 
 /// The right to read the pages of one prefix. None of them is evicted or overwritten while the lease lives.
 ///
-/// The lease pins the last page only: inner pages are never evicted before those that follow them. It can be read from
-/// several threads at once; letting it go takes the tier's mutex for a moment.
+/// The lease pins only the last page, because inner pages are never evicted before those that follow them. Several
+/// threads can read through it at once. Releasing it takes the tier's mutex for a moment.
 package struct HotMatch: ~Copyable, Sendable {
     private let space: HotSpace
-    // The last page first, as the walk found them.
+    // The last page comes first, as the walk found them.
     private let pages: [MatchedPage]
     private let deepest: Int32
 
     /// Tokens of the prefix; 0 when nothing was found.
     package let tokenCount: Int
-    /// What the request says of these pages, as far as this tier can tell.
+    /// The kind of use that the request makes of these pages, as far as this tier can tell.
     package let use: PathUse
 
     init(space: HotSpace, _ path: MatchedPath) {
@@ -30,14 +30,14 @@ package struct HotMatch: ~Copyable, Sendable {
         if deepest != RadixNode.none { space.tier.unpin(deepest) }
     }
 
-    /// Pages that the prefix touches; the last may be a tail, or be matched in part.
+    /// Number of pages that the prefix touches. The last one may be a tail, or be matched only in part.
     package var pageCount: Int { pages.count }
 
     /// Whether nothing was found.
     package var isEmpty: Bool { pages.isEmpty }
 
-    /// The prefix hash of page `page`, from 0. When the last page was matched in part, its hash is that of all its
-    /// tokens.
+    /// The prefix hash of page `page`, counted from 0. If the last page was matched only in part, this is the hash of
+    /// the whole page.
     package func hash(of page: Int) -> PrefixHash { self[page].hash }
 
     /// Tokens of page `page` that belong to the prefix.
@@ -45,17 +45,17 @@ package struct HotMatch: ~Copyable, Sendable {
         min(storedTokens(of: page), tokenCount - page * space.layout.pageSize)
     }
 
-    /// Tokens that page `page` has; for the last page perhaps more than were matched.
+    /// Number of tokens in page `page`; for the last page this may be more than were matched.
     package func storedTokens(of page: Int) -> Int { Int(self[page].tokenCount) }
 
-    /// Matches that page `page` had been part of when this one was made, this one included.
+    /// How many matches page `page` had been part of when this match was made, including this one.
     package func hits(of page: Int) -> Int { Int(self[page].hits) }
 
     /// The bytes of page `page`: in one piece, planes of `pageSize` tokens. Valid while the lease lives.
     package func source(_ page: Int) -> PageSource { space.record.source(self[page].seat) }
 
-    /// The copy of the first `tokens` tokens of page `page` to `target`, which must have room for them; to be run on
-    /// any thread while the lease lives.
+    /// A copy of the first `tokens` tokens of page `page` to `target`, which must have room for them. Any thread may
+    /// run it while the lease lives.
     package func copy(of page: Int, tokens: Int, to target: PageTarget) -> PageCopy {
         precondition(tokens >= 0 && tokens <= storedTokens(of: page), "page \(page) has fewer tokens")
         precondition(tokens == space.layout.pageSize || space.layout.isDivisible, "an opaque page can't be cut")
@@ -71,14 +71,14 @@ package struct HotMatch: ~Copyable, Sendable {
     }
 }
 
-/// One page on its way out of the tier.
+/// One page that is to be copied out of the tier.
 package struct PageCopy: Sendable {
-    /// Tokens that are copied.
+    /// How many tokens are copied.
     package let tokens: Int
     let source: PageSource
     let target: PageTarget
     let layout: KVLayout
 
-    /// Copies.
+    /// Copies the tokens.
     package func run() { target.copy(tokens: tokens, from: source, layout) }
 }

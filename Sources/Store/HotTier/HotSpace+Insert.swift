@@ -3,42 +3,42 @@
 package import KVFormat
 internal import Threads
 
-/// How an insert ended. None of these is an error: a page that is not in RAM is recomputed or read from disk.
+/// The outcome of an insert. No outcome is an error: a page that is not in RAM is recomputed or read from disk.
 package enum InsertOutcome: Sendable {
     /// The page is in RAM now.
     case inserted
-    /// The page, or a longer one that begins with its token ids, was there; that one counts as used.
+    /// The page, or a longer one that begins with its token ids, was there already. That page counts as used.
     case alreadyThere
-    /// Nothing could be evicted for it: everything is pinned or being spilled, or a page is larger than the capacity.
+    /// Nothing could be evicted for it: everything is pinned or being spilled, or the page is larger than the capacity.
     case noRoom
     /// The page before it is not in RAM, or is a tail.
     case orphan
 }
 
-/// A page on its way into the tree.
+/// A page that is to be added to the tree.
 struct NewPage {
     var name: PageName
     /// The page's number in its sequence, from 0.
     var depth: Int32
     var lastUse: Int64
     var isStored: Bool
-    /// When it becomes a miss, as the cold tier says; 0 for never.
+    /// When the page becomes a miss, according to the cold tier; 0 for never.
     var expiry: Int64
 }
 
 extension HotSpace {
-    /// Copies one page in and publishes it behind the page before it.
+    /// Copies one page into the tier and publishes it behind its parent.
     ///
-    /// A longer page replaces a tail with the same beginning; a tail that is pinned stays until its pins are gone.
+    /// A longer page replaces a tail with the same beginning. A pinned tail stays until its pins are gone.
     ///
     /// - Parameters:
-    ///   - name: the name of a page of this space, with a page's worth of token ids, or at least one for a tail; opaque
-    ///     layouts have no tails.
+    ///   - name: the name of a page of this space, with as many token ids as the page size, or fewer for a tail, but at
+    ///     least one. Opaque layouts have no tails.
     ///   - source: the page's bytes, copied before the call returns.
     ///   - now: milliseconds since the Unix epoch.
     ///   - isStored: whether the cold tier has the page already.
-    ///   - expiry: milliseconds since the Unix epoch from which on the cold tier serves it no more; 0 for never.
-    /// - Complexity: one copy of the page, outside of any lock; evicts as many pages as are needed for one.
+    ///   - expiry: when the cold tier stops serving the page, in milliseconds since the Unix epoch; 0 for never.
+    /// - Complexity: one copy of the page, with no lock held; evicts as many pages as one page needs.
     package func insert(
         _ name: PageName, source: PageSource, now: Int64, isStored: Bool, expiry: Int64 = 0
     ) -> InsertOutcome {
@@ -59,7 +59,7 @@ extension HotSpace {
             tier.state.withLock { $0.abandonInsert(parent: parentNode) }
             return .noRoom
         }
-        // The seat is this call's alone until the page is published, so nothing is locked here.
+        // Only this call has the seat until the page is published, so nothing is locked here.
         record.target(seat).copy(tokens: count, from: source, record.layout)
         record.runs.write(name.tokens, to: seat)
         return tier.state.withLock { $0.finishInsert(page, seat: seat, parent: parentNode, in: record) }

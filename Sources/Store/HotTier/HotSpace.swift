@@ -3,7 +3,7 @@
 package import KVFormat
 internal import Threads
 
-/// A handle on one space of a tier. It owns nothing but a reference to its tier. Thread-safe.
+/// A handle on one space of a tier. It owns only a reference to its tier. Thread-safe.
 package final class HotSpace: Sendable {
     let tier: HotTier
     let record: SpaceRecord
@@ -19,15 +19,16 @@ package final class HotSpace: Sendable {
     /// The shape of the space's pages.
     package var layout: KVLayout { record.layout }
 
-    /// Finds the longest prefix of `tokens` in RAM, token by token: whole pages along the chain, then the page with the
-    /// longest common run gives its first tokens (a tail, or a whole page shared in part). Opaque layouts match whole
-    /// pages only.
+    /// Finds the longest prefix of `tokens` in RAM, exact to the token. It matches whole pages along the chain, and
+    /// then the first tokens of the page with the longest common run (a tail, or a whole page shared in part). Opaque
+    /// layouts match whole pages only.
     ///
     /// Counts as a use of every page of the prefix, and pins the prefix for the life of the lease.
     ///
     /// - Parameter now: milliseconds since the Unix epoch.
-    /// - Returns: a lease, perhaps of nothing.
-    /// - Complexity: one comparison of token ids a page (times the logarithm of the pages beside it); one allocation.
+    /// - Returns: a lease, which may be empty.
+    /// - Complexity: one comparison of token ids per page (times the logarithm of the number of its siblings); one
+    ///   allocation.
     package func match(_ tokens: ArraySlice<TokenID>, now: Int64) -> HotMatch {
         let path = tier.state.withLock { $0.match(tokens, in: record, now: now) }
         return HotMatch(space: self, path)

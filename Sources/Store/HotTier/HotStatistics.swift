@@ -1,20 +1,21 @@
-// What the hot tier says about itself.
+// The statistics of the hot tier.
 
 package import KVFormat
 
-/// Counters of one hot tier: what it holds now, and what has happened since it was made. A copy; it does not change.
+/// Counters of one hot tier: what it holds now, and what has happened since it was made. This is a copy that does not
+/// change.
 package struct HotStatistics: Equatable, Sendable {
     /// The budget for page memory.
     package var capacity = ByteCount.zero
     /// Memory behind page seats, in use or free; never above `capacity`.
     package var residentBytes = ByteCount.zero
-    /// Page seats in use, whole seats also for tails.
+    /// Bytes of page seats in use. A tail takes a whole seat.
     package var usedBytes = ByteCount.zero
-    /// Nodes, token ids and tables, which are not counted against the capacity.
+    /// Bytes of nodes, token ids and tables, which do not count against the capacity.
     package var indexBytes = ByteCount.zero
     /// Pages in the tree.
     package var pages = 0
-    /// Pages with at least one pin of their own. A pin keeps the pages before it as well; they are not counted.
+    /// Pages with at least one pin of their own. A pin also protects the pages before it, which are not counted here.
     package var pinnedPages = 0
     /// Pages that the cold tier does not have yet.
     package var dirtyPages = 0
@@ -23,25 +24,25 @@ package struct HotStatistics: Equatable, Sendable {
     package var inserted = 0
     /// Inserts of pages that were there already.
     package var alreadyThere = 0
-    /// Inserts refused since everything that could be evicted was, or is being spilled.
+    /// Inserts refused because nothing more could be evicted.
     package var refused = 0
     /// Inserts whose parent was not there.
     package var orphans = 0
     /// Pages evicted to make room.
     package var evicted = 0
-    /// Of those, pages that the cold tier did not have.
+    /// How many of the evicted pages the cold tier did not have.
     package var evictedUnstored = 0
-    /// Pages that eviction gave to the spill closure, and that it took.
+    /// Pages that eviction offered to the spill closure and that the closure took.
     package var handedOver = 0
-    /// Tails that made way for a longer page.
+    /// Tails that a longer page replaced.
     package var superseded = 0
-    /// Pages taken out by `remove` and `removeAll`.
+    /// Pages removed because their date had passed.
     package var removed = 0
     /// Calls of `match`.
     package var matches = 0
-    /// Pages that matches gave, whole or in part.
+    /// Pages that matches found, whole or in part.
     package var matchedPages = 0
-    /// Tokens that matches gave.
+    /// Tokens that matches found.
     package var matchedTokens = 0
 
     /// All zero.

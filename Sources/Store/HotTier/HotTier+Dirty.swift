@@ -1,24 +1,24 @@
-// What the cold tier must still get.
+// The pages that the cold tier does not have yet.
 
 package import KVFormat
 internal import Threads
 
 extension HotTier {
     /// Pins the pages that the cold tier does not have, each before those that follow it.
-    ///
-    /// - Parameter limit: pages at most; those nearest to the roots come first.
-    /// - Complexity: one look at each page, under the mutex.
+    /// - Parameter limit: the most pages to pin; those nearest to the roots come first.
+    /// - Complexity: visits each page once, under the mutex.
     package func dirtyPages(limit: Int = .max) -> [SpillPin] {
         state.withLock { state in
             state.tree.dirtyNodes().prefix(limit).map { pinned($0, of: &state) }
         }
     }
 
-    /// Pins what the cold tier lacks of the path to `hash` and nobody has queued: the page itself and the pages before
-    /// it, the first page first. Empty when the page is stored, queued, or not here.
+    /// Pins the pages of the path to `hash`, the page itself included, that the cold tier does not have and that are
+    /// not queued yet. The first page comes first. Empty when the page is stored, queued, or not here.
     ///
-    /// - Complexity: the pages before one that is stored or queued are not looked at, since they were stored or queued
-    ///   before it. So a sequence that is inserted page by page costs one look at each page, not one at each pair.
+    /// - Complexity: the walk ends at the first page that is stored or queued, because the pages before it were stored
+    ///   or queued earlier. So a sequence that is inserted page by page costs one visit per page, not one per pair of
+    ///   pages.
     package func dirtyPath(to hash: PrefixHash) -> [SpillPin] {
         state.withLock { state in
             var path: [SpillPin] = []

@@ -1,13 +1,12 @@
-// Dates: from when on a page in RAM is a miss.
+// Dates: when a page in RAM becomes a miss.
 
 package import KVFormat
 internal import Threads
 
 extension HotTier {
-    /// Gives pages their dates; pages that are not here are passed over. From its date on a page and all behind it are
-    /// a miss, and the next match or insert that meets it takes them out.
-    ///
-    /// - Parameter dates: milliseconds since the Unix epoch by prefix hash; 0 takes a date off.
+    /// Sets the dates of pages; pages that are not here are skipped. From its date on, a page and all pages behind it
+    /// are a miss, and the next match or insert that meets the page removes them.
+    /// - Parameter dates: milliseconds since the Unix epoch, by prefix hash; 0 removes a date.
     package func setExpiry(_ dates: [PrefixHash: Int64]) {
         state.withLock { state in
             for (hash, date) in dates {

@@ -1,11 +1,11 @@
-// Making room: the loop round the mutex.
+// Making room: the loop around the mutex.
 
 internal import KVFormat
 internal import Threads
 
 extension HotTier {
-    /// Pages offered to the spill closure for one insert. A closure that only queues frees nothing at once; without a
-    /// bound, one insert would push the whole tier into its queue.
+    /// The most pages that are offered to the spill closure for one insert. A closure that only queues frees nothing at
+    /// once. Without this limit, one insert would push the whole tier into its queue.
     static let offersPerInsert = 16
 
     /// A seat for a page of `space`; nil when nothing more can be evicted.
@@ -18,7 +18,7 @@ extension HotTier {
             case .seat(let seat): return seat
             case .none: return nil
             case .offer(let node):
-                // Adopted first, so that the pin is given back in either case.
+                // The pin is adopted first, so that it is released in either case.
                 let pin = state.withLock { adopt(node, of: $0) }
                 guard offers < Self.offersPerInsert else { return nil }
                 offer(pin, node)
@@ -27,7 +27,8 @@ extension HotTier {
         return nil
     }
 
-    // The pin must outlast the mark: without one, another thread could evict the page and give its node to another.
+    // The pin must outlast the mark. Without a pin, another thread could evict the page and reuse its node for another
+    // page.
     private func offer(_ pin: SpillPin, _ node: Int32) {
         guard let spillBeforeEvict else { return }
         let isTakenOver = spillBeforeEvict(pin)
@@ -42,7 +43,7 @@ extension HotTier {
         }
     }
 
-    /// A pin object for `node`, which has been pinned for it. Called under the mutex.
+    /// A pin object for `node`, which the caller has already pinned. Called under the mutex.
     func adopt(_ node: Int32, of state: TierState) -> SpillPin {
         let page = state.tree.nodes[Int(node)]
         let parent = state.tree.nodes[Int(page.parent)]

@@ -3,22 +3,24 @@
 package import KVFormat
 internal import Threads
 
-/// Pages in RAM, found by token ids: one budget in bytes shared by all spaces of a store.
+/// Pages in RAM that are found by token ids. All spaces of a store share one budget in bytes.
 ///
-/// Thread-safe. One mutex guards tree, eviction order and seats; it is held for microseconds, never while page bytes
-/// are copied and never while the spill closure runs. Leases (`HotMatch`) and pins (`SpillPin`) keep the tier alive.
+/// Thread-safe. One mutex guards tree, eviction order and seats. It is held for microseconds, and never while page
+/// bytes are copied or the spill closure runs. Leases (`HotMatch`) and pins (`SpillPin`) keep the tier alive.
 package final class HotTier: Sendable {
     let state: Guarded<TierState>
     let spillBeforeEvict: (@Sendable (SpillPin) -> Bool)?
 
-    /// Makes an empty tier. Address space is reserved by `space`, memory appears as pages are inserted.
+    /// Makes an empty tier. `space` reserves address space, and memory is taken as pages are inserted.
     ///
     /// - Parameters:
-    ///   - capacity: bytes for pages. A tier with fewer bytes than a page takes none, and every match misses.
-    ///   - spillBeforeEvict: called without the mutex, on the inserting thread, with each page that must be evicted and
-    ///     that the cold tier does not have. True: the page was taken over; it stays until its pin is let go, and
-    ///     another one is evicted now, unless the closure has marked it as stored and let go already. False: the page
-    ///     may be dropped. It may call the tier. Without a closure such pages are dropped.
+    /// - capacity: bytes for pages. A tier with fewer bytes than one page needs takes no pages, and every match is a
+    ///   miss.
+    ///   - spillBeforeEvict: called on the inserting thread, without the mutex, with each page that must be evicted and
+    ///     that the cold tier does not have. It returns true when it takes the page over. The page then stays until its
+    ///     pin is released, and another page is evicted now, unless the closure has already marked it as stored and
+    ///     released it. It returns false when the page may be dropped. It may call the tier. Without a closure such
+    ///     pages are dropped.
     /// - Throws: `StoreError.invalidOption` when the capacity is outside `Limits.hotCapacity`.
     package init(
         capacity: ByteCount, spillBeforeEvict: (@Sendable (SpillPin) -> Bool)? = nil
@@ -30,7 +32,8 @@ package final class HotTier: Sendable {
         self.spillBeforeEvict = spillBeforeEvict
     }
 
-    /// The space with `root`: the same object for the same root, for as long as somebody has it. Its pages outlive it.
+    /// The space with `root`. Calls with the same root return the same object as long as a reference to it exists. The
+    /// pages of the space outlive the object.
     ///
     /// - Throws: `StoreError.system` when the system has no address space left for the pages, and
     ///   `StoreError.invalidLayout` when the space is there with another layout.

@@ -2,8 +2,9 @@
 
 internal import KVFormat
 
-/// An open-addressing table with linear probing: a look-up reads one or two neighbouring entries, and nothing is
-/// allocated but when the table doubles. Prefix hashes are SHA-256 digests, so their first word spreads as it is.
+/// An open-addressing table with linear probing. A look-up reads one or two neighbouring entries, and memory is
+/// allocated only when the table doubles. Prefix hashes are SHA-256 digests, so their first word is spread well without
+/// further hashing.
 struct NodeIndex {
     private struct Entry {
         var word: UInt64
@@ -38,7 +39,7 @@ struct NodeIndex {
         count += 1
     }
 
-    /// Takes `node` out, which must be in the table under `hash`.
+    /// Removes `node`, which must be in the table under `hash`.
     mutating func remove(_ hash: PrefixHash, _ node: Int32) {
         var hole = home(hash.prefixWord)
         while entries[hole].node != node {

@@ -2,8 +2,8 @@
 
 internal import KVFormat
 
-/// All page memory of a tier. The sum of the memory behind all seats, in use or free, never passes the capacity: what
-/// one pool has free goes back to the system before another pool grows. Not thread-safe: the tier's mutex guards it.
+/// All page memory of a tier. The memory behind all seats, in use or free, never exceeds the capacity: free memory of
+/// one pool is given back to the system before another pool grows. Not thread-safe: the tier's mutex guards it.
 struct PageArena {
     /// The budget, bytes.
     let capacity: Int
@@ -26,9 +26,9 @@ struct PageArena {
         return pools.count - 1
     }
 
-    /// Takes a seat of pool `index`; nil when the budget has no room for one more: then a page must be evicted first.
-    ///
-    /// - Complexity: constant; one system call a seat when memory must move from another pool.
+    /// Takes a seat of pool `index`; nil when the budget has no room for another one. Then a page must be evicted
+    /// first.
+    /// - Complexity: constant; one system call per seat when memory must move from another pool.
     mutating func take(from index: Int) -> Int32? {
         if let seat = pools[index].takeFree() { return seat }
         let seatBytes = pools[index].seatBytes
@@ -39,7 +39,7 @@ struct PageArena {
         return pools[index].takeUntouched()
     }
 
-    /// Takes `seat` of pool `index` out of use.
+    /// Gives `seat` back to pool `index`.
     mutating func give(_ seat: Int32, to index: Int) { pools[index].give(seat) }
 
     private mutating func reclaim(otherThan index: Int) -> Bool {

@@ -1,12 +1,12 @@
-// Seats of one size for the pages of all spaces whose pages have that size.
+// Seats of one size, for all spaces whose pages have that size.
 
 internal import KVFormat
 
 /// Seats of one size. A seat is in use, free (its memory still there), or discarded (its memory given back, or never
 /// touched).
 ///
-/// Every seat has room for a whole page with planes of `pageSize` tokens, also when it holds a tail: tails are few,
-/// short-lived, and one size of seat keeps memory free of holes.
+/// Every seat has room for a whole page with planes of `pageSize` tokens, even if it holds a tail. Tails are few and
+/// short-lived, and seats of only one size leave no holes in the memory.
 struct PagePool {
     /// Bytes of a seat: a whole page, rounded up to `alignment`.
     let seatBytes: Int
@@ -19,12 +19,12 @@ struct PagePool {
     /// cache.
     private(set) var free: [Int32] = []
     private(set) var discarded: [Int32] = []
-    /// Seats that were ever in use; all seats from here on were never touched.
+    /// Number of seats that were ever in use. All seats from here on were never touched.
     private(set) var highWater: Int32 = 0
     /// Seats in use.
     private(set) var used = 0
 
-    /// The system's page size: memory can be given back in these units only.
+    /// The system's page size. Memory can be given back only in these units.
     static let alignment = 4096
 
     /// Bytes of the seats for pages of `layout`.
@@ -61,7 +61,7 @@ struct PagePool {
         return highWater - 1
     }
 
-    /// Takes a seat out of use; its memory stays.
+    /// Marks a seat as free; its memory stays.
     mutating func give(_ seat: Int32) {
         used -= 1
         free.append(seat)

@@ -4,13 +4,13 @@ internal import KVFormat
 
 /// A page in the tree, or the root of a space. Links are indices into the tree's array; `none` ends them.
 ///
-/// A node has one page, not a run of pages: the walk compares all token ids of a page anyway, and the link to the next
-/// page costs a few nanoseconds beside that. In return nothing is ever split, pages are pinned, counted and evicted one
-/// by one, and a hash names a node.
+/// A node has one page, not a run of pages. The walk compares all token ids of a page anyway, and compared with that
+/// the link to the next page costs only a few nanoseconds. In return, nothing is ever split, each page is pinned,
+/// counted and evicted by itself, and a hash names a node.
 struct RadixNode {
     /// No node.
     static let none: Int32 = -1
-    /// The depth of a space's root, which is no page.
+    /// The depth of a space's root, which is not a page.
     static let rootDepth: Int32 = -1
 
     /// The page's prefix hash, or the space root.
@@ -37,17 +37,17 @@ struct RadixNode {
     var childCount: Int32 = 0
     /// Leases, spills and inserts that need the page where it is.
     var pins: Int32 = 0
-    /// Milliseconds since the Unix epoch from which on the page and all behind it are a miss; 0 for never.
+    /// When the page and all pages behind it become a miss, in milliseconds since the Unix epoch; 0 for never.
     var expiry: Int64 = 0
     /// Matches that this page was part of.
     var hits: UInt32 = 0
     /// Whether the cold tier has the page.
     var isStored = false
-    /// Spills of the page that are queued and not over.
+    /// Spills of the page that are queued and not finished.
     var spills: Int32 = 0
-    /// Whether the page was offered for spilling and refused, so that eviction need not ask again.
+    /// Whether the spill closure has refused the page, so that eviction need not offer it again.
     var isDroppable = false
-    /// Whether a longer page has everything that this tail has, so that it goes with its last pin.
+    /// Whether a longer page has everything that this tail has, so that the tail is removed with its last pin.
     var isSuperseded = false
 
     /// Whether this is a page, and not a space's root or a node out of use.
@@ -56,6 +56,6 @@ struct RadixNode {
     /// Whether the page may no longer be served at `now`.
     func isExpired(at now: Int64) -> Bool { expiry != 0 && expiry <= now }
 
-    /// Whether the page can be evicted now. An inner page can't: so a pin on a page keeps all pages before it as well.
+    /// Whether the page can be evicted now. An inner page cannot, so a pin on a page also protects all pages before it.
     var isEvictable: Bool { isPage && childCount == 0 && pins == 0 }
 }

@@ -6,12 +6,12 @@
 
 internal import KVFormat
 
-/// What a search among the pages after one page found.
+/// The result of a search among the pages after one page.
 struct ChildSearch {
-    /// The page that shares the longest run with the query, the longest such page; `none` when not even the first id is
-    /// shared.
+    /// The page that shares the longest run with the query, and among several the longest; `none` when not even the
+    /// first id is shared.
     var best = RadixNode.none
-    /// Token ids that it shares with the query.
+    /// How many token ids it shares with the query.
     var common = 0
     /// A tail all of whose token ids the query begins with, and which is shorter than the query; `none` when there is
     /// none.
@@ -45,10 +45,9 @@ extension RadixTree {
 
     /// Finds the page after `parent` that shares the longest run with `query`.
     ///
-    /// The neighbours of a run in lexicographic order are those that share most with it, and a search passes both on
-    /// its way.
+    /// The neighbours of a run in lexicographic order share the most with it, and a search passes both of them.
     ///
-    /// - Complexity: as many comparisons as the logarithm of the number of pages after `parent`; nothing is allocated.
+    /// - Complexity: the number of comparisons is logarithmic in the number of pages after `parent`. Allocates nothing.
     func search(after parent: Int32, _ query: Span<TokenID>, _ runs: TokenRuns) -> ChildSearch {
         var found = ChildSearch()
         var foundCount = 0
@@ -88,7 +87,7 @@ extension RadixTree {
         while self[link] != RadixNode.none && isAbove(self[link], node) {
             link = isBefore(node, self[link]) ? .left(of: self[link]) : .right(of: self[link])
         }
-        // The subtree at the link is split in two round the new node.
+        // The subtree at the link is split into the parts on both sides of the new node.
         var rest = self[link]
         self[link] = node
         var (low, high) = (Link.left(of: node), Link.right(of: node))
@@ -107,7 +106,7 @@ extension RadixTree {
         self[high] = RadixNode.none
     }
 
-    /// Takes `node` out from below its parent; the subtrees beside it are merged.
+    /// Removes `node` from below its parent and merges its two subtrees.
     mutating func unlinkChild(_ node: Int32) {
         var link = Link.top(of: nodes[Int(node)].parent)
         while self[link] != node {

@@ -2,7 +2,7 @@
 
 internal import KVFormat
 
-/// What the tree knows of one space.
+/// What the tree knows about one space.
 struct SpaceRecord: Sendable {
     /// The space root: the prefix hash before the first page.
     let root: PrefixHash
@@ -32,19 +32,19 @@ struct SpaceRecord: Sendable {
     }
 }
 
-/// The radix trees of all spaces, in page steps. The pages that follow one page are a search tree of their own (a
-/// treap, `RadixTree+Children.swift`), so that a page with ten thousand successors is left in a dozen comparisons,
-/// whether the next page is shared whole or only in part. Not thread-safe: the tier's mutex guards it.
+/// The radix trees of all spaces, with one step per page. The pages that follow one page form a search tree (a treap,
+/// `RadixTree+Children.swift`). So the walk finds the next page among ten thousand successors with a dozen comparisons,
+/// whether that page is shared whole or only in part. Not thread-safe: the tier's mutex guards it.
 struct RadixTree {
-    /// All nodes, also those out of use.
+    /// All nodes, including those that are not in use.
     var nodes: [RadixNode] = []
-    /// The spaces, in the order of their creation. Spaces are never removed; an empty one costs a node.
+    /// The spaces, in the order of their creation. Spaces are never removed; an empty one costs one node.
     private(set) var spaces: [SpaceRecord] = []
     /// From hash to node, for pages and roots.
     private(set) var index = NodeIndex()
     /// Pages in the tree.
     private(set) var pageCount = 0
-    // Nodes out of use, linked by `parent`.
+    // Nodes that are not in use, linked by `parent`.
     private var firstFree = RadixNode.none
 
     /// The node of the page with `hash`; `none` when there is no such page.
@@ -62,7 +62,7 @@ struct RadixTree {
     /// The space of `node`.
     func space(of node: Int32) -> SpaceRecord { spaces[Int(nodes[Int(node)].space)] }
 
-    /// Adds a space with nothing in it.
+    /// Adds an empty space.
     mutating func addSpace(root: PrefixHash, layout: KVLayout, pool: Int, _ seats: PagePool) -> SpaceRecord {
         let number = Int32(spaces.count)
         let node = allocate(
@@ -85,7 +85,7 @@ struct RadixTree {
         return node
     }
 
-    /// Takes a page out that no page follows.
+    /// Removes a page that no page follows.
     mutating func remove(_ node: Int32) {
         let page = nodes[Int(node)]
         precondition(page.isPage && page.childCount == 0, "only a leaf can leave the radix tree")

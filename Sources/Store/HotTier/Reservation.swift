@@ -1,15 +1,16 @@
-// Address space from the system, in which memory appears when it is touched and goes when it is discarded.
+// Address space from the system. Memory appears in it when it is touched, and is given back when it is discarded.
 
 internal import Glibc
 internal import KVFormat
 
 /// A range of zeroed, private, anonymous memory that no file and no other process sees.
 ///
-/// Reserving costs no memory: the system gives pages at the first touch, huge ones where it can. The addresses stay the
-/// same for life, so that readers need no lock to find them. Thread-safe as far as its users agree on who writes where.
+/// Reserving costs no memory: the system provides pages at the first touch, huge ones where it can. The addresses never
+/// change, so that readers need no lock to find them. Thread-safe, provided that its users agree on which thread writes
+/// where.
 @safe
 final class Reservation: @unchecked Sendable {
-    // Unchecked: two constants; who may write which bytes is the page arena's business.
+    // Unchecked: two constants. The page arena decides which thread may write which bytes.
     private let mapping: UnsafeMutableRawPointer
     private let mappedBytes: Int
 
@@ -33,7 +34,7 @@ final class Reservation: @unchecked Sendable {
         unsafe mapping = address
         mappedBytes = size
         unsafe base = address.alignedUp(toMultipleOf: Self.hugePage)
-        // Advice only: without huge pages everything works, at the price of more TLB misses.
+        // Advice only: without huge pages everything works, but with more TLB misses.
         unsafe _ = madvise(base, max(byteCount, Self.hugePage), MADV_HUGEPAGE)
     }
 

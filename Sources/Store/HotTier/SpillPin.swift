@@ -3,8 +3,8 @@
 package import KVFormat
 internal import Threads
 
-/// Keeps one page, and with it the pages before it, in RAM while it is on its way to the cold tier: until `release()`
-/// or the object's end, whichever comes first. What reads at once holds a `HotMatch`. Thread-safe.
+/// Keeps one page, and the pages before it, in RAM while the page is written to the cold tier: until `release()` or the
+/// object's end, whichever comes first. (Code that reads at once holds a `HotMatch` instead.) Thread-safe.
 package final class SpillPin: @unchecked Sendable {
     // Unchecked because the variables are only touched under the lock of the tier's state.
     private let tier: HotTier
@@ -20,7 +20,7 @@ package final class SpillPin: @unchecked Sendable {
     /// The page's prefix hash.
     package let hash: PrefixHash
 
-    /// Takes over one pin that `node` has.
+    /// Takes over one of the pins of `node`.
     init(tier: HotTier, record: SpaceRecord, node: Int32, _ page: RadixNode, parent: PrefixHash) {
         self.tier = tier
         self.record = record
@@ -34,7 +34,7 @@ package final class SpillPin: @unchecked Sendable {
 
     deinit { release() }
 
-    /// The page's name, its token ids copied. Not after the release.
+    /// The page's name with a copy of its token ids. Do not use it after the release.
     package var name: PageName {
         checkNotReleased()
         return PageName(
@@ -51,8 +51,8 @@ package final class SpillPin: @unchecked Sendable {
         return record.source(seat)
     }
 
-    /// Says that the page was queued, so that `HotTier.dirtyPath` leaves it out until this pin's end; nothing when that
-    /// has come already.
+    /// Notes that the page was queued, so that `HotTier.dirtyPath` leaves it out until this pin ends. Does nothing when
+    /// the pin has already ended.
     package func noteQueued() {
         tier.state.withLock { state in
             guard !isReleased, !isQueued else { return }
@@ -61,7 +61,7 @@ package final class SpillPin: @unchecked Sendable {
         }
     }
 
-    /// Records that the cold tier has committed the page. Not after the release.
+    /// Records that the cold tier has committed the page. Do not call it after the release.
     package func markStored() {
         tier.state.withLock { state in
             precondition(!isReleased, Self.released)
@@ -70,7 +70,7 @@ package final class SpillPin: @unchecked Sendable {
         }
     }
 
-    /// Lets the page go now. A second call does nothing.
+    /// Releases the page now. A second call does nothing.
     package func release() {
         tier.state.withLock { state in
             guard !isReleased else { return }

@@ -2,9 +2,9 @@
 
 internal import KVFormat
 
-/// What an insert may do next.
+/// The next step of an insert.
 enum InsertStep {
-    /// The page is not there; this node, the one before it, is pinned now.
+    /// The page is not there. This node, its parent, is pinned now.
     case copy(parent: Int32)
     /// The insert is over.
     case done(InsertOutcome)
@@ -25,7 +25,7 @@ extension TierState {
         return .copy(parent: parent)
     }
 
-    /// Publishes the page whose bytes and token ids lie in `seat`, and takes the pin on `parent` back.
+    /// Publishes the page whose bytes and token ids are in `seat`, and releases the pin on `parent`.
     mutating func finishInsert(_ page: NewPage, seat: Int32, parent: Int32, in space: SpaceRecord) -> InsertOutcome {
         seatsInFlight -= 1
         defer { unpin(parent) }
@@ -53,8 +53,8 @@ extension TierState {
         counters.refused += 1
     }
 
-    /// Whether a page after `parent` has all token ids of `page` already; if so it counts as used. One whose date has
-    /// passed gives way to the new one.
+    /// Whether a page after `parent` already has all token ids of `page`. If so, it counts as used. A page whose date
+    /// has passed is replaced by the new one.
     private mutating func useExisting(_ page: NewPage, after parent: Int32, in space: SpaceRecord) -> Bool {
         let found = tree.search(after: parent, page.name.tokens.span, space.runs)
         guard found.common == page.name.tokens.count else { return false }
@@ -70,7 +70,7 @@ extension TierState {
         return true
     }
 
-    /// A longer page has everything that `tail` has: it goes now, or with its last pin.
+    /// Removes `tail` now or with its last pin, because a longer page has everything that it has.
     private mutating func supersede(_ tail: Int32) {
         guard !tree.nodes[Int(tail)].isSuperseded else { return }
         counters.superseded += 1

@@ -1,9 +1,9 @@
-// What must hold between any two calls. Tests ask after every change; nothing else does.
+// What must hold between any two calls. Only tests check it, after every change.
 
 internal import KVFormat
 
 extension TierState {
-    /// What is wrong; empty unless there is a bug. Looks at every node, token id and seat, and hashes every page anew.
+    /// What is wrong; empty unless there is a bug. Checks every node, token id and seat, and hashes every page again.
     func checkInvariants() -> [String] {
         var faults = order.checkInvariants()
         let pages = tree.nodes.indices.map(Int32.init).filter { tree.nodes[Int($0)].isPage }

@@ -8,13 +8,13 @@ struct MatchedPage {
     var hash: PrefixHash
     /// Its seat in the pool of the space.
     var seat: Int32
-    /// Token ids that the page has; for the last page of a match perhaps more than were matched.
+    /// Number of token ids in the page; for the last page of a match this may be more than were matched.
     var tokenCount: Int32
-    /// Matches that it has been part of, this one included.
+    /// How many matches the page has been part of, including this one.
     var hits: UInt32
 }
 
-/// What a match found. The deepest page is pinned when there is one.
+/// What a match found. If it found a page, the deepest one is pinned.
 struct MatchedPath {
     /// The pages, the last first.
     var pages: [MatchedPage] = []
@@ -22,14 +22,13 @@ struct MatchedPath {
     var tokenCount = 0
     /// The node of the last page, or `none`.
     var deepest = RadixNode.none
-    /// What the request says of the pages.
+    /// The kind of use that the request makes of the pages.
     var use = PathUse.match
 }
 
 extension TierState {
-    /// Finds, marks as used and pins the longest prefix of `tokens`.
-    ///
-    /// Two walks: down by token ids, up by links. One allocation, for the result; none when nothing is found.
+    /// Finds, marks as used and pins the longest prefix of `tokens`. It walks down by token ids and up by links. It
+    /// allocates once, for the result, and not at all when nothing is found.
     mutating func match(_ tokens: ArraySlice<TokenID>, in space: SpaceRecord, now: Int64) -> MatchedPath {
         counters.matches += 1
         var path = MatchedPath()
@@ -41,12 +40,12 @@ extension TierState {
             let found = tree.search(after: node, query.span, space.runs)
             guard found.common == pageSize || (found.common > 0 && space.layout.isDivisible) else { break }
             if tree.nodes[Int(found.best)].isExpired(at: now) {
-                // Once it is gone, a page beside it may share the next most.
+                // Once that page is removed, one of its siblings may share the longest run.
                 if removeExpired(found.best) { continue } else { break }
             }
             node = found.best
             path.tokenCount += found.common
-            // A page shared in part ends the walk: what follows it follows other token ids.
+            // A page shared only in part ends the walk, because the pages behind it follow other token ids.
             if found.common < pageSize { break }
         }
         guard node != space.rootNode else { return path }
@@ -59,7 +58,8 @@ extension TierState {
         return path
     }
 
-    /// Whether a request that shares `matched` tokens, `node` the last page, goes another way than those before it.
+    /// Whether a request that shares `matched` tokens, with `node` as the last page, continues in another way than
+    /// earlier ones.
     private func branches(at node: Int32, _ matched: Int, of tokens: ArraySlice<TokenID>, _ pageSize: Int) -> Bool {
         let page = tree.nodes[Int(node)]
         let isLeftInside = matched < Int(page.depth) * pageSize + Int(page.tokenCount)

@@ -2,21 +2,21 @@
 
 internal import KVFormat
 
-/// What making room for one page came to.
+/// The result of one attempt to make room for a page.
 enum RoomStep {
-    /// A seat for the page; it is the caller's alone until the page is published.
+    /// A seat for the page. Only the caller has it until the page is published.
     case seat(Int32)
-    /// This page, now pinned, must be offered to the spill closure, and room be looked for again.
+    /// This page, which is pinned now, must be offered to the spill closure. Then the caller tries again.
     case offer(Int32)
     /// Nothing more can be evicted.
     case none
 }
 
 extension TierState {
-    /// Takes a seat of pool `pool`, evicting what must go for it.
+    /// Takes a seat of pool `pool`, and evicts what is necessary for it.
     ///
     /// - Parameter offersUnstored: whether pages that the cold tier does not have are offered for spilling before they
-    ///   go.
+    ///   are evicted.
     /// - Parameter now: milliseconds since the Unix epoch.
     mutating func makeRoom(in pool: Int, offersUnstored: Bool, now: Int64) -> RoomStep {
         guard arena.pools[pool].seatBytes <= arena.capacity else { return .none }
@@ -39,17 +39,15 @@ extension TierState {
         }
     }
 
-    /// Takes out a page whose date has passed, with all behind it.
-    ///
-    /// - Returns: false when somebody holds one of them: it stays, and is a miss.
+    /// Removes a page whose date has passed, with all pages behind it.
+    /// - Returns: false when one of them is pinned: it stays, and is a miss.
     mutating func removeExpired(_ node: Int32) -> Bool {
         removeSubtree(of: node)
         return !tree.nodes[Int(node)].isPage
     }
 
-    /// Takes out `node` and the pages behind it; pinned ones stay, and those before them.
-    ///
-    /// - Returns: the pages taken out.
+    /// Removes `node` and the pages behind it, except pinned pages and those before them.
+    /// - Returns: the number of pages removed.
     @discardableResult
     mutating func removeSubtree(of node: Int32) -> Int {
         var removed = 0

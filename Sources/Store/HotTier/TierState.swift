@@ -1,4 +1,4 @@
-// Everything that the tier's mutex guards, and the few moves that keep tree, order and arena in step.
+// Everything that the tier's mutex guards, and the few operations that keep tree, order and arena in step.
 
 internal import KVFormat
 
@@ -13,16 +13,16 @@ struct TierState {
     var history: UseHistory
     /// Page memory.
     var arena: PageArena
-    /// What has happened so far; what there is now is filled in by `statistics`.
+    /// What has happened so far. `statistics` fills in what the tier holds now.
     var counters = HotStatistics()
     /// Pages with pins.
     private(set) var pinnedPages = 0
-    /// The spaces that somebody has a handle on.
+    /// The spaces to which a handle exists.
     var handles: [PrefixHash: WeakSpace] = [:]
     /// Seats taken by inserts that have not published their page yet.
     var seatsInFlight = 0
 
-    /// A tier with nothing in it.
+    /// An empty tier.
     init(capacity: Int) {
         arena = PageArena(capacity: capacity)
         history = UseHistory(capacity: capacity)
@@ -31,14 +31,14 @@ struct TierState {
     /// Bytes that a page takes.
     func seatBytes(of page: RadixNode) -> Int { arena.pools[tree.spaces[Int(page.space)].pool].seatBytes }
 
-    /// Keeps `node`, and with it all pages before it, until `unpin`.
+    /// Protects `node`, and with it all pages before it, until `unpin`.
     mutating func pin(_ node: Int32) {
         if tree.nodes[Int(node)].pins == 0 && tree.nodes[Int(node)].isPage { pinnedPages += 1 }
         tree.nodes[Int(node)].pins += 1
         refresh(node)
     }
 
-    /// Takes one pin back.
+    /// Releases one pin.
     mutating func unpin(_ node: Int32) {
         precondition(tree.nodes[Int(node)].pins > 0, "a pin was given back twice")
         tree.nodes[Int(node)].pins -= 1
@@ -61,7 +61,7 @@ struct TierState {
         }
     }
 
-    /// Takes an evictable page out of the tree; its seat is free afterwards.
+    /// Removes an evictable page from the tree; its seat is free afterwards.
     mutating func drop(_ node: Int32) {
         let page = tree.nodes[Int(node)]
         precondition(page.isEvictable, "only an unpinned leaf can be dropped")
@@ -85,7 +85,7 @@ struct TierState {
     }
 }
 
-/// A space that must not keep its tier alive through the tier itself.
+/// A weak reference to a space, so that the tier does not keep itself alive through its spaces.
 struct WeakSpace {
     weak var space: HotSpace?
 }

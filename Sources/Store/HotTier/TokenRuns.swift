@@ -3,24 +3,25 @@
 internal import Glibc
 internal import KVFormat
 
-/// How two runs of token ids compare.
+/// The result of comparing two runs of token ids.
 struct RunComparison {
-    /// Token ids that both begin with.
+    /// How many of the first token ids are equal.
     var common: Int
-    /// Whether the first comes before the second in lexicographic order; a run comes before those that it begins.
+    /// Whether the first run comes before the second in lexicographic order. A run comes before longer runs that begin
+    /// with it.
     var isBefore: Bool
 }
 
-/// Rows of token ids beside the pages, not in them: a walk touches the ids of every page on its way, and rows that lie
-/// a page apart would all fall into the same few cache sets. Not counted against the capacity, reported as
-/// `indexBytes`.
+/// Rows of token ids, apart from the pages. A walk reads the ids of every page on its way, and rows at a distance of
+/// one page would all fall into the same few cache sets. The rows do not count against the capacity; `indexBytes`
+/// reports them.
 ///
-/// A row is written by the one thread that holds its seat before the page is published, and read afterwards.
+/// The thread that holds a seat writes its row before the page is published. Afterwards the row is only read.
 @safe
 final class TokenRuns: @unchecked Sendable {
     // Unchecked for the reason given at `Reservation`.
     private let memory: Reservation
-    /// Token ids that a row has room for.
+    /// How many token ids a row has room for.
     let pageSize: Int
 
     /// Reserves `rows` rows.

@@ -2,10 +2,10 @@
 
 import CLMDB
 
-/// A place in a table. Keys are ordered as unsigned bytes, a prefix before what it begins.
+/// A place in a table. Keys are ordered as unsigned bytes; a key comes before longer keys that begin with it.
 ///
-/// A cursor can't outlive its transaction. Every move answers whether it found an entry; when it found none, the cursor
-/// is on no entry, and `key` and `value` must not be asked for.
+/// A cursor cannot outlive its transaction. Every move returns whether it found an entry. If it found none, the cursor
+/// is on no entry, and `key` and `value` must not be read.
 @safe
 package struct Cursor: ~Copyable, ~Escapable {
     private let handle: OpaquePointer
@@ -63,10 +63,10 @@ package struct Cursor: ~Copyable, ~Escapable {
     /// Moves to the last entry.
     package mutating func last() throws(LMDBError) -> Bool { try move(MDB_LAST) }
 
-    /// Moves to the next entry; to the first from nowhere.
+    /// Moves to the next entry, or to the first if the cursor is on no entry.
     package mutating func next() throws(LMDBError) -> Bool { try move(MDB_NEXT) }
 
-    /// Moves to the previous entry; to the last from nowhere.
+    /// Moves to the previous entry, or to the last if the cursor is on no entry.
     package mutating func previous() throws(LMDBError) -> Bool { try move(MDB_PREV) }
 
     private mutating func move(_ operation: MDB_cursor_op) throws(LMDBError) -> Bool {

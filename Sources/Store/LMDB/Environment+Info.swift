@@ -1,4 +1,4 @@
-// What an environment can tell about itself: sizes, readers, free pages.
+// Information about an environment: sizes, readers, free pages.
 
 import CLMDB
 
@@ -12,23 +12,23 @@ package struct EnvironmentInfo: Sendable, Equatable {
     let lastPage: Int
     /// The number of the last committed transaction.
     package let lastTransaction: Int
-    /// Pages that were freed and can be used again, unless a reader still sees them.
+    /// Freed pages that can be reused, unless a reader still sees them.
     package let freePages: Int
-    /// Read transactions open now, all processes together, this call's own not counted.
+    /// Read transactions that are open now in all processes, not counting the one of this call.
     package let readers: Int
     /// How many could be open at once.
     package let maxReaders: Int
     /// How many transactions were committed since the oldest open snapshot; `nil` without readers.
     package let oldestReaderLag: Int?
 
-    /// Bytes of pages in use, LMDB's own included: what a quota counts.
+    /// Bytes of pages in use, including LMDB's own: what a quota counts.
     package var usedBytes: Int { (lastPage + 1 - freePages) * pageSize }
-    /// Bytes of the file, free pages included.
+    /// Bytes of the file, including free pages.
     package var fileBytes: Int { (lastPage + 1) * pageSize }
 }
 
 extension Environment {
-    /// Sizes, readers and free pages. Walks LMDB's free list: about a microsecond for every thousand free pages.
+    /// Sizes, readers and free pages. Walks LMDB's free list: about a microsecond per thousand free pages.
     package func info() throws(LMDBError) -> EnvironmentInfo {
         let slots = try readerSlots()
         return try read { (transaction) throws(LMDBError) in
@@ -42,8 +42,8 @@ extension Environment {
         }
     }
 
-    /// Gives the slots of dead readers free, and answers how many there were. Call it before each batch of writes: a
-    /// dead reader's slot keeps every page that was freed since from being used again.
+    /// Frees the slots of dead readers, and returns how many there were. Call it before each batch of writes: the slot
+    /// of a dead reader keeps LMDB from reusing every page that was freed since.
     package func freeDeadReaders() throws(LMDBError) -> Int {
         try requireOwnProcess()
         try gate.enter()
@@ -76,7 +76,7 @@ extension Environment {
 
 /// LMDB's list of readers, which it gives as text only: `process thread transaction`, the last `-` for an idle slot.
 enum ReaderList {
-    /// The transaction numbers in a list; lines that hold none (headings, idle slots) are passed over.
+    /// The transaction numbers in a list. Lines without one (headings, idle slots) are skipped.
     static func transactions(in text: String) -> [Int] {
         text.split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ")
@@ -86,7 +86,8 @@ enum ReaderList {
 }
 
 extension ReadTransaction {
-    /// Pages that LMDB could use again, by its own list: each value is a count and that many page numbers.
+    /// The number of pages that LMDB could reuse, from its own list: each value is a count followed by that many page
+    /// numbers.
     func countFreePages() throws(LMDBError) -> Int {
         var pages = 0
         var list = try cursor(.freeList)

@@ -8,7 +8,7 @@ extension Environment {
     /// Call it after opening and before other threads use the environment: LMDB allows only one transaction at a time
     /// to open tables. One write transaction (synced), or one read transaction.
     ///
-    /// - Throws: `.tableMissing` when access is `.readOnly` and a table is not there; a `.code` for which `isDamage` is
+    /// - Throws: `.tableMissing` when access is `.readOnly` and a table is not there; a `.code` whose `isDamage` is
     ///   true when the name belongs to something else.
     package func openTables(_ names: [String]) throws(LMDBError) -> [Table] {
         try openTables(names, isWriting: access == .readWrite)

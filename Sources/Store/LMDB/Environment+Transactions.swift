@@ -1,15 +1,15 @@
-// Beginning and ending transactions: the one place that knows what a begin can meet.
+// Beginning and ending transactions: the only place that handles what can happen when one begins.
 
 import CLMDB
 import Glibc
 import Synchronization
 
 extension Environment {
-    /// Lends a snapshot to `body` for the length of the call. Readers never wait for a writer, nor a writer for them.
+    /// Lends a snapshot to `body` for the duration of the call. Readers never wait for a writer, nor a writer for them.
     ///
-    /// - Throws: what `body` throws; `.closed`, `.forked`, `.processIdTaken`, `.mapResized`; a `.code`, of which
-    ///   `isReadersFull` says that no reader slot was left although those of dead processes were given free.
-    /// - Complexity: begin and end are a fraction of a microsecond.
+    /// - Throws: what `body` throws; `.closed`, `.forked`, `.processIdTaken`, `.mapResized`; a `.code`, whose
+    ///   `isReadersFull` is true when no reader slot was left even after those of dead processes were freed.
+    /// - Complexity: beginning and ending take a fraction of a microsecond.
     package func read<R: ~Copyable, E: LMDBErrorConvertible>(
         _ body: (borrowing ReadTransaction) throws(E) -> R
     ) throws(E) -> R {
@@ -19,12 +19,13 @@ extension Environment {
         return try Self.lend(ReadTransaction(core), to: body)
     }
 
-    /// Runs `body` in one write transaction: durable when this returns, as if it had never been when it throws.
+    /// Runs `body` in one write transaction. Its changes are durable when this returns; when it throws, nothing has
+    /// changed.
     ///
-    /// Waits for the writer before, in whatever process; one that died while it wrote is no obstacle.
+    /// Waits for the writer before it, in any process. A writer that died is no obstacle.
     ///
     /// - Throws: what `body` throws; `.closed`, `.forked`, `.mapResized`; a `.code`: `EACCES` when access is
-    ///   `.readOnly`, and one with `isFull` when there was no room. Nothing of the transaction is stored then.
+    ///   `.readOnly`, and one whose `isFull` is true when there was no room. Then nothing of the transaction is stored.
     package func write<R: ~Copyable, E: LMDBErrorConvertible>(
         _ body: (inout WriteTransaction) throws(E) -> R
     ) throws(E) -> R {
@@ -34,7 +35,7 @@ extension Environment {
         return try Self.lend(WriteTransaction(core), to: body)
     }
 
-    /// Ends the snapshot before it returns, which is before the gate counts it out.
+    /// Ends the snapshot before it returns, so that it has ended when the gate counts it out.
     private static func lend<R: ~Copyable, E: Error>(
         _ transaction: consuming ReadTransaction, to body: (borrowing ReadTransaction) throws(E) -> R
     ) throws(E) -> R {
@@ -51,7 +52,7 @@ extension Environment {
 }
 
 extension Environment {
-    /// Begins a transaction inside the gate; whoever called leaves the gate after the transaction has ended.
+    /// Begins a transaction inside the gate. The caller leaves the gate after the transaction has ended.
     func begin(flags: UInt32) throws(LMDBError) -> TransactionCore {
         try requireOwnProcess()
         var triedDeadReaders = false

@@ -1,11 +1,11 @@
-// Making the disk begin early with what a commit writes.
+// Making the disk start early on the writes of a commit.
 
 import CLMDB
 import Glibc
 
 extension Environment {
-    /// Starts to write what the system holds of the data file and the disk does not have, and waits for none of it.
-    /// Only a hint, from any thread: a commit syncs all the same, but finds part of its work done. Never begins with a
+    /// Starts to write the parts of the data file that only the system's memory has, and does not wait for them. It is
+    /// only a hint, from any thread: a commit still syncs, but part of its work is done by then. It never starts with a
     /// meta page, which LMDB writes and syncs in one step.
     package func startWriteback() {
         guard getpid() == processId else { return }

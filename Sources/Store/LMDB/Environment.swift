@@ -23,7 +23,7 @@ package final class Environment: @unchecked Sendable {
     let gate = TransactionGate()
     var map: MapRegion
     let descriptor: Int32
-    /// The data file's size in bytes when it was last looked at; it only grows.
+    /// The data file's size in bytes when it was last checked; it only grows.
     let fileBytes = Atomic<Int>(0)
 
     /// How often this process has opened an environment: to open a store costs one.
@@ -33,11 +33,11 @@ package final class Environment: @unchecked Sendable {
     private let identity: FolderIdentity
     let processId: pid_t
 
-    /// Opens the files in a folder that exists, and creates them (mode 0600) if they are not there and access is
-    /// `.readWrite`. Slots of dead readers are given free.
+    /// Opens the files in a folder that exists, and creates them (mode 0600) if they are missing and access is
+    /// `.readWrite`. Frees the slots of dead readers.
     ///
     /// - Throws: `.notAFolder`, `.alreadyOpen`, `.networkFileSystem`; an error whose `isDamage` is true when the files
-    ///   are not sound; a `.code` otherwise. Nothing is open then.
+    ///   are not sound; a `.code` otherwise. After an error nothing is open.
     package init(folder: String, options: EnvironmentOptions) throws(LMDBError) {
         let identity = try FolderIdentity(path: folder)
         try FileSystem.requireLocal(folder)
@@ -66,8 +66,8 @@ package final class Environment: @unchecked Sendable {
 
     deinit { close() }
 
-    /// Closes the environment, once the transactions that are running have ended; a second call does nothing, and so
-    /// does a call in a forked child. Must not be called inside a transaction of this environment.
+    /// Closes the environment after the running transactions have ended. A second call does nothing, nor does a call in
+    /// a forked child. It must not be called inside a transaction of this environment.
     package func close() {
         guard getpid() == processId else { return }
         gate.shut {

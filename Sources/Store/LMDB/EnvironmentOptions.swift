@@ -10,12 +10,12 @@ package enum Access: Sendable {
 
 /// How an environment is opened.
 package struct EnvironmentOptions: Sendable {
-    /// Address space to reserve, in bytes, a multiple of the system's page size. Not disk space: set it large at once,
-    /// for a map that is really full can't even be deleted from.
+    /// Address space to reserve, in bytes; a multiple of the system's page size. It is not disk space. Make it large
+    /// from the beginning, because nothing can even be deleted from a map that is completely full.
     package var mapSize: Int
     /// How many tables can be open.
     package var maxTables: Int
-    /// How many read transactions can run at once, all processes together. The first process that opens a folder
+    /// How many read transactions can run at once, in all processes together. The first process that opens a folder
     /// decides.
     package var maxReaders: Int
     /// Reading only, or writing too.

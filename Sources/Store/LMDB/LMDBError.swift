@@ -3,24 +3,24 @@
 import CLMDB
 import Glibc
 
-/// An error type that every failure of LMDB can be turned into, so that a caller's closures throw the caller's own
+/// An error type into which every failure of LMDB can be converted, so that a caller's closures throw the caller's own
 /// error.
 package protocol LMDBErrorConvertible: Error {
     /// Wraps a failure of LMDB.
     init(_ error: LMDBError)
 }
 
-/// A failed call into LMDB. An absent key is never an error: reads answer `nil`, deletes answer `false`.
+/// A failed call into LMDB. A missing key is never an error: reads return `nil`, deletes return `false`.
 ///
 /// No case holds a key or a value.
 package enum LMDBError: Error, Equatable, Sendable {
     /// A status of LMDB's own (negative) or of the operating system (`errno`), and the call that returned it.
     case code(Int32, call: String)
-    /// The folder is open in this process already; a second open would break LMDB's file locks without a word.
+    /// This process already has the folder open; a second open would silently break LMDB's file locks.
     case alreadyOpen(path: String)
-    /// The path names no folder.
+    /// The path does not name a folder.
     case notAFolder(path: String)
-    /// The folder is on a network file system, whose locks and maps LMDB can't rely on.
+    /// The folder is on a network file system, whose locks and maps are not reliable enough for LMDB.
     case networkFileSystem(path: String)
     /// The environment was opened by the parent of this process; it must not be used here.
     case forked
@@ -28,13 +28,13 @@ package enum LMDBError: Error, Equatable, Sendable {
     case closed
     /// Another process with the same process id (in another PID namespace) is using the folder.
     case processIdTaken
-    /// Another process enlarged the map, and transactions of this process did not end in time to follow it.
+    /// Another process enlarged the map, and the transactions of this process did not end in time to adopt its size.
     case mapResized
     /// The table does not exist in an environment that was opened for reading.
     case tableMissing(name: String)
     /// The key's size in bytes is not in `LMDBLimits.keyBytes`.
     case keySize(Int)
-    /// The file says something that can't be; the text names what.
+    /// The file contains something impossible; the text says what.
     case damaged(String)
 }
 
@@ -51,8 +51,8 @@ extension LMDBError {
 
     /// No room: the map is full, the disk is full, or a write came back short, which LMDB reports as `EIO`.
     ///
-    /// The transaction is lost as a whole; what was committed before is intact. After a full disk one more commit is
-    /// needed, once room was made, before puts work again.
+    /// The whole transaction is lost; everything committed before is intact. After a full disk, once there is room
+    /// again, one more commit is needed before puts work again.
     package var isFull: Bool {
         switch status {
         case ENOSPC, EDQUOT, EFBIG, EIO: true
@@ -64,9 +64,10 @@ extension LMDBError {
     /// pages.
     package var isMapFull: Bool { status == MDB_MAP_FULL || status == MDB_TXN_FULL }
 
-    /// The file's structure is damaged, or the file is none of LMDB's: set it aside and begin a new one.
+    /// The file's structure is damaged, or the file is not LMDB's: move it aside and start with a new one.
     ///
-    /// `MDB_BAD_TXN` is not among them: it follows any error in a write transaction whose caller went on regardless.
+    /// `MDB_BAD_TXN` does not count as damage: it follows any error in a write transaction whose caller continued
+    /// nevertheless.
     package var isDamage: Bool {
         if case .damaged = self { return true }
         switch status {
@@ -78,32 +79,32 @@ extension LMDBError {
         }
     }
 
-    /// Every reader slot is taken by a living process.
+    /// Live processes have taken every reader slot.
     package var isReadersFull: Bool { status == MDB_READERS_FULL }
 
-    /// LMDB gave this environment up (a failed write of a meta page); close it and open it again.
+    /// LMDB has given up this environment, because a write of a meta page failed. Close it and open it again.
     package var needsReopening: Bool { status == MDB_PANIC }
 
     /// What the caller can do about it, in one sentence.
     package var remedy: String {
         switch self {
-        case .alreadyOpen: "Share the environment that is open."
+        case .alreadyOpen: "Share the environment that is already open."
         case .notAFolder: "Name an existing folder."
         case .networkFileSystem: "Use a folder on a local disk of this host."
         case .forked: "Open the environment in the child itself, or start children before it is opened."
         case .closed: "Open the environment again."
         case .processIdTaken: "Run the processes in one PID namespace, or give them different process ids."
-        case .mapResized: "Retry; end transactions soon and never begin one inside another."
+        case .mapResized: "Retry. Keep transactions short, and never begin one inside another."
         case .tableMissing: "Open the folder for writing once, or check that it is the right one."
         case .keySize: "Use keys of \(LMDBLimits.keyBytes.lowerBound) to \(LMDBLimits.keyBytes.upperBound) bytes."
-        case .damaged: "Set the folder aside and begin a new one."
+        case .damaged: "Move the folder aside and start with a new one."
         case .code: codeRemedy
         }
     }
 
     private var codeRemedy: String {
         if isFull { return "Make room on the disk, or delete records, or open with a larger map; then retry." }
-        if isDamage { return "Set the folder aside and begin a new one." }
+        if isDamage { return "Move the folder aside and start with a new one." }
         if isReadersFull { return "Raise `maxReaders` when no process has the folder open, or run fewer readers." }
         if needsReopening { return "Close the environment and open it again." }
         return "Check the folder, its permissions and the disk, then retry."

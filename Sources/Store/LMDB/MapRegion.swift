@@ -5,7 +5,7 @@ import Glibc
 
 /// The memory that LMDB mapped the data file to.
 ///
-/// LMDB tells a map's size but not its address, so the address is looked up in the kernel's list of mappings.
+/// LMDB reports a map's size but not its address, so the address is looked up in the kernel's list of mappings.
 @safe
 struct MapRegion {
     let start: UnsafeRawPointer
@@ -76,7 +76,7 @@ struct Mapping: Equatable {
     let offset: UInt
     let path: [UInt8]
 
-    /// Reads a line; `nil` when it maps no file or is no such line.
+    /// Reads a line; `nil` when it does not describe a mapped file.
     init?(line: [UInt8]) {
         let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
         guard fields.count == 6 else { return nil }

@@ -1,18 +1,19 @@
 // The process-wide register of open folders, and the check of a folder before LMDB sees it.
 //
-// Closing the second of two environments of one folder drops the process's file locks, also those of the first; what
-// the first reads afterwards can be overwritten under its eyes. Hence a second open is an error, by device and inode.
+// If a process opens one folder twice and closes the second environment, all its file locks on the folder are dropped,
+// including those of the first. What the first then reads can be overwritten while it reads. So a second open is an
+// error; folders are compared by device and inode.
 
 import CLMDB
 import Glibc
 import Threads
 
-/// What identifies a folder however it is spelled.
+/// What identifies a folder, however its path is spelled.
 struct FolderIdentity: Hashable {
     let device: UInt
     let inode: UInt
 
-    /// Looks at the folder; throws `.notAFolder`, or `.code` when it can't be looked at.
+    /// Reads the identity of the folder. Throws `.notAFolder`, or `.code` when that fails.
     init(path: String) throws(LMDBError) {
         var status = stat()
         guard unsafe stat(path, &status) == 0 else {
@@ -30,7 +31,7 @@ final class OpenFolders: Sendable {
     /// The one register of the process.
     static let shared = OpenFolders()
 
-    /// The process that opened each folder: entries inherited through a fork don't count, as file locks aren't
+    /// The process that opened each folder. Entries inherited through a fork do not count, because file locks are not
     /// inherited.
     private let holders = Guarded<[FolderIdentity: pid_t]>([:])
 
@@ -40,7 +41,7 @@ final class OpenFolders: Sendable {
         if isOpen { throw .alreadyOpen(path: path) }
     }
 
-    /// Strikes a folder out.
+    /// Removes a folder.
     func remove(_ folder: FolderIdentity) {
         holders.withLock { $0[folder] = nil }
     }

@@ -2,10 +2,10 @@
 
 import CLMDB
 
-/// A snapshot of all tables. It ends with its scope, and is only lent to closures, so that none lingers: as long as one
-/// lives, no process can reuse the pages that were freed since.
+/// A snapshot of all tables. It ends with its scope and is only lent to closures, so that no snapshot stays open by
+/// mistake: as long as one exists, no process can reuse the pages that were freed since.
 ///
-/// It belongs to no thread, but is used by one at a time.
+/// It is not bound to a thread, but only one thread at a time may use it.
 @safe
 package struct ReadTransaction: ~Copyable, Transaction {
     package let core: TransactionCore

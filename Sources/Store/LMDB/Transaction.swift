@@ -1,4 +1,4 @@
-// What both kinds of transaction can do: look up and count. Spans point into LMDB's map and can't outlive the
+// What both kinds of transaction can do: look up and count. Spans point into LMDB's map and cannot outlive the
 // transaction.
 
 import CLMDB
@@ -16,7 +16,7 @@ package struct Table: Sendable, Equatable {
 
 /// A read or write transaction.
 package protocol Transaction: ~Copyable {
-    /// What LMDB is told; opaque outside this module.
+    /// LMDB's handle of the transaction; opaque outside this module.
     var core: TransactionCore { get }
 }
 
@@ -24,7 +24,7 @@ extension Transaction where Self: ~Copyable {
     /// The value under a key, or `nil`. The bytes are not copied: they lie in the map, or in a page this transaction
     /// wrote.
     ///
-    /// - Throws: `.keySize`, `.damaged` when the file gives the value a place or size that can't be, or a `.code`.
+    /// - Throws: `.keySize`, `.damaged` when the file gives the value an impossible place or size, or a `.code`.
     /// - Complexity: one descent of the tree.
     @_lifetime(borrow self)
     package borrowing func get(_ table: Table, key: RawSpan) throws(LMDBError) -> RawSpan? {
@@ -33,7 +33,7 @@ extension Transaction where Self: ~Copyable {
         return unsafe _overrideLifetime(span, borrowing: self)
     }
 
-    /// Whether a key is there.
+    /// Whether a table has a key.
     package borrowing func contains(_ table: Table, key: RawSpan) throws(LMDBError) -> Bool {
         try unsafe core.find(table, key) != nil
     }
@@ -45,7 +45,8 @@ extension Transaction where Self: ~Copyable {
         return stat.ms_entries
     }
 
-    /// A cursor that reads a table in key order, not yet on any key. The transaction can't be changed while it lives.
+    /// A cursor that reads a table in key order, and is on no entry at first. The transaction cannot be changed while
+    /// it exists.
     @_lifetime(borrow self)
     package borrowing func cursor(_ table: Table) throws(LMDBError) -> Cursor {
         let handle = try unsafe core.openCursor(table)
@@ -59,9 +60,9 @@ extension Transaction where Self: ~Copyable {
 package struct TransactionCore {
     let handle: OpaquePointer
     let map: MapRegion
-    /// Bytes of the map that values can lie in: those the file really has.
+    /// Bytes of the map in which values can lie: those that the file really has.
     let limit: Int
-    /// The data file, whose size is asked again when a writer meets a value beyond `limit`.
+    /// The data file. Its size is read again when a writer meets a value beyond `limit`.
     let descriptor: Int32
     let pageSize: Int
     /// Whether values can lie in memory that this transaction wrote, outside the map.
@@ -86,7 +87,7 @@ package struct TransactionCore {
         return unsafe cursor
     }
 
-    /// The bytes of a value that LMDB answered with, once they lie where values can lie.
+    /// The bytes of a value that LMDB returned, after checking that they lie where values can lie.
     func bounded(_ value: MDB_val) throws(LMDBError) -> UnsafeRawBufferPointer {
         let count = unsafe value.mv_size
         guard count >= 0 else { throw .damaged("a value has an impossible size") }
@@ -99,7 +100,7 @@ package struct TransactionCore {
     }
 
     /// Whether a value lies in what this transaction wrote: in the part of the file that LMDB has added since, or in a
-    /// page that is still in memory. A value no larger than a page is taken to be where LMDB says.
+    /// page that is still in memory. For a value no larger than a page, the address from LMDB is trusted.
     private func isWritten(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
         if unsafe map.contains(start) {
             let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
@@ -119,7 +120,7 @@ package struct TransactionCore {
     }
 }
 
-/// The header of an LMDB page, a private struct of the library: it has stayed as it is in all of 0.9.
+/// The header of an LMDB page. It is a private struct of the library, which has not changed in any version 0.9.
 private struct PageHeader {
     static let byteCount = 16
     /// `P_OVERFLOW | P_DIRTY`: the first page of a large value, written by the transaction that is open.
@@ -132,19 +133,19 @@ private struct PageHeader {
 
     init(_ start: UnsafeRawPointer) {
         number = unsafe start.loadUnaligned(as: UInt64.self)
-        // Two bytes of padding between the two.
+        // There are two bytes of padding between the two fields.
         flags = unsafe start.loadUnaligned(fromByteOffset: 10, as: UInt16.self)
         pages = unsafe start.loadUnaligned(fromByteOffset: 12, as: UInt32.self)
     }
 }
 
-/// The size of an open file in bytes; `nil` with `errno` when the system does not tell.
+/// The size of an open file in bytes; `nil`, with `errno` set, when the system refuses.
 func fileSize(_ descriptor: Int32) -> Int? {
     var status = stat()
     return unsafe fstat(descriptor, &status) == 0 ? Int(status.st_size) : nil
 }
 
-/// Throws `.keySize` for a key that LMDB can't have.
+/// Throws `.keySize` for a key that LMDB cannot store.
 func requireKeySize(_ key: RawSpan) throws(LMDBError) {
     guard LMDBLimits.keyBytes.contains(key.byteCount) else { throw .keySize(key.byteCount) }
 }

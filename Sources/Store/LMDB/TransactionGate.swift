@@ -1,8 +1,9 @@
-// Counts the transactions of this process, and holds new ones back while the map is mapped afresh or closed.
+// Counts the transactions of this process, and holds back new ones while the file is mapped again or closed.
 
 internal import Threads
 
-/// The gate that every transaction passes. Many may be inside; mapping afresh and closing need it empty.
+/// The gate that every transaction passes. Many may be inside at once. Mapping the file again and closing need it
+/// empty.
 final class TransactionGate: Sendable {
     struct State {
         /// Transactions of this process that are open now.
@@ -16,8 +17,8 @@ final class TransactionGate: Sendable {
 
     init(patience: Duration = LMDBLimits.remapPatience) { self.patience = patience }
 
-    /// Lets one transaction in, once the map is mapped if that is under way. Throws `.closed` for ever after `shut`,
-    /// and `.mapResized` when the mapping does not end: only a transaction begun inside another can cause that.
+    /// Lets one transaction in. If the file is being mapped again, it waits for that. Throws `.closed` after `shut`,
+    /// and `.mapResized` when the mapping does not end, which only a transaction begun inside another can cause.
     func enter() throws(LMDBError) {
         let isIn = state.withLock(when: { !$0.isHeld || $0.isShut }, before: .after(patience)) { state in
             if !state.isShut { state.inside += 1 }
@@ -37,7 +38,7 @@ final class TransactionGate: Sendable {
         if isEmpty { state.broadcast() }
     }
 
-    /// Runs `body` while no transaction is inside. Throws `.mapResized` when they don't leave in time.
+    /// Runs `body` while no transaction is inside. Throws `.mapResized` when the transactions do not leave in time.
     func whileEmpty(_ body: () throws(LMDBError) -> Void) throws(LMDBError) {
         let deadline = Deadline.after(patience)
         let isMine = state.withLock(when: { !$0.isHeld || $0.isShut }, before: deadline) { state in
@@ -54,7 +55,7 @@ final class TransactionGate: Sendable {
         try body()
     }
 
-    /// Lets nobody in any more, waits until all have left, and runs `body`; a later call does nothing.
+    /// Lets no more transactions in, waits until all have left, and runs `body`. A later call does nothing.
     func shut(_ body: () -> Void) {
         let isFirst = state.withLock { state in
             defer { state.isShut = true }

@@ -1,9 +1,9 @@
-// The one writer at a time, all processes together.
+// Write transactions, of which only one runs at a time in all processes together.
 
 import CLMDB
 
-/// A write transaction: it sees its own changes, others see them when it has committed. Aborted by its `deinit` unless
-/// `commit` consumed it. Bound to its thread, hence only lent to closures.
+/// A write transaction. It sees its own changes; others see them after it has committed. Its `deinit` aborts it unless
+/// `commit` has consumed it. It is bound to its thread, so it is only lent to closures.
 ///
 /// After an error from any change the transaction can only be aborted; committing it then fails with `MDB_BAD_TXN`.
 @safe
@@ -14,7 +14,7 @@ package struct WriteTransaction: ~Copyable, Transaction {
 
     deinit { unsafe mdb_txn_abort(core.handle) }
 
-    /// Makes the changes durable: returns after the data and then the meta page were synced.
+    /// Makes the changes durable: returns after the data and then the meta page have been synced.
     consuming func commit() throws(LMDBError) {
         let handle = unsafe core.handle
         discard self  // LMDB frees the handle even when the commit fails, so `deinit` must not run
@@ -23,9 +23,8 @@ package struct WriteTransaction: ~Copyable, Transaction {
 }
 
 extension WriteTransaction {
-    /// Stores a value under a key, in place of one that was there.
-    ///
-    /// - Throws: `.keySize`, or a `.code` for which `isFull` tells that there was no room.
+    /// Stores a value under a key, and replaces an existing one.
+    /// - Throws: `.keySize`, or a `.code` whose `isFull` is true when there was no room.
     package mutating func put(_ table: Table, key: RawSpan, value: RawSpan) throws(LMDBError) {
         try requireKeySize(key)
         let handle = unsafe core.handle
@@ -56,12 +55,12 @@ extension WriteTransaction {
         try check(status, call: "mdb_put")
         let target = unsafe UnsafeMutableRawBufferPointer(start: room.mv_data, count: byteCount)
         unsafe value.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
-        // Nothing of the heap may reach the disk.
+        // No old bytes of the heap may reach the disk.
         let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: target[value.byteCount...])
         unsafe rest.initializeMemory(as: UInt8.self, repeating: 0)
     }
 
-    /// Deletes a key, and answers whether it was there.
+    /// Deletes a key, and returns whether it was there.
     package mutating func delete(_ table: Table, key: RawSpan) throws(LMDBError) -> Bool {
         try requireKeySize(key)
         let handle = unsafe core.handle

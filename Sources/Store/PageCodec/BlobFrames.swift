@@ -1,4 +1,4 @@
-// Blobs, which are bytes without tokens: how side states are keyed, and how these and blocks are cut into frames.
+// Blobs, which are bytes without tokens: the keys of side states, and how side states and blocks are cut into frames.
 
 package import KVFormat
 
@@ -10,7 +10,7 @@ extension PrefixHash {
     }
 }
 
-/// The frames of a side state or block: 1 MiB each, the last one shorter. An empty one has none.
+/// The frames of a side state or block: 1 MiB each, the last one shorter. An empty blob has no frame.
 enum BlobFrames {
     static let frameBytes = 1 << 20
 
@@ -20,7 +20,7 @@ enum BlobFrames {
         frame * frameBytes..<min((frame + 1) * frameBytes, size)
     }
 
-    /// A frame of `size` bytes, seen as a plane whose rows are one element of the codec's width.
+    /// A frame of `size` bytes as a plane whose rows are one element of the codec's width.
     static func region(_ size: Int, _ element: KVElement) -> FrameRegion {
         let layout =
             switch element.codecWidth {

@@ -6,9 +6,9 @@ internal import KVFormat
 struct FrameRegion {
     let layout: KVLayout
     let planes: Range<Int>
-    /// Tokens that the record holds of each plane.
+    /// How many tokens of each plane the record holds.
     let tokens: Int
-    /// Bytes of what the codecs split: `KVElement.codecWidth`.
+    /// Bytes of one unit that the codecs split: `KVElement.codecWidth`.
     let width: Int
 
     init(layout: KVLayout, planes: Range<Int>, tokens: Int, element: KVElement) {
@@ -40,9 +40,9 @@ struct ElementRun {
 
 /// Walks a frame chunk by chunk, and each chunk run by run.
 ///
-/// A chunk's top bytes share one Huffman table, and its scratch fits the L1 and L2 caches. It ends with its plane,
-/// since keys and values are distributed differently (1 % of size), or at 65,536 elements; only when it would have less
-/// than 16,384 elements does it go on into the next plane, since a table costs about 100 bytes.
+/// A chunk's top bytes share one Huffman table, and its scratch memory fits the L1 and L2 caches. A chunk ends with its
+/// plane, because keys and values are distributed differently (1 % of size), or at 65,536 elements. Only if it would
+/// have fewer than 16,384 elements, it continues into the next plane, because a table costs about 100 bytes.
 struct ChunkWalk {
     static let maximum = 65_536
     static let minimum = 16_384
@@ -60,7 +60,7 @@ struct ChunkWalk {
     /// The most chunks that `bytes` bytes of elements of `width` bytes can make.
     static func maximumChunks(bytes: Int, width: Int) -> Int { bytes / width / minimum + 1 }
 
-    /// Goes to the next chunk; the runs of the one before must all have been taken.
+    /// Goes to the next chunk. All runs of the previous one must have been taken.
     ///
     /// - Returns: the elements of the chunk, or nil after the last.
     mutating func nextChunk() -> Int? {

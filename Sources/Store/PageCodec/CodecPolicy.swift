@@ -1,6 +1,6 @@
-// Which codec loads a frame soonest: the decision behind `auto`.
+// Which codec loads a frame fastest: the decision behind `auto`.
 
-/// How fast things are here, in bytes a second: what `auto` weighs.
+/// The rates that `auto` compares, in bytes per second.
 package struct CodecRates: Hashable, Sendable {
     /// Encoded bytes that come from the disk, or from the page cache, to one thread.
     package var read: Double
@@ -20,7 +20,7 @@ package struct CodecRates: Hashable, Sendable {
         self.zstd = zstd
     }
 
-    /// A core of 2023 and a disk of its time, for whoever has measured nothing.
+    /// A core and a disk of 2023: the rates to use before anything is measured.
     package static let typical = CodecRates(read: 1.5e9, raw: 10e9, kbit: 9e9, zstd: 3e9)
 
     func decoding(_ codec: FrameCodec) -> Double {
@@ -37,13 +37,13 @@ package struct CodecRates: Hashable, Sendable {
 struct CodecPolicy {
     let rates: CodecRates
 
-    /// Seconds that a frame of `raw` bytes takes to load when `codec` makes `stored` of them.
+    /// Seconds that a frame of `raw` bytes takes to load when `codec` encodes it to `stored` bytes.
     func loadSeconds(_ codec: FrameCodec, stored: Int, raw: Int) -> Double {
         Double(stored) / rates.read + Double(raw) / rates.decoding(codec)
     }
 
-    /// The most bytes that `codec` may store of a frame and still load no later than `best`, which stores `stored`.
-    /// Negative when decoding alone takes longer.
+    /// The most encoded bytes with which `codec` still loads a frame as fast as `best`, which encodes it to `stored`
+    /// bytes. Negative when decoding alone takes longer.
     func budget(_ codec: FrameCodec, against best: FrameCodec, storing stored: Int, raw: Int) -> Int {
         let left = loadSeconds(best, stored: stored, raw: raw) - Double(raw) / rates.decoding(codec)
         return Int(max(-1, min(left * rates.read, Double(raw))).rounded(.down))
@@ -52,6 +52,6 @@ struct CodecPolicy {
     /// The codecs to try on elements of `width` bytes besides raw, the fastest to encode first.
     static func candidates(width: Int) -> [FrameCodec] { width > 1 ? [.kbit, .zstd] : [.zstdPlain] }
 
-    /// Bytes below which no codec stores a frame, whatever is in it: only the top bytes of elements are coded.
+    /// The fewest bytes to which any codec can encode a frame: only the top bytes of elements are coded.
     static func floor(raw: Int, width: Int) -> Int { raw / width * (width - 1) }
 }

@@ -2,27 +2,27 @@
 
 internal import Glibc
 
-/// A record on its way to where it is stored, in memory that the next record can reuse.
+/// An encoded record that is to be stored, in memory that the next record can reuse.
 ///
-/// Fresh memory costs more than encoding (the kernel clears every page of it), so keep a few of these and hand them to
-/// `RecordEncoder.encode(_:into:)` again. Not thread-safe while it is encoded into; readable from any thread
+/// New memory costs more than encoding, because the kernel clears every page of it. So keep a few of these objects and
+/// pass them to `RecordEncoder.encode(_:into:)` again. Not thread-safe during encoding; any thread may read it
 /// afterwards.
 @safe
 package final class EncodedRecord: @unchecked Sendable {
     // Unchecked: an encoder writes once, before the record is handed on; see the type's comment.
     private var storage: UnsafeMutableRawPointer?
-    /// Bytes of memory that it holds, and gives to the next record.
+    /// Bytes of memory that it holds and that the next record reuses.
     package private(set) var capacity = 0
 
     /// Bytes of the record; 0 before the first encoding.
     package private(set) var byteCount = 0
-    /// What an encoder wrote; nil before that, and for a copy of bytes.
+    /// The shape of what an encoder wrote; nil before that, and for a copy of bytes.
     package private(set) var shape: RecordShape?
 
-    /// An empty record; memory comes with the first encoding.
+    /// An empty record. The first encoding allocates its memory.
     package init() {}
 
-    /// A copy of bytes from elsewhere, whatever they are.
+    /// A copy of any bytes from elsewhere.
     package init(copying bytes: RawSpan) {
         let room = unsafe reserve(max(1, bytes.byteCount))
         unsafe bytes.withUnsafeBytes { source in
@@ -37,7 +37,7 @@ package final class EncodedRecord: @unchecked Sendable {
 
     deinit { unsafe free(storage) }
 
-    /// The record's bytes, for as long as the record is not encoded into again.
+    /// The record's bytes, valid until the object is encoded into again.
     package var bytes: RawSpan {
         @_lifetime(borrow self)
         get {
@@ -46,7 +46,7 @@ package final class EncodedRecord: @unchecked Sendable {
         }
     }
 
-    /// Empties the record and makes room for `size` bytes.
+    /// Empties the record and reserves room for `size` bytes.
     ///
     /// - Returns: the room; valid until the next call.
     @unsafe
@@ -61,7 +61,7 @@ package final class EncodedRecord: @unchecked Sendable {
         return unsafe fresh
     }
 
-    /// Says how much of the room was used.
+    /// Records how much of the room was used.
     func finish(_ shape: RecordShape) {
         precondition(shape.byteCount <= capacity, "a record ran over its room")
         byteCount = shape.byteCount

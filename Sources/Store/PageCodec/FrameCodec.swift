@@ -4,23 +4,23 @@
 package enum FrameCodec: UInt8, Sendable, CaseIterable {
     /// The planes one after the other, as they are.
     case raw = 0
-    /// Byte planes; the top bytes coded by zstd, the others as they are. For elements of 2 and 4 bytes.
+    /// Byte planes: zstd codes the top bytes, and the others are stored as they are. For elements of 2 and 4 bytes.
     case zstd = 1
-    /// Byte planes; the exponents as codes of fixed length with escapes. For elements of 2 and 4 bytes.
+    /// Byte planes: the exponents become codes of fixed length with escapes. For elements of 2 and 4 bytes.
     case kbit = 2
-    /// The bytes in chunks coded by zstd. For elements of 1 byte, and for bytes of unknown meaning.
+    /// Chunks of bytes that zstd codes. For elements of 1 byte, and for bytes of unknown meaning.
     case zstdPlain = 3
 }
 
-/// What an encoder is asked to use. A frame that gains less than 1/64 is stored raw whatever was asked.
+/// The codec that an encoder should use. A frame that gains less than 1/64 is always stored raw.
 package enum CodecChoice: Hashable, Sendable, CaseIterable {
-    /// Nothing is compressed: the fastest to write and to read.
+    /// No compression: the fastest to write and to read.
     case raw
-    /// The fastest that saves: `kbit` for elements of 2 and 4 bytes, raw for others.
+    /// The fastest codec that saves space: `kbit` for elements of 2 and 4 bytes, raw for others.
     case kbit
     /// The smallest: `zstd` for elements of 2 and 4 bytes, `zstdPlain` for others.
     case zstd
-    /// For each frame whichever of the others loads it soonest at these rates.
+    /// For each frame, the one of the other codecs that loads it fastest at these rates.
     case auto(CodecRates)
 
     /// Every choice once; `auto` at typical rates.

@@ -3,8 +3,8 @@
 internal import CPlanes
 internal import KVFormat
 
-/// Decodes frames and computes their checksum on the way. Trusts them with nothing: every size is checked before it is
-/// used. Holds contexts and scratch; one thread at a time.
+/// Decodes frames and computes their checksum on the way. It trusts none of its input: it checks every size before use.
+/// It holds contexts and scratch memory, so only one thread at a time may use it.
 @safe
 struct FrameDecoder: ~Copyable {
     private let kernels: PlaneKernels
@@ -12,10 +12,10 @@ struct FrameDecoder: ~Copyable {
     private let frame = StoredFrame()
     private let top: UnsafeMutablePointer<UInt8>
 
-    /// Raw bytes of a frame from which on it is written past the caches: pages of so large a model are not read soon.
+    /// Whether a frame is so large that it is written past the caches: pages of such a large model are not read soon.
     private static func isCold(_ region: FrameRegion) -> Bool { region.rawBytes >= 256 << 10 }
 
-    /// How much of a frame is copied while what follows is asked for.
+    /// How many bytes of a frame are copied at a time, while the bytes that follow are prefetched.
     private static let copyBytes = 64 << 10
 
     init(_ kernels: PlaneKernels) {
@@ -27,9 +27,9 @@ struct FrameDecoder: ~Copyable {
 
     /// Decodes the first `tokens` tokens of each plane of `region`, stored as `stored`, into `target`.
     ///
-    /// - Returns: the checksum of `stored` under `key` and `part`, computed along the way, so that the bytes come from
-    ///   memory once. Whoever calls must compare it: until then the planes may hold anything. nil when the bytes are
-    ///   not what the codec writes; some of the planes may have been written then.
+    /// - Returns: the checksum of `stored` under `key` and `part`, which is computed on the way so that the bytes come
+    ///   from memory only once. The caller must compare it: until then the planes may hold anything. Nil when the codec
+    ///   cannot have written the bytes; some of the planes may have been written then.
     borrowing func decode(
         _ stored: RawSpan, _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget,
         key: PrefixHash, part: UInt64
@@ -45,7 +45,7 @@ struct FrameDecoder: ~Copyable {
             else { return nil }
             return frame.checksum()
         }
-        // Only now may another thread be told that the planes are there.
+        // Only after this may another thread learn that the planes are there.
         cplanes_fence()
         return checksum
     }
@@ -93,9 +93,9 @@ struct FrameDecoder: ~Copyable {
                 else { return false }
                 continue
             }
-            // Nobody asked for the first chunk: hashing brings it near, where the decoder then finds it.
+            // The first chunk was not prefetched: hashing brings it into the cache, where the decoder then finds it.
             if frame.hashed == 0 { frame.hash(upTo: position) }
-            // Top bytes that gain nothing are stored as they are.
+            // Top bytes that would not become smaller are stored as they are.
             if size < count, unsafe !decompress(coded, size, count, ahead: position) { return false }
             let source = unsafe size < count ? UnsafePointer(top) : coded
             unsafe merge(
@@ -105,8 +105,8 @@ struct FrameDecoder: ~Copyable {
         return position == frame.count
     }
 
-    /// Decompresses a chunk's top bytes to `top`, and meanwhile asks for the chunk that follows, `ahead` bytes into the
-    /// frame.
+    /// Decompresses a chunk's top bytes to `top`, and meanwhile prefetches the next chunk, which begins `ahead` bytes
+    /// into the frame.
     @unsafe
     private borrowing func decompress(_ coded: UnsafePointer<UInt8>, _ size: Int, _ count: Int, ahead: Int) -> Bool {
         if unsafe kernels.zstdLiterals(
@@ -117,8 +117,8 @@ struct FrameDecoder: ~Copyable {
         return unsafe zstd.decompress(coded, size, to: top, count)
     }
 
-    /// Decodes a chunk of codes of fixed length, which ends `endingAt` bytes into the frame: in one pass when it is
-    /// wanted whole and goes to one place.
+    /// Decodes a chunk of codes of fixed length, which ends `endingAt` bytes into the frame. One pass is enough when
+    /// the whole chunk is wanted and goes to one place.
     @unsafe
     private borrowing func decodeByTable(
         _ chunk: KbitChunk, _ low: UnsafePointer<UInt8>, _ count: Int, endingAt end: Int,
@@ -145,7 +145,7 @@ struct FrameDecoder: ~Copyable {
         return true
     }
 
-    /// Merges the planes of a chunk, as far as its elements are wanted. Takes the chunk's runs from `walk`.
+    /// Merges the planes of a chunk, for the wanted elements only. Takes the chunk's runs from `walk`.
     @unsafe
     private borrowing func merge(
         _ top: UnsafePointer<UInt8>, _ low: UnsafePointer<UInt8>, _ count: Int, _ aside: cplanes_aside,

@@ -2,14 +2,14 @@
 
 internal import KVFormat
 
-/// Encodes frames. Holds contexts and scratch; one thread at a time.
+/// Encodes frames. It holds contexts and scratch memory, so only one thread at a time may use it.
 @safe
 struct FrameEncoder: ~Copyable {
     private let kernels: PlaneKernels
     private let exponentCompressor = ZstdCompressor(.exponents)
     private let byteCompressor = ZstdCompressor(.bytes)
     private let top: UnsafeMutablePointer<UInt8>
-    /// Where `auto` tries a second codec.
+    /// The memory in which `auto` tries a second codec.
     private let trial = EncodedRecord()
 
     init(_ kernels: PlaneKernels) {
@@ -19,16 +19,16 @@ struct FrameEncoder: ~Copyable {
 
     deinit { unsafe top.deallocate() }
 
-    /// Room that `encode` needs for a frame of `bytes` raw bytes of elements of `width` bytes.
+    /// The room that `encode` needs for a frame of `bytes` raw bytes with elements of `width` bytes.
     static func room(bytes: Int, width: Int) -> Int {
         bytes + 4 * ChunkWalk.maximumChunks(bytes: bytes, width: width)
             + max(ZstdCompressor.bound(ChunkWalk.maximum), KbitChunk.bound(ChunkWalk.maximum))
     }
 
-    /// The most bytes that a frame of `raw` bytes may be coded to: a gain of less than 1/64 is not worth decoding.
+    /// The most bytes to which a frame of `raw` bytes may be coded: a gain of less than 1/64 is not worth decoding.
     private static func budget(_ raw: Int) -> Int { raw - max(raw / 64, 1) }
 
-    /// Encodes the planes of `region` at `source` into `target`, which has the room that `room` says.
+    /// Encodes the planes of `region` at `source` into `target`, which has as much room as `room` says.
     ///
     /// - Returns: the codec that was used and the bytes written.
     @unsafe
@@ -47,8 +47,8 @@ struct FrameEncoder: ~Copyable {
         return (.raw, raw)
     }
 
-    /// Encodes with the codec that loads soonest; nil when that is raw. A codec that cannot win is not tried, and one
-    /// that turns out not to is given up half-way.
+    /// Encodes with the codec that loads fastest; nil when that is raw. A codec that cannot win is not tried, and a
+    /// trial stops as soon as its codec cannot win any more.
     @unsafe
     private borrowing func encodeBest(
         _ region: FrameRegion, _ source: PageSource, _ policy: CodecPolicy, into target: UnsafeMutableRawPointer
@@ -59,7 +59,7 @@ struct FrameEncoder: ~Copyable {
             let budget = min(
                 policy.budget(codec, against: best.codec, storing: best.byteCount, raw: raw), Self.budget(raw))
             guard budget > CodecPolicy.floor(raw: raw, width: width) else { continue }
-            // What is best so far stays in the target until something better is complete.
+            // The best result so far stays in the target until a better one is complete.
             let place = unsafe best.codec == .raw ? target : trial.reserve(Self.room(bytes: raw, width: width))
             guard let size = unsafe encodeChunks(region, source, codec, into: place, budget: budget) else { continue }
             if unsafe place != target { unsafe target.copyMemory(from: place, byteCount: size) }
@@ -81,8 +81,7 @@ struct FrameEncoder: ~Copyable {
     }
 
     /// Writes chunk after chunk: head (4 bytes), low planes, coded top bytes.
-    ///
-    /// - Returns: the bytes written; nil as soon as they reach `budget`, since the frame is then stored raw.
+    /// - Returns: the bytes written; nil as soon as they reach `budget`, because the frame is then stored raw.
     @unsafe
     private borrowing func encodeChunks(
         _ region: FrameRegion, _ source: PageSource, _ codec: FrameCodec, into target: UnsafeMutableRawPointer,
@@ -113,8 +112,8 @@ struct FrameEncoder: ~Copyable {
         return position
     }
 
-    /// Codes the first `count` bytes of `top` with zstd; as they are when that is no longer. The head is the coded
-    /// size.
+    /// Codes the first `count` bytes of `top` with zstd, or stores them as they are if that is not longer. The head is
+    /// the coded size.
     @unsafe
     private borrowing func codeByZstd(
         _ count: Int, _ content: ZstdCompressor.Content, to coded: UnsafeMutablePointer<UInt8>

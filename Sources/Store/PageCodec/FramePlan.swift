@@ -4,13 +4,13 @@ package import KVFormat
 
 /// The frames of a page, as ranges of planes: groups of consecutive whole layers, of about 512 KiB each.
 ///
-/// A frame is what one thread decodes and what one checksum guards, so that a page loads in parallel and its first
-/// layers are ready before its last. Below 256 KiB a frame's overhead shows; above 1 MiB it leaves the L2 cache. A
-/// layer is never cut, so a layer above 1 MiB is a frame by itself; except where the element changes, since a frame has
-/// one. The same layout and token count always give the same plan; readers accept any other grouping of planes too.
-/// Nothing is allocated.
+/// One thread decodes a frame, and one checksum guards it. So a page loads in parallel, and its first layers are ready
+/// before its last. Below 256 KiB the overhead of a frame shows; above 1 MiB it does not fit the L2 cache. A layer is
+/// cut only where the element changes, because a frame has one element; so a layer above 1 MiB is a frame by itself.
+/// The same layout and token count always give the same plan. Readers accept any other grouping of planes too.
+/// Allocates nothing.
 package struct FramePlan: Sequence {
-    /// Raw bytes aimed at.
+    /// The raw bytes that a frame should have.
     fileprivate static let targetBytes = 512 << 10
 
     private let layout: KVLayout
@@ -22,7 +22,7 @@ package struct FramePlan: Sequence {
         self.tokens = tokens
     }
 
-    /// Frames of the page.
+    /// Number of frames in the page.
     package var frameCount: Int { reduce(0) { count, _ in count + 1 } }
 
     /// The frames, the first planes first.
@@ -32,7 +32,7 @@ package struct FramePlan: Sequence {
     package struct Iterator: IteratorProtocol {
         private let layout: KVLayout
         private let tokens: Int
-        /// The planes of one element that are being cut, and in how many parts.
+        /// The planes of one element that are being cut, and the number of parts.
         private var run = 0..<0
         private var parts = 0
         private var part = 0

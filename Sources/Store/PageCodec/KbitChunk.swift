@@ -7,7 +7,7 @@ internal import CPlanes
 /// | bytes | field |
 /// | ---: | --- |
 /// | `2^k - 1` | the values of the codes, the most frequent first |
-/// | `8 * k * ceil(n / 64)` | codes: `k` words a group of 64 elements; bit `i` of word `j` is bit `j` of code `i` |
+/// | `8 * k * ceil(n / 64)` | codes: `k` words per group of 64 elements; bit `i` of word `j` is bit `j` of code `i` |
 /// | `e` | the top bytes whose code is the escape, `2^k - 1`, in order |
 ///
 /// The chunk's head is `k | e << 8`. With `k` = 0 there are no codes, every top byte is an escape, and `e` is `n`.
@@ -19,7 +19,7 @@ struct KbitChunk {
     let codes: UnsafePointer<UInt8>
     let escapes: UnsafePointer<UInt8>
 
-    /// The most bytes that the coded top bytes of `count` elements take while they are written.
+    /// The most bytes that the coded top bytes of `count` elements need while they are written.
     static func bound(_ count: Int) -> Int {
         Int(CPLANES_KBIT_VALUES) + codeBytes(bits: Int(CPLANES_KBIT_MAX), count: count) + count + 1
     }
@@ -30,7 +30,7 @@ struct KbitChunk {
     /// The head of a chunk.
     static func head(bits: Int, escapeCount: Int) -> UInt32 { UInt32(bits | escapeCount << 8) }
 
-    /// Bytes of the coded top bytes of `count` elements under `head`; nil when there can be no such chunk.
+    /// Bytes of the coded top bytes of `count` elements under `head`; nil when such a chunk is impossible.
     static func codedBytes(_ head: UInt32, count: Int) -> Int? {
         let (bits, escapeCount) = (Int(head & 255), Int(head >> 8))
         guard bits <= Int(CPLANES_KBIT_MAX), escapeCount <= count, bits > 0 || escapeCount == count else { return nil }
@@ -47,7 +47,7 @@ struct KbitChunk {
         unsafe escapes = codes + Self.codeBytes(bits: bits, count: count)
     }
 
-    /// The codes, none of them used yet.
+    /// The codes, before any of them is used.
     @unsafe
     func begin() -> cplanes_kbit_codes {
         unsafe cplanes_kbit_begin(codes, Int32(bits), values, escapes, escapeCount)

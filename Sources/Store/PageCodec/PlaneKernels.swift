@@ -7,7 +7,7 @@ internal import CPlanes
 struct PlaneKernels {
     let level: clevel
 
-    /// The fastest that this CPU and `PFX_CPU` allow.
+    /// The fastest kernels that this CPU and `PFX_CPU` allow.
     static var chosen: PlaneKernels { PlaneKernels(level: clevel_chosen()) }
 
     /// Splits `count` elements of `width` bytes (1, 2 or 4). The low planes lie `stride` bytes apart.
@@ -24,8 +24,8 @@ struct PlaneKernels {
         }
     }
 
-    /// Copies bytes; past the caches when the target `isCold`: larger than they are, and not read soon. Does `aside`
-    /// meanwhile.
+    /// Copies bytes. When the target `isCold`, that is larger than the caches and not read soon, it writes past them.
+    /// Does the work `aside` meanwhile.
     @unsafe
     func copy(
         _ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer, isCold: Bool,

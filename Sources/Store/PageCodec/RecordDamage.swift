@@ -2,7 +2,7 @@
 
 internal import KVFormat
 
-/// Why a record is a miss. Whatever the reason, the answer is the same: recompute, count, quarantine.
+/// Why a record is a miss. The response is always the same: recompute, count, quarantine.
 package enum RecordDamage: Error, Hashable, Sendable {
     /// Fewer bytes than the record says it has.
     case truncated
@@ -10,15 +10,15 @@ package enum RecordDamage: Error, Hashable, Sendable {
     case notARecord
     /// A record of a version that this build does not read.
     case unknownVersion(UInt16)
-    /// A sealed record: only a build that has its owner's key reads it.
+    /// A sealed record, which only a build with the owner's key can read.
     case sealed
-    /// A record of another page, side state or block, whole perhaps, in the wrong place.
+    /// A record of another page, side state or block in the wrong place. The record itself may be sound.
     case wrongKey
-    /// Header or frame table do not have the checksum written with them.
+    /// The checksum of header and frame table is wrong.
     case badHeader
-    /// Header sound, but of another kind, element type, token count or size than the layout says.
+    /// The header is sound, but its kind, element type, token count or size differs from what the layout says.
     case wrongShape
-    /// An entry of the frame table that cannot be: gaps, sizes that do not fit the layout.
+    /// An impossible entry of the frame table: a gap, or a size that does not fit the layout.
     case badFrame(Int)
     /// A frame of a codec that this build does not know.
     case unknownCodec(frame: Int, codec: UInt8)
@@ -29,11 +29,11 @@ package enum RecordDamage: Error, Hashable, Sendable {
 }
 
 extension RecordDamage: CustomStringConvertible {
-    /// What is wrong, as a clause without a full stop; never any stored byte.
+    /// What is wrong, as a clause without a full stop. It contains no stored byte.
     package var description: String {
         switch self {
         case .truncated: "the record is cut short"
-        case .notARecord: "the bytes are no record"
+        case .notARecord: "the bytes are not a record"
         case .unknownVersion(let version): "the record has version \(version), this build reads \(RecordHeader.version)"
         case .sealed: "the record is sealed, which this build cannot read"
         case .wrongKey: "the record belongs to another key"

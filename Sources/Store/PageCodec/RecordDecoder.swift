@@ -1,9 +1,9 @@
-// Records to pages, side states and blocks.
+// Decoding records to pages, side states and blocks.
 
 package import KVFormat
 
-/// Decodes records. Holds a context and scratch that every record reuses; make one a thread. Not thread-safe, but
-/// several decoders may decode different frames of one record at the same time.
+/// Decodes records. It holds a context and scratch memory that every record reuses, so make one per thread. Not
+/// thread-safe, but several decoders may decode different frames of one record at the same time.
 package final class RecordDecoder {
     private let frames: FrameDecoder
     /// Memory for a frame whose bytes go to several places; taken when the first such frame comes.
@@ -18,8 +18,8 @@ package final class RecordDecoder {
     ///
     /// - Parameters:
     ///   - record: a page's record.
-    ///   - tokens: 1 to `record.tokens`; fewer than that only when the layout can be cut.
-    ///   - target: has room for `tokens` tokens of each plane; nothing outside it is written.
+    /// - tokens: 1 to `record.tokens`. It may be less than `record.tokens` only when the layout can be cut.
+    /// - target: memory with room for `tokens` tokens of each plane. Nothing outside it is written.
     /// - Throws: the damage of the first frame that fails. `target` may have been written in part by then.
     /// - Complexity: one pass over the encoded bytes and one over the page; nothing is allocated.
     package func decode(_ record: borrowing RecordView, tokens: Int, into target: PageTarget) throws(RecordDamage) {
@@ -45,7 +45,7 @@ package final class RecordDecoder {
     ///
     /// - Parameters:
     ///   - record: the record of a side state or block.
-    ///   - target: `record.rawByteCount` bytes, exactly.
+    /// - target: exactly `record.rawByteCount` bytes.
     /// - Throws: the damage of the first frame that fails. `target` may have been written in part by then.
     package func decode(blob record: borrowing RecordView, into target: inout MutableRawSpan) throws(RecordDamage) {
         precondition(record.layout == nil, "a page is no blob")
@@ -54,7 +54,7 @@ package final class RecordDecoder {
         unsafe target.withUnsafeMutableBytes { target in
             do throws(RecordDamage) {
                 for frame in 0..<record.frameCount {
-                    // There is a frame only when there are bytes, so the base address is there.
+                    // A frame exists only when there are bytes, so there is a base address.
                     guard let base = target.baseAddress else { return }
                     let place = unsafe PageTarget(base + frame * BlobFrames.frameBytes, capacity: BlobFrames.frameBytes)
                     try decode(frame, record, tokens: record.region(ofFrame: frame).tokens, into: place)
@@ -110,7 +110,8 @@ package final class RecordDecoder {
                 into: target,
                 key: record.header.key, part: UInt64(frame) + 1)
         else {
-            // Bytes that the decoder refuses are damaged on their way more often than they were written so.
+            // If the decoder refuses bytes, they were more likely damaged later than written this way. So check the
+            // checksum first.
             _ = try record.checkedBytes(ofFrame: frame)
             throw .undecodable(frame: frame)
         }

@@ -1,8 +1,9 @@
-// Pages, side states and blocks to records.
+// Encoding pages, side states and blocks to records.
 
 package import KVFormat
 
-/// Encodes records. Holds contexts and scratch that every record reuses; make one a thread. Not thread-safe.
+/// Encodes records. It holds contexts and scratch memory that every record reuses, so make one per thread. Not
+/// thread-safe.
 package final class RecordEncoder {
     private let frames: FrameEncoder
 
@@ -11,8 +12,7 @@ package final class RecordEncoder {
 
     init(_ kernels: PlaneKernels) { frames = FrameEncoder(kernels) }
 
-    /// Encodes the first `tokens` tokens of a page into memory of its own. See
-    /// `encode(page:tokens:layout:key:codec:into:)`.
+    /// Encodes the first `tokens` tokens of a page into new memory. See `encode(page:tokens:layout:key:codec:into:)`.
     package func encode(
         page: PageSource, tokens: Int, layout: KVLayout, key: PrefixHash, codec: CodecChoice
     ) -> EncodedRecord {
@@ -24,12 +24,12 @@ package final class RecordEncoder {
     /// Encodes the first `tokens` tokens of a page.
     ///
     /// - Parameters:
-    ///   - page: where the planes lie; unchanged until the call returns.
+    /// - page: where the planes lie. It must not change until the call returns.
     ///   - tokens: 1 to `layout.pageSize`; exactly `pageSize` when the layout is opaque.
     ///   - key: the prefix hash that the record will be stored under.
     ///   - codec: what to try; frames that gain less than 1/64 are stored raw.
     ///   - record: takes the bytes; what it held is gone.
-    /// - Complexity: one pass over the page; nothing is allocated once `record` has held as large a page.
+    /// - Complexity: one pass over the page. Allocates nothing if `record` has held a page of this size before.
     package func encode(
         page: PageSource, tokens: Int, layout: KVLayout, key: PrefixHash, codec: CodecChoice, into record: EncodedRecord
     ) {
@@ -71,7 +71,7 @@ package final class RecordEncoder {
     ///
     /// - Parameters:
     ///   - block: at most `Limits.blockBytes`, and a whole number of the element's groups.
-    ///   - element: what its numbers are stored as.
+    /// - element: the type of its numbers.
     ///   - key: the block's hash, `PrefixHash.block(_:in:)`.
     ///   - codec: what to try; frames that gain less than 1/64 are stored raw.
     ///   - record: takes the bytes; what it held is gone.
@@ -93,7 +93,7 @@ package final class RecordEncoder {
             rawBytes: UInt64(size), encodedBytes: 0)
         unsafe blob.withUnsafeBytes { bytes in
             write(header, nil, codec, into: record) { frame in
-                // There is a frame only when there are bytes, so the base address is there.
+                // A frame exists only when there are bytes, so there is a base address.
                 guard let base = bytes.baseAddress else { preconditionFailure("a frame without bytes") }
                 let range = BlobFrames.bytes(ofFrame: frame, size)
                 let source = unsafe PageSource(base + range.lowerBound, capacity: range.count)
@@ -118,7 +118,7 @@ package final class RecordEncoder {
     ) {
         let key = header.key
         let start = FrameEntry.offset(header.frameCount)
-        // Every frame ends up no longer than its raw bytes, so the room of one more than all frames is enough.
+        // No frame ends up longer than its raw bytes, so the room of one more than all frames is enough.
         let raw = Int(header.rawBytes)
         let room =
             start + raw + FrameEncoder.room(bytes: 0, width: 1) + 4 * ChunkWalk.maximumChunks(bytes: raw, width: 1)

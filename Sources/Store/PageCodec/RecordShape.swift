@@ -1,8 +1,8 @@
-// What checking a record has found.
+// The result of checking a record.
 
 package import KVFormat
 
-/// What a record that was checked says of itself: enough to look at the same bytes again without checking them again.
+/// What a checked record says about itself: enough to read the same bytes again without checking them again.
 package struct RecordShape: Sendable {
     let header: RecordHeader
     /// The page's layout; nil for a side state or block.
@@ -13,7 +13,7 @@ package struct RecordShape: Sendable {
     /// Bytes of the record.
     package var byteCount: Int { FrameEntry.offset(header.frameCount) + Int(header.encodedBytes) }
 
-    /// Whether it is that of a page's record.
+    /// Whether it is the shape of this page's record.
     package func isRecord(of key: PrefixHash, tokens: Int, _ layout: KVLayout) -> Bool {
         header.key == key && header.tokens == tokens && self.layout == layout
     }
@@ -25,10 +25,10 @@ package struct RecordShape: Sendable {
 }
 
 extension RecordView {
-    /// What the check has found.
+    /// The result of the check.
     package var shape: RecordShape { RecordShape(header: header, layout: layout) }
 
-    /// The record in `bytes`, which are those that `shape` was found in: the caller answers for that.
+    /// The record in `bytes`. The caller guarantees that they are the bytes in which `shape` was found.
     @unsafe
     @_lifetime(copy bytes)
     package init(checked bytes: RawSpan, _ shape: RecordShape) {

@@ -2,8 +2,8 @@
 
 package import KVFormat
 
-/// A record whose header and frame table were checked against key, layout and length; its frames are checked as they
-/// are decoded. It points into the bytes it was made from and allocates nothing.
+/// A record whose header and frame table were checked against key, layout and length. Its frames are checked as they
+/// are decoded. It points into the bytes that it was made from and allocates nothing.
 ///
 /// Bytes after the record are ignored: the cold tier pads values to its size classes.
 package struct RecordView: ~Escapable {
@@ -12,13 +12,13 @@ package struct RecordView: ~Escapable {
     /// The page's layout; nil for a side state or block.
     let layout: KVLayout?
 
-    /// Frames of the record.
+    /// Number of frames in the record.
     package var frameCount: Int { header.frameCount }
     /// Tokens of the page; 0 for a side state or block.
     package var tokens: Int { header.tokens }
     /// Bytes of the page, side state or block.
     package var rawByteCount: Int { Int(header.rawBytes) }
-    /// Bytes of the record itself, without what follows it.
+    /// Bytes of the record itself, without the padding behind it.
     package var byteCount: Int { FrameEntry.offset(frameCount) + Int(header.encodedBytes) }
 
     /// Checks the record of a page.
@@ -27,9 +27,9 @@ package struct RecordView: ~Escapable {
     ///   - bytes: the encoded bytes, perhaps longer than the record.
     ///   - key: the prefix hash they were found under.
     ///   - layout: the layout of the space they belong to.
-    ///   - tokens: the tokens that the page must have, if that is known.
+    /// - tokens: the number of tokens that the page must have, if that is known.
     /// - Throws: what is wrong; every such record is a miss.
-    /// - Complexity: the header and 32 bytes per frame are read; the frames are not.
+    /// - Complexity: reads the header and 32 bytes per frame, but not the frames.
     @_lifetime(copy bytes)
     package init(_ bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil) throws(RecordDamage) {
         header = try Self.soundHeader(bytes, key)
@@ -96,14 +96,14 @@ package struct RecordView: ~Escapable {
         return entry.firstPlane..<entry.firstPlane + entry.planeCount
     }
 
-    /// Reads every frame and compares its checksum; decodes nothing.
+    /// Reads every frame and compares its checksum, but decodes nothing.
     ///
     /// - Throws: `.badChecksum` for the first frame that fails.
     package func verify() throws(RecordDamage) {
         for frame in 0..<frameCount { _ = try checkedBytes(ofFrame: frame) }
     }
 
-    /// The encoded bytes of frame `frame`, unchecked: for whoever wants them in memory before they are decoded.
+    /// The unchecked encoded bytes of frame `frame`, for a caller that wants them in memory before they are decoded.
     @_lifetime(copy self)
     package func uncheckedBytes(ofFrame frame: Int) -> RawSpan {
         precondition(frame >= 0 && frame < frameCount, "no such frame")
@@ -112,7 +112,7 @@ package struct RecordView: ~Escapable {
         return bytes.extracting(start..<start + FrameEntry(bytes, index: frame).encodedBytes)
     }
 
-    /// The encoded bytes of frame `frame`, once they have their checksum.
+    /// The encoded bytes of frame `frame`, after their checksum was compared.
     @_lifetime(copy self)
     func checkedBytes(ofFrame frame: Int) throws(RecordDamage) -> RawSpan {
         let entry = FrameEntry(bytes, index: frame)
@@ -138,7 +138,7 @@ package struct RecordView: ~Escapable {
         return FrameRegion(layout: layout, planes: planes, tokens: tokens, element: element)
     }
 
-    /// A header with the right key and checksum; the frame table lies within `bytes`.
+    /// The header, after checking its key and checksum and that the frame table lies within `bytes`.
     private static func soundHeader(_ bytes: RawSpan, _ key: PrefixHash) throws(RecordDamage) -> RecordHeader {
         guard bytes.byteCount >= RecordHeader.byteCount else { throw .truncated }
         guard bytes.little(0, as: UInt32.self) == RecordHeader.magic else { throw .notARecord }

@@ -17,8 +17,8 @@ struct StoredFrame: ~Copyable {
 
     deinit { unsafe run.deallocate() }
 
-    /// Begins with `count` bytes that are stored under `key` as part number `part`; they must stay until the frame is
-    /// done with.
+    /// Begins a frame of `count` bytes that are stored under `key` as part number `part`. They must stay valid until
+    /// the frame is finished.
     @unsafe
     borrowing func begin(_ bytes: UnsafePointer<UInt8>, _ count: Int, key: PrefixHash, part: UInt64) {
         unsafe chash_run_begin(run, bytes, count, Checksum.seed(key: key, part: part))
@@ -26,15 +26,15 @@ struct StoredFrame: ~Copyable {
 
     /// The encoded bytes.
     var bytes: UnsafePointer<UInt8> { unsafe run.pointee.start }
-    /// How many there are.
+    /// How many bytes there are.
     var count: Int { unsafe run.pointee.size }
-    /// How many of the first bytes are in the checksum.
+    /// How many of the first bytes the checksum covers so far.
     var hashed: Int { unsafe run.pointee.hashed }
 
-    /// Adds what comes before `end` to the checksum, as far as whole units go.
+    /// Adds the bytes before `end` to the checksum, in whole units only.
     borrowing func hash(upTo end: Int) { unsafe chash_run_advance(run, end) }
 
-    /// The same as an aside of a kernel, which meanwhile asks for `ahead`, bytes of the frame that are decoded next.
+    /// The same as an aside of a kernel, which also prefetches `ahead`, the bytes of the frame that are decoded next.
     borrowing func hashing(upTo end: Int, ahead: Range<Int>) -> cplanes_aside {
         let ahead = ahead.clamped(to: 0..<count)
         return unsafe cplanes_aside(

@@ -1,4 +1,4 @@
-// zstd's two contexts, with every size exact and its stable interface only.
+// zstd's two contexts, with exact sizes and, except for one setting, only zstd's stable interface.
 
 internal import CZstd
 
@@ -7,12 +7,12 @@ internal import CZstd
 struct ZstdCompressor: ~Copyable {
     private let context: OpaquePointer
 
-    /// What is compressed.
+    /// The kind of content that is compressed.
     enum Content {
         /// Bytes that may repeat: whole elements of one byte, side states.
         case bytes
-        /// Exponents, which repeat in no order: every match that zstd searches for costs time and, in the sequences it
-        /// makes, even size. Only its entropy coder is of use.
+        /// Exponents, whose repetitions have no order: searching for matches costs time, and the sequences that it
+        /// produces even cost size. Only zstd's entropy coder is useful.
         case exponents
     }
 
@@ -28,9 +28,9 @@ struct ZstdCompressor: ~Copyable {
             precondition(unsafe set(parameter, value), "zstd refuses a setting of its documentation")
         }
         guard content == .exponents else { return }
-        // zstd looks for matches nowhere when it steps over a whole block at a time, and codes literals nonetheless
-        // when it is told to (its "literalCompressionMode", 1 being "on"): 1.4 times as fast, and 0.5 % smaller. That
-        // setting is not among its stable ones; a zstd that has dropped it goes without.
+        // zstd looks for no matches when it steps over a whole block at a time. It still codes literals when it is told
+        // to (its "literalCompressionMode", 1 for "on"): 1.4 times as fast, and 0.5 % smaller. That setting is not
+        // among zstd's stable ones; a zstd without it works as before.
         if unsafe set(ZSTD_c_experimentalParam5, 1) { _ = unsafe set(ZSTD_c_targetLength, 131_072) }
     }
 
@@ -67,10 +67,10 @@ struct ZstdDecompressor: ~Copyable {
 
     deinit { unsafe _ = ZSTD_freeDCtx(context) }
 
-    /// Decompresses exactly `count` bytes from exactly `size`: one zstd frame that names its content size, and nothing
-    /// else.
-    ///
-    /// - Returns: false when the bytes are anything else; `target` then holds rubbish, but nothing outside was written.
+    /// Decompresses exactly `count` bytes from exactly `size` bytes, which must be one zstd frame that names its
+    /// content size.
+    /// - Returns: false when the bytes are anything else. Then `target` holds garbage, but nothing outside it was
+    ///   written.
     @unsafe
     borrowing func decompress(
         _ source: UnsafeRawPointer, _ size: Int, to target: UnsafeMutableRawPointer, _ count: Int

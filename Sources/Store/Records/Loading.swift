@@ -1,19 +1,19 @@
-// One batch of loads under way: every frame of every page is a piece of work of its own.
+// One batch of loads in progress: every frame of every page is a separate piece of work.
 //
-// For an engine that wants to hear of its layers, frames are begun layer by layer across all pages, so that the first
-// layers of the whole prefix are there first: it computes layer i while layer i + 1 is still being decoded. For all
-// others they are begun page by page, in the order in which they lie in the file.
+// For an engine that wants to know when layers are ready, frames are begun layer by layer across all pages. So the
+// first layers of the whole prefix are ready first, and the engine computes layer i while layer i + 1 is still being
+// decoded. For all other engines frames are begun page by page, in the order in which they lie in the file.
 
 internal import KVFormat
 internal import PageCodec
 internal import Threads
 
-/// The records of a batch of loads, and what has become of their frames. Thread-safe.
+/// The records of a batch of loads, and the state of their frames. Thread-safe.
 final class Loading: Sendable {
     /// One page: its record, and where it goes.
     struct Page {
         let load: RecordLoad
-        /// Good for as long as it is lent, and the loading ends before that.
+        /// Valid as long as it is lent. The loading ends before that.
         let record: RecordBytes
     }
 
@@ -23,7 +23,7 @@ final class Loading: Sendable {
         let frame: Int
     }
 
-    /// What has become of the pieces so far.
+    /// The state of the pieces so far.
     private struct State {
         var failures: [Int: RecordDamage] = [:]
         var firstGivenUp = Int.max
@@ -63,7 +63,7 @@ final class Loading: Sendable {
             state.withLock { $0.firstGivenUp = min($0.firstGivenUp, piece.page) }
             return
         }
-        // A page that has failed is a miss whatever its other frames hold.
+        // A page that has failed is a miss, whatever its other frames hold.
         guard state.withLock({ $0.failures[piece.page] == nil }) else { return }
         let record = page.record.view
         do throws(RecordDamage) {
@@ -81,13 +81,13 @@ final class Loading: Sendable {
     /// The pages that cannot be trusted, and why.
     var damage: [Int: RecordDamage] { state.withLock { $0.failures } }
 
-    /// How many of the first pages are whole in their targets, once every piece has been decoded or given up.
+    /// How many of the first pages are complete in their targets, after every piece has been decoded or given up.
     var delivered: Int { state.withLock { min(pages.count, $0.firstGivenUp, $0.failures.keys.min() ?? .max) } }
 }
 
-/// Which layers are there in all pages.
+/// Which layers are complete in all pages.
 struct LayerProgress {
-    /// Planes that are still missing of each layer, in all pages.
+    /// For each layer, how many planes are still missing in all pages.
     private var missing: [Int]
     private let layout: KVLayout
     private var ready = 0
@@ -102,7 +102,7 @@ struct LayerProgress {
 
     /// Notes that one page has these planes.
     ///
-    /// - Returns: the call to make, outside of any lock, when more layers from the first on are complete than before.
+    /// - Returns: the call to make, with no lock held, if more of the first layers are complete than before.
     mutating func note(_ planes: Range<Int>) -> (() -> Void)? {
         guard let onReady else { return nil }
         for plane in planes { missing[layout.layer(ofPlane: plane)] -= 1 }

@@ -8,10 +8,10 @@ package import PageCodec
 /// where they are decoded, or by `verifyPayload()`. Nothing is copied; safe to read from several threads.
 @safe
 package struct RecordBytes: @unchecked Sendable {
-    // Unchecked because the memory is only read, and stays as it is for as long as the initialiser says.
+    // Unchecked because the memory is only read, and does not change as long as the initialiser promises.
     private let memory: UnsafeRawBufferPointer
     private let shape: RecordShape
-    /// What keeps the memory, unless the caller of `init(borrowing:)` does.
+    /// The owner of the memory, unless the caller of `init(borrowing:)` owns it.
     private let owner: EncodedRecord?
 
     /// A record that an encoder has just made. It must not be encoded into again while this value is in use.
@@ -35,7 +35,7 @@ package struct RecordBytes: @unchecked Sendable {
         try self.init(copy, Self.shape(of: copy.bytes, key, layout, tokens))
     }
 
-    /// Bytes that stay where and as they are for as long as this value is used: the caller answers for that. The
+    /// Borrows bytes. The caller guarantees that they stay in place and unchanged as long as this value is used. The
     /// parameters and errors are those of `init(copying:key:layout:tokens:)`.
     @unsafe
     package init(
@@ -68,7 +68,7 @@ package struct RecordBytes: @unchecked Sendable {
     /// Bytes of the page or block in it.
     package var rawBytes: Int { shape.rawByteCount }
 
-    /// Frames of the record.
+    /// Number of frames in the record.
     var frameCount: Int { view.frameCount }
 
     /// The planes that frame `frame` holds.
@@ -94,11 +94,11 @@ package struct RecordBytes: @unchecked Sendable {
         get { unsafe RecordView(checked: bytes, shape) }
     }
 
-    /// The same record in memory of its own.
+    /// A copy of the record in its own memory.
     package var copied: RecordBytes { RecordBytes(EncodedRecord(copying: bytes), shape) }
 
-    /// Reads every frame and compares its checksum; decodes nothing. For records from outside: what the own encoder
-    /// made, or is decoded next, need not be read twice.
+    /// Reads every frame and compares its checksum, but decodes nothing. Use it for records from outside. A record that
+    /// this process has encoded, or that is decoded next, need not be read twice.
     ///
     /// - Throws: `.badChecksum` for the first frame that fails.
     package func verifyPayload() throws(RecordDamage) { try view.verify() }

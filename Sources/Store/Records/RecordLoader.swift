@@ -1,4 +1,4 @@
-// Records from a tier straight into the caller's memory.
+// Loads records from a tier straight into the caller's memory.
 
 package import KVFormat
 internal import PageCodec
@@ -12,7 +12,7 @@ package struct RecordLoad: Sendable {
     package let tokens: Int
     /// How many tokens the page holds.
     package let tokenCount: Int
-    /// Where to; has room for `tokens` tokens.
+    /// The memory to load into, with room for `tokens` tokens.
     package let target: PageTarget
 
     /// A page to load.
@@ -25,14 +25,14 @@ package struct RecordLoad: Sendable {
     }
 }
 
-/// What a caller wants to hear of a load while it runs, and to say to it.
+/// How a caller follows a load while it runs, and how it can end the load early.
 package struct LoadControl: Sendable {
     /// Called with a rising number of layers that are complete in all pages, from any of the loading threads.
     package var onLayersReady: (@Sendable (Int) -> Void)?
-    /// Asked before each frame, from any of the loading threads; true ends the load early.
+    /// Called before each frame, from any of the loading threads; true ends the load early.
     package var isCancelled: (@Sendable () -> Bool)?
 
-    /// Neither, or what is given.
+    /// Both closures are optional.
     package init(
         onLayersReady: (@Sendable (Int) -> Void)? = nil, isCancelled: (@Sendable () -> Bool)? = nil
     ) {
@@ -41,17 +41,17 @@ package struct LoadControl: Sendable {
     }
 }
 
-/// Loads pages from any tier of records: frames are decoded by the calling thread and the team's, and checked on the
-/// way. Thread-safe.
+/// Loads pages from any tier of records. The calling thread and those of the team decode the frames, and check them on
+/// the way. Thread-safe.
 package final class RecordLoader: Sendable {
-    /// Raw bytes that are lent at once: long enough to cost nothing, short enough that a tier can use the room of what
-    /// was evicted meanwhile again.
+    /// Raw bytes that are lent at once: enough that lending costs nothing in comparison, and few enough that a tier can
+    /// soon reuse the room of what was evicted meanwhile.
     static let lentBytes = 64 << 20
 
-    /// The same for a load that tells of its layers: they are complete only when all pages have been lent together.
+    /// The same for a load that reports its layers, which are complete only when all pages have been lent together.
     private static let layeredBytes = 1 << 30
 
-    /// Raw bytes from which on it pays to wake other threads: decoding or copying less takes no longer than waking
+    /// From this many raw bytes on it pays to wake other threads: decoding or copying less takes no longer than waking
     /// them.
     package static let sharedBytes = 512 << 10
 
@@ -63,18 +63,18 @@ package final class RecordLoader: Sendable {
     /// A loader.
     ///
     /// - Parameters:
-    ///   - team: who helps; whoever makes it closes it.
-    ///   - decoders: how many to make now, so that the first loads need not.
+    /// - team: the threads that help. The code that made the team must close it.
+    /// - decoders: how many decoders to make now, so that the first loads need not make them.
     package init(_ team: Team, decoders count: Int = 0) {
         self.team = team
         decoders.fill(count)
     }
 
-    /// Loads pages, each decoded into its target. Frames are begun page by page, or the first layers of all pages first
-    /// when `control` wants to hear of them.
+    /// Loads pages and decodes each into its target. Frames are begun page by page, or with the first layers of all
+    /// pages if `control` wants to know when they are ready.
     ///
     /// - Parameters:
-    ///   - loads: pages of one space; `tokens` is `tokenCount` itself when the layout is opaque.
+    /// - loads: pages of one space. `tokens` must equal `tokenCount` when the layout is opaque.
     ///   - layout: the space's layout.
     ///   - tier: where they are.
     ///   - control: what to tell while it runs. Of more than 1 GiB, layers are ready only in the last part; a damaged

@@ -1,43 +1,43 @@
-// The seam between the tiers that keep encoded records: what one of them lends, another can take, and the loader can
-// load.
+// The seam between tiers that keep encoded records: another tier can take what one tier lends, and the loader can load
+// it.
 
 package import KVFormat
 package import PageCodec
 
-/// A tier that keeps encoded records: the folder on disk, or one day a place beyond this machine. Thread-safe.
+/// A tier that keeps encoded records, such as the folder on disk. Thread-safe.
 ///
-/// Three verbs, each for a whole batch, since a way to a disk or a network is dear and a record more is not.
+/// It has three operations, each for a whole batch, because each trip to a disk or a network is expensive and one more
+/// record is not.
 package protocol RecordTier: Sendable {
-    /// Which of these pages are held and trusted.
+    /// Returns which of these pages the tier holds and trusts.
     ///
-    /// - Parameter time: the pages that are held count as used at this time, milliseconds since the Unix epoch; nil:
-    ///   asking is no use.
+    /// - Parameter time: when to count the held pages as used, in milliseconds since the Unix epoch; with nil, this
+    ///   call does not count as a use.
     /// - Throws: what kept the tier from answering.
     func held(_ hashes: [PrefixHash], usedAt time: Int64?) throws(StoreError) -> Set<PrefixHash>
 
-    /// Lends records of one space to `borrower`, whose answer is what it found damaged in them, by their place; the
-    /// tier sees to it that those are a miss from then on.
+    /// Lends records of one space to `borrower`, which returns the damage that it found, by the records' place. The
+    /// tier makes sure that these pages are a miss from then on.
     ///
     /// - Parameters:
     ///   - wanted: pages of the space.
     ///   - layout: the space's layout.
-    ///   - borrower: called once with a record or nil for each page wanted, in order; not at all when the tier met
-    ///     damage that is no single page's. The records are good for the length of the call.
-    /// - Throws: what kept the tier from answering. A page that is not there or not to be trusted is nil, never an
-    ///   error.
+    ///   - borrower: called once, with a record or nil for each wanted page, in order. It is not called when the tier
+    ///     meets damage that does not belong to a single page. The records are valid during the call.
+    /// - Throws: the error that kept the tier from answering. A page that is missing or cannot be trusted is nil, never
+    ///   an error.
     func lend(
         _ wanted: [RecordRequest], of layout: KVLayout, to borrower: ([RecordBytes?]) -> [Int: RecordDamage]
     ) throws(StoreError)
 
-    /// Keeps pages; they are there for good when this returns. A page's parent must be there, or come before it.
-    ///
-    /// - Parameter pages: pages of any spaces. Their records stay as they are until the call returns.
+    /// Stores pages, which are durable when this returns. A page's parent must be stored already, or come before it.
+    /// - Parameter pages: pages of any spaces. Their records must not change until the call returns.
     /// - Returns: what became of each, in order.
-    /// - Throws: what kept the tier from keeping them; pages before the first that met it may have been kept.
+    /// - Throws: the error that kept the tier from storing them. Pages before the first failure may have been stored.
     func take(_ pages: [PageRecord]) throws(StoreError) -> [TakeOutcome]
 }
 
-/// A page that is asked for.
+/// A page that a caller wants.
 package struct RecordRequest: Hashable, Sendable {
     /// Its prefix hash.
     package let hash: PrefixHash
@@ -51,13 +51,13 @@ package struct RecordRequest: Hashable, Sendable {
     }
 }
 
-/// A page with its record: all that a tier needs to keep it and find it again.
+/// A page with its record: everything that a tier needs to store it and find it again.
 package struct PageRecord: Sendable {
     /// The page.
     package let name: PageName
     /// Its record.
     package let bytes: RecordBytes
-    /// Milliseconds since the Unix epoch: when the page was used last. A time in the future counts as the present.
+    /// When the page was used last, in milliseconds since the Unix epoch. A time in the future counts as the present.
     package let lastUse: Int64
 
     /// A page with its record.
@@ -68,13 +68,13 @@ package struct PageRecord: Sendable {
     }
 }
 
-/// What became of a page that a tier was to take.
+/// What became of a page that was offered to a tier.
 package enum TakeOutcome: Hashable, Sendable {
-    /// The tier has it now.
+    /// The tier has stored it now.
     case stored
-    /// The tier had it before; that counts as a use.
+    /// The tier had it already; this counts as a use.
     case alreadyThere
-    /// Its parent is not there, or its space is not open: nothing could find it.
+    /// Its parent is not stored, or its space is not open, so no match could find it.
     case orphan
     /// There is no room for it: it is larger than the quota, or everything else is pinned.
     case noRoom

@@ -1,11 +1,11 @@
-// What the environment variable PFX_CPU may say.
+// The values that the environment variable PFX_CPU may have.
 
 internal import CLevel
 
 /// The instruction sets that this process's kernels use.
 package enum CPULevel {
-    /// Refuses a `PFX_CPU` that names no level: ignored, it would mean other kernels than its author wanted, and an
-    /// engine whose results differ in their last bits has another space.
+    /// Refuses a `PFX_CPU` that names no level. If it were ignored, other kernels than the user wanted would run, and
+    /// an engine whose results differ in their last bits would use another space.
     ///
     /// - Throws: `StoreError.invalidOption`.
     package static func check() throws(StoreError) {

@@ -1,7 +1,7 @@
 // Where a page stands in the eviction order of a tier.
 
-/// A class of pages, and a time in it: that of the last use, or what a tier has put in its place. Pages of a class go
-/// in the order of their times. A value type.
+/// A class of pages, and a time in it: that of the last use, or another time that a tier has put in its place. Pages of
+/// a class are evicted in the order of their times. A value type.
 package struct EvictionPlace: Hashable, Sendable {
     /// See `PageUse.useClass`.
     package var useClass: Int

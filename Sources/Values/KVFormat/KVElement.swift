@@ -1,8 +1,9 @@
-// What the numbers of a plane are stored as.
+// The number types of planes.
 
-/// How the numbers of a key or value vector are stored.
+/// The type in which the numbers of a key or value vector are stored.
 public enum KVElement: UInt8, Sendable, CaseIterable, LosslessStringConvertible {
-    /// Bytes whose meaning the store does not know. Opaque pages move whole: they cannot be cut at a token.
+    /// Bytes whose meaning the store does not know. Opaque pages are stored and loaded whole: they cannot be cut
+    /// between tokens.
     case opaque = 0
     /// bfloat16: 1 sign, 8 exponent and 7 mantissa bits.
     case bf16 = 1
@@ -31,8 +32,8 @@ public enum KVElement: UInt8, Sendable, CaseIterable, LosslessStringConvertible 
     /// ggml's `iq4_nl`: a 16-bit scale and 32 numbers of 4 bits that index a table.
     case iq4nl = 13
 
-    /// Numbers that are stored together and cannot be told apart by bytes: 1, or 32 in the types of ggml, which calls
-    /// such a group a block.
+    /// How many numbers are stored together as one group: 1, or 32 in the types of ggml, which calls such a group a
+    /// block.
     public var groupCount: Int {
         switch self {
         case .opaque, .bf16, .fp16, .fp32, .int8, .fp8e4m3, .fp8e5m2, .bytes: 1
@@ -40,7 +41,7 @@ public enum KVElement: UInt8, Sendable, CaseIterable, LosslessStringConvertible 
         }
     }
 
-    /// Bytes of a group: of one number, or of 32 with what they share.
+    /// Bytes of a group: one number, or 32 numbers with their common scale.
     public var groupBytes: Int {
         switch self {
         case .opaque, .int8, .fp8e4m3, .fp8e5m2, .bytes: 1
@@ -54,8 +55,8 @@ public enum KVElement: UInt8, Sendable, CaseIterable, LosslessStringConvertible 
         }
     }
 
-    /// Bytes of what the codecs split into planes of bytes: 2 or 4 for floating-point numbers of that size, 1 for all
-    /// else.
+    /// Bytes of one unit that the codecs split into planes of bytes: 2 or 4 for floating-point numbers of that size, 1
+    /// for everything else.
     package var codecWidth: Int {
         switch self {
         case .bf16, .fp16: 2
@@ -84,7 +85,7 @@ public enum KVElement: UInt8, Sendable, CaseIterable, LosslessStringConvertible 
         }
     }
 
-    /// The element type that people are shown as `description`; nil when there is none.
+    /// The element type whose `description` is the given text; nil when there is none.
     public init?(_ description: String) {
         guard let found = Self.allCases.first(where: { $0.description == description }) else { return nil }
         self = found

@@ -1,18 +1,18 @@
 // A layout as it is stored: runs of equal layers.
 
 extension KVLayout {
-    /// The planes as a field of the space descriptor. Integers are little-endian, 4 bytes where nothing else is said.
+    /// The planes as a field of the space descriptor. Integers are little-endian and have 4 bytes, except where another
+    /// size is given.
     ///
     /// | field | |
     /// | --- | --- |
     /// | runs | how many; 0 for a space of blocks |
-    /// | per run: layers | consecutive layers with equal planes, as many as there are |
-    /// | planes | of each of these layers |
+    /// | per run: layers | number of consecutive layers with equal planes, as many as possible |
+    /// | planes | number of planes in each of these layers |
     /// | per plane: row bytes | |
     /// | window | |
     /// | element | 1 byte, then 3 bytes of 0 |
-    ///
-    /// In place of runs a space of blocks has the element of its blocks, 1 byte, then 3 bytes of 0.
+    /// In place of runs, a space of blocks has the element of its blocks (1 byte) and 3 bytes of 0.
     var encodedPlanes: [UInt8] {
         let runs = runs
         var bytes = Self.integer(runs.count)
@@ -27,7 +27,7 @@ extension KVLayout {
         return bytes
     }
 
-    /// Reads what `encodedPlanes` wrote; nil for anything else, such as runs that could be one.
+    /// Reads what `encodedPlanes` wrote; nil for anything else, such as two runs that could be one.
     init?(encodedPlanes bytes: [UInt8], pageSize: Int) {
         var integers = stride(from: 0, to: bytes.count - 3, by: 4).makeIterator()
         func next() -> Int? {
@@ -62,7 +62,7 @@ extension KVLayout {
         guard encodedPlanes == bytes, self.pageSize == pageSize else { return nil }
     }
 
-    /// Consecutive layers with equal planes, as many together as there are.
+    /// Runs of consecutive layers with equal planes, each as long as possible.
     private var runs: [(layers: Int, planes: ArraySlice<KVPlane>)] {
         var runs: [(layers: Int, planes: ArraySlice<KVPlane>)] = []
         var rest = planes[...]
@@ -97,7 +97,7 @@ extension KVLayout {
 }
 
 extension KVPlane {
-    /// Whether two planes are equal but for their layers.
+    /// Whether two planes are equal except for their layers.
     fileprivate func isAlike(_ other: KVPlane) -> Bool { inLayer(other.layer) == other }
 
     fileprivate func inLayer(_ layer: Int) -> KVPlane {

@@ -12,11 +12,11 @@ extension KVLayout {
             element: element, pageSize: pageSize)
     }
 
-    /// A layout of equal layers: in each a plane of keys and one of values, `[token][KV head][head dimension]`. When
-    /// `valueDimension` is 0 (a latent cache as in multi-head latent attention) a layer has one plane.
+    /// A layout of equal layers, each with a plane of keys and a plane of values, `[token][KV head][head dimension]`.
+    /// When `valueDimension` is 0 (a latent cache as in multi-head latent attention) a layer has one plane.
     ///
     /// - Throws: `StoreError.invalidLayout` when a number lies outside `Limits`, the element is opaque, or a token's
-    ///   keys or values are no whole number of the element's groups.
+    ///   keys or values do not fill a whole number of the element's groups.
     public init(
         layers: Int, kvHeads: Int, keyDimension: Int, valueDimension: Int, element: KVElement, pageSize: Int
     ) throws(StoreError) {
@@ -44,7 +44,7 @@ extension KVLayout {
         try self.init(planes: planes, pageSize: pageSize)
     }
 
-    /// A layout of pages that the store must not look into: only whole pages are stored and matched.
+    /// A layout of pages that the store must not cut: only whole pages are stored and matched.
     ///
     /// - Parameter bytesPerPage: bytes of a page of `pageSize` tokens; a multiple of `pageSize`.
     /// - Throws: `StoreError.invalidLayout` when a number lies outside `Limits`.

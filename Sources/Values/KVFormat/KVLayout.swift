@@ -3,25 +3,27 @@
 /// The planes of a page, in their order, and its size in tokens.
 ///
 /// The bytes of a page of `n` tokens are `[plane][token][row]`: plane after plane, and in each plane the rows of its
-/// tokens without gaps. Planes are numbered from 0 through all layers. Two layouts are equal when all of that is.
+/// tokens without gaps. Planes are numbered from 0 through all layers. Two layouts are equal when their planes and page
+/// sizes are equal.
 public struct KVLayout: Hashable, Sendable {
-    /// Tokens of a whole page.
+    /// Number of tokens in a whole page.
     public let pageSize: Int
     private let shape: Shape
 
-    /// A layout of any planes.
+    /// Makes a layout of any planes.
     ///
     /// ```swift
     /// // Keys as fp16 and values as ggml's q8_0, 1,024 of each per token.
     /// let planes = (0..<layers).flatMap { layer in
-    ///     [KVPlane(layer: layer, rowBytes: 2048, element: .fp16), KVPlane(layer: layer, rowBytes: 1088, element:
-    ///     .q8x0)]
+    ///     [
+    ///         KVPlane(layer: layer, rowBytes: 2048, element: .fp16),
+    ///         KVPlane(layer: layer, rowBytes: 1088, element: .q8x0),
+    ///     ]
     /// }
     /// let layout = try KVLayout(planes: planes, pageSize: 64)
     /// ```
-    ///
-    /// - Parameter planes: layers in rising order from 0, none left out.
-    /// - Throws: `StoreError.invalidLayout` when a number lies outside `Limits`, a layer is left out, or a row is no
+    /// - Parameter planes: the planes in the order of their layers, which begin at 0 and have no gap.
+    /// - Throws: `StoreError.invalidLayout` when a number lies outside `Limits`, a layer is left out, or a row is not a
     ///   whole number of its element's groups.
     public init(planes: [KVPlane], pageSize: Int) throws(StoreError) {
         guard Limits.pageSize.contains(pageSize) else { throw .invalidLayout("page size outside \(Limits.pageSize)") }
@@ -38,16 +40,16 @@ public struct KVLayout: Hashable, Sendable {
         self.pageSize = pageSize
     }
 
-    /// The layout of a space of blocks: it has no planes, and its records are found by keys that an engine brings.
+    /// The layout of a space of blocks: it has no planes, and its records are found by keys that an engine chooses.
     public static func blocks(element: KVElement) -> KVLayout { KVLayout(Shape(blocksOf: element), pageSize: 1) }
 
-    /// Layers whose keys and values are cached.
+    /// Number of layers whose keys and values are cached.
     public var layers: Int { shape.layers }
 
     /// The planes of a page, in their order.
     public var planes: [KVPlane] { shape.planes }
 
-    /// Planes of a page.
+    /// Number of planes in a page.
     public var planeCount: Int { shape.planes.count }
 
     /// The element of all planes, or of the blocks; nil when planes have different ones.
@@ -62,7 +64,8 @@ public struct KVLayout: Hashable, Sendable {
     /// Bytes of one token in plane `plane`.
     public func bytesPerToken(inPlane plane: Int) -> Int { shape.offsets[plane + 1] - shape.offsets[plane] }
 
-    /// Bytes of one token in all planes before `plane`. Times the tokens of a page, that plane's offset in the page.
+    /// Bytes of one token in all planes before `plane`. Multiplied by the tokens of a page, it is the offset of the
+    /// plane.
     public func bytesPerToken(beforePlane plane: Int) -> Int { shape.offsets[plane] }
 
     /// Bytes of one token in all planes.
@@ -91,7 +94,7 @@ public struct KVLayout: Hashable, Sendable {
                 || left.shape.planes == right.shape.planes && left.shape.element == right.shape.element)
     }
 
-    /// Feeds what `==` compares.
+    /// Hashes what `==` compares.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(pageSize)
         hasher.combine(shape.planes)
@@ -99,10 +102,11 @@ public struct KVLayout: Hashable, Sendable {
     }
 }
 
-/// What all copies of a layout share, so that a copy costs one reference and an address no sum.
+/// The part that all copies of a layout share, so that a copy costs one reference and an address needs no sum.
 private final class Shape: Sendable {
     let planes: [KVPlane]
-    /// Bytes of one token in all planes before each, and behind the last one.
+    /// For each plane, the bytes of one token in all planes before it; at the end, the bytes of one token in all
+    /// planes.
     let offsets: [Int]
     let layers: Int
     let element: KVElement?

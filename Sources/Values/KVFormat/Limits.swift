@@ -1,31 +1,33 @@
-// Every bound on what a caller or a file can ask for, each with its reason.
+// Every limit on what a caller or a file can ask for, each with its reason.
 
-/// The bounds that the store checks at its doors. Anything beyond is refused by name, never allocated.
+/// The limits that the store checks before it uses any input. Whatever passes a limit is refused with the limit's name,
+/// and no memory is allocated for it.
 public enum Limits {
     /// Token ids in one sequence: four times the longest context window sold in 2026.
     public static let tokens = 1 << 22
 
-    /// Bytes that a store may use on disk. Below, LMDB's own pages outweigh what is stored; above, the map of four
-    /// times the quota passes a quarter of a process's address space.
+    /// Bytes that a store may use on disk. Below the range, LMDB's own pages outweigh what is stored; above it, the map
+    /// of four times the quota passes a quarter of a process's address space.
     public static let quota = ByteCount.mebibytes(4)...ByteCount.gibibytes(8192)
 
-    /// Bytes of a process's hot tier. A tier reserves as much address space for each page size; a process has 128 TiB.
+    /// Bytes of a process's hot tier. For each page size, a tier reserves this much address space; a process has 128
+    /// TiB.
     public static let hotCapacity = ByteCount.zero...ByteCount.gibibytes(32 << 10)
 
-    /// Bytes of a tenant's secret. Fewer can be guessed.
+    /// Bytes of a tenant's secret. A shorter one could be guessed.
     public static let saltBytes = 16...4096
 
-    /// Read transactions at once, all processes together.
+    /// Read transactions that run at once, in all processes together.
     package static let readers = 1...65_536
 
-    /// Bytes that one transaction reads or writes: long enough to cost nothing, short enough that pages which were
-    /// freed are used again. LMDB keeps what a transaction writes in memory until the commit.
+    /// Bytes that one transaction reads or writes: enough that beginning a transaction costs nothing in comparison, and
+    /// few enough that freed pages are soon reused. LMDB keeps what a transaction writes in memory until the commit.
     package static let transactionBytes = 64 << 20
 
     /// Entries that one transaction reads or writes: LMDB keeps a list of what a transaction has changed.
     package static let transactionEntries = 1000
 
-    /// Pages with the same first token ids behind one page that a look-up compares before it takes the best of them.
+    /// Pages with the same first token ids behind one page: a look-up compares at most this many and takes the best.
     package static let alternatives = 128
 
     /// Tokens in one page. Below 1 there is no page; above 4,096 a page of a large model passes `pageBytes`.
@@ -34,16 +36,16 @@ public enum Limits {
     /// Layers of a model: the deepest published are below 200.
     public static let layers = 1...1024
 
-    /// Planes of a page: four in each of 1,024 layers. A record's frame table has an entry for each at most.
+    /// Planes of a page: four in each of 1,024 layers. The frame table of a record has at most one entry per plane.
     public static let planes = 1...4096
 
-    /// Bytes of a layout as a space descriptor keeps it, in which every plane may be another.
+    /// Bytes of a layout in a space descriptor, if all of its planes differ.
     static let encodedPlanes = 4 + 8 * layers.upperBound + 12 * planes.upperBound
 
     /// KV heads of a layer.
     public static let kvHeads = 1...4096
 
-    /// Elements of one head.
+    /// Numbers in one head.
     public static let headDimension = 1...8192
 
     /// Bytes of one page of all layers. A record must fit LMDB's 32-bit value sizes with room for its header.
@@ -61,10 +63,10 @@ public enum Limits {
     /// Bytes of a block.
     public static let blockBytes = 1 << 30
 
-    /// Bytes of the key that an engine brings for a block: what LMDB takes as a key.
+    /// Bytes of the key that an engine chooses for a block: the limit of LMDB's keys.
     public static let blockKey = 1...511
 
-    /// Bytes of the wrapped key of a sealed space: what any key service makes of 32 bytes.
+    /// Bytes of the wrapped key of a sealed space: enough for 32 bytes encrypted by any key service.
     package static let wrappedKey = 256
 
     /// Bytes of a name that people give to a prefix: it must fit in a line of a list beside a hash.

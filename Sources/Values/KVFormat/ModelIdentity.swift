@@ -1,11 +1,12 @@
 // What must be equal for two engines to share pages.
 
 /// A model as the store sees it. Every field counts: two identities that differ in one field name two spaces, and no
-/// page of one is ever served in the other. When in doubt about a field, make it different: the cost is recomputing.
+/// page of one space is ever served in the other. If you are in doubt whether a field is equal, make it different: that
+/// costs only recomputing.
 ///
-/// An identity is valid for life: the fields that `Limits` bounds are checked when it is made and cannot be changed.
+/// An identity always stays valid: the fields that `Limits` bounds are checked when it is made, and cannot be changed.
 public struct ModelIdentity: Hashable, Sendable {
-    /// Digest over the contents of all weight files and the configuration that changes them.
+    /// Digest over the contents of all weight files and over the configuration that affects them.
     public var weights: Digest
     /// Shape, order and element type of a page, and its size in tokens.
     public var layout: KVLayout
@@ -13,18 +14,18 @@ public struct ModelIdentity: Hashable, Sendable {
     public let positions: String
     /// Digest over the tokenizer's files.
     public var tokenizer: Digest
-    /// The engine's name; two engines never share pages, since their byte orders differ.
+    /// The engine's name. Two engines never share pages, because they arrange the bytes differently.
     public let engine: String
-    /// The version of the engine's page bytes; an engine raises it when its kernels change what they write.
+    /// The version of the engine's page bytes. An engine must raise it whenever its kernels write other bytes.
     public var engineFormat: UInt32
-    /// Which part of a model that is split over several devices.
+    /// Which part this is of a model that is split over several devices.
     public var shard: Shard
     /// Digest over the adapter's weights (LoRA), or nil for none.
     public var adapter: Digest?
-    /// The tenant's secret, or nil for none. Only a digest of it reaches the disk; without it nothing of the tenant is
-    /// found.
+    /// The tenant's secret, or nil for none. Only a digest of it reaches the disk. Without the secret, no page of the
+    /// tenant is found.
     public var salt: Salt?
-    /// Names for people (`model: Llama 3.1 8B`). They do not count.
+    /// Names for people (`model: Llama 3.1 8B`). They do not change the space.
     public let labels: [String: String]
 
     /// Makes an identity.
@@ -58,25 +59,25 @@ public struct ModelIdentity: Hashable, Sendable {
     /// chained.
     public var spaceRoot: PrefixHash { descriptor.root }
 
-    /// What the store keeps of this identity.
+    /// The form in which the store keeps this identity.
     public var descriptor: SpaceDescriptor { SpaceDescriptor(self) }
 }
 
 /// One part of a model that is split over several devices.
 public struct Shard: Hashable, Sendable {
-    /// This part's number among the tensor-parallel parts, from 0.
+    /// This part's number among the tensor-parallel parts, counted from 0.
     public var tensorRank: UInt32
-    /// Tensor-parallel parts.
+    /// Number of tensor-parallel parts.
     public var tensorSize: UInt32
-    /// This part's number among the pipeline stages, from 0.
+    /// This part's number among the pipeline stages, counted from 0.
     public var pipelineRank: UInt32
-    /// Pipeline stages.
+    /// Number of pipeline stages.
     public var pipelineSize: UInt32
 
     /// The whole model on one device.
     public static let whole = Shard(tensorRank: 0, tensorSize: 1, pipelineRank: 0, pipelineSize: 1)
 
-    /// One part.
+    /// Makes the place of one part.
     public init(tensorRank: UInt32, tensorSize: UInt32, pipelineRank: UInt32, pipelineSize: UInt32) {
         self.tensorRank = tensorRank
         self.tensorSize = tensorSize
@@ -87,12 +88,11 @@ public struct Shard: Hashable, Sendable {
 
 /// A tenant's secret. It has no description, so that it cannot be printed by mistake.
 public struct Salt: Hashable, Sendable {
-    /// SHA-256 of a tag and the secret: all that is kept.
+    /// SHA-256 of a tag and the secret. Nothing else of the secret is kept.
     package let digest: Digest
 
-    /// Makes a salt of `secret`, which comes from the server's side, never from a request.
-    ///
-    /// - Throws: `StoreError.invalidIdentity` when the secret is shorter or longer than `Limits.saltBytes` says.
+    /// Makes a salt from `secret`. The server must choose the secret; never take it from a request.
+    /// - Throws: `StoreError.invalidIdentity` when the length of the secret is outside `Limits.saltBytes`.
     public init(_ secret: [UInt8]) throws(StoreError) {
         guard Limits.saltBytes.contains(secret.count) else {
             throw .invalidIdentity("a salt has \(Limits.saltBytes.lowerBound) to \(Limits.saltBytes.upperBound) bytes")

@@ -1,9 +1,9 @@
 // Where the planes of a page lie in memory: what `PageSource` and `PageTarget` have in common.
 
-/// The memory of one page: in one piece, or one tensor per plane. Knows its room, and says what it has no room for.
+/// The memory of one page: in one piece, or one tensor per plane. It knows how many tokens it has room for.
 @safe
 package enum PageAddress: @unchecked Sendable {
-    // Unchecked: addresses and sizes; the caller answers for what is behind them, as `PageSource` says.
+    // Unchecked: addresses and sizes. The caller is responsible for the memory behind them, as `PageSource` says.
 
     /// Plane `p` begins at `base + capacity * (bytes of one token in the planes before p)`.
     case onePiece(base: UnsafeMutableRawPointer, capacity: Int)

@@ -2,17 +2,16 @@
 
 /// The bytes of one page in the caller's memory, to read from.
 ///
-/// Two arrangements are known, so that no engine has to copy before it calls: a page in one piece, and one tensor per
-/// plane. The memory must stay valid and unchanged until the call that took it returns. A call that is given less room
-/// than it needs, or another number of planes, throws `StoreError.invalidPages` before it reads anything.
+/// A page may lie in one piece or in one tensor per plane, so that no engine has to copy before it calls. The memory
+/// must stay valid and unchanged until the call that took it returns. A call throws `StoreError.invalidPages` before it
+/// reads anything when the memory has less room than the call needs, or another number of planes.
 @safe
 public struct PageSource: Sendable {
     /// Where the planes lie. Nothing is written through it.
     package let memory: PageAddress
 
     /// A page in one piece: plane `p` begins at `base + capacity * (bytes of one token in the planes before p)`.
-    ///
-    /// - Parameter capacity: tokens that each plane has room for; at least the tokens read.
+    /// - Parameter capacity: how many tokens each plane has room for; at least the tokens that are read.
     public init(_ base: UnsafeRawPointer, capacity: Int) {
         memory = unsafe .onePiece(base: UnsafeMutableRawPointer(mutating: base), capacity: capacity)
     }
@@ -21,9 +20,9 @@ public struct PageSource: Sendable {
     /// p)`.
     ///
     /// - Parameters:
-    ///   - planes: one address for each plane of the layout; the list, too, must stay valid.
+    /// - planes: one address per plane of the layout; the list must stay valid too.
     ///   - tokenOffset: position of the page's first token in each tensor.
-    ///   - capacity: tokens that each tensor has room for, those before the page included.
+    /// - capacity: how many tokens each tensor has room for, including those before the page.
     public init(planes: UnsafeBufferPointer<UnsafeRawPointer>, tokenOffset: Int, capacity: Int) {
         // A read-only address has the layout of a mutable one; nothing is written through it.
         let start = unsafe UnsafeRawPointer(planes.baseAddress)?.assumingMemoryBound(to: UnsafeMutableRawPointer.self)
@@ -40,16 +39,15 @@ public struct PageSource: Sendable {
     }
 }
 
-/// The memory of one page in the caller's memory, to write to. The arrangements, and the check of their room, are those
-/// of `PageSource`.
+/// The memory of one page in the caller's memory, to write to. It has the same two arrangements as `PageSource`, and
+/// the same check of its room.
 @safe
 public struct PageTarget: Sendable {
     /// Where the planes lie.
     package let memory: PageAddress
 
     /// A page in one piece: plane `p` begins at `base + capacity * (bytes of one token in the planes before p)`.
-    ///
-    /// - Parameter capacity: tokens that each plane has room for; at least the tokens written.
+    /// - Parameter capacity: how many tokens each plane has room for; at least the tokens that are written.
     public init(_ base: UnsafeMutableRawPointer, capacity: Int) {
         memory = unsafe .onePiece(base: base, capacity: capacity)
     }

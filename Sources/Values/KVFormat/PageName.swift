@@ -49,7 +49,7 @@ package struct PageName: Hashable, Sendable {
             tokens: tokens)
     }
 
-    /// The same name with token ids of its own, to be kept when the sequence changes or goes.
+    /// The same name with its own copy of the token ids, which stays valid when the sequence changes or is released.
     package var detached: PageName {
         guard !isBlock else { return self }
         return PageName(root: root, parent: parent, hash: hash, firstToken: firstToken, tokens: Array(tokens)[...])

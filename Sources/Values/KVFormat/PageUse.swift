@@ -1,18 +1,18 @@
-// How a page has been used, as far as eviction asks: when last, and by how many different continuations.
+// How a page has been used, as eviction sees it: when it was used last, and by how many different continuations.
 
 /// The last use of a page, and how many requests branched off at it or behind it. A value type.
 ///
-/// A request branches off when it goes another way than those before it, at the last page that it shares with them. So
-/// the count is high for what is shared (a system prompt, the examples of a template, a repository's files), 0 for the
-/// private end of a conversation however often that goes on, and 1 or so after a retry.
+/// A request branches off when it continues in another way than earlier requests. That counts at the last page that it
+/// shares with them. So the count is high for shared text (a system prompt, the examples of a template, a repository's
+/// files), about 1 after a retry, and 0 for the private end of a conversation, however often that continues.
 package struct PageUse: Hashable, Sendable {
-    /// A use that is more than this above now is taken for a clock that jumped: five hours and twenty minutes.
+    /// A use that lies further than this in the future means that a clock has jumped: five hours and twenty minutes.
     package static let ceiling: Int64 = 320 * 60_000
 
     /// Milliseconds since the Unix epoch.
     package var last: Int64
 
-    /// Requests that branched off at the page or behind it.
+    /// Number of requests that branched off at the page or behind it.
     package var branches: UInt16
 
     /// A page that was used last at `last`.
@@ -21,34 +21,34 @@ package struct PageUse: Hashable, Sendable {
         self.branches = branches
     }
 
-    /// Which class of pages it belongs to, `0..<UseHistory.classes`: by branches 0, 1, 2, 4, 8 and 16 or more.
+    /// The page's class, `0..<UseHistory.classes`, by its number of branches: 0, 1, 2, 4, 8, and 16 or more.
     package var useClass: Int {
         min(UInt16.bitWidth - branches.leadingZeroBitCount, UseHistory.classes - 1)
     }
 
-    /// Moves the last use to `now`. Clocks that go back a little change nothing; what is impossibly far ahead of `now`
-    /// is forgotten.
+    /// Moves the last use to `now`. A clock that goes back a little changes nothing. A last use that is impossibly far
+    /// ahead of `now` is forgotten.
     package mutating func keep(at now: Int64) { last = last > now + Self.ceiling ? now : max(last, now) }
 
     /// Counts `count` requests that branched off.
     package mutating func branch(_ count: Int) { branches = UInt16(clamping: Int(branches) + count) }
 
-    /// How long ago the last use was, milliseconds; never negative.
+    /// How long ago the last use was, in milliseconds; never negative.
     package func age(at now: Int64) -> Int64 { Self.age(of: last, at: now) }
 
-    /// How long ago `time` was, milliseconds; never negative, whatever a clock or a damaged record says.
+    /// How long ago `time` was, in milliseconds; never negative, whatever a clock or a damaged record says.
     package static func age(of time: Int64, at now: Int64) -> Int64 {
         let (age, overflows) = now.subtractingReportingOverflow(time)
         return overflows ? (time < now ? .max : 0) : max(0, age)
     }
 }
 
-/// What a use of a whole path says of its pages.
+/// What a use of a whole path says about its pages.
 package enum PathUse: Hashable, Sendable {
     /// An insert met them: they are needed now, but nothing was saved.
     case insert
-    /// A request found them and went on where the path had ended so far.
+    /// A request found them and continued where the path had ended until then.
     case match
-    /// A request found them and went another way than those before it.
+    /// A request found them and continued in another way than earlier requests.
     case branch
 }

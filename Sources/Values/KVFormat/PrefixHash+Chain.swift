@@ -13,7 +13,7 @@ extension PrefixHash {
     ///
     /// - Parameters:
     ///   - parent: the hash of the page before, or the space root for the first page.
-    ///   - tokens: the page's token ids, 1 to `pageSize` of them.
+    /// - tokens: the token ids of the page, 1 to `pageSize` of them.
     /// - Complexity: one SHA-256, about 0.2 us for 64 tokens with the CPU's SHA instructions; nothing is allocated.
     package static func page(after parent: PrefixHash, tokens: ArraySlice<TokenID>) -> PrefixHash {
         var head: InlineArray<40, UInt8> = .init(repeating: 0)
@@ -33,8 +33,7 @@ extension PrefixHash {
 
     /// The hash of a block: `SHA-256("PFXblok2" || space root || key length || key)`, the length of 2 bytes,
     /// little-endian.
-    ///
-    /// - Parameter key: what the engine knows the block by, `Limits.blockKey` bytes.
+    /// - Parameter key: the engine's key for the block, `Limits.blockKey` bytes.
     package static func block(_ key: [UInt8], in root: PrefixHash) -> PrefixHash {
         let length = [UInt8(truncatingIfNeeded: key.count), UInt8(truncatingIfNeeded: key.count >> 8)]
         return sha256(blockTag + root.bytes + length + key)

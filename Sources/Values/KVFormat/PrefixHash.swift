@@ -1,4 +1,4 @@
-// The chained hash that names a page together with all before it.
+// The chained hash that names a page together with everything before it.
 
 /// The name of a page: SHA-256, chained over the pages before it from the space root, which is the first link. 32
 /// bytes; order and equality are those of the bytes. A value type.

@@ -1,14 +1,14 @@
-// What an opener is told that lowers the quota below what is in use.
+// The notice for an opener that lowers the quota below what is in use.
 
 /// A quota that was lowered below what is in use: the next write evicts down to it.
 public struct QuotaNotice: Hashable, Sendable, CustomStringConvertible {
-    /// The quota until now.
+    /// The quota before.
     public let previous: ByteCount
     /// The quota from now on.
     public let quota: ByteCount
     /// Bytes in use, as the quota counts them.
     public let usedBytes: ByteCount
-    /// Pages stored.
+    /// Number of pages stored.
     public let pages: Int
 
     package init(previous: ByteCount, quota: ByteCount, usedBytes: ByteCount, pages: Int) {
@@ -18,17 +18,17 @@ public struct QuotaNotice: Hashable, Sendable, CustomStringConvertible {
         self.pages = pages
     }
 
-    /// Bytes that the next write evicts, at least.
+    /// The least number of bytes that the next write evicts.
     public var excessBytes: ByteCount { ByteCount(usedBytes.value - quota.value) }
 
-    /// Pages that will go, about: by the average size of those that are stored.
+    /// About how many pages will be evicted, judged by the average size of the stored pages.
     public var pagesToEvict: Int {
         Int((Double(pages) * Double(excessBytes.value) / Double(usedBytes.value)).rounded(.up))
     }
 
     /// What happens, in one sentence.
     public var description: String {
-        "The quota goes from \(previous) to \(quota), below the \(usedBytes) in use: the next write evicts about "
+        "The quota changes from \(previous) to \(quota), below the \(usedBytes) in use: the next write evicts about "
             + "\(pagesToEvict) of \(pages) pages."
     }
 }

@@ -19,7 +19,7 @@
 /// | 80 | 16 | salt of a sealed record; else 0 |
 /// | 96 | | the frame table: one `FrameEntry` per frame; then the frames, in the same order, without gaps |
 ///
-/// Reading checks nothing: `PageCodec.RecordView` does, and it alone may be trusted.
+/// Reading checks nothing. `PageCodec.RecordView` checks the header; trust only what it returns.
 package struct RecordHeader: Hashable, Sendable {
     /// What a record holds.
     package enum Kind: UInt8, Sendable {
@@ -27,7 +27,7 @@ package struct RecordHeader: Hashable, Sendable {
         case page = 0
         /// A named blob tied to one prefix.
         case sideState = 1
-        /// Bytes under a key that an engine brings.
+        /// Bytes under a key that an engine chooses.
         case block = 2
     }
 
@@ -37,18 +37,18 @@ package struct RecordHeader: Hashable, Sendable {
     package static let magic: UInt32 = 0x5258_4650
     /// The version that this build writes, and the only one it reads.
     package static let version: UInt16 = 2
-    /// Frames of one record: one per plane at most, or one per MiB of a side state or block.
+    /// Frames of one record: at most one per plane, or one per MiB of a side state or block.
     package static let maximumFrames = Limits.planes.upperBound
     /// The flag of a tail.
     package static let tailFlag: UInt8 = 1
-    /// The flag of a record that only its owner can read: this build neither writes nor reads one.
+    /// The flag of a sealed record, which only its owner can read. This build neither writes nor reads such records.
     package static let sealedFlag: UInt8 = 2
-    /// Where the bytes begin that the sum covers.
+    /// Offset of the first byte that the sum covers.
     private static let checkedFrom = 24
 
-    /// What the record is stored under.
+    /// The key that the record is stored under.
     package var key: PrefixHash
-    /// Frames that follow.
+    /// Number of frames that follow.
     package var frameCount: Int
     /// Tokens of the page; 0 for a side state or block.
     package var tokens: Int
@@ -60,7 +60,7 @@ package struct RecordHeader: Hashable, Sendable {
     package var element: UInt8
     /// Bytes of the page, side state or block.
     package var rawBytes: UInt64
-    /// Bytes of all frames as encoded.
+    /// Encoded bytes of all frames.
     package var encodedBytes: UInt64
 
     /// A header of a sound record.
@@ -90,7 +90,7 @@ package struct RecordHeader: Hashable, Sendable {
         encodedBytes = bytes.little(72, as: UInt64.self)
     }
 
-    /// Whether what belongs to sealed records only is 0, as it must be in all others.
+    /// Whether the fields that only sealed records use are 0, as they must be in all other records.
     package static func hasPlainFields(_ bytes: RawSpan) -> Bool {
         bytes.little(16, as: UInt64.self) == 0 && bytes.little(63, as: UInt8.self) == 0
             && bytes.little(80, as: UInt64.self) == 0 && bytes.little(88, as: UInt64.self) == 0
@@ -117,7 +117,7 @@ package struct RecordHeader: Hashable, Sendable {
         bytes.setLittle(UInt64(0), at: 88)
     }
 
-    /// The sum over header and frame table that `bytes` should carry.
+    /// The sum over header and frame table that `bytes` should have.
     ///
     /// - Parameter bytes: at least the header and `frameCount` entries.
     package static func checksum(_ bytes: RawSpan, key: PrefixHash, frameCount: Int) -> UInt64 {
@@ -153,7 +153,7 @@ package struct FrameEntry: Hashable, Sendable {
     package var element: UInt8
     /// Planes in the frame.
     package var planeCount: Int
-    /// The first of them.
+    /// The first plane in the frame.
     package var firstPlane: Int
     /// Bytes before encoding.
     package var rawBytes: Int
@@ -161,7 +161,7 @@ package struct FrameEntry: Hashable, Sendable {
     package var encodedBytes: Int
     /// The checksum of the encoded bytes.
     package var checksum: UInt64
-    /// What follows it: 0 in a record that is not sealed.
+    /// The 8 bytes after the checksum: 0 in a record that is not sealed.
     package var sealing: UInt64 = 0
 
     /// An entry; every number must fit its field.

@@ -1,9 +1,10 @@
-// The canonical encoding of an identity: what the `spaces` table keeps and what the space root is the hash of.
+// The canonical encoding of an identity. The `spaces` table keeps it, and the space root is its hash.
 
-/// An identity as it is stored: every field, the salt only as a digest.
+/// An identity as it is stored: every field, but only a digest of the salt.
 ///
-/// Encoding: the 8 bytes `PFXspac2`, then one field after the other in the order of `Field`: 1 byte tag, 4 bytes length
-/// (little-endian), that many bytes. Absent fields have length 0. Labels follow the counted fields and are not hashed.
+/// Encoding: the 8 bytes `PFXspac2`, then one field after the other in the order of `Field`. A field is a tag (1 byte),
+/// a length (4 bytes, little-endian), and that many bytes. Absent fields have length 0. Labels follow the counted
+/// fields and are not hashed.
 public struct SpaceDescriptor: Hashable, Sendable {
     /// One field of an identity, by which two spaces can differ.
     public enum Field: UInt8, CaseIterable, Sendable {
@@ -11,7 +12,7 @@ public struct SpaceDescriptor: Hashable, Sendable {
         case weights = 1
         /// The planes of a page: `KVLayout.encodedPlanes`.
         case layout = 2
-        /// Tokens of a page: 4 bytes.
+        /// Tokens in a whole page: 4 bytes.
         case pageSize = 3
         /// Position encoding parameters.
         case positions = 4
@@ -94,12 +95,12 @@ public struct SpaceDescriptor: Hashable, Sendable {
         }
     }
 
-    /// The fields in which two descriptors differ: why one does not find the other's pages.
+    /// The fields in which two descriptors differ. They are the reason why one space does not find the other's pages.
     public func differences(from other: SpaceDescriptor) -> [Field] {
         Field.allCases.filter { fields[$0] != other.fields[$0] }
     }
 
-    /// One field for people: text, numbers or the first digits of a digest; `none` when absent.
+    /// One field as people read it: text, numbers or the first digits of a digest; `none` when it is absent.
     public func text(_ field: Field) -> String {
         let value = fields[field] ?? []
         switch field {

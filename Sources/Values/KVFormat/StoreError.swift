@@ -1,4 +1,4 @@
-// What a call into the store can fail with.
+// The errors of the store.
 
 /// An error of the store. A miss is not an error, and damage is a miss. No case holds token ids, salts or page bytes.
 ///
@@ -11,9 +11,9 @@ public enum StoreError: Error, Equatable, Sendable {
     case invalidLayout(String)
     /// An identity outside what the store accepts; the text says which field.
     case invalidIdentity(String)
-    /// An option that makes no sense; the text says which.
+    /// An option is out of range; the text says which.
     case invalidOption(String)
-    /// More token ids than `Limits.tokens`, or none.
+    /// There are more token ids than `Limits.tokens`, or none.
     case invalidTokens(count: Int)
     /// Pages that do not fit the token ids given with them; the text says how.
     case invalidPages(String)
@@ -59,7 +59,7 @@ public enum StoreError: Error, Equatable, Sendable {
 
     /// The disk is full; nothing that was stored is lost.
     case diskFull(path: String)
-    /// The quota leaves no room, since everything else is pinned.
+    /// The quota leaves no room, because everything else is pinned.
     case quotaFull(quota: ByteCount)
     /// LMDB's map is full although the quota is not; nothing that was stored is lost.
     case mapFull(mapSize: ByteCount)

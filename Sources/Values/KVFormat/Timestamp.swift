@@ -1,4 +1,4 @@
-// A moment, without a calendar's library.
+// A moment in time, without a calendar library.
 
 /// A moment to the millisecond, counted from the Unix epoch: 1970-01-01, 0:00 UTC.
 public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-// What is counted in what: token ids, bytes.
+// Units: token ids and bytes.
 
 /// A number below the vocabulary size of a model's tokenizer.
 public typealias TokenID = UInt32
@@ -23,9 +23,9 @@ public struct ByteCount: Hashable, Comparable, Sendable, CustomStringConvertible
     /// `count` GiB.
     public static func gibibytes(_ count: UInt64) -> ByteCount { ByteCount(count << 30) }
 
-    /// Reads `"1536"`, `"64MiB"`, `"1.5 GiB"`, `"2G"`; the letter's case and a final `B` or `iB` do not matter.
-    ///
-    /// - Returns: nil when the text is no such number, or one of 2^63 bytes or more.
+    /// Reads `"1536"`, `"64MiB"`, `"1.5 GiB"` or `"2G"`. Upper and lower case are the same, and a final `B` or `iB` is
+    /// optional.
+    /// - Returns: nil when the text is not such a number, or means 2^63 bytes or more.
     public init?(parsing text: String) {
         let compact = text.lowercased().filter { !$0.isWhitespace }
         let digits = compact.prefix { $0.isNumber || $0 == "." }

@@ -1,41 +1,41 @@
-// What the store has learned of its own traffic: how soon which class of pages comes back, and so what a page is worth
-// keeping for.
+// What the store has learned about its own traffic: how soon the pages of each class come back, and so how much it is
+// worth to keep a page.
 
 internal import Glibc
 
-/// For each class of pages and each age, how many bytes waited and how many of them came back. From these follows the
-/// worth of a page: the share of it that will come back, per millisecond that it is kept, over the best time to keep
-/// it. The page that is worth the least goes first.
+/// For each class of pages and each age: how many bytes waited, and how many of them came back. The worth of a page
+/// follows from these counts. It is the share of the page that will come back, per millisecond that it is kept, for the
+/// best time to keep it. The page that is worth the least is evicted first.
 ///
-/// This is the hit density of LHD (Beckmann, Chen, Cidon: NSDI 2018), for classes that say how many continuations share
-/// a page, and with the best horizon at each age, as Gittins' index has it. Nothing is tuned to one kind of traffic: a
-/// store whose single requests never come back learns to give them up early, one whose conversations go on keeps their
-/// ends. As long as nothing
-/// is known the order is that of the last use, and within a class it always is.
+/// This is the hit density of LHD (Beckmann, Chen, Cidon: NSDI 2018). The classes say how many continuations share a
+/// page, and each age has its best horizon, as in Gittins' index. Nothing is tuned to one kind of traffic. A store
+/// whose single requests never come back learns to give them up early; a store whose conversations continue keeps their
+/// ends. As long as nothing is known, pages are evicted in the order of their last use. Within a class that is always
+/// the order.
 ///
-/// A value type; whoever owns it guards it. Forgets: after each half of the capacity that came back or went, what was
-/// counted before weighs 3 % less.
+/// A value type; its owner must guard it. Old counts fade: each time that half the capacity has come back or been
+/// evicted, what was counted before weighs 3 % less.
 package struct UseHistory: Equatable, Sendable {
     /// Classes of pages, see `PageUse.useClass`.
     package static let classes = 6
-    /// Ages that are told apart: up to 1 s, 2 s, 4 s and so on; the last is that from 48 days on.
+    /// Number of ages: up to 1 s, 2 s, 4 s and so on; the last one begins at 48 days.
     package static let ages = 24
 
     private static let fading = 0.97
-    /// Where each age begins, milliseconds, and where the last one ends.
+    /// Where each age begins, in milliseconds, and where the last one ends.
     private static let bounds: [Double] = (0...ages).map { $0 == 0 ? 0 : 1000 * exp2(Double($0 - 1)) }
 
-    /// Bytes that came back or went, and bytes that came back, by class and then age.
+    /// Bytes that came back or were evicted, and bytes that came back, by class and then by age.
     private var ended: [Double]
     private var returned: [Double]
     /// Bytes counted since the last fading.
     private var recent = 0.0
     private let capacity: Double
     private var worths: [Double]
-    /// Whether much was counted since the worths were worked out.
+    /// Whether much was counted since the worths were last computed.
     private var isStale = false
 
-    /// A store or tier of `capacity` bytes that knows nothing yet.
+    /// The history of a store or tier of `capacity` bytes that knows nothing yet.
     package init(capacity: Int) {
         self.capacity = Double(max(capacity, 1))
         ended = Array(repeating: 0, count: Self.classes * Self.ages)
@@ -43,23 +43,23 @@ package struct UseHistory: Equatable, Sendable {
         worths = (0..<ended.count).map { 1 / (1000 + Self.bounds[$0 % Self.ages]) }
     }
 
-    /// A page of `bytes` bytes was found by a request at `now`. Call it before `use` is brought up to date.
+    /// Counts that a request found a page of `bytes` bytes at `now`. Call it before you update `use`.
     package mutating func countReturn(of use: PageUse, bytes: Int, at now: Int64) {
         count(use, bytes, now, returned: Double(bytes))
     }
 
-    /// A page of `bytes` bytes is evicted at `now`.
+    /// Counts that a page of `bytes` bytes is evicted at `now`.
     package mutating func countEviction(of use: PageUse, bytes: Int, at now: Int64) {
         count(use, bytes, now, returned: 0)
     }
 
-    /// What was counted, for a file: bytes ended, bytes returned, and those since the last fading.
+    /// The counts, to be stored in a file: bytes ended, bytes returned, and bytes since the last fading.
     package var counts: [Float] { (ended + returned + [recent]).map { Float($0) } }
 
     /// How many numbers `counts` has.
     package static let countsLength = 2 * classes * ages + 1
 
-    /// What `counts` said; nil when that is impossible.
+    /// The history with these `counts`; nil when they are impossible.
     package init?(capacity: Int, counts: [Float]) {
         guard counts.count == Self.countsLength, counts.allSatisfy({ $0.isFinite && $0 >= 0 }) else { return nil }
         self.init(capacity: capacity)
@@ -70,8 +70,8 @@ package struct UseHistory: Equatable, Sendable {
         isStale = ended.contains { $0 > 0 }
     }
 
-    /// What a page of class `useClass` is worth that was used last `age` milliseconds ago: the share of it that comes
-    /// back, per millisecond of keeping it.
+    /// The worth of a page of class `useClass` that was last used `age` milliseconds ago: the share of it that comes
+    /// back, per millisecond that it is kept.
     ///
     /// - Complexity: nanoseconds.
     package func worth(ofClass useClass: Int, age: Int64) -> Double {
@@ -82,12 +82,12 @@ package struct UseHistory: Equatable, Sendable {
         return worths[place] + (worths[place + 1] - worths[place]) * (Double(age) - start) / (end - start)
     }
 
-    /// The class that the next page to be evicted is of: the one whose oldest page is worth the least. Within a class
-    /// the oldest goes, so that only one page of each has to be compared.
+    /// The class of the next page to evict: the one whose oldest page is worth the least. Within a class the oldest
+    /// page is evicted, so that only one page of each class has to be compared.
     ///
     /// - Parameters:
     ///   - now: milliseconds since the Unix epoch.
-    ///   - oldest: the time of a class's oldest page that may go; nil when it has none.
+    /// - oldest: the time of the oldest page of a class that may be evicted; nil when the class has none.
     /// - Returns: nil when no class has a page.
     package func classToEvict<E: Error>(at now: Int64, oldest: (Int) throws(E) -> Int64?) throws(E) -> Int? {
         var least: (worth: Double, useClass: Int)?
@@ -121,26 +121,25 @@ package struct UseHistory: Equatable, Sendable {
 // MARK: - Learning
 
 extension UseHistory {
-    /// A few counted pages say little, so that each age of each class begins with a guess, which weighs as much as a
-    /// tenth of the capacity. For a class without history that is what all pages together did.
+    /// A few counted pages say little. So each age of each class begins with a guess, which weighs as much as a tenth
+    /// of the capacity. For a class without history, the guess is the behaviour of all pages together.
     private var guessWeight: Double { capacity / 10 }
 
-    /// Brings the worths up to date when half the capacity was counted since the last time. Call it before an eviction.
-    ///
-    /// - Complexity: nothing, or some 50 us.
+    /// Updates the worths when half the capacity was counted since the last time. Call it before an eviction.
+    /// - Complexity: nothing to do, or about 50 us.
     package mutating func learn() {
         guard isStale else { return }
         isStale = false
         let all = rates(of: total(ended), total(returned)) { age, rate in age == 0 ? 0 : rate / 2 }
         for useClass in 0..<Self.classes {
             let places = useClass * Self.ages..<(useClass + 1) * Self.ages
-            // As all pages at that age, but as much above or below them as the class was at the age before.
+            // The rate of all pages at that age, scaled by how far the class was above or below them at the age before.
             let own = rates(of: Array(ended[places]), Array(returned[places])) { age, rate in
                 guard age > 0, all[age - 1] > 0 else { return all[age] }
                 return rate * (all[age] / all[age - 1] + 0.5) / 2
             }
             for age in 0..<Self.ages {
-                // Where nothing ever comes back, the older page is still the one to go.
+                // Where nothing ever comes back, the older page must still be evicted first.
                 let floor = 1e-6 / (1000 + Self.bounds[age])
                 worths[places.lowerBound + age] = max(Self.best(own, from: age), floor)
             }
@@ -167,7 +166,8 @@ extension UseHistory {
         return rates
     }
 
-    /// The most that comes back per millisecond of keeping, over all times up to which one can keep a page of this age.
+    /// The highest share that comes back per millisecond of keeping, over all times for which a page of this age can be
+    /// kept.
     private static func best(_ rates: [Double], from start: Int) -> Double {
         var (left, kept, best) = (1.0, 0.0, 0.0)
         for age in start..<ages {

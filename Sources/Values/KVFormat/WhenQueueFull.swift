@@ -1,9 +1,9 @@
-// What inserting does when more pages wait for the disk than may.
+// What an insert does when the queue to the disk is full.
 
 /// What `insert` does when the spill queue is full.
 public enum WhenQueueFull: Hashable, Sendable {
-    /// Waits for room: the engine slows to the disk's speed and nothing is lost.
+    /// Waits for room: the engine slows down to the disk's speed, and no page is lost.
     case wait
-    /// Leaves the page out of the cold tier and counts it: the engine is never slowed.
+    /// Does not store the page in the cold tier, and counts it: the engine is never slowed down.
     case drop
 }

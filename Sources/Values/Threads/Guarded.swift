@@ -1,14 +1,13 @@
-// A value that only its lock gives out, and a condition to wait for changes of it.
+// A value that can be reached only under its lock, and a condition to wait for changes of it.
 
-/// A value guarded by a mutex of its own. Thread-safe.
+/// A value guarded by its own mutex. Thread-safe.
 ///
-/// The value is touched only inside the closures given here, so nobody can forget the lock. They run under the lock:
-/// keep them short, and never call the same `Guarded` from inside one, which deadlocks. A thread that needs a change of
-/// the value waits with `withLock(when:)`; whoever makes that change calls `signal` or `broadcast`, inside its closure
-/// or after it.
+/// Code can reach the value only inside the closures given here, so nobody can forget the lock. The closures run under
+/// the lock: keep them short, and never call the same `Guarded` from inside one, because that deadlocks. A thread that
+/// needs a change of the value waits with `withLock(when:)`. The thread that makes the change calls `signal` or
+/// `broadcast`, inside its closure or after it.
 ///
-/// There is no wait in the middle of a closure: another thread would change the value while the closure has it to
-/// itself.
+/// A closure cannot wait in its middle, because another thread would then change the value while the closure uses it.
 package final class Guarded<Value>: @unchecked Sendable {
     // Unchecked because `value` is only touched under `mutex`.
     @usableFromInline
@@ -18,10 +17,10 @@ package final class Guarded<Value>: @unchecked Sendable {
     @usableFromInline
     var value: Value
 
-    /// Takes `value` over; nothing else may refer to it if it is an object.
+    /// Takes over `value`. If it is an object, nothing else may refer to it.
     package init(_ value: Value) { self.value = value }
 
-    /// Runs `body` with the value, alone. Waits for as long as another thread is inside.
+    /// Runs `body` with the value while no other thread can reach it. Waits as long as another thread is inside.
     @inlinable @inline(__always)
     package func withLock<R: ~Copyable, E: Error>(_ body: (inout Value) throws(E) -> R) throws(E) -> R {
         try mutex.withLock { () throws(E) -> R in try body(&value) }
@@ -29,7 +28,7 @@ package final class Guarded<Value>: @unchecked Sendable {
 
     /// Waits until `isReady` holds and runs `body` before it can change again.
     ///
-    /// `isReady` is asked at once, and after each signal: whoever makes it true has to signal.
+    /// `isReady` is called at once, and again after each signal. So the thread that makes it true must signal.
     @inlinable @inline(__always)
     package func withLock<R: ~Copyable, E: Error>(
         when isReady: (Value) -> Bool, _ body: (inout Value) throws(E) -> R
@@ -40,8 +39,8 @@ package final class Guarded<Value>: @unchecked Sendable {
         }
     }
 
-    /// Waits until `isReady` holds or the deadline has passed, and runs `body` in the first case. Returns nil in the
-    /// second; a value that is ready by then counts as ready, however late the thread wakes.
+    /// Waits until `isReady` holds or the deadline has passed. Runs `body` in the first case, and returns nil in the
+    /// second. If the value is ready when the thread wakes, it counts as ready, however late that is.
     @inlinable @inline(__always)
     package func withLock<R, E: Error>(
         when isReady: (Value) -> Bool, before deadline: Deadline, _ body: (inout Value) throws(E) -> R
@@ -66,7 +65,7 @@ package final class Guarded<Value>: @unchecked Sendable {
         withLock(when: isReady, before: deadline) { _ in } != nil
     }
 
-    /// Wakes one thread that waits; right where all of them wait for the same and one is enough.
+    /// Wakes one waiting thread. Use it where all of them wait for the same change and one is enough.
     @inlinable @inline(__always)
     package func signal() { changed.signal() }
 

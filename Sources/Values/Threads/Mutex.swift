@@ -1,14 +1,14 @@
 // A pthread mutex and its condition variable.
 //
-// Not `Synchronization.Mutex`: Thread Sanitizer does not see its futex code on Linux and reports a race on every value
-// that it guards. pthreads are seen, and work after `fork`.
+// This is not `Synchronization.Mutex`, because Thread Sanitizer does not see its futex code on Linux and would report a
+// race on every value that it guards. It does see pthreads, which also work after `fork`.
 
 internal import Glibc
 
 /// A mutual exclusion lock. Not recursive: a thread that takes it twice deadlocks. Thread-safe.
 @safe
 package final class Mutex: @unchecked Sendable {
-    // Unchecked because the handle is only ever passed to pthread functions, which are made for sharing.
+    // Unchecked because the handle is only passed to pthread functions, which are made for sharing.
     fileprivate let handle: UnsafeMutablePointer<pthread_mutex_t>
 
     /// Makes an unlocked mutex.
@@ -63,8 +63,8 @@ package final class Condition: @unchecked Sendable {
         unsafe handle.deallocate()
     }
 
-    /// Gives `mutex` up, waits for a signal, takes it again. May return without a signal: call it in a loop over the
-    /// predicate.
+    /// Releases `mutex`, waits for a signal, and takes the mutex again. It may return without a signal: call it in a
+    /// loop that tests the condition.
     package func wait(_ mutex: Mutex) { unsafe pthread_cond_wait(handle, mutex.handle) }
 
     /// As `wait`, until `deadline` at the latest. Returns false when that has passed.

@@ -1,4 +1,4 @@
-// Things that are dear to make and used by one thread at a time: decoders with their scratch memory, for instance.
+// Items that are expensive to make and used by one thread at a time, for example decoders with their scratch memory.
 
 /// Lends items, one per call, and makes one when all are lent. Thread-safe; items are not shared while they are lent.
 package final class Pool<Item>: Sendable {
@@ -8,7 +8,7 @@ package final class Pool<Item>: Sendable {
     /// A pool that is empty at first.
     package init(_ make: @escaping @Sendable () -> Item) { self.make = make }
 
-    /// Makes `count` items now, so that the first to borrow one need not.
+    /// Makes `count` items now, so that the first borrowers do not have to wait for them.
     package func fill(_ count: Int) {
         let made = (0..<count).map { _ in make() }
         idle.withLock { $0 += made }

@@ -1,10 +1,11 @@
-// The system's two clocks, monotonic for durations and wall for what is stored, and a moment to wait for.
+// The system's two clocks: the monotonic clock for durations, and the wall clock for times that are stored. Also the
+// deadline of a wait.
 
 internal import Glibc
 
 /// Reads of the system's clocks. Thread-safe.
 package enum SystemClock {
-    /// Nanoseconds of a clock that never jumps; only differences mean something.
+    /// Nanoseconds of a clock that never jumps. Only differences have a meaning.
     package static func monotonicNanoseconds() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) }
 
     /// Milliseconds since the Unix epoch by the wall clock, which an administrator can set back.
@@ -17,9 +18,9 @@ package enum SystemClock {
     }
 }
 
-/// A moment of the monotonic clock up to which a thread waits.
+/// A moment of the monotonic clock until which a thread waits.
 package struct Deadline: Sendable {
-    /// As `SystemClock.monotonicNanoseconds` counts.
+    /// Nanoseconds as `SystemClock.monotonicNanoseconds` counts them.
     package let nanoseconds: UInt64
 
     /// The moment at which the monotonic clock shows `nanoseconds`.

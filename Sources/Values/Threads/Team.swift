@@ -1,13 +1,13 @@
-// A few threads that share one piece of work at a time: decoding the frames of a match, for instance.
+// A few threads that share one piece of work at a time, for example decoding the frames of a match.
 
 internal import Glibc
 internal import Synchronization
 
-/// Threads that help a caller through a loop. Thread-safe; the helpers are started at first need, sleep between loops,
-/// and keep the team alive until `close()`: whoever makes a team closes it.
+/// Threads that help a caller with a loop. Thread-safe. The helpers start at first need and sleep between loops. They
+/// keep the team alive until `close()`, so the code that makes a team must close it.
 ///
-/// One loop runs at a time. A caller that finds the helpers busy goes through its loop alone, so that nobody ever waits
-/// for another's work.
+/// One loop runs at a time. A caller that finds the helpers busy runs its loop alone, so that no caller waits for
+/// another caller's work.
 package final class Team: Sendable {
     private struct State {
         var helpers: [Thread] = []
@@ -20,22 +20,22 @@ package final class Team: Sendable {
     private let priority: ThreadPriority
     private let state = Guarded(State())
 
-    /// A team of `helpers` threads beside the caller; 0 makes every loop the caller's own. Give background helpers to
-    /// callers in the background only: whoever calls waits for all of them.
+    /// Makes a team of `helpers` threads besides the caller; with 0, every caller runs its loop alone. Use background
+    /// helpers only for callers in the background, because a caller waits for all of its helpers.
     package init(helpers: Int, priority: ThreadPriority = .normal) {
         helperCount = max(0, helpers)
         self.priority = priority
     }
 
-    /// Cores beside the caller's, up to 3: two threads come near the memory's speed, and a store is a guest in its
-    /// process.
+    /// The number of cores besides the caller's, at most 3: two threads already come near the speed of the memory, and
+    /// a store is a guest in its process.
     package static var spareCores: Int { min(3, max(0, sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1)) }
 
-    /// Calls `body` once with each number below `count`, from several threads at once, in rising order of the
-    /// beginning. Returns when all calls have ended.
+    /// Calls `body` once with each number below `count`, from several threads at once. The calls begin in rising order.
+    /// Returns when all calls have ended.
     ///
-    /// - Parameter isShared: false when so little is to be done that waking the helpers would take as long: the caller
-    ///   does all of it then.
+    /// - Parameter isShared: false when there is so little work that waking the helpers would take as long. The caller
+    ///   then does everything alone.
     package func forEach(_ count: Int, isShared: Bool = true, _ body: @Sendable (Int) -> Void) {
         guard isShared else {
             for number in 0..<count { body(number) }
@@ -49,10 +49,10 @@ package final class Team: Sendable {
         }
     }
 
-    /// Starts the helpers now, so that the first loop need not wait for that.
+    /// Starts the helpers now, so that the first loop does not have to wait for them.
     package func start() { state.withLock { if !$0.isClosed { _ = startHelpers(&$0.helpers) } } }
 
-    /// Ends the helpers. Later loops are the callers' own.
+    /// Ends the helpers. Later callers run their loops alone.
     package func close() {
         let ended = state.withLock { state in
             state.isClosed = true
@@ -74,13 +74,13 @@ package final class Team: Sendable {
         return isShared
     }
 
-    /// Takes the loop back and waits for the helpers that are inside it: `body` ends with its caller.
+    /// Withdraws the loop and waits for the helpers that are inside it, because `body` must not outlive its caller.
     private func withdraw(_ loop: Loop) {
         state.withLock { $0.loop = nil }
         loop.helpersInside.wait(until: { $0 == 0 })
     }
 
-    /// Called under the lock. A system that gives no thread costs speed only.
+    /// Called under the lock. If the system refuses a thread, only speed is lost.
     private func startHelpers(_ helpers: inout [Thread]) -> Bool {
         while helpers.count < helperCount {
             guard let helper = try? Thread(priority: priority, { self.help() }) else { break }
@@ -92,13 +92,13 @@ package final class Team: Sendable {
     private func help() {
         var seen = 0
         while let helpersInside = takePart(&seen) {
-            // The last to leave wakes the loop's caller, and touches nothing of the loop after that.
+            // The last helper to leave wakes the loop's caller, and does not touch the loop after that.
             helpersInside.withLock { $0 -= 1 }
             helpersInside.signal()
         }
     }
 
-    /// A function of its own: when it returns, this thread holds nothing of the loop's body any more, and its caller
+    /// A separate function: when it returns, this thread no longer holds any part of the loop's body, and its caller
     /// may end.
     private func takePart(_ seen: inout Int) -> Guarded<Int>? {
         guard let loop = next(after: &seen) else { return nil }
@@ -118,12 +118,12 @@ package final class Team: Sendable {
     }
 }
 
-/// One loop: numbers are given out in order, each once.
+/// One loop. It hands out numbers in order, each once.
 private final class Loop: Sendable {
     private let count: Int
     private let body: @Sendable (Int) -> Void
     private let given = Atomic(0)
-    /// An object apart, so that a helper can leave the loop without holding it.
+    /// A separate object, so that a helper can leave the loop without holding it.
     let helpersInside = Guarded(0)
 
     init(count: Int, body: @escaping @Sendable (Int) -> Void) {
@@ -131,7 +131,7 @@ private final class Loop: Sendable {
         self.body = body
     }
 
-    /// Does what nobody else has begun.
+    /// Does the calls that no other thread has begun.
     func work() {
         while true {
             let number = given.add(1, ordering: .relaxed).oldValue

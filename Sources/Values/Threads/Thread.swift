@@ -1,15 +1,15 @@
-// The store's own threads: plain pthreads, started at first need.
+// The store's own threads: plain pthreads, which are started at first need.
 //
-// No Swift concurrency under the store: a forked child hangs on its next `Task` once the parent has used one.
+// The store uses no Swift concurrency: once a process has used a `Task`, a forked child hangs on its next one.
 
 internal import Glibc
 
-/// How a thread stands beside others when there are more of them than cores.
+/// The priority of a thread when there are more threads than cores.
 package enum ThreadPriority: Sendable {
-    /// As its starter does.
+    /// The priority of the thread that starts it.
     case normal
-    /// Behind: it has a tenth of a core for certain, and never takes one from a thread that is just running. For work
-    /// that nobody waits for while the cores are busy.
+    /// Below other threads: it is sure of a tenth of a core, and never interrupts a running thread. For work that
+    /// nobody waits for while the cores are busy.
     case background
 }
 
@@ -19,9 +19,8 @@ package final class Thread: Sendable {
     private let isJoined = Guarded(false)
 
     /// Starts a thread that runs `body` once.
-    ///
-    /// - Parameter priority: advice; a system that refuses it runs the thread as any other.
-    /// - Throws: `ThreadError` when the system has no room for another thread; nothing was started then.
+    /// - Parameter priority: advice; a system that refuses it runs the thread like any other.
+    /// - Throws: `ThreadError` when the system has no room for another thread. Then nothing was started.
     package init(
         priority: ThreadPriority = .normal, _ body: @escaping @Sendable () -> Void
     ) throws(ThreadError) {
@@ -42,7 +41,7 @@ package final class Thread: Sendable {
         handle = thread
     }
 
-    /// Waits until the thread has ended. Calling it again returns at once.
+    /// Waits until the thread has ended. A second call returns at once.
     package func join() {
         isJoined.withLock { isJoined in
             guard !isJoined else { return }
@@ -72,8 +71,8 @@ private final class Start: Sendable {
         body()
     }
 
-    /// On Linux both calls are about the calling thread. The policy is `SCHED_BATCH`, which programs without GNU
-    /// extensions do not see: a thread under it does not interrupt another one when it wakes.
+    /// On Linux both calls apply to the calling thread. The policy is `SCHED_BATCH`, under which a thread does not
+    /// interrupt another one when it wakes. Glibc declares its name only for programs with GNU extensions.
     private static func standBack() {
         _ = nice(10)
         var parameters = sched_param()

@@ -68,7 +68,7 @@ struct SafetensorsTests {
         "is refused for a shape with a negative extent or too many of them",
         arguments: [[-1], Array(repeating: 1, count: 9)])
     func refusesShape(shape: [Int]) {
-        #expect(throws: EngineError.malformedHeader(file: "w", reason: "the shape of a is none")) {
+        #expect(throws: EngineError.malformedHeader(file: "w", reason: "a has an invalid shape")) {
             try read(Bytes.file(header: "{" + Bytes.entry("a", "F32", shape, 0, 4) + "}", data: [0, 0, 0, 0]))
         }
     }
@@ -83,7 +83,7 @@ struct SafetensorsTests {
 
     @Test("is refused when offsets are negative, reversed or do not fit the shape")
     func refusesOffsets() {
-        let none = EngineError.malformedHeader(file: "w", reason: "the offsets of a are none")
+        let none = EngineError.malformedHeader(file: "w", reason: "a has invalid offsets")
         for (begin, end) in [(-4, 0), (4, 0), (Int.min, Int.max)] {
             #expect(throws: none) {
                 try read(Bytes.file(header: "{" + Bytes.entry("a", "F32", [1], begin, end) + "}", data: [0, 0, 0, 0]))

@@ -115,7 +115,7 @@ struct TokenizerRefusalTests {
         try folder.copy(Fixtures.tokenizer("gpt2"))
         let text = String(decoding: try folder.read("tokenizer.json"), as: UTF8.self)
         try folder.write("tokenizer.json", text.replacing(#""merges":["#, with: #""merges":["z z","#))
-        let reason = "joins what is not in the vocabulary"
+        let reason = "joins tokens that are not in the vocabulary"
         let error = EngineError.invalidField(file: "tokenizer.json", field: "model.merges", reason: reason)
         #expect(throws: error) { _ = try Tokenizer(path: folder.path("tokenizer.json")) }
     }

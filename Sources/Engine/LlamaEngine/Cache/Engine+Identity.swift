@@ -1,18 +1,18 @@
-// What a store must know of an engine before it may hand out pages.
+// The identity that a store must know before it may serve an engine pages.
 
 public import KVFormat
 
 extension Engine {
-    /// Version of the engine's arithmetic. It goes up whenever the bits of the KV may change.
+    /// Version of the engine's arithmetic. Raise it whenever the bits of the KV may change.
     static let arithmeticVersion: UInt32 = 1
 
     /// The identity of `checkpoint`'s KV under `options`.
     ///
-    /// The build of the kernels is part of it: builds differ in the last bits, and a reply must not depend on which of
-    /// them filled the store.
+    /// The build of the kernels is part of the identity, because the results of builds differ in the last bits, and a
+    /// reply must not depend on which build filled the store.
     ///
     /// - Throws: `EngineError` when a file of the checkpoint cannot be digested, or the options do not fit the model.
-    /// - Complexity: reads all weights unless their digest is remembered.
+    /// - Complexity: reads all weights unless their digest is cached.
     public static func identity(of checkpoint: Checkpoint, options: EngineOptions, salt: Salt? = nil)
         throws(EngineError) -> ModelIdentity
     {
@@ -32,7 +32,7 @@ extension Engine {
 }
 
 extension RopeParameters {
-    /// The parameters as text, the same for the same rotations.
+    /// The parameters as text. Equal rotations have equal texts.
     var identityText: String {
         let base = "rope theta=\(theta)"
         return switch scaling {

@@ -5,20 +5,20 @@ import KVFormat
 
 /// A bounded number of KV pages in one block of memory.
 ///
-/// A page lies in the store's order, `[layer][K, V][token][KV head][head dimension]`, each plane with room for a whole
-/// page. Not thread-safe: pages are taken and dropped by the thread that drives the engine.
+/// A page has the store's order, `[layer][K, V][token][KV head][head dimension]`, and each plane has room for a whole
+/// page. Not thread-safe: only the thread that drives the engine takes and releases pages.
 @safe
 final class PagePool {
     /// Shape of a page.
     let layout: KVLayout
-    /// Pages in all.
+    /// Number of pages in the pool.
     let capacity: Int
 
     private let memory: AlignedMemory
     private let pageStride: Int
     private var free: [Int]
 
-    /// As many pages as fit into `byteCount` bytes. Physical memory is taken when a page is first used.
+    /// Makes as many pages as fit into `byteCount` bytes. A page takes physical memory when it is first used.
     init(layout: KVLayout, byteCount: Int) {
         self.layout = layout
         pageStride = (layout.bytesPerPage + 63) / 64 * 64
@@ -27,10 +27,10 @@ final class PagePool {
         free = Array((0..<capacity).reversed())
     }
 
-    /// Pages nobody holds.
+    /// Number of pages that are not in use.
     var freeCount: Int { free.count }
 
-    /// Takes a page; nil when all are in use. What it holds is undefined.
+    /// Takes a page; nil when all are in use. Its contents are undefined.
     func take() -> KVPage? {
         guard let slot = free.popLast() else { return nil }
         return unsafe KVPage(base: memory.base + slot * pageStride, slot: slot, pool: self)
@@ -39,9 +39,10 @@ final class PagePool {
     fileprivate func giveBack(_ slot: Int) { free.append(slot) }
 }
 
-/// One page of KV. It goes back to its pool when the last sequence that holds it lets go.
+/// One page of KV. It returns to its pool when the last sequence that holds it releases it.
 ///
-/// Who fills a page owns its unwritten tokens; tokens once written never change, so holders may share it.
+/// The sequence that fills a page owns its unwritten tokens. Written tokens never change, so several sequences may
+/// share the page.
 @safe
 final class KVPage {
     /// The page's first byte.

@@ -1,14 +1,14 @@
-// The product behind the engine's interface to a cache.
+// The store behind the engine's interface to a cache.
 
 import KVFormat
 import PrefixStore
 
-/// A space of a store. What the store cannot do is a miss for the engine; the latest reason is kept.
+/// A space of a store. A failure of the store is a miss for the engine; the latest reason is kept.
 final class StorePrefixCache: PrefixCache {
     let space: Space
     private(set) var failure: StoreError?
 
-    /// Of so many matches that are not worth loading whole one is loaded whole: a rate is measured by loading only, and
+    /// One of this many matches that are not worth loading is loaded all the same: only loading measures the rate, and
     /// a disk that was slow may be fast again.
     private static let matchesPerTrial = 8
     private var skippedMatches = 0
@@ -32,7 +32,7 @@ final class StorePrefixCache: PrefixCache {
         }
     }
 
-    /// How many of the `found` tokens to load: those that are not computed faster.
+    /// How many of the `found` tokens to load: those that load faster than they can be computed.
     private func worthLoading(_ match: borrowing Match, _ found: Int) -> Int {
         let worth = min(match.tokensWorthLoading, found)
         guard worth < found else { return found }

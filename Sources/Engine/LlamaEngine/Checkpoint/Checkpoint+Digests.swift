@@ -1,16 +1,15 @@
-// What identifies a checkpoint: digests over file contents, never over names or times.
+// What identifies a checkpoint: digests over file contents, never over paths or times.
 
 public import KVFormat
 
 extension Checkpoint {
     /// SHA-256 over the contents of `config.json`, the shard index if there is one, and all weight files.
     ///
-    /// The files count in sorted order, each framed by its name and length. The result is remembered in the user's
-    /// cache folder under device, inode, size and times of the files, so that the next start of an engine does not read
+    /// The files are hashed in sorted order, each framed by its name and length. The result is kept in the user's cache
+    /// folder, under device, inode, size and times of the files. So the next start of an engine does not have to read
     /// the weights for it.
-    ///
-    /// - Throws: `.system` when libcrypto fails. A cache that cannot be read or written costs time only.
-    /// - Complexity: reads all weights when the cache does not know them; about 2 GB/s.
+    /// - Throws: `.system` when libcrypto fails. A cache that cannot be read or written costs only time.
+    /// - Complexity: reads all weights, at about 2 GB/s, when the cache does not know their digest.
     public func weightsDigest() throws(EngineError) -> Digest {
         try weightsDigest(rememberedIn: DigestCache.ofUser(), now: DigestCache.now())
     }
@@ -41,7 +40,7 @@ extension Checkpoint {
         return digest
     }
 
-    /// The files whose contents decide what the model computes, sorted by name.
+    /// The files whose contents determine what the model computes, sorted by name.
     private var identifyingFiles: [(name: String, file: MappedFile)] {
         var files = [(name: ModelConfig.fileName, file: configFile)]
         if let index = weights.indexFile { files.append((WeightFiles.index, index)) }

@@ -2,8 +2,8 @@
 
 /// A Hugging Face checkpoint on disk, open for reading.
 ///
-/// Opening maps the weight files and checks their headers; no weight is read. Safe to use from any thread. Its files
-/// must not be changed while it is open.
+/// Opening maps the weight files and checks their headers, but reads no weights. Any thread may use it. Do not change
+/// its files while it is open.
 public final class Checkpoint: Sendable {
     /// The folder it was opened from.
     public let folder: String
@@ -14,9 +14,8 @@ public final class Checkpoint: Sendable {
     let weights: WeightFiles
 
     /// Opens the checkpoint in `folder`: `config.json`, and `model.safetensors` or an index with its shards.
-    ///
-    /// - Throws: `EngineError` for whatever is missing, damaged or not implemented.
-    /// - Complexity: the headers are read, the weights are not.
+    /// - Throws: `EngineError` for everything that is missing, damaged or not implemented.
+    /// - Complexity: reads the headers, but not the weights.
     public init(folder: String) throws(EngineError) {
         self.folder = folder
         guard let stamp = FileStamp(path: folder) else { throw .missingFolder(path: folder) }
@@ -33,7 +32,7 @@ public final class Checkpoint: Sendable {
     /// The names of all tensors, sorted.
     public var tensorNames: [String] { weights.tensors.keys.sorted() }
 
-    /// Whether a weight file holds the tensor, e.g. `model.layers.0.self_attn.q_proj.weight`.
+    /// Whether a weight file holds the tensor, for example `model.layers.0.self_attn.q_proj.weight`.
     public func hasTensor(_ name: String) -> Bool { weights.tensors[name] != nil }
 
     /// The tensor `name`, which must have exactly `shape`, outermost extent first.
@@ -51,7 +50,7 @@ public final class Checkpoint: Sendable {
             byteCount: entry.byteCount)
     }
 
-    /// Reads the tokenizer beside the weights, and so tells whether text can be encoded at all.
+    /// Reads the tokenizer beside the weights. If this succeeds, the checkpoint takes text.
     ///
     /// - Throws: `.missingFile` without `tokenizer.json`, `.unsupportedTokenizer`, `.invalidField`, and
     ///   `.vocabularyTooLarge` when an id has no row in the embedding.

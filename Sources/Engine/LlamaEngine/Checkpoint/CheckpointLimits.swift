@@ -1,5 +1,5 @@
-// Every bound on what a checkpoint may say. They are far above any published model and keep products of two or three of
-// them far from overflow.
+// Every limit on the numbers in a checkpoint. They are far above those of any published model, and products of two or
+// three of them are far from an overflow.
 
 /// Bounds on numbers read from a checkpoint.
 enum CheckpointLimits {

@@ -1,4 +1,4 @@
-// Digests of large files, remembered by what the file system says of them.
+// Digests of large files, cached under what the file system says about them.
 //
 // An entry is a small file named after its key, the SHA-256 of names and stamps:
 //
@@ -9,20 +9,20 @@
 //         72      8  XXH3-64 of bytes 0..<72, little-endian
 //
 // An entry that is damaged, of another owner, writable by others or not a regular file does not count. Entries are
-// written beside and renamed; they are not synced, since a lost one costs time only.
+// written to a temporary file and renamed. They are not synced, because a lost entry costs only time.
 
 import CHash
 import Glibc
 import KVFormat
 
-/// A folder of remembered digests.
+/// A folder of cached digests.
 struct DigestCache: Sendable {
     /// Where the entries are.
     let folder: String
 
     private static let magic = Array("PFXDGST1".utf8)
     private static let entryBytes = 80
-    /// A file changed within this time of being hashed could change again without its stamp showing it.
+    /// A file that changed within this time before it was hashed could change again without a new stamp.
     private static let settlingNanoseconds: Int64 = 2_000_000_000
 
     /// The cache of this user: `$XDG_CACHE_HOME` or `~/.cache`, then `prefixstore/digests`; `nil` without a home.
@@ -56,7 +56,7 @@ struct DigestCache: Sendable {
         return try stream.finish()
     }
 
-    /// Whether the stamp of `file` stands for its contents: the same now as when it was opened, and not too young.
+    /// Whether the stamp of `file` identifies its contents: it is the same as when the file was opened, and old enough.
     static func mayRemember(_ file: MappedFile, now: Int64) -> Bool {
         let stamp = file.stamp
         return FileStamp(path: file.path) == stamp
@@ -79,7 +79,7 @@ struct DigestCache: Sendable {
         return digest
     }
 
-    /// Remembers `digest`; whatever fails is ignored.
+    /// Caches `digest`. Failures are ignored.
     func remember(_ digest: Digest, for key: Digest) {
         makeFolder()
         let target = path(of: key)

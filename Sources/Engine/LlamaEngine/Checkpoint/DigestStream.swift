@@ -38,7 +38,7 @@ struct DigestStream: ~Copyable {
         }
     }
 
-    /// Appends that a file is not there.
+    /// Appends the fact that a file is missing.
     mutating func append(absent name: String) {
         append(text: name)
         append(number: .max)

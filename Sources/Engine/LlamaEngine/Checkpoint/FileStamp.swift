@@ -1,4 +1,4 @@
-// What tells one state of a file from another without reading it.
+// What distinguishes two states of a file without reading it.
 
 import Glibc
 
@@ -9,7 +9,7 @@ struct FileStamp: Equatable, Sendable {
     let inode: UInt64
     let byteCount: Int
     let modifiedNanoseconds: Int64
-    /// Of the last change to contents or metadata: a program can set the modification time back, but not this one.
+    /// When contents or metadata changed last. A program can set back the modification time, but not this one.
     let changedNanoseconds: Int64
     let owner: UInt32
     let mode: UInt32
@@ -25,7 +25,7 @@ struct FileStamp: Equatable, Sendable {
         self.init(status)
     }
 
-    /// The stamp of the file at `path` now; `nil` when it cannot be had.
+    /// The present stamp of the file at `path`; `nil` when it cannot be read.
     init?(path: String) {
         var status = stat()
         guard unsafe stat(path, &status) == 0 else { return nil }

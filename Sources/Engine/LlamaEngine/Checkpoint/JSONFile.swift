@@ -1,8 +1,8 @@
-// Small JSON files, read as a whole, with typed access that names the field in every error.
+// Small JSON files that are read as a whole. Access is typed, and every error names the field.
 
 import Foundation
 
-/// A JSON value, as far as configurations need it.
+/// A JSON value, in the forms that configurations need.
 enum JSONValue: Decodable, Equatable, Sendable {
     case null
     case bool(Bool)
@@ -48,13 +48,13 @@ struct JSONFields: Sendable {
         self.fields = fields
     }
 
-    /// The value of a field that is there and not null.
+    /// The value of a field; `nil` when the field is missing or null.
     subscript(_ field: String) -> JSONValue? {
         guard let value = fields[field], value != .null else { return nil }
         return value
     }
 
-    /// Whether the field is there, be it null.
+    /// Whether the field is there, even if it is null.
     func mentions(_ field: String) -> Bool { fields[field] != nil }
 
     /// A whole number in `range`; `nil` when the field is missing or null.
@@ -116,7 +116,7 @@ struct JSONFields: Sendable {
         return ids
     }
 
-    /// The error that this field is wrong in the way that `reason` says.
+    /// The error for this field; `reason` says what is wrong.
     func refusal(_ field: String, _ reason: String) -> EngineError {
         .invalidField(file: file, field: prefix + field, reason: reason)
     }
@@ -124,7 +124,7 @@ struct JSONFields: Sendable {
 
 /// Reads `mapped`, which errors call `file`, as a `Value`.
 ///
-/// - Throws: `.fileTooLarge`; `.notJSON` with the place when it is no JSON object; `.invalidField` when it is no
+/// - Throws: `.fileTooLarge`; `.notJSON` with the place when it is not a JSON object; `.invalidField` when it is not a
 ///   `Value`.
 func readJSON<Value: Decodable>(_ type: Value.Type, from mapped: MappedFile, file: String) throws(EngineError) -> Value
 {
@@ -139,7 +139,7 @@ func readJSON<Value: Decodable>(_ type: Value.Type, from mapped: MappedFile, fil
     }
 }
 
-/// What the decoder's error means to a person.
+/// The decoder's error as people read it.
 private func explained(_ error: any Error, _ data: Data, file: String) -> EngineError {
     var path: [any CodingKey] = []
     var reason = "is of the wrong type"
@@ -156,7 +156,7 @@ private func explained(_ error: any Error, _ data: Data, file: String) -> Engine
     return .notJSON(file: file, reason: placeOfMistake(in: data))
 }
 
-/// Where text stops to be JSON. `JSONDecoder` does not say that, Foundation's other reader does.
+/// Where the text stops being JSON. `JSONDecoder` does not say this, but Foundation's other reader does.
 private func placeOfMistake(in data: Data) -> String {
     do {
         _ = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)

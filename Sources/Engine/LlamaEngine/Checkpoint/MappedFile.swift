@@ -2,14 +2,14 @@
 
 import Glibc
 
-/// A regular file mapped into memory for as long as the object lives. Safe to read from any thread.
+/// A regular file that is mapped into memory as long as the object exists. Any thread may read it.
 @safe
 final class MappedFile: @unchecked Sendable {
-    /// Where the file was opened.
+    /// The path under which the file was opened.
     let path: String
     /// Length in bytes at the time of opening.
     let byteCount: Int
-    /// What the file was at the time of opening.
+    /// The file's stamp at the time of opening.
     let stamp: FileStamp
 
     private let start: UnsafeRawPointer?

@@ -1,5 +1,5 @@
-// Reading `config.json` and `generation_config.json`. What is not computed is refused by name; nothing is guessed that
-// would change a number.
+// Reading `config.json` and `generation_config.json`. Features that are not implemented are refused by name, and
+// nothing that would change a number is guessed.
 
 extension ModelConfig {
     /// Reads the configuration of the checkpoint in `folder`.
@@ -49,7 +49,7 @@ extension ModelConfig {
         try refuseSlidingWindow(config)
     }
 
-    /// Token ids from the first file that has the field; none when neither has.
+    /// Token ids from the first file that has the field; empty when neither has it.
     private static func tokenIDs(
         _ field: String, _ first: JSONFields, _ second: JSONFields, below bound: Int
     ) throws(EngineError) -> [UInt32] {
@@ -73,7 +73,7 @@ extension ModelConfig {
         return architecture
     }
 
-    /// Fields of these families' relatives that change the computation, and the number that means that they do not.
+    /// Fields of related families that change the computation, each with the value at which it changes nothing.
     private static let foreignFields: [(field: String, meaning: String, neutral: Double)] = [
         ("num_local_experts", "a mixture of experts", 0), ("num_experts", "a mixture of experts", 0),
         ("n_routed_experts", "a mixture of experts", 0), ("attn_logit_softcapping", "capped scores", 0),
@@ -82,7 +82,7 @@ extension ModelConfig {
         ("embedding_multiplier", "a scaled embedding", 1), ("residual_multiplier", "scaled residuals", 1),
     ]
 
-    /// Refuses what would change the computation.
+    /// Refuses fields that would change the computation.
     private static func refuseUnsupported(
         _ config: JSONFields, architecture: Architecture
     ) throws(EngineError) {
@@ -110,8 +110,8 @@ extension ModelConfig {
         }
     }
 
-    /// Mistral has no switch for its window: any that is narrower than the positions is in use. A file without the
-    /// field means the family's first window; only an explicit null means none.
+    /// Mistral has no switch for its window: a window that is narrower than the positions is in use. A file without the
+    /// field means the window of the family's first model; only an explicit null means no window.
     private func refuseSlidingWindow(_ config: JSONFields) throws(EngineError) {
         guard architecture == .mistral else { return }
         let given = try config.integer("sliding_window", in: 1...CheckpointLimits.maxPositions)
@@ -119,7 +119,8 @@ extension ModelConfig {
         throw .unsupportedFeature("a sliding window of \(window) tokens (sliding_window)")
     }
 
-    /// Only Llama may leave the KV heads out (no grouping then): the others' defaults differ between libraries.
+    /// Only Llama may leave out the KV heads, which means no grouping. For the others, the defaults differ between
+    /// libraries.
     private static func kvHeads(
         _ config: JSONFields, heads: Int, architecture: Architecture
     ) throws(EngineError) -> Int {
@@ -134,7 +135,7 @@ extension ModelConfig {
         return count
     }
 
-    /// The explicit size, or the hidden size over the heads. Qwen3 must give it: its default is another.
+    /// The explicit size, or the hidden size divided by the heads. Qwen3 must give it, because its default differs.
     private static func headDimension(
         _ config: JSONFields, hidden: Int, heads: Int, architecture: Architecture
     ) throws(EngineError) -> Int {

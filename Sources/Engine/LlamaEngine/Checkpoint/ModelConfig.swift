@@ -1,12 +1,12 @@
 // The shape of a model, as `config.json` gives it after every check.
 
-/// What the engine needs to know of a model before it looks at a weight.
+/// What the engine needs to know about a model before it reads a weight.
 ///
 /// Every number has been checked: positive, below its bound in `CheckpointLimits`, heads divisible by KV heads.
 public struct ModelConfig: Sendable, Equatable {
     /// The families of models that are implemented.
     public enum Architecture: String, Sendable, CaseIterable {
-        /// Llama 2 and 3 and what follows their layout.
+        /// Llama 2 and 3, and models with the same layout.
         case llama
         /// Mistral without a sliding window.
         case mistral
@@ -26,19 +26,19 @@ public struct ModelConfig: Sendable, Equatable {
     public let headCount: Int
     /// Number of key and value heads in a layer; divides `headCount`.
     public let kvHeadCount: Int
-    /// Elements of one head; even. `headCount * headDimension` need not be `hiddenSize`.
+    /// Elements of one head; an even number. `headCount * headDimension` need not be `hiddenSize`.
     public let headDimension: Int
     /// Width of the gated feed-forward layer, in elements.
     public let intermediateSize: Int
-    /// Rows of the embedding; token ids lie below.
+    /// Rows of the embedding. Token ids are below this number.
     public let vocabularySize: Int
     /// Positions the model was made for, in tokens.
     public let maxPositions: Int
-    /// What RMS norms add to the mean square.
+    /// The number that RMS norms add to the mean square.
     public let rmsNormEpsilon: Float
     /// Rotary position encoding.
     public let rope: RopeParameters
-    /// Whether the output projection is the embedding; a `lm_head.weight` beside it must be the same then.
+    /// Whether the output projection is the embedding. If so, a `lm_head.weight` must be equal to it.
     public let tiesEmbeddings: Bool
     /// Whether the query, key and value projections have a bias.
     public let hasAttentionBias: Bool

@@ -1,11 +1,8 @@
 // The header of a safetensors file: which tensor lies where.
 //
-//     offset  bytes  field
-//          0      8  header length N, little-endian
-//          8      N  one JSON object: name -> { dtype, shape, data_offsets: [begin, end) }, and "__metadata__"
-//        8+N         data; the tensors cover it without gap and without overlap
-//
-// Nothing of it is trusted: a file that passes has every tensor inside the file and on bytes of its own.
+//     offset bytes field 0 8 header length N, little-endian 8 N one JSON object: name -> { dtype, shape, data_offsets:
+//     [begin, end) }, and "__metadata__" 8+N data; the tensors cover it without gap and without overlap Nothing in it
+//     is trusted: in a file that passes the checks, every tensor lies inside the file and on its own bytes.
 
 import Foundation
 
@@ -25,8 +22,8 @@ struct SafetensorsHeader: Sendable {
     /// Tensors by name.
     let tensors: [String: TensorEntry]
 
-    /// Bytes of one element, by the format's names. Types that the engine does not compute with may lie beside its
-    /// weights, so all are known here.
+    /// Bytes of one element, by the format's names. All types are listed, because a file may also hold tensors of types
+    /// that the engine does not compute with.
     private static let elementBytes: [String: Int] = [
         "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
         "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
@@ -77,7 +74,7 @@ struct SafetensorsHeader: Sendable {
             throw .unsupportedElementType(tensor: tensor, found: entry.dtype)
         }
         guard entry.shape.count <= CheckpointLimits.tensorRank, entry.shape.allSatisfy({ $0 >= 0 }) else {
-            throw .malformedHeader(file: name, reason: "the shape of \(tensor) is none")
+            throw .malformedHeader(file: name, reason: "\(tensor) has an invalid shape")
         }
         var byteCount = width
         for extent in entry.shape {
@@ -86,7 +83,7 @@ struct SafetensorsHeader: Sendable {
             byteCount = product
         }
         guard entry.offsets.count == 2, entry.offsets[0] >= 0, entry.offsets[1] >= entry.offsets[0] else {
-            throw .malformedHeader(file: name, reason: "the offsets of \(tensor) are none")
+            throw .malformedHeader(file: name, reason: "\(tensor) has invalid offsets")
         }
         guard entry.offsets[1] - entry.offsets[0] == byteCount else {
             throw .malformedHeader(file: name, reason: "the offsets of \(tensor) do not fit its shape")
@@ -99,7 +96,7 @@ struct SafetensorsHeader: Sendable {
             dtype: entry.dtype, shape: entry.shape, offset: dataOffset + entry.offsets[0], byteCount: byteCount)
     }
 
-    /// Refuses overlaps and gaps. The format forbids gaps too; they are how a key that occurs twice shows here.
+    /// Refuses overlaps and gaps. The format forbids gaps too; here, a gap is the sign of a key that occurs twice.
     private static func checkCoverage(
         _ tensors: [String: TensorEntry], name: String, from dataOffset: Int, to end: Int
     ) throws(EngineError) {
@@ -119,7 +116,7 @@ struct SafetensorsHeader: Sendable {
     }
 }
 
-/// The header's JSON as it stands in the file.
+/// The header's JSON as it is in the file.
 private struct RawHeader: Decodable {
     struct Entry: Decodable {
         let dtype: String

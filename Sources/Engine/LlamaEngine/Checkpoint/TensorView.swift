@@ -16,7 +16,7 @@ public enum TensorElementType: String, Sendable, Equatable {
 /// A row-major tensor whose bytes lie in a read-only file mapping.
 ///
 /// It keeps the mapping alive and is cheap to copy. The bytes may be unaligned even for their element type: use
-/// `loadUnaligned` or copy. A weight file that another program cuts short while it is mapped ends this process.
+/// `loadUnaligned` or copy. If another program shortens a weight file while it is mapped, this process ends.
 @safe
 public struct TensorView: Sendable {
     /// Type of the elements.
@@ -42,7 +42,7 @@ public struct TensorView: Sendable {
     /// Number of elements.
     public var elementCount: Int { byteCount / dtype.byteCount }
 
-    /// Calls `body` with the tensor's bytes, `byteCount` of them; the pointer is dead when `body` returns.
+    /// Calls `body` with the tensor's bytes, `byteCount` of them. The pointer is valid only until `body` returns.
     public func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
         defer { withExtendedLifetime(file) {} }
         return try unsafe body(UnsafeRawBufferPointer(rebasing: file.buffer[offset..<offset + byteCount]))

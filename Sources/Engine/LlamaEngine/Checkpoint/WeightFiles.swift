@@ -23,7 +23,7 @@ struct WeightFiles: Sendable {
     /// The index, when there is one.
     let indexFile: MappedFile?
 
-    /// Opens `model.safetensors` if it is there, else the shards of `model.safetensors.index.json`.
+    /// Opens `model.safetensors` if it exists, and otherwise the shards of `model.safetensors.index.json`.
     init(folder: String) throws(EngineError) {
         let file: MappedFile
         do {

@@ -2,7 +2,7 @@
 
 import Glibc
 
-/// A block of memory that begins at a 64-byte border, zero at first. Its owner decides who may touch it when.
+/// A block of memory that is aligned to 64 bytes and zero at first. Its owner decides which thread may use it when.
 @safe
 final class AlignedMemory: @unchecked Sendable {
     // Unchecked: the class only owns the block; `Transformer` and `PagePool` keep concurrent writes apart.
@@ -10,7 +10,7 @@ final class AlignedMemory: @unchecked Sendable {
     /// Size in bytes.
     let byteCount: Int
 
-    /// From this size on a block gets huge pages: a core reads weights half as fast through 4 KiB pages.
+    /// From this size on, a block gets huge pages: through 4 KiB pages a core reads weights only half as fast.
     private static let hugePageThreshold = 8 << 20
     private static let hugePage = 2 << 20
 
@@ -21,7 +21,7 @@ final class AlignedMemory: @unchecked Sendable {
         unsafe base = .allocate(byteCount: size, alignment: isLarge ? Self.hugePage : 64)
         self.byteCount = size
         if isLarge {
-            // Advice only: without huge pages everything works, more slowly.
+            // Advice only: without huge pages everything works, but more slowly.
             _ = unsafe madvise(base, size, MADV_HUGEPAGE)
         } else {
             unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: size)
@@ -37,7 +37,7 @@ final class AlignedMemory: @unchecked Sendable {
     deinit { unsafe base.deallocate() }
 }
 
-/// A row-major matrix of activations: one row a token, rows `stride` floats apart.
+/// A row-major matrix of activations: one row per token, with rows `stride` floats apart.
 @safe
 struct Activations {
     private let memory: AlignedMemory
@@ -55,7 +55,7 @@ struct Activations {
     /// Whether the first `count` floats of row `row` are finite.
     func isFinite(_ row: Int, count: Int) -> Bool {
         let floats = unsafe UnsafeBufferPointer(start: self.row(row), count: count)
-        // The largest bit pattern without the sign: a loop without a way out, which the compiler vectorises.
+        // The largest bit pattern without the sign. A loop without an early exit, which the compiler vectorises.
         var largest: UInt32 = 0
         for index in floats.indices { largest = unsafe max(largest, floats[index].bitPattern & 0x7FFF_FFFF) }
         return largest < Float.infinity.bitPattern

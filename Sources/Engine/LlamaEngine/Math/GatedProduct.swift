@@ -4,7 +4,7 @@ import CEngine
 
 /// Gate and up projections with the activation between them: `silu(gate x) * (up x)`.
 ///
-/// Done a block at a time, so that the two products are never written out in full: at the widest point of the model
+/// It works block by block, so that the two products are never written out in full. At the widest point of the model,
 /// that would move more bytes than everything else.
 struct GatedProduct {
     /// The gate projection.
@@ -12,13 +12,13 @@ struct GatedProduct {
     /// The up projection, of the same shape.
     let up: WeightMatrix
 
-    /// Rows of a block; its two products stay in the second-level cache.
+    /// Rows of a block: few enough that its two products stay in the second-level cache.
     static let blockRows = 96
-    /// Floats of scratch that a thread needs.
+    /// Floats of scratch memory that each thread needs.
     static let scratchFloats = 2 * blockRows * WeightMatrix.panelRows
 
-    /// Computes `count` rows of `target` from as many of `source`. `blocks` holds `scratchFloats` a thread; `scratch`
-    /// is what `WeightMatrix.multiply` takes.
+    /// Computes `count` rows of `target` from as many rows of `source`. `blocks` holds `scratchFloats` per thread;
+    /// `scratch` is the scratch memory of `WeightMatrix.multiply`.
     func multiply(
         _ source: Activations, rows count: Int, into target: Activations, kernels: Kernels, pool: WorkerPool,
         scratch: AlignedMemory, blocks: AlignedMemory

@@ -5,7 +5,7 @@ import CEngine
 /// Element types that weights and KV pages can have.
 typealias Element = cengine_element
 
-/// The build of the kernels that this CPU runs; the same for the whole life of the process.
+/// The build of the kernels that this process uses. It never changes while the process runs.
 @safe
 struct Kernels: @unchecked Sendable {
     // Unchecked: a table of functions that is constant for the life of the process.

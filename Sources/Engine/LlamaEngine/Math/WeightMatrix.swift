@@ -20,7 +20,7 @@ final class WeightMatrix: @unchecked Sendable {
 
     /// How the elements are held.
     enum Storage {
-        /// As 32-bit floats: twice the memory of 16-bit weights, no widening at each product.
+        /// As 32-bit floats: twice the memory of 16-bit weights, but no widening at each product.
         case floats
         /// As in the checkpoint.
         case asStored
@@ -28,7 +28,7 @@ final class WeightMatrix: @unchecked Sendable {
 
     /// Outputs of a panel.
     static let panelRows = Int(CENGINE_PANEL)
-    /// Tokens that go through a panel in one task.
+    /// How many tokens one task multiplies with a panel.
     private static let taskRows = 192
 
     /// `width` rounded up to whole panels.
@@ -77,8 +77,7 @@ final class WeightMatrix: @unchecked Sendable {
     ///
     /// Each element is summed in the order of the inputs, whatever `count` is and however the work is divided. The
     /// outputs up to the next multiple of 64 are written too, as zeros.
-    ///
-    /// - Parameter scratch: `64 * CENGINE_K_BLOCK` floats a thread.
+    /// - Parameter scratch: `64 * CENGINE_K_BLOCK` floats per thread.
     func multiply(
         _ source: UnsafePointer<Float>, stride: Int, rows count: Int, into target: UnsafeMutablePointer<Float>,
         targetStride: Int, kernels: Kernels, pool: WorkerPool, scratch: AlignedMemory

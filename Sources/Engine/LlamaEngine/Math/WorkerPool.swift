@@ -5,21 +5,20 @@ import CEngine
 /// A fixed number of threads that share the tasks of one call at a time; the caller is one of them.
 @safe
 final class WorkerPool: @unchecked Sendable {
-    // Unchecked: the pool's own state is atomic; `run` is called by one thread at a time, the engine's.
+    // Unchecked: the pool's own state is atomic, and only the engine's thread calls `run`.
     private let pool: OpaquePointer
-    /// Threads, the caller's included.
+    /// Number of threads, including the caller's.
     let threadCount: Int
 
-    /// Starts `threads` - 1 threads; fewer when the system refuses one, which costs speed and nothing else.
+    /// Starts `threads` - 1 threads. If the system refuses some, only speed is lost.
     init(threads: Int) {
         guard let pool = unsafe cengine_pool_create(threads) else { preconditionFailure("out of memory") }
         unsafe self.pool = pool
         threadCount = threads
     }
 
-    /// Calls `body(task, thread)` for each task below `count`, on several threads, and returns when all are done.
-    ///
-    /// Which thread (0 to `threadCount` - 1) runs which task is left to chance, so no result may depend on it.
+    /// Calls `body(task, thread)` for each task below `count`, on several threads, and returns when all are done. Which
+    /// thread (0 to `threadCount` - 1) runs which task is random, so no result may depend on it.
     func run(_ count: Int, _ body: (Int, Int) -> Void) {
         typealias Body = (Int, Int) -> Void
         withoutActuallyEscaping(body) { body in

@@ -8,7 +8,7 @@ struct Segment {
     let position: Int
     /// The sequence's pages from position 0 on, with room for the new tokens.
     let pages: [KVPage]
-    /// Which of the new tokens, counted from the run's first, logits are wanted for.
+    /// The new tokens for which logits are wanted, counted from the first of the run.
     let logits: Range<Int>
 
     /// The position after the last token.
@@ -25,7 +25,7 @@ struct ForwardBatch {
     let positions: [Int]
     /// Each row's page.
     let pages: [UnsafeMutableRawPointer]
-    /// Rows that logits are wanted for.
+    /// The rows for which logits are wanted.
     let logitRows: [Int]
     /// Each segment's page addresses, for the attention kernel.
     let pageTables: [[UnsafeRawPointer?]]
@@ -52,6 +52,6 @@ struct ForwardBatch {
         unsafe pageTables = segments.map { segment in unsafe segment.pages.map { unsafe UnsafeRawPointer($0.base) } }
     }
 
-    /// Rows in all.
+    /// Number of rows.
     var rowCount: Int { tokens.count }
 }

@@ -32,7 +32,7 @@ struct ModelWeights {
     let finalNorm: [Float]
     /// The projection onto the vocabulary.
     let head: WeightMatrix
-    /// Tensors beside the model that nothing is computed with, sorted.
+    /// Tensors that are not part of the model and that nothing uses, sorted.
     let unusedTensors: [String]
 
     private static let headName = "lm_head.weight"
@@ -87,7 +87,7 @@ extension TensorView {
     }
 }
 
-/// Reads tensors by name, and knows afterwards which were left.
+/// Reads tensors by name, and knows afterwards which ones were not read.
 final class WeightReader {
     let checkpoint: Checkpoint
     let storage: WeightMatrix.Storage
@@ -106,11 +106,11 @@ final class WeightReader {
         return try checkpoint.tensor(name, shape: shape)
     }
 
-    /// Tensors that nobody asked for. Frequencies of the rotation are not counted: old checkpoints carry them, and they
+    /// Tensors that were not read. Frequencies of the rotation do not count: old checkpoints carry them, and they
     /// follow from the configuration.
     ///
-    /// - Throws: `.unusedTensors` when some of them belong to the model itself (a bias, a norm, a further layer):
-    ///   computed without them it would be another.
+    /// - Throws: `.unusedTensors` when some of them belong to the model itself (a bias, a norm, a further layer),
+    ///   because the results without them would be those of another model.
     func unusedTensors() throws(EngineError) -> [String] {
         let unused = checkpoint.tensorNames.filter { !names.contains($0) && !$0.contains(".rotary_emb.") }
         let missed = unused.filter { $0.hasPrefix("model.") || $0.hasPrefix("lm_head.") }

@@ -2,10 +2,10 @@
 
 import Glibc
 
-/// The rotations of all positions met so far. It grows; a row never changes.
+/// The rotations of all positions used so far. The table grows, but a row never changes.
 @safe
 final class RopeTable {
-    /// Half a head: angles of a position.
+    /// Half of a head's elements: the number of angles per position.
     let half: Int
     private let frequencies: [Float]
     private var memory = AlignedMemory(byteCount: 0)

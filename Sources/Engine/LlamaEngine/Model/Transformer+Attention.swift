@@ -44,7 +44,7 @@ extension Transformer {
         unsafe kernels.table.pointee.attention(&block)
     }
 
-    /// The blocks of all segments, the last ones of a long run first: they see the most keys.
+    /// The blocks of all segments. The last blocks of a long run come first, because they see the most keys.
     private func attentionTasks(_ batch: ForwardBatch) -> [AttentionTask] {
         let step = Self.tokensPerAttentionTask(config.headCount / config.kvHeadCount)
         var tasks: [AttentionTask] = []

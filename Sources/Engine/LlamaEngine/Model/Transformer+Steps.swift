@@ -1,4 +1,4 @@
-// The steps of a layer between the matrix products: each row on its own.
+// The steps of a layer between the matrix products. They work on each row separately.
 
 import CEngine
 import KVFormat
@@ -12,7 +12,7 @@ extension Transformer {
         }
     }
 
-    /// Token ids to rows of the residual stream.
+    /// Turns token ids into rows of the residual stream.
     func embed(_ batch: ForwardBatch) {
         let table = weights.embedding
         let hidden = config.hiddenSize
@@ -26,7 +26,7 @@ extension Transformer {
         }
     }
 
-    /// The stream, normalised, into `normed`.
+    /// Writes the normalised stream into `normed`.
     func normalize(_ rows: Int, _ weight: [Float]) {
         forRows(rows) { row in
             unsafe kernels.table.pointee.rms_norm(
@@ -45,7 +45,7 @@ extension Transformer {
         }
     }
 
-    /// Bias, head norms and rotation of the fresh heads; then keys and values, rounded, into their pages.
+    /// Applies bias, head norms and rotation to the new heads, and writes the rounded keys and values into their pages.
     func finishHeads(_ batch: ForwardBatch, _ layer: LayerWeights, _ index: Int) {
         let dimension = config.headDimension
         let keyWidth = config.kvHeadCount * dimension

@@ -3,10 +3,10 @@
 import CEngine
 import KVFormat
 
-/// A model ready to compute. One forward pass at a time, from one thread.
+/// A model that is ready to compute: one forward pass at a time, on one calling thread.
 ///
-/// What it computes for a token depends on the token, its position and the KV before it, bit for bit, and on nothing
-/// else: docs/engine.md says how.
+/// Every bit that it computes for a token depends only on the token, its position and the KV before it; docs/engine.md
+/// says how.
 @safe
 final class Transformer {
     let config: ModelConfig
@@ -22,7 +22,7 @@ final class Transformer {
 
     /// The residual stream.
     let stream: Activations
-    /// What goes into a product, and what comes out of the last one of a block.
+    /// The input of a product, and the output of the last product of a block.
     let normed: Activations
     /// Query, key and value heads.
     let heads: Activations
@@ -30,7 +30,7 @@ final class Transformer {
     let attended: Activations
     /// The activated product of gate and up.
     let gated: Activations
-    /// Widened weights, unfinished gates and the attention kernel's work, a part for each thread.
+    /// Scratch memory with one part per thread: widened weights, unfinished gates and the attention kernel's work.
     let panelScratch: AlignedMemory
     let gateScratch: AlignedMemory
     let attentionScratch: AlignedMemory
@@ -73,13 +73,13 @@ final class Transformer {
         attentionScratch = AlignedMemory(floats: pool.threadCount * attentionStride)
     }
 
-    /// Floats of attention scratch a thread.
+    /// Floats of attention scratch memory per thread.
     let attentionStride: Int
 
     static func tokensPerAttentionTask(_ group: Int) -> Int { max(1, queriesPerTask / group) }
 
-    /// Computes the batch's tokens: writes their KV into the pages, and returns the logits that were asked for, a row
-    /// of `vocabularySize` floats for each.
+    /// Computes the batch's tokens: writes their KV into the pages, and returns the wanted logits, one row of
+    /// `vocabularySize` floats per token.
     func forward(_ batch: ForwardBatch) -> Logits {
         precondition(batch.rowCount > 0 && batch.rowCount <= maxRows)
         rope.prepare(positions: batch.segments.reduce(0) { max($0, $1.end) })
@@ -113,7 +113,7 @@ final class Transformer {
         var result = Logits(rows: batch.logitRows.count, vocabularySize: config.vocabularySize)
         result.isFinite = finiteSegments(batch)
         guard !batch.logitRows.isEmpty else { return result }
-        // Each wanted row moves up to its place; a row never moves onto one that is still to be read.
+        // Each wanted row moves up to its place, and never onto a row that is still to be read.
         for (index, row) in batch.logitRows.enumerated() where row != index {
             unsafe normed.row(index).update(from: normed.row(row), count: config.hiddenSize)
         }
@@ -128,8 +128,8 @@ final class Transformer {
         return result
     }
 
-    /// Which segments left the last layer finite in every row. KV that is not a number in any layer shows there, since
-    /// a token's own KV goes into its row.
+    /// Which segments are finite in every row after the last layer. A NaN in the KV of any layer shows there, because a
+    /// token's own KV goes into its row.
     private func finiteSegments(_ batch: ForwardBatch) -> [Bool] {
         var row = 0
         return batch.segments.map { segment in
@@ -145,7 +145,7 @@ struct Logits {
     let values: Activations
     /// Rows.
     let count: Int
-    /// For each segment of the batch, whether all that was computed for it is finite.
+    /// For each segment of the batch, whether everything computed for it is finite.
     var isFinite: [Bool] = []
     private let vocabularySize: Int
 
@@ -155,7 +155,7 @@ struct Logits {
         self.vocabularySize = vocabularySize
     }
 
-    /// The logits of row `index`, one a token of the vocabulary.
+    /// The logits of row `index`, one per token of the vocabulary.
     subscript(index: Int) -> Span<Float> {
         @_lifetime(borrow self)
         get {

@@ -1,11 +1,11 @@
-// xoshiro256** by Blackman and Vigna, seeded by SplitMix64: a seed means the same on every machine and in every
-// version, which the standard library does not promise of its generators.
+// xoshiro256** by Blackman and Vigna, seeded by SplitMix64. A seed gives the same numbers on every machine and in every
+// version, which the standard library does not promise for its generators.
 
 /// A reproducible source of random numbers; not for secrets.
 struct RandomSource: RandomNumberGenerator, Sendable {
     private var state: (UInt64, UInt64, UInt64, UInt64)
 
-    /// The source that `seed` stands for.
+    /// The source that begins with `seed`.
     init(seed: UInt64) {
         var mixer = seed
         func next() -> UInt64 {
@@ -31,7 +31,7 @@ struct RandomSource: RandomNumberGenerator, Sendable {
         return result
     }
 
-    /// A number from 0 up to, not including, 1.
+    /// A number from 0 to 1, excluding 1.
     mutating func nextUnit() -> Double { Double(next() >> 11) * 0x1p-53 }
 
     private static func rotate(_ value: UInt64, by count: UInt64) -> UInt64 { value << count | value >> (64 - count) }

@@ -2,12 +2,12 @@
 
 import Glibc
 
-/// Turns logits into tokens, by fixed parameters and a random source of its own. One for each sequence.
+/// Turns logits into tokens, with fixed parameters and its own random source. Make one per sequence.
 public struct Sampler: Sendable {
     /// How tokens are chosen.
     public let parameters: SamplingParameters
     private var random: RandomSource
-    /// Kept between calls, since a vocabulary's worth of memory a token is much.
+    /// Kept between calls, so that no token allocates memory for a whole vocabulary.
     private var candidates: [Candidate] = []
 
     /// A token and its unnormalised probability.
@@ -15,7 +15,8 @@ public struct Sampler: Sendable {
         let id: UInt32
         let weight: Double
 
-        /// More probable, or as probable with a lower id: a strict order, so that every machine sorts the same way.
+        /// Whether this candidate is more probable, or equally probable with a lower id. The order is strict, so that
+        /// every machine sorts the same way.
         func precedes(_ other: Candidate) -> Bool {
             weight > other.weight || (weight == other.weight && id < other.id)
         }
@@ -28,10 +29,9 @@ public struct Sampler: Sendable {
     }
 
     /// The next token.
-    ///
-    /// - Parameter logits: one value an id, not empty. NaN counts as impossible; when nothing is possible, 0 is chosen.
+    /// - Parameter logits: one value per id, not empty. NaN counts as impossible. If nothing is possible, 0 is chosen.
     /// - Returns: an id below `logits.count`.
-    /// - Complexity: linear in the vocabulary, and n log n in the tokens that the cut-offs leave.
+    /// - Complexity: linear in the size of the vocabulary, and n log n in the number of tokens that the cut-offs leave.
     public mutating func next(logits: Span<Float>) -> UInt32 {
         precondition(logits.count > 0 && logits.count <= UInt32.max)
         let best = Self.best(logits)
@@ -53,7 +53,7 @@ public struct Sampler: Sendable {
         return UInt32(best)
     }
 
-    /// Fills `candidates` with what is possible; the most probable has the weight 1.
+    /// Fills `candidates` with the possible tokens. The most probable one has the weight 1.
     private mutating func weigh(_ logits: Span<Float>, largest: Float) {
         candidates.removeAll(keepingCapacity: true)
         let temperature = Double(parameters.temperature)
@@ -73,8 +73,8 @@ public struct Sampler: Sendable {
     private mutating func keepNucleus() {
         let total = candidates.reduce(0) { $0 + $1.weight }
         let target = total * Double(parameters.topP)
-        // Those below the share that n - 1 others would need to fill the rest cannot be in the nucleus, and need no
-        // sorting.
+        // Candidates below the share that n - 1 others would need to fill the rest cannot be in the nucleus, and need
+        // no sorting.
         let least = (total - target) / Double(max(candidates.count - 1, 1))
         candidates.removeAll { $0.weight < least && $0.weight < 1 }
         candidates.sort { $0.precedes($1) }
@@ -94,7 +94,7 @@ public struct Sampler: Sendable {
             rest -= candidate.weight
             if rest < 0 { return candidate.id }
         }
-        // Rounding can leave a trace; it belongs to the last.
+        // Rounding can leave a small rest, which belongs to the last candidate.
         return candidates.last?.id ?? 0
     }
 }

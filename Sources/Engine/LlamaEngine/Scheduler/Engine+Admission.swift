@@ -1,4 +1,4 @@
-// From the queue into the batch: what a request can reuse, and when it had better wait.
+// From the queue into the batch: what a request can reuse, and when it should wait.
 
 import KVFormat
 import PrefixStore
@@ -8,17 +8,17 @@ extension Engine {
     private struct LivePrefix {
         /// The sequence with the most computed tokens in common.
         var donor: RunningRequest?
-        /// Their number.
+        /// The number of those tokens.
         var available = 0
-        /// Tokens in common with a sequence, computed or still to come.
+        /// How many tokens a sequence has in common, whether computed or still to be computed.
         var coming = 0
     }
 
     /// Fills free places from the queue, in its order.
     ///
-    /// A request whose prefix another one is just computing stays in the queue until that part is done: computing it
-    /// twice would take longer. Those behind it may pass. A request that finds too few free pages holds up all behind
-    /// it.
+    /// A request whose prefix another request is computing stays in the queue until that part is done, because
+    /// computing it twice would take longer. Requests behind it may pass. A request that finds too few free pages holds
+    /// up all requests behind it.
     func admit() {
         var index = 0
         while index < waiting.count, running.count < options.maxParallel {
@@ -37,14 +37,15 @@ extension Engine {
         }
     }
 
-    /// Whether a running sequence is about to compute more of the prompt than it has: a page or more to begin waiting,
-    /// anything to go on with it. The store need not be asked: it did not have that part when the other one began.
+    /// Whether a running sequence is about to compute more of the prompt than can be reused now. To begin waiting, it
+    /// must be a page or more; to continue waiting, any number of tokens. The store need not be checked, because it did
+    /// not have that part when the other request began.
     private func isWorthWaiting(_ entry: WaitingRequest, _ live: LivePrefix) -> Bool {
         let gain = entry.waitsForPrefix ? 1 : layout.pageSize
         return live.coming >= live.available + gain
     }
 
-    /// Free pages that no running sequence may still come to need.
+    /// Free pages that no running sequence can still need.
     private var unclaimedPages: Int {
         running.reduce(pool.freeCount) { $0 - ($1.pageLimit - $1.pages.count) }
     }
@@ -76,7 +77,7 @@ extension Engine {
         }
     }
 
-    /// Pages of a running sequence: whole ones are held in common, the beginning of a further one is copied.
+    /// Reuses pages of a running sequence: shares whole pages, and copies the beginning of the next one.
     private func share(_ live: LivePrefix) -> ReusedPrefix {
         guard let donor = live.donor else { return ReusedPrefix() }
         let (whole, rest) = live.available.quotientAndRemainder(dividingBy: layout.pageSize)
@@ -96,7 +97,7 @@ extension Engine {
         return prefix
     }
 
-    /// Pages from the cache, if it has more than `least` tokens of the prompt.
+    /// Loads pages from the cache, if it has more than `least` tokens of the prompt.
     private func loadStored(_ entry: WaitingRequest, moreThan least: Int, pageLimit: Int) -> ReusedPrefix {
         guard let cache, unclaimedPages >= pageLimit else { return ReusedPrefix() }
         var prefix = ReusedPrefix()
@@ -117,7 +118,7 @@ extension Engine {
     }
 }
 
-/// How many tokens `a` and `b` begin with in common.
+/// How many of the first tokens of `a` and `b` are equal.
 func commonPrefix(_ a: [UInt32], _ b: [UInt32]) -> Int {
     let count = min(a.count, b.count)
     for index in 0..<count where a[index] != b[index] { return index }

@@ -1,16 +1,16 @@
-// One forward pass: what goes into it, and what follows from it.
+// One forward pass: its input, and how its output is used.
 
 import KVFormat
 import PrefixStore
 
 extension Engine {
-    /// Computes one batch: a token for every sequence that replies, and as much of the prompts as fits.
+    /// Computes one batch: one token for every sequence that replies, and as many prompt tokens as fit.
     ///
     /// - Parameters:
     ///   - onToken: called with the request's name and the token, for each token chosen.
-    ///   - onFinish: called for each request that ended, also by `cancel`.
+    /// - onFinish: called for each request that ended, including those that `cancel` ended.
     /// - Throws: `.outputNotFinite` for a request whose output is infinite or not a number. The request has ended
-    ///   without a result, and nothing that this pass computed for it goes into the store. The others go on with the
+    ///   without a result, and nothing that this pass computed for it goes into the store. The others continue with the
     ///   next call.
     public func step(onToken: (String, UInt32) -> Void, onFinish: (GenerationResult) -> Void) throws(EngineError) {
         admit()
@@ -20,7 +20,7 @@ extension Engine {
         if !failures.isEmpty { throw failures.removeFirst() }
     }
 
-    /// The sequences of the next pass and how many tokens of each: replies first, then prompts in their order.
+    /// The sequences of the next pass, with the number of tokens of each: first replies, then prompts in their order.
     private func plan() -> [(sequence: RunningRequest, count: Int)] {
         var room = options.maxBatchTokens
         var counts: [Int] = running.map { $0.remaining == 1 ? 1 : 0 }
@@ -59,7 +59,7 @@ extension Engine {
             sequence.computed += count
             let isWhole = wasPrompt && sequence.computed == sequence.request.tokens.count
             if isWhole { completePrompt(sequence) }
-            // The token first: nobody waits for what the cache does with the pages.
+            // The token comes first, so that it does not wait for what the cache does with the pages.
             if wantsToken { take(sequence.sampler.next(logits: logits[row]), sequence, onToken) }
             guard running.contains(where: { $0 === sequence }) else { continue }
             if isWhole { finishPrefill(sequence) } else { publishWholePages(sequence) }
@@ -73,8 +73,8 @@ extension Engine {
         }
     }
 
-    /// The rate of computing prompts: their share of the pass by tokens, so that the time of a pass counts once,
-    /// whatever runs side by side.
+    /// Reports how fast prompts are computed. Prompts take their share of the pass by tokens, so that the time of a
+    /// pass counts only once, however many requests run at once.
     private func recordPrefill(_ batch: [(sequence: RunningRequest, count: Int)], _ duration: Duration) {
         let all = batch.reduce(0) { $0 + $1.count }
         let prompts = batch.reduce(0) { $0 + ($1.count > 1 ? $1.count : 0) }
@@ -99,15 +99,15 @@ extension Engine {
         }
     }
 
-    /// The whole prompt is computed.
+    /// Called when the whole prompt is computed.
     func completePrompt(_ sequence: RunningRequest) {
         sequence.prefillTime = sequence.started.duration(to: clock.now)
-        // From the first page on: pages that the cache holds cost a look-up, and those it has dropped meanwhile come
-        // back.
+        // Insert from the first page on: pages that the cache still has cost a look-up, and pages that it has dropped
+        // meanwhile are inserted again.
         sequence.place = nil
     }
 
-    /// The pages of a prompt that is complete, the last one too, go into the cache.
+    /// Inserts all pages of a complete prompt into the cache, including the last one.
     func finishPrefill(_ sequence: RunningRequest) {
         publish(sequence)
         if sequence.request.maxNewTokens == 0 { end(sequence, .length) }
@@ -125,7 +125,7 @@ extension Engine {
         publish(sequence, tokens: whole * layout.pageSize)
     }
 
-    /// Hands everything that is computed and not yet in the cache to it, the tail included.
+    /// Inserts everything that is computed and not yet in the cache, including the tail.
     private func publish(_ sequence: RunningRequest) {
         publish(sequence, tokens: sequence.computed)
     }

@@ -5,15 +5,15 @@ public import PrefixStore
 
 /// Runs requests through a model: continuous batching, prompts in chunks, KV reused from a store and between requests.
 ///
-/// Results do not depend on what runs side by side, nor on what was reused: the same request gives the same tokens. One
-/// thread drives an engine; a call from another thread at the same time is a mistake. Callbacks run on that thread and
-/// may call `cancel` and `submit`.
+/// Results do not depend on other requests or on what was reused: the same request gives the same tokens. One thread
+/// drives an engine; do not call it from another thread at the same time. Callbacks run on that thread and may call
+/// `cancel` and `submit`.
 public final class Engine {
     /// The model's shape.
     public let config: ModelConfig
     /// Shape of the KV pages.
     public let layout: KVLayout
-    /// The options in force.
+    /// The options of the engine.
     public let options: EngineOptions
 
     let transformer: Transformer
@@ -24,19 +24,19 @@ public final class Engine {
     var waiting: [WaitingRequest] = []
     var running: [RunningRequest] = []
     var finished: [GenerationResult] = []
-    /// Why requests had to end that have no result.
+    /// The errors of requests that ended without a result.
     var failures: [EngineError] = []
 
     /// An engine for the model in `checkpoint`.
     ///
     /// - Parameters:
     ///   - checkpoint: the model.
-    ///   - options: the sizes to work with.
-    ///   - store: where KV is kept beyond a request; nil shares pages between running requests only.
-    ///   - salt: the tenant whose pages are seen and made; nil for those of no tenant.
-    /// - Throws: `EngineError` for a checkpoint, or an option, that the engine cannot work with, and for a store that
-    ///   refuses the model's space.
-    /// - Complexity: reads and packs all weights; with a store, digests them too unless their digest is remembered.
+    /// - options: the sizes that the engine uses.
+    /// - store: the store that keeps KV after a request has ended; with nil, only running requests share pages.
+    /// - salt: the tenant whose pages the engine uses and stores; nil for pages without a tenant.
+    /// - Throws: `EngineError` when the engine cannot use the checkpoint or an option, and when the store refuses the
+    ///   model's space.
+    /// - Complexity: reads and packs all weights; with a store, also hashes them unless their digest is cached.
     public convenience init(
         checkpoint: Checkpoint, options: EngineOptions = EngineOptions(), store: Store? = nil, salt: Salt? = nil
     ) throws(EngineError) {
@@ -55,7 +55,7 @@ public final class Engine {
     /// The space of the store that the engine reuses and fills; nil without a store.
     public var space: Space? { (cache as? StorePrefixCache)?.space }
 
-    /// The latest failure of the store, which the engine computed its way around; nil while there was none.
+    /// The latest failure of the store; nil if there was none. The engine computed what it could not load.
     public var storeFailure: StoreError? { (cache as? StorePrefixCache)?.failure }
 
     init(checkpoint: Checkpoint, options: EngineOptions, cache: (any PrefixCache)?) throws(EngineError) {
@@ -73,23 +73,23 @@ public final class Engine {
             pool: WorkerPool(threads: options.threads))
     }
 
-    /// Tensors of the checkpoint that are no part of the model and that nothing is computed with, sorted: those of a
-    /// vision tower or a value head, say. A checkpoint with unused tensors of the model itself is refused.
+    /// Tensors of the checkpoint that are not part of the model and that nothing uses, sorted; for example those of a
+    /// vision tower or a value head. A checkpoint with unused tensors of the model itself is refused.
     public var unusedTensors: [String] { transformer.weights.unusedTensors }
 
-    /// Which build of the kernels computes: `avx512`, `avx2` or `portable`.
+    /// The build of the kernels that this engine uses: `avx512`, `avx2` or `portable`.
     public var kernelBuild: String { transformer.kernels.name }
 
     /// Whether no request waits or runs.
     public var isIdle: Bool { waiting.isEmpty && running.isEmpty && finished.isEmpty && failures.isEmpty }
 
-    /// Requests that are computed at the moment; others may wait for a place.
+    /// Number of requests that are being computed. Others may wait for a place.
     public var runningCount: Int { running.count }
 
     /// Queues a request.
     ///
-    /// - Throws: `EngineError` when it can never run: an empty or too long prompt, a token outside the vocabulary,
-    ///   more KV than `kvMemory`. Other requests are not touched by that.
+    /// - Throws: `EngineError` when it can never run: an empty or too long prompt, a token outside the vocabulary, more
+    ///   KV than `kvMemory`. Other requests are not affected.
     public func submit(_ request: GenerationRequest) throws(EngineError) {
         try check(request)
         waiting.append(WaitingRequest(request, submitted: clock.now))
@@ -110,9 +110,9 @@ public final class Engine {
     /// Submits `requests` and works until the engine is idle.
     ///
     /// - Parameters:
-    ///   - requests: what to run; each has a name of its own.
+    /// - requests: the requests to run; each needs its own name.
     ///   - onToken: called with the request's name and each token of a reply, as it is chosen.
-    ///   - onFinish: called once per request, with its result or the reason why it was refused or could not go on.
+    /// - onFinish: called once per request, with its result or the reason why it was refused or could not continue.
     public func run(
         _ requests: [GenerationRequest], onToken: (String, UInt32) -> Void = { _, _ in },
         onFinish: (String, Result<GenerationResult, EngineError>) -> Void
@@ -135,8 +135,8 @@ public final class Engine {
 
     /// Computes a prompt and stores its KV; generates nothing.
     ///
-    /// - Throws: `EngineError` when the prompt cannot run, `.outputNotFinite` when what it gives is not finite.
-    ///   Requests that were submitted before go on meanwhile and end unseen; call it on an idle engine.
+    /// - Throws: `EngineError` when the prompt cannot run, and `.outputNotFinite` when its output is not finite. Call
+    ///   it on an idle engine: requests that were submitted before continue meanwhile, and their results are lost.
     public func prefill(_ tokens: [UInt32]) throws(EngineError) -> GenerationResult {
         precondition(isIdle, "prefill needs an idle engine")
         try submit(GenerationRequest(id: "", tokens: tokens, maxNewTokens: 0))
@@ -173,7 +173,7 @@ public final class Engine {
         }
     }
 
-    /// Pages that the request fills at most; the last token that it may generate needs no KV.
+    /// The most pages that the request fills. The last token that it may generate needs no KV.
     func pageLimit(_ request: GenerationRequest) -> Int {
         let count = request.tokens.count
         let room = config.maxPositions - count

@@ -2,18 +2,17 @@
 
 public import KVFormat
 
-/// How an engine is set up. No option changes a result, except `kvElement` and `pageSize`: they are part of the
-/// arithmetic.
+/// How an engine is set up. Only `kvElement` and `pageSize` change results, because they are part of the arithmetic.
 public struct EngineOptions: Sendable {
     /// Element type of the KV; nil for the checkpoint's own.
     public var kvElement: KVElement?
-    /// Tokens of a page; a multiple of 16, 16 to 256.
+    /// Tokens per page: a multiple of 16, from 16 to 256.
     public var pageSize: Int
-    /// Threads that compute, the caller's included.
+    /// Number of threads that compute, including the caller's.
     public var threads: Int
-    /// Sequences that are computed side by side.
+    /// How many sequences are computed at the same time.
     public var maxParallel: Int
-    /// Tokens of a forward pass; at least `maxParallel`. Longer prompts are computed in several.
+    /// Tokens per forward pass; at least `maxParallel`. Longer prompts take several passes.
     public var maxBatchTokens: Int
     /// Memory of the engine's own KV pages. The requests that run at one time must fit.
     public var kvMemory: ByteCount
@@ -31,7 +30,7 @@ public struct EngineOptions: Sendable {
         self.kvMemory = kvMemory
     }
 
-    /// Refuses what the engine cannot work with, an unknown `PFX_CPU` included.
+    /// Refuses options that the engine cannot use, and an unknown `PFX_CPU`.
     func check() throws(EngineError) {
         do throws(StoreError) { try CPULevel.check() } catch { throw .store(error) }
         guard pageSize % 16 == 0, (16...256).contains(pageSize) else {

@@ -1,14 +1,14 @@
-// What a caller asks of the engine, and what comes back.
+// The requests of a caller, and the results of the engine.
 
-/// A prompt and how to go on from it.
+/// A prompt and how to continue it.
 public struct GenerationRequest: Sendable {
-    /// The caller's name for the request; the engine returns it and requires no order or form.
+    /// The caller's name for the request, which the engine returns. It may have any form.
     public var id: String
     /// The prompt's token ids; at least one.
     public var tokens: [UInt32]
-    /// Tokens to generate at most; 0 computes and stores the prompt and generates nothing.
+    /// The most tokens to generate. With 0, the engine computes and stores the prompt and generates nothing.
     public var maxNewTokens: Int
-    /// How a token is chosen.
+    /// How the next token is chosen.
     public var sampling: SamplingParameters
     /// Tokens that end the reply; they are not part of it.
     public var stopTokens: Set<UInt32>
@@ -44,10 +44,10 @@ public struct ReusedTokens: Equatable, Sendable {
     public var hot = 0
     /// Tokens from disk.
     public var cold = 0
-    /// Those of the hot tokens that came from another sequence of this engine.
+    /// How many of the hot tokens came from another sequence of this engine.
     public var shared = 0
 
-    /// All of them.
+    /// All reused tokens.
     public var total: Int { hot + cold }
 }
 

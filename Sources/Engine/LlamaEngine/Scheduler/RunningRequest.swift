@@ -1,4 +1,4 @@
-// A request in the works.
+// Requests that wait or run.
 
 import PrefixStore
 
@@ -6,7 +6,7 @@ import PrefixStore
 final class WaitingRequest {
     let request: GenerationRequest
     let submitted: ContinuousClock.Instant
-    /// When there was a place for it, although it may have gone on waiting for another request's prefill.
+    /// When there was a place for it. It may have continued to wait for another request's prefill.
     var admitted: ContinuousClock.Instant?
     /// Whether it stays in the queue for a prefix that another request is computing.
     var waitsForPrefix = false
@@ -27,11 +27,11 @@ final class RunningRequest {
     var tokens: [UInt32]
     /// Tokens whose KV is in the pages.
     var computed: Int
-    /// Pages from position 0 on, as far as they were needed.
+    /// The pages from position 0 on that were needed so far.
     var pages: [KVPage]
-    /// Pages the sequence may come to hold.
+    /// The most pages that the sequence may hold.
     let pageLimit: Int
-    /// What has been handed to the cache, or came from there; nil before the first page.
+    /// The end of what was inserted into the cache or loaded from it; nil before the first page.
     var place: SequencePlace?
     let reused: ReusedTokens
     var sampler: Sampler
@@ -58,13 +58,13 @@ final class RunningRequest {
         self.started = started
     }
 
-    /// Tokens that are known and not computed.
+    /// Number of tokens that are known and not computed.
     var remaining: Int { tokens.count - computed }
 
     /// The reply so far.
     var reply: ArraySlice<UInt32> { tokens[request.tokens.count...] }
 
-    /// What is told about the request when it ends.
+    /// The result of the request when it ends.
     func result(_ reason: FinishReason) -> GenerationResult {
         GenerationResult(
             id: request.id, tokens: Array(reply), promptTokens: request.tokens.count, reusedTokens: reused,
@@ -78,6 +78,6 @@ struct ReusedPrefix {
     var tokens = 0
     var pages: [KVPage] = []
     var reused = ReusedTokens()
-    /// How much of it the cache has for certain.
+    /// The end of the part that is certainly in the cache.
     var place: SequencePlace?
 }

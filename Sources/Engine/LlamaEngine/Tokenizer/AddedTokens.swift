@@ -1,17 +1,17 @@
 // Tokens that are cut out of the text before it is split: special ones, and words that were added to a vocabulary.
 
-/// A token beside the vocabulary proper.
+/// A token outside the vocabulary proper.
 struct AddedToken: Sendable {
     let id: UInt32
     /// The text that it stands for.
     let content: String
     /// Whether decoding leaves it out.
     let isSpecial: Bool
-    /// Whether it is looked for in normalised text rather than in the text as given.
+    /// Whether it is searched for in normalised text, and not in the text as given.
     let isNormalized: Bool
 }
 
-/// Finds added tokens in text: the leftmost match, and of several there the longest.
+/// Finds added tokens in text: the leftmost match, and among several at that place the longest.
 struct AddedTokenFinder: Sendable {
     /// Candidates by their first byte, longest first.
     private let candidates: [[Candidate]]

@@ -12,7 +12,7 @@ struct BytePairEncoder: Sendable {
     private let byteIDs: [UInt32]
     /// Left and right id, packed, to rank and joined id, packed.
     private let merges: [UInt64: UInt64]
-    /// Whether a word that is a token is that token, whatever the merges would make of it.
+    /// Whether a word that is a token is encoded as that token, regardless of the merges.
     private let ignoresMerges: Bool
 
     private static let noRank = UInt32.max
@@ -20,7 +20,7 @@ struct BytePairEncoder: Sendable {
     /// Takes the vocabulary (bytes and id of each token) and the merges (left and right part as bytes) in rank order.
     ///
     /// - Throws: `.unsupportedTokenizer` when a byte has no token, `.invalidField` when a merge's parts or result are
-    ///   no tokens.
+    ///   not tokens.
     init(
         vocabulary: [(bytes: [UInt8], id: UInt32)], merges: [(left: [UInt8], right: [UInt8])], ignoresMerges: Bool
     ) throws(EngineError) {
@@ -46,7 +46,8 @@ struct BytePairEncoder: Sendable {
                 let joined = words.number(of: (merge.left + merge.right).span)
             else {
                 throw .invalidField(
-                    file: Tokenizer.fileName, field: "model.merges", reason: "joins what is not in the vocabulary")
+                    file: Tokenizer.fileName, field: "model.merges",
+                    reason: "joins tokens that are not in the vocabulary")
             }
             table[Self.pack(ids[left], ids[right])] = Self.pack(UInt32(rank), ids[joined])
         }
@@ -105,7 +106,7 @@ private struct SymbolList {
     var next: [Int32]
     /// Rank of the pair that begins here.
     var ranks: [UInt32]
-    /// What that pair becomes.
+    /// The token that the pair becomes.
     var joined: [UInt32]
 
     init(_ word: Span<UInt8>, byteIDs: [UInt32]) {

@@ -1,18 +1,18 @@
 // A set of byte strings, numbered in the order of their insertion.
 //
-// Keys are bytes because Swift's strings compare by canonical equivalence, which tokens do not. All keys lie in one
-// buffer, so a vocabulary of 150,000 tokens is a few allocations, and a lookup makes none.
+// Keys are bytes because Swift compares strings by canonical equivalence, and tokens must be compared exactly. All keys
+// lie in one buffer, so a vocabulary of 150,000 tokens takes a few allocations, and a look-up takes none.
 
 import CHash
 
-/// Byte strings to consecutive numbers: open addressing over one buffer.
+/// Maps byte strings to consecutive numbers: open addressing over one buffer.
 struct ByteStringTable: Sendable {
     private var buffer: [UInt8] = []
     /// Where each string ends in `buffer`; it begins where its predecessor ends.
     private var ends: [Int] = []
     /// Numbers of strings, or -1; a power of two of them, at most half in use.
     private var slots: [Int32]
-    /// Words of a prompt are keys too: a random seed keeps them from being chosen to collide.
+    /// Words of a prompt are keys too. With a random seed, nobody can choose words that collide.
     private let seed = UInt64.random(in: .min ... .max)
 
     /// An empty table with room for `capacity` strings.
@@ -31,7 +31,7 @@ struct ByteStringTable: Sendable {
         return number < 0 ? nil : Int(number)
     }
 
-    /// The number of `key`, which is inserted when it is new.
+    /// The number of `key`, which is inserted if it is new.
     mutating func insert(_ key: Span<UInt8>) -> Int {
         let place = slot(of: key)
         if slots[place] >= 0 { return Int(slots[place]) }

@@ -1,7 +1,7 @@
-// Unicode normal form C, with tables of our own: Foundation's on Linux has no Hangul syllable with a final consonant,
-// misses a Kannada vowel, and composes U+E0041 as if it were U+0041.
+// Unicode normal form C, with its own tables. Foundation's normal form on Linux has no Hangul syllables with a final
+// consonant, misses a Kannada vowel, and composes U+E0041 as if it were U+0041.
 //
-// The tables are those of one Unicode version (`NormalFormTable+Unicode.swift` names it). Hangul goes by arithmetic.
+// The tables are those of one Unicode version (`NormalFormTable+Unicode.swift` names it). Hangul is computed.
 
 /// Normalises text.
 enum NormalForm {
@@ -13,7 +13,7 @@ enum NormalForm {
         let table = NormalFormTable.shared
         let scalars = text.unicodeScalars
         var result = ""
-        // Where the part begins that scalars which may change end, and what of the text is in `result`.
+        // The start of the part that ends where later scalars cannot change it, and the end of what is in `result`.
         var start = scalars.startIndex
         var done = start
         var changes = false
@@ -56,7 +56,7 @@ enum NormalForm {
         return marks
     }
 
-    /// Joins each base with those of the marks behind it that nothing keeps away from it.
+    /// Joins each base with the marks behind it that no other mark blocks.
     private static func composed(_ marks: [Mark], _ table: NormalFormTable) -> [Unicode.Scalar] {
         var result: [UInt32] = []
         var base: Int?

@@ -1,10 +1,10 @@
-// What normal form C must know of each scalar.
+// What normal form C needs to know about each scalar.
 
 /// Decompositions, their inverse, and combining classes. Immutable.
 struct NormalFormTable: Sendable {
     static let shared = NormalFormTable()
 
-    /// Hangul: leading consonants, vowels, and final consonants, of which the first number stands for none.
+    /// Hangul: leading consonants, vowels, and final consonants. The first number of the final consonants means none.
     private static let leading: Range<UInt32> = 0x1100..<0x1113
     private static let vowels: Range<UInt32> = 0x1161..<0x1176
     private static let finals: Range<UInt32> = 0x11A7..<0x11C3
@@ -52,7 +52,7 @@ struct NormalFormTable: Sendable {
         text.split(separator: ":").compactMap { UInt32($0, radix: 36) }
     }
 
-    /// Whether the scalar may be changed, or change what stands before it. No other scalar has to do with what is
+    /// Whether the scalar may be changed, or may change what stands before it. No other scalar interacts with what is
     /// before it.
     func mayChange(_ scalar: UInt32) -> Bool { scalar >= 0x300 && changing.contains(scalar) }
 

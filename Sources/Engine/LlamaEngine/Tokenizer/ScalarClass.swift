@@ -1,6 +1,6 @@
-// The four kinds of characters that split patterns tell apart.
+// The kinds of characters that split patterns distinguish.
 
-/// What a Unicode scalar is to a split pattern.
+/// The kind of a Unicode scalar in a split pattern.
 enum ScalarClass: UInt8, Sendable {
     /// `\p{L}`.
     case letter
@@ -10,7 +10,7 @@ enum ScalarClass: UInt8, Sendable {
     case lineEnd
     /// `\s` other than `[\r\n]`.
     case space
-    /// Everything else, combining marks included.
+    /// Everything else, including combining marks.
     case other
 
     /// The class of each scalar of the basic multilingual plane: property lookups are slow, and prompts are long.

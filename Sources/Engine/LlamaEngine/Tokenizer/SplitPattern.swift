@@ -1,8 +1,8 @@
-// The regular expressions that byte-level tokenizers split text with, each by a scanner of its own.
+// The regular expressions with which byte-level tokenizers split text. Each has its own scanner.
 //
 // A scanner has no backtracking limits and is ten times as fast as a regular expression engine. Letters and numbers are
-// those of the standard library's Unicode version. Patterns that are not among these are refused by the reader: nearly
-// right is wrong.
+// those of the standard library's Unicode version. The reader refuses all other patterns, because a nearly right
+// pattern gives wrong ids.
 
 /// A known split pattern.
 enum SplitPattern: Sendable, Equatable {
@@ -91,7 +91,7 @@ struct ScannedText {
         return trimmedSpaceEnd(from: start, to: spaceEnd(from: start))
     }
 
-    /// `\s+(?!\S)|\s+`: a run of spaces leaves its last one to the word behind it.
+    /// `\s+(?!\S)|\s+`: a run of spaces leaves its last space to the next word.
     private func trimmedSpaceEnd(from start: Int, to end: Int) -> Int {
         end == count || end - start == 1 ? end : end - 1
     }

@@ -1,6 +1,6 @@
-// Tokens to text, one at a time: a character may be spread over several tokens.
+// Decodes tokens to text, one at a time. A character may be spread over several tokens.
 
-/// Turns a stream of tokens into text, holding back the bytes of a character that is not complete yet.
+/// Turns a stream of tokens into text, and holds back the bytes of a character that is not complete yet.
 ///
 /// All texts together equal `Tokenizer.decode` of all tokens.
 public struct StreamingDecoder: Sendable {
@@ -19,7 +19,7 @@ public struct StreamingDecoder: Sendable {
         return text
     }
 
-    /// Ends the stream: what was held back, with U+FFFD for a character that never became complete.
+    /// Ends the stream and returns what was held back, with U+FFFD for a character that never became complete.
     public mutating func finish() -> String {
         defer { pending = [] }
         return String(decoding: pending, as: UTF8.self)

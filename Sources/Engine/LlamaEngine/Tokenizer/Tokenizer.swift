@@ -1,11 +1,11 @@
-// Text to token ids and back, as the checkpoint's `tokenizer.json` says.
+// Text to token ids and back, as defined in the checkpoint's `tokenizer.json`.
 
 /// A byte-level BPE tokenizer read from a Hugging Face `tokenizer.json`.
 ///
-/// It gives the ids that Hugging Face's `tokenizers` library gives, or it refuses the file by name, with two
-/// exceptions. Normal form C and the classes of characters are those of today's Unicode, where the library's tables are
-/// older: text with characters that are newer than these may get other ids. And `truncation` and `padding`, which a
-/// file may carry, are left aside: no token is cut off or added. Immutable; safe to use from any thread.
+/// It gives the same ids as Hugging Face's `tokenizers` library, or refuses the file by name, with two exceptions.
+/// First, normal form C and the classes of characters are those of today's Unicode. The library's tables are older, so
+/// text with newer characters may get other ids. Second, `truncation` and `padding` in a file are ignored: no token is
+/// cut off or added. Immutable; any thread may use it.
 public final class Tokenizer: Sendable {
     /// The name of the file inside a checkpoint's folder.
     static let fileName = "tokenizer.json"
@@ -21,12 +21,12 @@ public final class Tokenizer: Sendable {
     private let rawTokens: AddedTokenFinder
     private let normalizedTokens: AddedTokenFinder?
 
-    /// Distinct words remembered during one call of `encode`; beyond that, words are encoded again.
+    /// How many distinct words one call of `encode` remembers. Beyond that, words are encoded again.
     private static let cachedWords = 1 << 16
 
     /// Reads the tokenizer at `path`.
     ///
-    /// - Throws: `.missingFile`, `.notJSON`, `.invalidField`, and `.unsupportedTokenizer` for all that is not
+    /// - Throws: `.missingFile`, `.notJSON`, `.invalidField`, and `.unsupportedTokenizer` for everything that is not
     ///   byte-level BPE with one of the known split patterns.
     /// - Complexity: reads the whole file; about a second for 128,000 tokens and 280,000 merges.
     public convenience init(path: String) throws(EngineError) {
@@ -53,16 +53,16 @@ public final class Tokenizer: Sendable {
     /// The ids of `text`, with the special tokens that the tokenizer's template puts around it unless
     /// `addSpecialTokens` is false.
     ///
-    /// Special tokens that are spelled inside the text become their ids, as in the reference library: text of strangers
-    /// can hold them. Text that a chat template has made usually begins with the template's special tokens already;
-    /// `hasDoubledBeginning` tells.
+    /// Special tokens that are spelled inside the text become their ids, as in the reference library. Note that text
+    /// from users can contain them. Text from a chat template usually begins with the template's special tokens
+    /// already; `hasDoubledBeginning` detects that.
     public func encode(_ text: String, addSpecialTokens: Bool = true) -> [UInt32] {
         let ids = encodeAlone(text)
         return addSpecialTokens ? parts.template.prefix + ids + parts.template.suffix : ids
     }
 
-    /// Whether `ids` begin twice with the special tokens that the template puts before a text, which hardly anybody
-    /// means: the text had them already. Encode it with `addSpecialTokens: false` then.
+    /// Whether `ids` begin twice with the special tokens that the template puts before a text. This is rarely intended:
+    /// the text began with them already. If so, encode it with `addSpecialTokens: false`.
     public func hasDoubledBeginning(_ ids: [UInt32]) -> Bool {
         let prefix = parts.template.prefix
         return !prefix.isEmpty && ids.starts(with: prefix + prefix)
@@ -82,23 +82,25 @@ public final class Tokenizer: Sendable {
         return ids
     }
 
-    /// The text of `ids`: special tokens and ids without a token are left out, bytes that are not UTF-8 become U+FFFD.
+    /// The text of `ids`. Special tokens and ids without a token are left out, and bytes that are not UTF-8 become
+    /// U+FFFD.
     public func decode(_ ids: [UInt32]) -> String {
         String(decoding: ids.flatMap { visibleBytes(of: $0) }, as: UTF8.self)
     }
 
-    /// The bytes of a token, special ones included; `nil` when no token has this id. They need not be whole characters.
+    /// The bytes of a token, even of a special one; `nil` when no token has this id. They need not be complete
+    /// characters.
     public func bytes(of id: UInt32) -> [UInt8]? {
         Int(id) < tokenBytes.count ? tokenBytes[Int(id)] : nil
     }
 
-    /// The id of an added token, e.g. `<|eot_id|>`; `nil` when none is spelled so.
+    /// The id of an added token, for example `<|eot_id|>`; `nil` when no token has this spelling.
     public func id(ofAdded content: String) -> UInt32? { addedIDs[content] }
 
     /// Whether decoding leaves the token out.
     public func isSpecial(_ id: UInt32) -> Bool { specialIDs.contains(id) }
 
-    /// What decoding makes of one token.
+    /// The bytes to which decoding turns one token.
     func visibleBytes(of id: UInt32) -> [UInt8] { isSpecial(id) ? [] : bytes(of: id) ?? [] }
 
     /// Encodes text between the tokens that are cut out before normalisation.

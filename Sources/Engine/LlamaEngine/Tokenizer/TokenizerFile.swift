@@ -1,4 +1,4 @@
-// `tokenizer.json` as it stands on disk, before any judgement.
+// `tokenizer.json` as it is on disk, before any checks.
 
 /// The parts of the file that matter.
 struct TokenizerFile: Decodable {
@@ -16,7 +16,7 @@ struct TokenizerFile: Decodable {
         case addedTokens = "added_tokens"
     }
 
-    /// The `model` object; vocabulary and merges are read for BPE only, since other types spell them otherwise.
+    /// The `model` object. Vocabulary and merges are read only for BPE, because other types spell them differently.
     struct Model: Decodable {
         let type: String
         /// Everything but vocabulary and merges.

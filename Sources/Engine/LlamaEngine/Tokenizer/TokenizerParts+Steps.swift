@@ -1,7 +1,7 @@
 // The steps around the vocabulary: normaliser, split, template, decoder. Each is recognised or refused by name.
 
 extension TokenizerParts {
-    /// Accepts plain byte-level BPE. SentencePiece files are BPE as well, told by their byte fallback.
+    /// Accepts plain byte-level BPE. SentencePiece files are BPE too, and are recognised by their byte fallback.
     static func checkModel(_ model: TokenizerFile.Model) throws(EngineError) {
         guard model.type == "BPE" else { throw .unsupportedTokenizer("the model \(model.type)") }
         let options = JSONFields(file: Tokenizer.fileName, fields: model.options, prefix: "model.")
@@ -36,7 +36,7 @@ extension TokenizerParts {
             case "ByteLevel":
                 isByteLevel = true
                 if try step.fields.flag("add_prefix_space") { throw .unsupportedTokenizer("add_prefix_space") }
-                // The field is younger than the step: a file without it means true.
+                // The field is newer than the step: a file without it means true.
                 let splits = try step.fields.flag("use_regex")
                 guard splits || step.fields["use_regex"] == nil else { continue }
                 guard pattern == nil else { throw .unsupportedTokenizer("two splits in a row") }
@@ -59,7 +59,7 @@ extension TokenizerParts {
             throw .unsupportedTokenizer("a split without a regular expression")
         }
         guard let pattern = SplitPattern(regularExpression: text) else {
-            // Enough to know it by: patterns have hundreds of characters.
+            // Enough to recognise it: patterns have hundreds of characters.
             throw .unsupportedTokenizer("the split pattern \(text.prefix(48))\(text.count > 48 ? "..." : "")")
         }
         return pattern
@@ -124,7 +124,7 @@ extension TokenizerParts {
         var steps: [Step] = []
         for value in inner {
             guard case .object(let object) = value, case .string(let type) = object["type"], type != "Sequence" else {
-                throw refusal(field, "is a sequence of something else than steps")
+                throw refusal(field, "is a sequence that holds something other than steps")
             }
             let fields = JSONFields(file: Tokenizer.fileName, fields: object, prefix: field + ".")
             steps.append(Step(type: type, fields: fields))

@@ -1,4 +1,4 @@
-// From the file to parts that are known to be implemented. Whatever is not recognised is refused by its name.
+// From the file to the parts that are implemented. Everything that is not recognised is refused by name.
 
 /// A tokenizer, checked and ready to use.
 struct TokenizerParts: Sendable {
@@ -42,7 +42,7 @@ struct TokenizerParts: Sendable {
             ignoresMerges: try JSONFields(file: Tokenizer.fileName, fields: file.model.options).flag("ignore_merges"))
     }
 
-    /// The vocabulary as bytes, and apart from it the tokens that spell no bytes: they can be decoded, never met in
+    /// The vocabulary as bytes, and separately the tokens that spell no bytes. These can be decoded but never occur in
     /// text.
     private static func vocabulary(
         _ vocabulary: [String: UInt32]

@@ -1,4 +1,4 @@
-// Words that were encoded before in the same text: most words of a long prompt are repetitions.
+// Words of the same text that were encoded before. Most words of a long prompt are repetitions.
 
 /// Remembers the tokens of words. It lives for one call, so it needs no lock and its memory is bounded by the text.
 struct WordCache {

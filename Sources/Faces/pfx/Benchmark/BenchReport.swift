@@ -29,7 +29,7 @@ struct BenchReport: Encodable {
     var ratio: Double
     /// The part of the data file that was in the page cache before the cold load.
     var coldResidentShare: Double?
-    /// Prefill rates, tokens a second, below which a load is faster than computing; nil when that load was not
+    /// Prefill rates, tokens per second, below which a load is faster than computing; nil when that load was not
     /// measured.
     var breakEvenWarm, breakEvenCold: Double?
     var samples: [BenchSample]

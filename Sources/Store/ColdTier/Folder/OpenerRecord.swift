@@ -13,11 +13,11 @@ internal import KVFormat
 /// | --- | --- |
 /// | 0..<4 | process id, as the process itself sees it |
 /// | 4..<12 | its process id namespace: the inode of `/proc/self/ns/pid` |
-/// | 12..<20 | when the process was started, clock ticks since the system was |
+/// | 12..<20 | when the process was started, in clock ticks since the system was started |
 /// | 20..<28 | when it opened the store, milliseconds since the Unix epoch |
 /// | 28 | role: 1 engine, 2 tool |
 /// | 29 | state: 0 empty, 1 open |
-/// | 30..<54 | name of the program in UTF-8, filled up with zeros |
+/// | 30..<54 | name of the program in UTF-8, padded with zeros |
 /// | 54..<56 | 0 |
 /// | 56..<64 | XXH3-64 of the bytes before, seeded as for a key of zeros, part = number of the slot + 1 |
 struct OpenerRecord: Equatable, Sendable {
@@ -96,7 +96,7 @@ struct OpenerRecord: Equatable, Sendable {
             == Checksum.of(bytes.extracting(0..<56), key: .zero, part: UInt64(part))
     }
 
-    /// As many whole characters as there is room for.
+    /// As many complete characters as there is room for.
     private static func cut(_ name: String) -> [UInt8] {
         var bytes: [UInt8] = []
         for character in name {

@@ -1,5 +1,5 @@
-// Which processes have the store open, and which ended without closing it: a file of its own, so that to open and to
-// close cost no write transaction.
+// Which processes have the store open, and which ended without closing it. They are in a separate file, so that opening
+// and closing cost no write transaction.
 
 internal import Glibc
 internal import KVFormat
@@ -7,10 +7,10 @@ internal import Threads
 
 /// This process's slot in the file `openers`.
 ///
-/// A process holds a lock on the bytes of its slot for as long as it has the store open, and clears the slot when it
-/// closes. The lock belongs to the open file, and the system gives it back however the process ends; so a slot that is
-/// written and not locked is that of a process that ended without closing. Nothing here fails: a store without a slot
-/// works as well, and is not listed. Thread-safe.
+/// A process holds a lock on the bytes of its slot as long as it has the store open, and clears the slot when it
+/// closes. The lock belongs to the open file, and the system releases it however the process ends. So a slot that is
+/// written but not locked belongs to a process that ended without closing. Nothing here can fail: a process without a
+/// slot can use the store too, but is not listed. Thread-safe.
 final class Opener: Sendable {
     static let file = "openers"
 
@@ -21,7 +21,8 @@ final class Opener: Sendable {
     }
     private let place: Guarded<Place?>
 
-    /// Takes a slot of the store in `folder`; makes the file when it is missing or damaged. Some 50 microseconds.
+    /// Takes a slot of the store in `folder`. Makes the file when it is missing or damaged. Takes about 50
+    /// microseconds.
     init(folder: String, role: OpenerRole) {
         let descriptor = unsafe open(
             folder + "/" + Self.file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -36,8 +37,8 @@ final class Opener: Sendable {
 
     deinit { leave() }
 
-    /// Clears the slot and gives its lock back. In a child that was forked since it does not: slot and lock are the
-    /// parent's.
+    /// Clears the slot and releases its lock. In a forked child it does nothing, because slot and lock belong to the
+    /// parent.
     func leave() {
         guard
             let left = place.withLock({ place in
@@ -51,10 +52,10 @@ final class Opener: Sendable {
         close(left.descriptor)
     }
 
-    /// The processes that have the store in `folder` open or ended without closing it, those that opened it first
-    /// first. Empty when the file is missing or cannot be read.
+    /// The processes that have the store in `folder` open or ended without closing it, in the order in which they
+    /// opened it. Empty when the file is missing or cannot be read.
     static func list(folder: String) -> [OpenerInfo] {
-        // An own open file: a process does not see the locks of the one it asks through.
+        // A separate open file, because a query does not report the locks of the open file that it is made through.
         let descriptor = unsafe open(folder + "/" + file, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else { return [] }
         defer { close(descriptor) }
@@ -72,7 +73,7 @@ final class Opener: Sendable {
 
     // MARK: The file
 
-    /// Sees to it that the file has a header and all its slots.
+    /// Makes sure that the file has a header and all its slots.
     private static func mend(_ descriptor: Int32) -> Bool {
         func isWhole() -> Bool {
             var status = stat()
@@ -90,7 +91,7 @@ final class Opener: Sendable {
                 && write(OpenerRecord.header, descriptor, slot: -1)
     }
 
-    /// Writes `record` into a slot that nobody holds: an empty one, or that of the process that ended first without
+    /// Writes `record` into a slot that no process holds: an empty one, or the oldest one whose process ended without
     /// closing.
     private static func take(_ descriptor: Int32, _ record: OpenerRecord) -> Int? {
         let bytes = read(descriptor)
@@ -137,13 +138,13 @@ final class Opener: Sendable {
 
     // MARK: Locks
 
-    // `F_OFD_GETLK`, `F_OFD_SETLK` and `F_OFD_SETLKW` of Linux, which Glibc shows to GNU programs only.
+    // `F_OFD_GETLK`, `F_OFD_SETLK` and `F_OFD_SETLKW` of Linux, which Glibc declares only for GNU programs.
     private static let getLock: Int32 = 36
     private static let setLock: Int32 = 37
     private static let setLockAndWait: Int32 = 38
 
-    /// Locks or unlocks a slot, for the open file and not for the process, whose other open files must not give it
-    /// back.
+    /// Locks or unlocks a slot. The lock belongs to the open file and not to the process, because closing another file
+    /// of the process must not release it.
     private static func lock(_ descriptor: Int32, slot: Int, _ command: Int32, _ type: Int32) -> Bool {
         var range = range(slot, type)
         return unsafe fcntl(descriptor, command, &range) == 0

@@ -1,11 +1,11 @@
-// Failures of LMDB in the words of the store.
+// Translates failures of LMDB into errors of the store.
 
 internal import Glibc
 package import KVFormat
 package import LMDB
 
 extension StoreError {
-    /// The store's word for a failure of LMDB in the folder `path`.
+    /// The store's error for a failure of LMDB in the folder `path`.
     package init(_ error: LMDBError, path: String, options: ColdOptions) {
         switch error {
         case .alreadyOpen: self = .alreadyOpen(path: path)

@@ -1,7 +1,8 @@
-// The store's folder: checks before LMDB sees it, and how a new store comes to be.
+// The store's folder: the checks before LMDB sees it, and how a new store is made.
 //
-// A new store is made in a folder of its own inside the store's folder, synced, and its data file then linked into
-// place. Inside, not beside: the folder may be a mount point, or its parent not ours to write.
+// A new store is made in a separate folder inside the store's folder. It is synced, and then its data file is linked
+// into place. The separate folder is inside and not beside the store's folder, which may be a mount point or have a
+// parent that this user may not write.
 
 internal import Glibc
 internal import KVFormat
@@ -10,11 +11,11 @@ internal import Threads
 
 /// The folder of a store.
 struct StoreFolder {
-    /// LMDB's file with everything in it; there is a store when it is there.
+    /// LMDB's file with all data. A store exists when this file does.
     static let dataFile = "data.mdb"
     /// LMDB's file of locks and readers.
     static let lockFile = "lock.mdb"
-    /// How folders are called in which a store is being made.
+    /// The first part of the names of folders in which a store is being made.
     static let makingPrefix = ".making-"
 
     let path: String
@@ -89,7 +90,7 @@ struct StoreFolder {
         guard status.st_mode & S_IFMT == S_IFREG else { throw .permissions(path: path, "the data file is no file") }
         try checkOwner(status, what: "the data file")
         try checkAccess(dataPath, R_OK, R_OK | W_OK)
-        // LMDB would take a file without its two first pages for a new one.
+        // LMDB would treat a file without its first two pages as a new one.
         guard status.st_size >= 2 * 4096 else { throw .damaged(path: path, "the data file is cut short") }
         return true
     }
@@ -109,7 +110,7 @@ struct StoreFolder {
     private func requireNothingElse() throws(StoreError) {
         let harmless = [Self.lockFile, Opener.file]
         for name in try names() where !harmless.contains(name) && !name.hasPrefix(Self.makingPrefix) {
-            // Another process may have finished making the store since we looked.
+            // Another process may have finished making the store since the check.
             guard name == Self.dataFile else { throw .notAStore(path: path) }
         }
     }
@@ -198,7 +199,7 @@ struct StoreFolder {
         }
     }
 
-    /// The quota of a new store whose opener names none: 20 GiB, or half of what the disk has free when that is less.
+    /// The quota of a new store whose opener names none: 20 GiB, or half of the free space on the disk if that is less.
     var newQuota: ByteCount {
         var status = statvfs()
         guard unsafe statvfs(path, &status) == 0 else { return .gibibytes(20) }
@@ -210,14 +211,14 @@ struct StoreFolder {
 
     private func sync(_ folder: String) throws(StoreError) {
         let descriptor = unsafe Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        // A parent that we may not read cannot be synced by us; the folder's entry in it is then as durable as its
-        // maker made it.
+        // A parent that this user may not read cannot be synced here. Then the folder's entry in it is as durable as
+        // its creator made it.
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw .system(call: "fsync", errno: errno) }
     }
 
-    /// Removes what processes left that died while they made a store: their process id is in the name.
+    /// Removes what is left of processes that died while they made a store. The names contain their process ids.
     private func discardAbandoned() {
         for name in (try? names()) ?? [] where name.hasPrefix(Self.makingPrefix) {
             let process = name.dropFirst(Self.makingPrefix.count).prefix { $0.isNumber }

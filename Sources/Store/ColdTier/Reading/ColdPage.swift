@@ -8,13 +8,14 @@ package struct ColdPage: Sendable, Equatable {
     package let hash: PrefixHash
     /// Position of its first token in the sequence.
     package let firstToken: Int
-    /// Tokens it holds.
+    /// Number of tokens in the page.
     package let tokenCount: Int
-    /// How many of them, from the first on, are those of the request. Less than `tokenCount` in the last page only.
+    /// How many of them, from the first on, equal those of the request. Only in the last page it may be less than
+    /// `tokenCount`.
     package let matchedTokens: Int
     /// Milliseconds since the Unix epoch from which on the page is a miss; 0 for never.
     package let expiry: Int64
-    /// Whether the request goes another way here, inside the page or behind it, than those before. In the last page
-    /// only.
+    /// Whether the request continues in another way than earlier ones, inside this page or behind it. Only in the last
+    /// page.
     package internal(set) var isBranchPoint = false
 }

@@ -1,4 +1,4 @@
-// The cold tier as a tier of records: which it has, and lending them where they lie in the file.
+// The cold tier as a tier of records: which records it has, and how it lends them where they lie in the file.
 
 package import KVFormat
 internal import LMDB
@@ -68,13 +68,14 @@ extension ColdTier: RecordTier {
 
     package func take(_ pages: [PageRecord]) throws(StoreError) -> [TakeOutcome] { try put(pages).outcomes }
 
-    /// Looks one page up and checks its header; nil when it is not there or not to be trusted.
+    /// Looks up one page and checks its header; nil when it is not there or cannot be trusted.
     private func find(
         _ request: RecordRequest, _ layout: KVLayout, _ transaction: borrowing ReadTransaction
     ) throws(LMDBError) -> RecordBytes? {
         let key = request.hash.inlineBytes
         guard let bytes = try unsafe transaction.get(tables.pages, key: key.span.bytes) else {
-            // Evicted since the match, with its node; or the node is there and the record is not.
+            // Either the page was evicted since the match, with its node, or the node is there and only the record is
+            // missing.
             if try unsafe transaction.contains(tables.nodes, key: key.span.bytes) {
                 pending.quarantine(request.hash, .missingRecord)
             }

@@ -1,4 +1,4 @@
-// Matching from disk: token-exact, page by page, and inside the page where the request leaves the stored prefix.
+// Matching on disk, exact to the token: page by page, and inside the page where the request leaves the stored prefix.
 
 package import KVFormat
 internal import LMDB
@@ -6,21 +6,21 @@ internal import LMDB
 extension ColdTier {
     /// Finds the longest stored prefix of `tokens` from `firstToken` on.
     ///
-    /// Whole pages are found by prefix hash and compared by token ids. Where the next page is not there, the child with
-    /// the longest common run of token ids gives its first tokens (opaque layouts excepted). A page that is expired,
-    /// quarantined or cannot be trusted ends the match.
+    /// Whole pages are found by prefix hash and compared by token ids. Where the next page is missing, the match takes
+    /// the first tokens of the child with the longest common run of token ids (except in opaque layouts). A page that
+    /// is expired, suspect or cannot be trusted ends the match.
     ///
     /// - Parameters:
     ///   - tokens: the whole sequence.
-    ///   - firstToken: where to begin; `parent` stands for all before.
+    /// - firstToken: where to begin; `parent` stands for everything before.
     ///   - parent: the prefix hash of `tokens[..<firstToken]`, or `root` at 0.
     ///   - root: the space root.
     ///   - layout: the space's layout.
     ///   - now: milliseconds since the Unix epoch, for expiry.
-    /// - Returns: pages in order; the last may be matched in part.
+    /// - Returns: the pages in order; the last page may be matched only in part.
     /// - Throws: `.closed`, `.forked`, `.readersFull`, `.system`. Damage of any kind is a shorter match.
-    /// - Complexity: one look-up and one SHA-256 a page, in one read transaction; a miss is one look-up. Memory is
-    ///   allocated for the result and for the end of the match, not for every page.
+    /// - Complexity: one look-up and one SHA-256 per page, in one read transaction; a miss is one look-up. Memory is
+    ///   allocated for the result and for the end of the match, not for each page.
     package func match(
         _ tokens: [TokenID], from firstToken: Int, parent: PrefixHash, root: PrefixHash, layout: KVLayout, now: Int64
     ) throws(StoreError) -> [ColdPage] {
@@ -32,8 +32,8 @@ extension ColdTier {
         do throws(LMDBError) {
             try environment.read { (transaction) throws(LMDBError) in try walk.run(transaction) }
         } catch {
-            // The tree itself is damaged here. Nothing is written into such a tree: what was found until then is the
-            // match.
+            // The tree itself is damaged here. Nothing is written into such a tree, so the match is what was found
+            // until then.
             guard error.isDamage else { throw StoreError(error, path: path, options: options) }
             pending.countDamage()
         }
@@ -42,10 +42,10 @@ extension ColdTier {
     }
 }
 
-/// One match under way.
+/// One match in progress.
 ///
-/// It allocates for what it finds at the end of the match, not for every page: keys lie on the stack, and token ids are
-/// compared where LMDB has them.
+/// It allocates memory for what it finds at the end of the match, not for each page: keys are built on the stack, and
+/// token ids are compared where LMDB has them.
 private struct MatchWalk {
     let tokens: [TokenID]
     let root: PrefixHash
@@ -60,7 +60,7 @@ private struct MatchWalk {
     var pages: [ColdPage] = []
     var damage: [PrefixHash: QuarantineReason] = [:]
 
-    /// A child of `parent`: its node without the token ids, and how many of those are the wanted ones.
+    /// A child of `parent`: its node without the token ids, and how many of its token ids equal the wanted ones.
     private struct Child {
         let hash: PrefixHash
         let node: NodeRecord
@@ -68,12 +68,12 @@ private struct MatchWalk {
         var expiry: Int64 = 0
     }
 
-    /// What is still wanted, at most one page of it.
+    /// The token ids that are still wanted, at most one page of them.
     private var wanted: ArraySlice<TokenID> { tokens[position..<min(position + pageSize, tokens.count)] }
 
-    /// Most walks end where they begin: nothing is stored behind the hot tier's pages, or nothing at all. `edges`,
-    /// where the children of one parent lie side by side, tells that by one look-up; a look-up in `nodes` leads to a
-    /// random place of the largest of the index's tables, which may not be in memory.
+    /// Most walks end where they begin, because nothing is stored behind the hot tier's pages, or nothing at all. One
+    /// look-up in `edges` shows this, because the children of one parent lie side by side there. A look-up in `nodes`
+    /// goes to a random place in the largest table of the index, which may not be in memory.
     mutating func run(_ transaction: borrowing ReadTransaction) throws(LMDBError) {
         switch try nearest(transaction) {
         case .none: return
@@ -98,7 +98,7 @@ private struct MatchWalk {
         return try unsafe cursor.seek(prefix.span.bytes) && EdgeKey.commonRun(cursor.key, parent: hash, []) != nil
     }
 
-    /// How much of what is wanted some child of `parent` may hold.
+    /// How much of the wanted token ids a child of `parent` may hold.
     private enum Nearest { case none, tokens, page }
 
     private func nearest(_ transaction: borrowing ReadTransaction) throws(LMDBError) -> Nearest {
@@ -119,7 +119,7 @@ private struct MatchWalk {
     private mutating func followPages(_ transaction: borrowing ReadTransaction) throws(LMDBError) {
         while wanted.count == pageSize {
             let hash = PrefixHash.page(after: parent, tokens: wanted)
-            // Where it is not there, or may not be used, another child may still share its first tokens.
+            // If that page is missing or must not be used, another child may still share the first tokens.
             guard let child = try usable(hash, transaction) else { return }
             guard child.run == pageSize, Int(child.node.tokenCount) == child.run else {
                 damage[hash] = .wrongTokens
@@ -131,7 +131,7 @@ private struct MatchWalk {
         }
     }
 
-    /// A child of `parent`, if all is right with it.
+    /// A child of `parent`, if it is sound.
     private mutating func usable(
         _ hash: PrefixHash, _ transaction: borrowing ReadTransaction
     ) throws(LMDBError) -> Child? {
@@ -150,8 +150,8 @@ private struct MatchWalk {
             return nil
         case .sound(let found): child = found
         }
-        // Sound, and yet no child of `parent` here: an edge that leads astray, or a caller whose position does not fit
-        // its parent. Nothing is wrong with the page itself.
+        // The page is sound but not a child of `parent` here: an edge is wrong, or the caller's position does not fit
+        // its parent. The page itself is not damaged.
         let node = child.node
         guard node.parent == parent, node.root == root, Int(node.firstToken) == position,
             Int(node.tokenCount) <= pageSize, node.flags.isDisjoint(with: [.block, .sealed])
@@ -163,8 +163,8 @@ private struct MatchWalk {
         return child
     }
 
-    /// Looks among the children of `parent` for the longest common run: keys are sorted by token ids, so the best stand
-    /// next to the place of the wanted ones, on either side.
+    /// Looks among the children of `parent` for the longest common run. Keys are sorted by token ids, so the best ones
+    /// are next to the place of the wanted token ids, on either side.
     private mutating func findPartial(_ transaction: borrowing ReadTransaction) throws(LMDBError) {
         let wanted = wanted
         let start = EdgeKey.start(parent: parent, tokens: wanted)
@@ -176,8 +176,8 @@ private struct MatchWalk {
             if direction == .backward { isThere = try cursor.previous() }
             while isThere, left > 0, let keyRun = EdgeKey.commonRun(cursor.key, parent: parent, wanted) {
                 left -= 1
-                // Runs shrink with the distance; only children that agree in all of the key can hold more than it
-                // shows.
+                // Common runs get shorter with the distance. Only a child whose whole key agrees can share more than
+                // its key shows.
                 let mayHold = keyRun == EdgeKey.tokens ? wanted.count : keyRun
                 guard mayHold > best?.run ?? 0 else { break }
                 let hash = EdgeKey.child(cursor.key)

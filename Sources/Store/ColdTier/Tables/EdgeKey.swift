@@ -3,7 +3,7 @@
 package import KVFormat
 
 /// A child of a page. Keys of one parent are sorted by their first token ids, so that the child with the longest common
-/// run is a neighbour of the place where the wanted token ids would stand.
+/// run is next to the place where the wanted token ids would be.
 ///
 /// | bytes of the key | field |
 /// | --- | --- |
@@ -13,11 +13,11 @@ package import KVFormat
 ///
 /// The value is the child's token count, 4 bytes.
 ///
-/// The edge to a block has no token ids (n = 0), and the token count 0. In a sealed space 8 bytes stand in the place of
-/// the token ids: `HMAC-SHA-256(index key, parent || first token id)`, cut, so that a partial match reads the few
-/// children that begin with the same token. This build writes no such edge.
+/// The edge to a block has no token ids (n = 0) and a token count of 0. In a sealed space, 8 bytes stand in the place
+/// of the token ids: the first 8 of `HMAC-SHA-256(index key, parent || first token id)`. So a partial match reads only
+/// the few children that begin with the same token. This build writes no such edge.
 package struct EdgeKey: Equatable, Sendable {
-    /// Token ids in a key: enough to tell children apart, few enough for LMDB's keys.
+    /// Token ids in a key: enough to distinguish children, few enough for LMDB's keys.
     package static let tokens = 32
 
     /// The prefix hash of the page before, or the space root.
@@ -46,7 +46,7 @@ package struct EdgeKey: Equatable, Sendable {
     /// The stored key.
     package var encoded: [UInt8] { Self.start(parent: parent, tokens: first) + child.bytes }
 
-    /// Where the children of `parent` that begin with `tokens` would stand.
+    /// Where the children of `parent` that begin with `tokens` would be.
     package static func start(parent: PrefixHash, tokens: some Sequence<TokenID>) -> [UInt8] {
         var writer = ByteWriter(capacity: 2 * PrefixHash.byteCount + 4 * Self.tokens)
         writer.append(parent)
@@ -54,8 +54,8 @@ package struct EdgeKey: Equatable, Sendable {
         return writer.bytes
     }
 
-    /// How many token ids a stored key shows of a child of `parent` that are also the first of `wanted`; nil when the
-    /// key is no child's of `parent`. Nothing is allocated.
+    /// How many of the token ids in the stored key of a child of `parent` equal the first of `wanted`; nil when the key
+    /// does not belong to a child of `parent`. Allocates nothing.
     static func commonRun(_ key: RawSpan, parent: PrefixHash, _ wanted: ArraySlice<TokenID>) -> Int? {
         let tokenBytes = key.byteCount - 2 * PrefixHash.byteCount
         guard tokenBytes >= 0, tokenBytes % 4 == 0, tokenBytes <= 4 * tokens, PrefixHash(key, at: 0) == parent else {

@@ -1,9 +1,9 @@
-// What the store has learned of its traffic, in the table `meta`: shared by all processes, and kept over restarts.
+// What the store has learned about its traffic, in the table `meta`: all processes share it, and it survives restarts.
 
 package import KVFormat
 
 extension MetaKey {
-    /// -> `HistoryRecord`. Missing until something was learned.
+    /// -> `HistoryRecord`. Missing until something has been learned.
     package static let history = Array("history".utf8)
 }
 
@@ -12,7 +12,7 @@ extension MetaKey {
 /// | bytes | field |
 /// | --- | --- |
 /// | 0..<576 | bytes whose wait ended, for 6 classes and then 24 ages |
-/// | 576..<1152 | bytes that came back, likewise |
+/// | 576..<1152 | bytes that came back, in the same order |
 /// | 1152..<1156 | bytes counted since the last fading |
 /// | 1156..<1164 | XXH3-64 of the bytes before, seeded as for a key of zeros |
 package enum HistoryRecord {

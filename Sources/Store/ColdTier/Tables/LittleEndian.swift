@@ -1,4 +1,4 @@
-// Fixed little-endian records: one way to write integers and hashes, and one to read them.
+// Fixed little-endian records: one way to write integers and hashes, and one way to read them.
 
 internal import KVFormat
 

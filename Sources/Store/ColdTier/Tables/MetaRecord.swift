@@ -1,4 +1,4 @@
-// The table `meta`: what the whole store is, and how full.
+// The table `meta`: the format of the store, and its counters.
 
 internal import KVFormat
 
@@ -54,7 +54,7 @@ package struct FormatRecord: Equatable, Sendable {
     }
 }
 
-/// Counters of the whole store, brought up to date in every write transaction.
+/// Counters of the whole store. Every write transaction updates them.
 ///
 /// | bytes | field |
 /// | --- | --- |
@@ -72,7 +72,7 @@ package struct FormatRecord: Equatable, Sendable {
 package struct CountersRecord: Equatable, Sendable {
     static let byteCount = 88
 
-    /// Bytes the store may occupy.
+    /// Limit on the bytes that the store occupies.
     package var quota: UInt64 = 0
     /// Pages and blocks stored: the entries of `nodes`.
     package var pages: UInt64 = 0
@@ -93,7 +93,7 @@ package struct CountersRecord: Equatable, Sendable {
     /// Bytes of the index: nodes, edges and what belongs to them.
     package var indexBytes: UInt64 = 0
 
-    /// What counts against the quota.
+    /// The bytes that count against the quota.
     package var usedBytes: UInt64 { slotBytes &+ indexBytes }
 
     /// Counters of an empty store.
@@ -129,6 +129,6 @@ package struct CountersRecord: Equatable, Sendable {
 }
 
 extension PrefixHash {
-    /// The key of what belongs to no page.
+    /// The key of values that belong to no page.
     static let zero = PrefixHash(bytes: [UInt8](repeating: 0, count: byteCount)) ?? .sha256([])
 }

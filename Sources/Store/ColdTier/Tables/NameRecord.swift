@@ -2,7 +2,7 @@
 
 package import KVFormat
 
-/// What a name stands for. The key is the name: 1 to 64 bytes of UTF-8 without control characters.
+/// The prefix that a name stands for. The key is the name: 1 to 64 bytes of UTF-8 without control characters.
 ///
 /// | bytes | field |
 /// | --- | --- |
@@ -13,7 +13,7 @@ package import KVFormat
 package struct NameRecord: Equatable, Sendable {
     static let byteCount = 80
 
-    /// The page or block. It may be gone: a name keeps nothing.
+    /// The page or block. It may be gone: a name does not protect it.
     package var hash: PrefixHash
     /// The space.
     package var root: PrefixHash

@@ -1,25 +1,25 @@
-// The table `nodes`: prefix hash -> what a page is.
+// The table `nodes`: prefix hash -> description of a page.
 
 package import KVFormat
 
-/// A page or block as the index knows it. Its children are what `edges` says: a count here would be a second truth.
+/// A page or block as the index knows it. Only `edges` says which children it has: a count here could contradict it.
 ///
 /// | bytes | field |
 /// | --- | --- |
 /// | 0..<32 | parent: the prefix hash before, or the space root |
 /// | 32..<64 | space root |
-/// | 64..<68 | position of the first token; of a block: how many blocks come before it |
-/// | 68..<72 | tokens; 0 of a block |
+/// | 64..<68 | position of the first token; for a block, how many blocks come before it |
+/// | 68..<72 | tokens; 0 for a block |
 /// | 72 | codec summary: the record's first codec number |
 /// | 73 | flags |
 /// | 74..<82 | raw bytes |
 /// | 82..<90 | encoded bytes |
 /// | 90..<98 | created, milliseconds since the Unix epoch |
-/// | 98.. | what the hash is made of: token ids, 4 bytes each; or a block's key |
+/// | 98.. | token ids, 4 bytes each; or the key of a block |
 /// | last 8 | XXH3-64 of the bytes before, seeded by the prefix hash |
 ///
-/// In a sealed node that field is `salt (16) || ciphertext || tag (16)` of the same bytes. This build writes none and
-/// treats one that it meets as a miss.
+/// In a sealed node that field is `salt (16) || ciphertext || tag (16)` of the same bytes. This build writes no sealed
+/// node and treats one that it meets as a miss.
 package struct NodeRecord: Equatable, Sendable {
     /// What is special about a page.
     package struct Flags: OptionSet, Equatable, Sendable {
@@ -31,11 +31,12 @@ package struct NodeRecord: Equatable, Sendable {
 
         /// Fewer tokens than the page size: a leaf that a longer page replaces.
         package static let tail = Flags(rawValue: 1)
-        /// A block: found by a key that an engine brings, and not by token ids.
+        /// A block: found by a key that an engine chooses, and not by token ids.
         package static let block = Flags(rawValue: 2)
-        /// May expire; `recency` says when. Kept here too, so that matching a page takes one look-up and not two.
+        /// The page may expire; `recency` says when. The flag is here too, so that matching a page takes one look-up,
+        /// not two.
         package static let expires = Flags(rawValue: 4)
-        /// Token ids or key lie sealed.
+        /// Token ids or key are sealed.
         package static let sealed = Flags(rawValue: 8)
 
         fileprivate static let known: Flags = [.tail, .block, .expires, .sealed]
@@ -44,19 +45,19 @@ package struct NodeRecord: Equatable, Sendable {
     static let headerBytes = 98
     /// What sealing adds to token ids or key: salt and tag.
     private static let sealBytes = 32
-    /// What a page costs in the index besides its token ids or key, about: node, edge, recency and queue entries in
-    /// half-full LMDB pages.
+    /// About how many bytes a page costs in the index, besides its token ids or key: node, edge, recency and queue
+    /// entries in half-full LMDB pages.
     private static let indexOverhead = 768
 
     /// The prefix hash of the page before, or the space root.
     package var parent: PrefixHash
     /// The space.
     package var root: PrefixHash
-    /// Position of the first token in its sequence; of a block, how many blocks come before it.
+    /// Position of the first token in its sequence; for a block, how many blocks come before it.
     package var firstToken: UInt32
-    /// Tokens of the page; 0 of a block.
+    /// Number of tokens in the page; 0 for a block.
     package var tokenCount: UInt32
-    /// The record's codec number, for lists.
+    /// The record's codec number, for listings.
     package var codec: UInt8
     /// What is special about the page.
     package var flags: Flags
@@ -66,9 +67,9 @@ package struct NodeRecord: Equatable, Sendable {
     package var encodedBytes: UInt64
     /// Milliseconds since the Unix epoch.
     package var createdAt: Int64
-    /// The page's token ids; none when they lie sealed.
+    /// The page's token ids; empty when they are sealed.
     package var tokens: [TokenID]
-    /// The block's key, or what of a sealed page or block stands in its place; empty for a page.
+    /// The block's key, or the sealed bytes in its place; empty for a page.
     package var key: [UInt8] = []
 
     /// Bytes that the page occupies on disk.
@@ -105,7 +106,7 @@ package struct NodeRecord: Equatable, Sendable {
         key = name.blockKey
     }
 
-    /// The node of a block that `depth` others come before.
+    /// The node of a block that comes after `depth` others.
     package init(
         block key: [UInt8], parent: PrefixHash, root: PrefixHash, depth: UInt32, codec: UInt8, rawBytes: UInt64,
         encodedBytes: UInt64, createdAt: Int64
@@ -136,7 +137,7 @@ package struct NodeRecord: Equatable, Sendable {
         }
     }
 
-    /// As the above, without token ids and key, which lie in `bytes` still: `commonRun`. Nothing is allocated.
+    /// As the initialiser above, but leaves token ids and key in `bytes`, for `commonRun`. Allocates nothing.
     init?(fields bytes: RawSpan, key: PrefixHash) {
         guard bytes.byteCount >= Self.headerBytes + 8, bytes.endsWithChecksum(key: key) else { return nil }
         parent = PrefixHash(bytes, at: 0)
@@ -162,8 +163,8 @@ package struct NodeRecord: Equatable, Sendable {
             && rawBytes <= UInt64(Limits.pageBytes) && encodedBytes <= 2 * UInt64(Limits.pageBytes)
     }
 
-    /// How many token ids the node in `bytes`, which `init(fields:key:)` has checked and which is no block's and not
-    /// sealed, begins with in common with `wanted`.
+    /// How many of the first token ids of the node in `bytes` equal those of `wanted`. `init(fields:key:)` must have
+    /// checked the node, and it must be neither sealed nor that of a block.
     static func commonRun(_ bytes: RawSpan, _ wanted: ArraySlice<TokenID>) -> Int {
         let stored = (bytes.byteCount - headerBytes - 8) / 4
         let limit = min(stored, wanted.count)
@@ -176,8 +177,8 @@ package struct NodeRecord: Equatable, Sendable {
         bytes.integer(at: headerBytes + 4 * index, as: TokenID.self)
     }
 
-    /// Whether `hash` is what the node itself says: of parent and token ids, or of space and key. What is sealed cannot
-    /// be proved here.
+    /// Whether `hash` follows from the node: from parent and token ids, or from space and key. A sealed node cannot be
+    /// checked here.
     package func hasHash(_ hash: PrefixHash) -> Bool {
         if flags.contains(.sealed) { return true }
         return flags.contains(.block)

@@ -1,8 +1,8 @@
-// The table `quarantine`: which pages were taken out because they could not be trusted, and why.
+// The table `quarantine`: which pages were removed because they could not be trusted, and why.
 
 package import KVFormat
 
-/// Why a page was taken out. Stored as its number.
+/// Why a page was removed. Stored as its number.
 package enum QuarantineReason: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     /// The node's checksum or fields were wrong, or it named another key.
     case damagedNode = 1
@@ -10,16 +10,16 @@ package enum QuarantineReason: UInt8, Sendable, CaseIterable, CustomStringConver
     case damagedRecord = 2
     /// The index names the page, but its record is not there.
     case missingRecord = 3
-    /// The token ids of the node are not those that its prefix hash was made of.
+    /// The token ids of the node are not those of its prefix hash.
     case wrongTokens = 4
-    /// The page comes after one that was taken out.
+    /// The page comes after one that was removed.
     case orphaned = 5
     /// A side state failed its checksum.
     case damagedSideState = 6
-    /// The record has its checksums and yet cannot be decoded.
+    /// The checksums of the record are right, but it cannot be decoded.
     case undecodable = 7
 
-    /// The reason for people.
+    /// The reason as people read it.
     package var description: String {
         switch self {
         case .damagedNode: "damaged node"
@@ -33,7 +33,7 @@ package enum QuarantineReason: UInt8, Sendable, CaseIterable, CustomStringConver
     }
 }
 
-/// A page that was taken out.
+/// A page that was removed.
 ///
 /// | bytes | field |
 /// | --- | --- |
@@ -47,7 +47,7 @@ package struct QuarantineRecord: Equatable, Sendable {
 
     /// Milliseconds since the Unix epoch.
     package var time: Int64
-    /// Why.
+    /// Why the page was removed.
     package var reason: QuarantineReason
     /// Bytes that the page occupied; 0 when unknown.
     package var slotBytes: UInt64

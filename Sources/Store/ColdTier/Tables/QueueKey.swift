@@ -1,23 +1,23 @@
-// The table `queue`: pages in the order in which they are evicted: a list by expiry, and one by last use for each
-// class.
+// The table `queue`, which holds pages in the order of their eviction: a list by expiry, and a list by last use for
+// each class.
 
 package import KVFormat
 
 /// A place in the eviction order. The value is empty.
 ///
-/// An unpinned page has one entry in the list of its class, and one in the list by expiry besides when it expires; a
-/// pinned page has none.
+/// An unpinned page has one entry in the list of its class, and another in the list by expiry if it has an expiry. A
+/// pinned page has no entry.
 ///
 /// | bytes of the key | field |
 /// | --- | --- |
 /// | 0 | list: 0 by expiry, 1 to 6 the classes by use |
 /// | 1..<9 | milliseconds, big-endian with the sign bit flipped: last use or expiry |
-/// | 9..<13 | `0xFFFFFFFF` less the first token's position, big-endian: of two equal pages the deeper goes first |
+/// | 9..<13 | `0xFFFFFFFF` minus the first token's position, big-endian: at equal times the deeper page comes first |
 /// | 13..<45 | prefix hash |
 package struct QueueKey: Equatable, Sendable {
     /// Which list an entry belongs to.
     package enum Order: Equatable, Sendable {
-        /// By expiry: entries of the past go before all others.
+        /// By expiry: pages whose time has passed are evicted before all others.
         case expiry
         /// A class of pages by last use.
         case use(Int)

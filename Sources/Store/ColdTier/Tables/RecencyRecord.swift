@@ -1,4 +1,4 @@
-// The table `recency`: prefix hash -> how a page is used, and what keeps or ends it.
+// The table `recency`: prefix hash -> uses, pins and expiry of a page.
 
 package import KVFormat
 
@@ -7,7 +7,7 @@ package import KVFormat
 /// | bytes | field |
 /// | --- | --- |
 /// | 0..<8 | last use, milliseconds since the Unix epoch |
-/// | 8..<16 | time in the eviction order: the last use, or that of a page behind it which is worth more |
+/// | 8..<16 | time in the eviction order: the last use of the page, or of a page behind it that is worth more |
 /// | 16..<20 | uses |
 /// | 20..<24 | pins |
 /// | 24..<32 | expiry, milliseconds since the Unix epoch; 0 for never |
@@ -18,7 +18,7 @@ package import KVFormat
 package struct RecencyRecord: Equatable, Sendable {
     static let byteCount = 48
 
-    /// The last use, and by how many continuations.
+    /// The last use, and the number of continuations.
     package private(set) var use: PageUse
     /// Where the page stands in the eviction order.
     package var place: EvictionPlace
@@ -39,7 +39,7 @@ package struct RecencyRecord: Equatable, Sendable {
         self.uses = uses
     }
 
-    /// Changes the use; the page stands where that puts it then.
+    /// Changes the use, and with it the place in the eviction order.
     mutating func setUse(_ new: PageUse) {
         use = new
         place = EvictionPlace(new)

@@ -17,7 +17,7 @@ package struct SideKey: Equatable, Sendable {
         self.name = name
     }
 
-    /// Reads a key; nil when its length is impossible or the name is no UTF-8.
+    /// Reads a key; nil when its length is impossible or the name is not UTF-8.
     package init?(_ key: RawSpan) {
         guard key.byteCount > PrefixHash.byteCount,
             let name = String(validating: key.copy(from: PrefixHash.byteCount), as: UTF8.self)

@@ -1,7 +1,7 @@
-// How many bytes a page occupies: few sizes, so that what is freed fits what comes next.
+// How many bytes a page occupies on disk. There are few sizes, so that freed space fits the next page.
 //
-// LMDB needs one contiguous run of its pages for a large value. With sizes of every kind the file fills with holes that
-// fit nothing, and each put searches them all. With classes, holes are reused and the file stays at its size.
+// LMDB needs one contiguous run of its pages for a large value. With arbitrary sizes, the file fills with holes that
+// nothing fits, and each put searches all of them. With size classes, holes are reused and the file does not grow.
 
 /// The size classes of stored pages and side states.
 package enum SlotSize {

@@ -22,8 +22,8 @@ package struct SpaceRecord: Equatable, Sendable {
     package var lastUse: Int64 = 0
     /// Nanoseconds that the engine needs to prefill a token; 0 when unknown.
     package var prefillNanoseconds: UInt64 = 0
-    /// The key that the space's content is sealed with, itself sealed for its owner; empty for a space that is not
-    /// sealed. This build seals nothing and opens no sealed space.
+    /// The key that seals the space's content, itself encrypted for the owner; empty for a space that is not sealed.
+    /// This build seals nothing and opens no sealed space.
     package var wrappedKey: [UInt8] = []
     /// The identity.
     package var descriptor: SpaceDescriptor
@@ -31,7 +31,8 @@ package struct SpaceRecord: Equatable, Sendable {
     /// A space without pages.
     package init(_ descriptor: SpaceDescriptor) { self.descriptor = descriptor }
 
-    /// Reads a stored space; nil when the descriptor is damaged. Damaged counters read as zeros: they are for people.
+    /// Reads a stored space; nil when the descriptor is damaged. Damaged counters read as zeros, because only people
+    /// read them.
     package init?(_ bytes: RawSpan, root: PrefixHash) {
         guard bytes.byteCount > Self.counterBytes + 2 else { return nil }
         let keyBytes = Int(bytes.integer(at: Self.counterBytes, as: UInt16.self))

@@ -6,9 +6,10 @@ enum TableName: String, CaseIterable, Sendable {
     case meta
     /// Space root -> descriptor and counters.
     case spaces
-    /// Prefix hash -> what a page is: parent, tokens, sizes.
+    /// Prefix hash -> description of a page: parent, tokens, sizes.
     case nodes
-    /// Parent, first token ids, child -> nothing but order: finds the longest common run among the children of a page.
+    /// Parent, first token ids, child -> token count. The order of the keys finds the longest common run among the
+    /// children of a page.
     case edges
     /// Prefix hash -> the encoded page, padded to its slot.
     case pages
@@ -18,8 +19,8 @@ enum TableName: String, CaseIterable, Sendable {
     case queue
     /// Prefix hash and name -> a side state, padded to its slot.
     case sides
-    /// Prefix hash -> why a page was taken out.
+    /// Prefix hash -> why a page was removed.
     case quarantine
-    /// Name that people gave -> the prefix that it stands for.
+    /// A name that people chose -> the prefix that it stands for.
     case names
 }

@@ -7,7 +7,7 @@ package import LMDB
 package enum Stored<Record> {
     /// Nothing has this key.
     case missing
-    /// Something has, but it cannot be trusted.
+    /// A value has this key, but it cannot be trusted.
     case damaged
     /// A record whose checksum and fields are right.
     case sound(Record)
@@ -17,17 +17,17 @@ package enum Stored<Record> {
 }
 
 extension Transaction where Self: ~Copyable {
-    /// A page's node without its token ids, if it is sound and its date, if it has one, is yet to come.
+    /// A page's node without its token ids, if it is sound and has not expired.
     borrowing func servedNode(_ hash: PrefixHash, _ tables: Tables, at now: Int64) throws(LMDBError) -> NodeRecord? {
         guard let node = try read(tables.nodes, hash, { NodeRecord(fields: $0, key: hash) }).record else { return nil }
         guard node.flags.contains(.expires) else { return node }
         return try recency(hash, tables).record?.isExpired(at: now) == true ? nil : node
     }
 
-    /// Whether a page and all before it may be served at `now`.
+    /// Whether a page and all pages before it may be served at `now`.
     borrowing func isServed(pathTo hash: PrefixHash, _ tables: Tables, at now: Int64) throws(LMDBError) -> Bool {
         var next = hash
-        // Positions fall from child to parent, so a path has an end even when damage has closed a circle.
+        // Positions decrease from child to parent, so a path ends even when damage has made a cycle.
         var end = UInt32.max
         while let node = try servedNode(next, tables, at: now), node.firstToken < end {
             if node.parent == node.root { return true }
@@ -36,7 +36,7 @@ extension Transaction where Self: ~Copyable {
         return false
     }
 
-    /// Lends the value under `key` to `decode`, which answers nil for damage.
+    /// Lends the value under `key` to `decode`, which returns nil for damage.
     package borrowing func read<Record>(
         _ table: Table, _ key: [UInt8], _ decode: (RawSpan) -> Record?
     ) throws(LMDBError) -> Stored<Record> {
@@ -45,7 +45,7 @@ extension Transaction where Self: ~Copyable {
         return .sound(record)
     }
 
-    /// As `read` for the key of a page or space; nothing is allocated.
+    /// As `read`, for the key of a page or space. Allocates nothing.
     package borrowing func read<Record>(
         _ table: Table, _ hash: PrefixHash, _ decode: (RawSpan) -> Record?
     ) throws(LMDBError) -> Stored<Record> {
@@ -90,13 +90,13 @@ extension Transaction where Self: ~Copyable {
     /// The last key of a table that begins with `byte`; nil when there is none.
     borrowing func lastKey(_ table: Table, beginningWith byte: UInt8) throws(LMDBError) -> [UInt8]? {
         var cursor = try cursor(table)
-        // From nowhere `previous` moves to the last key, which is where a seek beyond it stands.
+        // After a seek beyond the last key the cursor is on no entry, and `previous` then moves to the last key.
         _ = try unsafe cursor.seek([byte + 1].span.bytes)
         guard try cursor.previous(), cursor.key.starts(with: [byte]) else { return nil }
         return cursor.key.copy(from: 0)
     }
 
-    /// Up to `limit` keys from `start` on, while `isWanted` says so.
+    /// Up to `limit` keys from `start` on, as long as `isWanted` returns true.
     package borrowing func keys(
         _ table: Table, from start: [UInt8], limit: Int, while isWanted: (RawSpan) -> Bool
     ) throws(LMDBError) -> [[UInt8]] {
@@ -117,7 +117,7 @@ extension WriteTransaction {
         try unsafe put(table, key: key.span.bytes, value: value.span.bytes)
     }
 
-    /// Deletes a record; whether it was there.
+    /// Deletes a record; returns whether it was there.
     @discardableResult
     package mutating func erase(_ table: Table, _ key: [UInt8]) throws(LMDBError) -> Bool {
         try unsafe delete(table, key: key.span.bytes)

@@ -4,23 +4,23 @@ package import KVFormat
 internal import LMDB
 
 extension ColdTier {
-    /// Pins every page of a path once more: none of them is evicted until it was unpinned as often. Pins are stored.
+    /// Adds one pin to every page of a path. A page is not evicted until it has been unpinned as often as it was
+    /// pinned. Pins are stored.
     ///
     /// - Parameter hashes: the whole path, the first page first.
-    /// - Throws: `.noSuchPage` when one of them is not stored; nothing was pinned then.
+    /// - Throws: `.noSuchPage` when one of them is not stored. Then nothing was pinned.
     package func pin(path hashes: [PrefixHash]) throws(StoreError) {
         try change(hashes) { $0.pins = $0.pins == .max ? .max : $0.pins + 1 }
     }
 
-    /// Takes one pin off every page of a path; pages without pins stay without.
-    ///
-    /// - Throws: `.noSuchPage` when one of them is not stored; nothing was unpinned then.
+    /// Removes one pin from every page of a path. Pages without pins do not change.
+    /// - Throws: `.noSuchPage` when one of them is not stored. Then nothing was unpinned.
     package func unpin(path hashes: [PrefixHash]) throws(StoreError) {
         try change(hashes) { $0.pins = $0.pins == 0 ? 0 : $0.pins - 1 }
     }
 
-    /// Lets a page expire at `date`, with all that follow it; nil takes the date off. An expired page is a miss, and
-    /// goes first when room is needed.
+    /// Makes a page and all that follow it expire at `date`; nil removes the date. An expired page is a miss, and is
+    /// evicted first when room is needed.
     ///
     /// - Throws: `.noSuchPage` when it is not stored.
     package func setExpiry(of hash: PrefixHash, at date: Timestamp?) throws(StoreError) {
@@ -29,7 +29,7 @@ extension ColdTier {
         try change([hash]) { $0.expiry = milliseconds }
     }
 
-    /// Removes a page and all that follow it, pinned or not: it was asked for by name.
+    /// Removes a page and all that follow it, even if they are pinned, because the caller named the page.
     ///
     /// - Returns: how many pages were removed.
     /// - Throws: `.noSuchPage` when it is not stored.
@@ -72,7 +72,7 @@ extension ColdTier {
             while let node = try transaction.node(next, tables).record {
                 path.append(next)
                 if node.parent == node.root { return path.reversed() }
-                // Positions fall from child to parent, so a path has an end even when damage has closed a circle.
+                // Positions decrease from child to parent, so a path ends even when damage has made a cycle.
                 guard let parent = try transaction.node(node.parent, tables).record, parent.firstToken < node.firstToken
                 else { return nil }
                 next = node.parent
@@ -94,7 +94,8 @@ extension ColdTier {
 }
 
 extension WriteSession {
-    /// Changes what keeps or ends a page; nothing when the page is not stored. The node's flag follows the date.
+    /// Changes the pins or the expiry of a page; does nothing when the page is not stored. Keeps the node's flag in
+    /// step with the date.
     fileprivate mutating func change(
         _ hash: PrefixHash, _ transaction: inout WriteTransaction, _ change: (inout RecencyRecord) -> Void
     ) throws(LMDBError) {
@@ -108,7 +109,7 @@ extension WriteSession {
         try transaction.write(tables.nodes, hash.bytes, node.encoded(key: hash))
     }
 
-    /// Takes a date off that has passed: the page was inserted again, and its bytes are those of its name.
+    /// Removes a date that has passed, because the page was inserted again and its bytes are right.
     mutating func liftPassedDate(of hash: PrefixHash, _ transaction: inout WriteTransaction) throws(LMDBError) {
         guard try transaction.recency(hash, tables).record?.isExpired(at: now) == true else { return }
         try change(hash, &transaction) { $0.expiry = 0 }

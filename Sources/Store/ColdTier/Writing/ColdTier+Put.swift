@@ -8,16 +8,17 @@ extension ColdTier {
     /// Stores pages and blocks; durable when this returns. Pages that are there already cost one look-up and count as
     /// used.
     ///
-    /// A page's parent must come before it: in the store or earlier in the batch. Room is made first, so that the store
-    /// never passes its quota. The batch is cut so that one transaction writes at most a sixteenth of the quota, 64
-    /// MiB, or one page: LMDB uses what a transaction frees only two transactions later, and the file would grow by as
-    /// much. Uses and damage that readers left are written along. A page whose date has passed gives way, with all that
-    /// follow it, to the new one.
+    /// A page's parent must be in the store already, or come earlier in the batch. Room is made first, so that the
+    /// store never passes its quota. The batch is cut so that one transaction writes at most a sixteenth of the quota,
+    /// 64 MiB, or one page: LMDB reuses what a transaction frees only two transactions later, and the file would grow
+    /// by as much. The transaction also writes the uses and suspects that readers left. A new page replaces an old one
+    /// whose date has passed, together with all that follow the old one.
     ///
-    /// - Returns: what became of each page. `.noRoom` and `.orphan` are no errors: the page is recomputed some day.
-    /// - Throws: `.diskFull`, `.mapFull`: the transaction that met it stored nothing, those before did, and nothing
+    /// - Returns: what became of each page. `.noRoom` and `.orphan` are not errors: the engine will compute the page
+    ///   again.
+    /// - Throws: `.diskFull`, `.mapFull`: the transaction that failed stored nothing, earlier ones did, and nothing
     ///   that was stored is lost. `.damaged`, `.closed`, `.forked`, `.system`.
-    /// - Complexity: waits for the writers of other processes; a transaction is synced twice.
+    /// - Complexity: waits for the writers of other processes, and syncs each transaction twice.
     package func put(_ batch: [PageRecord]) throws(StoreError) -> PutReport {
         var report = PutReport()
         for slice in slices(of: batch) {
@@ -31,8 +32,8 @@ extension ColdTier {
         return report
     }
 
-    /// Cuts a batch by what its pages cost: at most a sixteenth of the quota, and what LMDB should hold in memory at
-    /// once.
+    /// Cuts a batch by the size of its pages: at most a sixteenth of the quota, and no more than LMDB should hold in
+    /// memory at once.
     private func slices(of batch: [PageRecord]) -> [ArraySlice<PageRecord>] {
         let limit = min(Int(quota.value / 16), Limits.transactionBytes)
         var slices: [ArraySlice<PageRecord>] = []
@@ -50,8 +51,8 @@ extension ColdTier {
         return slices
     }
 
-    /// From this size on a transaction is worth having the disk at work before its commit syncs; a smaller one is
-    /// written before the first nudge.
+    /// From this size on it pays to let the disk start before the commit syncs. A smaller transaction is written before
+    /// the first nudge.
     private static let earlyBytes = 4 << 20
 
     private func put(_ slice: ArraySlice<PageRecord>, _ report: inout PutReport) throws(LMDBError) {
@@ -62,7 +63,8 @@ extension ColdTier {
         try writePending(touchLimit: Limits.transactionEntries) { (transaction, session) throws(LMDBError) in
             changed = report
             if isLarge { writeback.begin(environment) }
-            // A parent that gives way to its own child's sibling would make the child an orphan.
+            // If eviction took a parent to make room for another page of the batch, the parent's child would become an
+            // orphan.
             session.spared = Set(slice.map(\.name.parent))
             for page in slice {
                 let outcome = try store(page, &transaction, &session, &changed)
@@ -91,7 +93,7 @@ extension ColdTier {
         guard page.isSound(layout) else { return .invalid }
         guard let place = try place(of: page.name, &transaction) else { return .orphan }
         guard place < Limits.tokens else { return .invalid }
-        // What a damaged or half-removed page of this hash may have left.
+        // A damaged or partly removed page of this hash may have left entries.
         try session.remove(hash, &transaction)
         guard try session.makeRoom(for: page.cost, &transaction) else { return .noRoom }
         if page.name.isBlock {
@@ -117,8 +119,8 @@ extension ColdTier {
         return Int(parent.firstToken) + Int(parent.tokenCount) == name.firstToken ? name.firstToken : nil
     }
 
-    /// A full disk cannot hold more than it does: pages go so that others can come. What they free can be used two
-    /// transactions later, hence the two small ones between.
+    /// On a full disk, pages must be evicted before others can be stored. What they free can be used two transactions
+    /// later, hence the two small transactions in between.
     private func putAfterMakingRoom(_ slice: ArraySlice<PageRecord>, _ report: inout PutReport) throws(StoreError) {
         let bytes = 2 * slice.reduce(0) { $0 + $1.cost }
         try writing { (transaction, session) throws(LMDBError) in

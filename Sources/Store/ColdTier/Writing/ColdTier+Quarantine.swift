@@ -1,13 +1,14 @@
-// Taking out what cannot be trusted.
+// Removing pages that cannot be trusted.
 
 internal import KVFormat
 internal import LMDB
 internal import PageCodec
 
 extension ColdTier {
-    /// Takes the suspects out, each with all that follow it, and says so in the table `quarantine`.
+    /// Removes the suspects, each with all that follow it, and notes them in the table `quarantine`.
     ///
-    /// A suspect is looked at once more: another process may have stored it anew since a reader of ours met the damage.
+    /// Each suspect is checked once more, because another process may have stored it again since a reader of this
+    /// process met the damage.
     func quarantine(
         _ suspects: [PrefixHash: QuarantineReason], _ transaction: inout WriteTransaction, _ session: inout WriteSession
     ) throws(LMDBError) {

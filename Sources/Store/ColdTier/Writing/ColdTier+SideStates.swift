@@ -1,4 +1,4 @@
-// Side states: blobs tied to a stored page, counted against the quota and gone with their page.
+// Side states: blobs tied to a stored page. They count against the quota and are removed with their page.
 
 package import KVFormat
 internal import LMDB
@@ -6,7 +6,7 @@ internal import PageCodec
 internal import Threads
 
 extension ColdTier {
-    /// Stores a side state with a page, in place of one of the same name; durable when this returns.
+    /// Stores a side state with a page and replaces one of the same name. It is durable when this returns.
     ///
     /// - Parameters:
     ///   - name: 1 to `Limits.sideStateName` bytes.
@@ -18,7 +18,7 @@ extension ColdTier {
             throw .invalidSideState("a name has 1 to \(Limits.sideStateName) bytes")
         }
         guard bytes.byteCount <= Limits.sideStateBytes else {
-            throw .invalidSideState("\(bytes.byteCount) bytes; \(Limits.sideStateBytes) are possible")
+            throw .invalidSideState("\(bytes.byteCount) bytes; the limit is \(Limits.sideStateBytes)")
         }
         let record = EncodedRecord()
         RecordEncoder().encode(sideState: bytes, key: hash, name: name, codec: options.codec, into: record)
@@ -63,7 +63,7 @@ extension ColdTier {
         _ session: inout WriteSession
     ) throws(LMDBError) -> Outcome {
         guard try transaction.node(hash, tables).record != nil else { return .noPage }
-        // The old one must survive when the new one finds no room, so it is counted as there until the new one is in.
+        // The old state must survive if the new one finds no room, so it counts until the new one is stored.
         let old = try transaction.valueBytes(tables.sides, key)
         let names = try transaction.keys(tables.sides, from: hash.bytes, limit: Limits.sideStates) {
             $0.starts(with: hash.bytes)

@@ -1,4 +1,4 @@
-// Spaces: registered before their pages come, remembered with what was measured.
+// Spaces: registered before their pages come, and stored with the measured prefill time.
 
 package import KVFormat
 internal import LMDB
@@ -6,14 +6,13 @@ internal import LMDB
 extension ColdTier {
     /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration
     /// stay.
-    ///
-    /// - Throws: `.damaged` when the stored descriptor cannot be read, or is another one; `.sealedSpace`.
+    /// - Throws: `.damaged` when the stored descriptor cannot be read or differs; `.sealedSpace`.
     package func open(space descriptor: SpaceDescriptor) throws(StoreError) {
         let root = descriptor.root
         let known = try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables) }
         switch known {
         case .damaged: throw .damaged(path: path, "the descriptor of a space")
-        // One root, one descriptor: a record whose descriptor does not make its root reads as damaged.
+        // A root has only one descriptor: a record whose descriptor does not hash to its root reads as damaged.
         case .sound(let space):
             guard space.wrappedKey.isEmpty else { throw .sealedSpace(root.short) }
         case .missing:
@@ -31,7 +30,7 @@ extension ColdTier {
         try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables).record }
     }
 
-    /// Remembers how long the engine needs to prefill a token of a space, for the processes to come.
+    /// Stores how long the engine needs to prefill a token of a space, for later processes.
     ///
     /// - Throws: `.noSuchSpace`.
     package func setPrefillTime(nanosecondsPerToken: UInt64, of root: PrefixHash) throws(StoreError) {

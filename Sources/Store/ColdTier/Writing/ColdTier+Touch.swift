@@ -4,21 +4,19 @@ package import KVFormat
 internal import LMDB
 
 extension ColdTier {
-    /// Pages whose uses one transaction writes: some ten milliseconds, for which other writers wait.
+    /// Pages whose uses one transaction writes. That takes about ten milliseconds, for which other writers wait.
     private static let touchesPerTransaction = 2048
 
-    /// Counts a use of each page at `now`, milliseconds since the Unix epoch. Give the whole path, so that a page never
-    /// looks less used than those after it. Never waits for a writer; written by the next `put`, `flushTouches` or
-    /// `close`.
-    ///
-    /// - Parameter use: what the use says of the pages; a match says that they saved something.
+    /// Counts a use of each page at `now`, in milliseconds since the Unix epoch. Give the whole path, so that a page
+    /// never looks less used than those after it. The call never waits for a writer; the next `put`, `flushTouches` or
+    /// `close` writes the uses.
+    /// - Parameter use: the kind of use; a match says that the pages saved something.
     package func touch(_ hashes: [PrefixHash], now: Int64, as use: PathUse = .match) {
         pending.touch(hashes, now: now, as: use)
     }
 
-    /// Writes all uses and takes out all damage that are pending.
-    ///
-    /// - Throws: `.diskFull`, `.mapFull`, `.damaged`, `.closed`, `.forked`, `.system`; what was not written stays
+    /// Writes all pending uses and removes all suspects.
+    /// - Throws: `.diskFull`, `.mapFull`, `.damaged`, `.closed`, `.forked`, `.system`. What was not written stays
     ///   pending.
     package func flushTouches() throws(StoreError) {
         do throws(LMDBError) {
@@ -30,11 +28,11 @@ extension ColdTier {
         }
     }
 
-    /// The dates of used pages that writing their uses has met since the last call: what a copy in RAM may not know,
-    /// since another process can have set them.
+    /// The expiry dates of the pages whose uses were written since the last call. A copy in RAM may not know them,
+    /// because another process can have set them.
     package func takeDates() -> [PrefixHash: Int64] { pending.takeDates() }
 
-    /// One transaction: what is pending, then `body`.
+    /// One transaction: writes what is pending, then runs `body`.
     func writePending(
         touchLimit: Int, _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> Void
     ) throws(LMDBError) {

@@ -3,17 +3,17 @@
 internal import KVFormat
 internal import LMDB
 
-/// How far a transaction has walked along each list of the eviction order. What it has passed is not looked at again
-/// until `restart`.
+/// How far a transaction has walked along each list of the eviction order. Entries that it has passed are not read
+/// again until `restart`.
 struct EvictionWalk {
     /// Entries of a list that are read together.
     private static let length = 32
 
     private struct List {
         let order: QueueKey.Order
-        /// Where reading goes on; empty when nothing was read yet, nil at the end.
+        /// Where reading continues; empty before the first read, nil at the end.
         var next: [UInt8]? = []
-        /// Read, but not looked at yet.
+        /// Entries that were read but not returned yet.
         var entries: ArraySlice<QueueKey> = []
     }
 
@@ -23,11 +23,10 @@ struct EvictionWalk {
     /// Whether nothing was read since the walk began.
     var isAtStart: Bool { expiring.next == [] }
 
-    /// Looks at all entries again.
+    /// Starts again with the first entries.
     mutating func restart() { self = EvictionWalk() }
 
-    /// The entry to look at next: expired pages first, then the page that is worth the least. Keys that are no entries
-    /// are deleted on the way.
+    /// The next entry: expired pages first, then the page that is worth the least. Invalid keys are deleted on the way.
     mutating func next(
         _ history: UseHistory, now: Int64, _ tables: Tables, _ transaction: inout WriteTransaction
     ) throws(LMDBError) -> QueueKey? {
@@ -48,7 +47,7 @@ struct EvictionWalk {
             let keys = try transaction.keys(tables.queue, from: start.isEmpty ? first : start, limit: length) {
                 $0.starts(with: first)
             }
-            // Just behind the last one.
+            // The smallest key behind the last one.
             list.next = keys.last.map { $0 + [0] }
             for key in keys {
                 if let entry = unsafe QueueKey(key.span.bytes) {

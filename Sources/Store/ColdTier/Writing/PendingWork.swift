@@ -1,5 +1,5 @@
-// What readers leave for the next writer: uses to count and damage to take out. Readers never wait for the writer's
-// lock.
+// The work that readers leave for the next writer: uses to count and suspects to remove. Readers never wait for the
+// writer's lock.
 
 internal import KVFormat
 internal import Synchronization
@@ -9,11 +9,11 @@ internal import Threads
 struct Touch: Equatable {
     /// How often.
     var uses: UInt32
-    /// How many of them were matches: they saved something.
+    /// How many of the uses were matches, which saved something.
     var matches: UInt32
-    /// How many of these branched off at the page or behind it.
+    /// How many of the matches branched off at the page or behind it.
     var branches: UInt32
-    /// Milliseconds since the Unix epoch, the last of them.
+    /// When the last use was, in milliseconds since the Unix epoch.
     var lastUse: Int64
 
     /// One use.
@@ -39,8 +39,8 @@ extension UInt32 {
 
 /// Buffered changes. Thread-safe.
 final class PendingWork: Sendable {
-    /// Pages whose uses are kept: beyond that, uses of further pages are dropped, which costs eviction some accuracy
-    /// only.
+    /// The number of pages whose uses are kept. Uses of further pages are dropped, which only makes eviction less
+    /// accurate.
     static let touchLimit = 65_536
 
     private struct State {
@@ -76,7 +76,7 @@ final class PendingWork: Sendable {
         }
     }
 
-    /// Takes up to `limit` pages' uses out.
+    /// Removes and returns the uses of up to `limit` pages.
     func takeTouches(limit: Int) -> [PrefixHash: Touch] {
         state.withLock { state in
             guard state.touches.count > limit else {
@@ -109,12 +109,12 @@ final class PendingWork: Sendable {
     /// Counts damage that has no key to quarantine.
     func countDamage() { state.withLock { $0.damageFound += 1 } }
 
-    /// Pages that are not to be trusted, and not taken out yet.
+    /// Pages that cannot be trusted and have not been removed yet.
     var suspects: [PrefixHash: QuarantineReason] {
         hasDamage.load(ordering: .acquiring) ? state.withLock { $0.damage } : [:]
     }
 
-    /// Forgets pages that were taken out.
+    /// Forgets pages that were removed.
     func forget(_ suspects: [PrefixHash: QuarantineReason]) {
         state.withLock { state in
             for hash in suspects.keys { state.damage[hash] = nil }
@@ -131,7 +131,7 @@ final class PendingWork: Sendable {
         }
     }
 
-    /// Takes the dates out.
+    /// Removes and returns the dates.
     func takeDates() -> [PrefixHash: Int64] {
         guard hasDates.load(ordering: .acquiring) else { return [:] }
         return state.withLock { state in

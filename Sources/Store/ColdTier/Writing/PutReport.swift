@@ -1,10 +1,10 @@
-// What storing a batch of pages came to.
+// The result of storing a batch of pages.
 
 package import Records
 
 /// What a put did.
 package struct PutReport: Sendable, Equatable {
-    /// One per page of the batch, in its order.
+    /// One outcome per page of the batch, in its order.
     package var outcomes: [TakeOutcome] = []
     /// Pages evicted to make room.
     package var evicted = 0

@@ -3,10 +3,11 @@
 internal import LMDB
 internal import Threads
 
-/// Keeps the memory of the writing thread's transactions from one to the next. Thread-safe; the first thread that asks
-/// is the one that is served: in an engine one thread does all the writing.
+/// Keeps the memory of the writing thread's transactions from one to the next. Thread-safe. It serves only the first
+/// thread that calls it, because in an engine one thread does all the writing.
 final class TransactionMemory: Sendable {
-    /// For batches of 32 MiB that gain nothing by encoding: the slot of a record is a little larger than it is.
+    /// Enough for batches of 32 MiB that encoding does not shrink: the slot of a record is a little larger than the
+    /// record.
     private static let byteCount = 36 << 20
 
     private let held = Guarded<HeapReserve?>(nil)

@@ -1,25 +1,26 @@
-// Eviction: which pages go when the quota has no room for new ones.
+// Eviction: which pages are removed when the quota has no room for new ones.
 //
-// Expired pages go first, then the page that is worth the least: of its class, by how many continuations share it, and
-// at its age, the smallest share will come back for the time that it would be kept (`UseHistory`, learned from the
-// store's own traffic; docs/eviction.md has the reasons and the figures). The table `queue` has a list by last use for
-// each class, so that only the first entry of each has to be compared. Leaves go first: a page is worthless without
-// those before it, so a page that has children is spared until they are gone. When it is worth less than one of them,
-// it moves behind that child in the order, and the walk does not meet it again and again. At equal times the deeper
-// page goes first. Pinned pages are not in the order at all.
+// Expired pages are evicted first, then the page that is worth the least. `UseHistory` learns the worth of each class
+// and age from the store's own traffic; docs/eviction.md has the reasons and the figures. A class says how many
+// continuations share a page. The table `queue` has a list by last use for each class, so that only the first entry of
+// each has to be compared. Leaves are evicted first: a page is worthless without those before it, so a page that has
+// children is spared until they are gone. When it is worth less than one of them, it moves behind that child in the
+// order, so that the walk does not meet it again and again. At equal times the deeper page is evicted first. Pinned
+// pages are not in the order at all.
 
 internal import KVFormat
 internal import LMDB
 
 extension WriteSession {
-    /// Whether `bytes` more leave no more than `limit` bytes in use.
+    /// Whether at most `limit` bytes are in use after `bytes` more are added.
     private func fits(_ bytes: Int, within limit: UInt64) -> Bool {
         counters.usedBytes <= limit && limit - counters.usedBytes >= UInt64(bytes)
     }
 
-    /// Evicts until `bytes` more fit into the quota, or into `limit` bytes where that is given.
+    /// Evicts until `bytes` more fit into the quota, or into `limit` bytes if that is given.
     ///
-    /// - Returns: false when they do not, since they are more than that, or all that is left is pinned or spared.
+    /// - Returns: false when they do not fit, because they are larger than the limit or because everything left is
+    ///   pinned or spared.
     mutating func makeRoom(
         for bytes: Int, within limit: UInt64? = nil, _ transaction: inout WriteTransaction
     ) throws(LMDBError) -> Bool {
@@ -35,8 +36,8 @@ extension WriteSession {
         var isStuck = false
         while !fits(bytes, within: limit), !isStuck {
             guard let entry = try walk.next(history, now: now, tables, &transaction) else {
-                // What moved in the order, or lost the last page that followed it, may stand before the end of this
-                // walk.
+                // An entry that moved in the order, or whose last child was removed, may now be before the place that
+                // this walk has reached.
                 isStuck = changes == seen
                 seen = changes
                 if !isStuck { walk.restart() }
@@ -48,8 +49,8 @@ extension WriteSession {
         return !isStuck
     }
 
-    /// Uses that no page can have had by now come from a clock that was ahead, and would keep their pages for ever:
-    /// they become uses of the present, a few in each transaction that evicts.
+    /// Uses in the future come from a clock that was ahead, and would keep their pages for ever. They become uses of
+    /// the present, a few in each transaction that evicts.
     private mutating func mendFutureUses(_ transaction: inout WriteTransaction) throws(LMDBError) {
         for useClass in 0..<UseHistory.classes {
             let order = QueueKey.Order.use(useClass)
@@ -70,7 +71,7 @@ extension WriteSession {
     /// Entries of a list that are mended together.
     private static let mendedEntries = 64
 
-    /// Evicts the page of one entry of the order, if it may go now.
+    /// Evicts the page of one entry of the order, if that is possible now.
     private mutating func evict(
         _ entry: QueueKey, _ history: inout UseHistory, _ transaction: inout WriteTransaction
     ) throws(LMDBError) {
@@ -91,8 +92,8 @@ extension WriteSession {
         }
     }
 
-    /// An entry whose page has no readable node: the page was taken out, or is damaged and goes with all that follow
-    /// it.
+    /// Handles an entry whose page has no readable node. Either the page was removed, or it is damaged and is evicted
+    /// with all that follow it.
     private mutating func evictUnreadable(
         _ entry: QueueKey, _ transaction: inout WriteTransaction
     ) throws(LMDBError) {
@@ -101,7 +102,7 @@ extension WriteSession {
         count(evicted: try removeSubtree(of: entry.hash, &transaction).count)
     }
 
-    /// Whether an entry is one that its page's recency says; deleted or mended when not.
+    /// Whether an entry agrees with its page's recency. If not, the entry is deleted or repaired.
     private mutating func isInStep(
         _ entry: QueueKey, _ node: NodeRecord, _ transaction: inout WriteTransaction
     ) throws(LMDBError) -> Bool {
@@ -116,7 +117,7 @@ extension WriteSession {
         return isInStep
     }
 
-    /// A page with children is worth at least what they are: it moves behind one of them.
+    /// A page with children is worth at least as much as they are, so it moves behind one of them.
     private mutating func requeue(
         _ entry: QueueKey, _ node: NodeRecord, behind child: PrefixHash, _ history: UseHistory,
         _ transaction: inout WriteTransaction
@@ -134,8 +135,8 @@ extension WriteSession {
         try write(new, of: entry.hash, firstToken: node.firstToken, replacing: old, &transaction)
     }
 
-    /// An expired page goes with all that follow it, since no match can pass it; unless one of them is pinned or
-    /// spared.
+    /// An expired page is evicted with all that follow it, because no match can pass it, unless one of them is pinned
+    /// or spared.
     private mutating func evictExpired(
         _ hash: PrefixHash, _ transaction: inout WriteTransaction
     ) throws(LMDBError) {

@@ -30,7 +30,7 @@ extension WriteSession {
         spared.insert(name.hash)
     }
 
-    /// Counts uses of a page that is stored; nothing when it is not.
+    /// Counts uses of a page; does nothing when it is not stored.
     mutating func touch(_ hash: PrefixHash, _ touch: Touch, _ transaction: inout WriteTransaction) throws(LMDBError) {
         guard let node = try transaction.node(hash, tables).record else { return }
         let stored = try transaction.recency(hash, tables).record
@@ -48,7 +48,7 @@ extension WriteSession {
         }
     }
 
-    /// Writes a page's recency, and its places in the eviction order in step with it.
+    /// Writes a page's recency, and keeps its places in the eviction order in step with it.
     mutating func write(
         _ recency: RecencyRecord, of hash: PrefixHash, firstToken: UInt32, replacing old: RecencyRecord?,
         _ transaction: inout WriteTransaction
@@ -60,8 +60,8 @@ extension WriteSession {
         try transaction.write(tables.recency, hash.bytes, recency.encoded(key: hash))
     }
 
-    /// Deletes tails of the same parent that `page` begins with: whoever wants them finds them in it, token-exact.
-    /// Tails that are pinned or have side states stay. At most `Limits.alternatives` children are looked at.
+    /// Deletes tails of the same parent that `page` begins with, because a match finds their tokens in `page`. Tails
+    /// that are pinned or have side states stay. At most `Limits.alternatives` children are checked.
     ///
     /// - Returns: how many were deleted.
     mutating func replaceTails(of page: PageName, _ transaction: inout WriteTransaction) throws(LMDBError) -> Int {
@@ -78,7 +78,7 @@ extension WriteSession {
         return replaced
     }
 
-    /// Children of the same parent whose first token ids are a beginning of the page's.
+    /// Children of the same parent whose token ids are the first token ids of the page.
     private func tails(of page: PageName, _ transaction: inout WriteTransaction) throws(LMDBError) -> [PrefixHash] {
         var found: [PrefixHash] = []
         let wanted = page.tokens.prefix(EdgeKey.tokens)
@@ -97,7 +97,7 @@ extension WriteSession {
             seen += 1
             isThere = try cursor.next()
         }
-        // From nowhere `previous` moves to the last key, which is where a seek beyond it stands.
+        // After a seek beyond the last key the cursor is on no entry, and `previous` then moves to the last key.
         isThere = try unsafe cursor.seek(start.span.bytes)
         isThere = try cursor.previous()
         while isThere, seen < Limits.alternatives, consider(cursor.key) {
@@ -109,8 +109,8 @@ extension WriteSession {
 }
 
 extension RecencyRecord {
-    /// The record after more uses, the last of them at `now`. A stored time far in the future is a clock that jumped,
-    /// and is dropped.
+    /// The record after more uses, the last of them at `now`. A stored time far in the future comes from a clock that
+    /// jumped, and is dropped.
     fileprivate func used(_ touch: Touch, at now: Int64) -> RecencyRecord {
         var use = use
         use.keep(at: now)

@@ -1,12 +1,11 @@
-// Taking pages out: one, or one with all that follow it.
+// Removing pages: one page, or one page with all that follow it.
 
 internal import KVFormat
 internal import LMDB
 
 extension WriteSession {
-    /// Deletes everything a page has in the tables. Its children stay; whoever calls sees to them first.
-    ///
-    /// - Returns: bytes given free, index included.
+    /// Deletes everything that a page has in the tables. Its children stay; the caller must remove them first.
+    /// - Returns: the freed bytes, with those of the index.
     @discardableResult
     mutating func remove(_ hash: PrefixHash, _ transaction: inout WriteTransaction) throws(LMDBError) -> Int {
         let key = hash.bytes
@@ -24,8 +23,8 @@ extension WriteSession {
             }
             counters.count(node, by: -1)
         } else {
-            // A node that cannot be read: count out what can be seen of it. Its edge and queue entry lead nowhere now,
-            // and go when a walk meets them.
+            // The node cannot be read: subtract what can be seen of it. Its edge and queue entry now lead nowhere, and
+            // a walk that meets them deletes them.
             counters.count(unreadable: nodeBytes, valueBytes: valueBytes, by: -1)
         }
         try removeSides(of: hash, &transaction)
@@ -49,7 +48,7 @@ extension WriteSession {
     /// A page and all that follow it, parents before children.
     func subtree(of hash: PrefixHash, _ transaction: inout WriteTransaction) throws(LMDBError) -> [PrefixHash] {
         var members = [hash]
-        // A damaged edge could close a circle.
+        // A damaged edge could make a cycle.
         var seen: Set<PrefixHash> = [hash]
         var next = 0
         while next < members.count {
@@ -61,7 +60,7 @@ extension WriteSession {
         return members
     }
 
-    /// The first child of a page that is really there; edges that lead nowhere are deleted on the way.
+    /// The first child of a page that really exists. Edges that lead nowhere are deleted on the way.
     mutating func firstChild(
         of hash: PrefixHash, _ transaction: inout WriteTransaction
     ) throws(LMDBError) -> PrefixHash? {

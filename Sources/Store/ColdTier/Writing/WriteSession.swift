@@ -3,8 +3,8 @@
 internal import KVFormat
 internal import LMDB
 
-/// The counters during one write transaction. They are read at its begin and written at its end, so that counters and
-/// content always commit together.
+/// The counters during one write transaction. They are read at its beginning and written at its end, so that counters
+/// and content always commit together.
 package struct WriteSession {
     let tables: Tables
     /// Milliseconds since the Unix epoch, when the transaction began.
@@ -21,14 +21,14 @@ package struct WriteSession {
     var dates: [PrefixHash: Int64] = [:]
     /// Pages evicted in this transaction.
     var evicted = 0
-    /// How often eviction has changed the order in this transaction: pages that went or moved.
+    /// How often eviction has changed the order in this transaction: how many pages were evicted or moved.
     var changes = 0
 
     init(_ transaction: inout WriteTransaction, _ tables: Tables, now: Int64) throws(LMDBError) {
         self.tables = tables
         self.now = now
         let stored = try transaction.read(tables.meta, MetaKey.counters) { CountersRecord($0) }
-        // Two counts of one thing: when damage or a bug has set them apart, everything is counted anew.
+        // Both count the same pages. When damage or a bug has made them differ, everything is counted again.
         if let record = stored.record, record.pages == UInt64(try transaction.entryCount(tables.nodes)) {
             counters = record
         } else {
@@ -44,8 +44,8 @@ package struct WriteSession {
         for (root, space) in spaces { try transaction.write(tables.spaces, root.bytes, space.encoded) }
     }
 
-    /// Lends what the store has learned of its traffic; it is written with the counters. A history that is damaged
-    /// begins anew.
+    /// Lends what the store has learned about its traffic; it is written with the counters. A damaged history starts
+    /// again from nothing.
     mutating func history<R>(
         _ transaction: inout WriteTransaction, _ body: (inout UseHistory) -> R
     ) throws(LMDBError) -> R {
@@ -73,7 +73,7 @@ package struct WriteSession {
         return record
     }
 
-    /// Changes a space's counters; nothing when it is not registered.
+    /// Changes a space's counters; does nothing when the space is not registered.
     mutating func update(
         _ root: PrefixHash, _ transaction: inout WriteTransaction, _ change: (inout SpaceRecord) -> Void
     ) throws(LMDBError) {
@@ -91,9 +91,8 @@ extension UInt64 {
 }
 
 extension CountersRecord {
-    /// Counts everything anew: what a store does whose counters are damaged. Walks all nodes and side states.
-    ///
-    /// - Parameter history: counters to keep what cannot be counted from: quota, evictions, generation.
+    /// Counts everything again, as a store does whose counters are damaged. Walks all nodes and side states.
+    /// - Parameter history: counters from which to keep what cannot be counted again: quota, evictions, generation.
     init(
         recounting transaction: inout WriteTransaction, _ tables: Tables, history: CountersRecord?
     ) throws(LMDBError) {

@@ -1,15 +1,15 @@
 // A thread that keeps the disk busy while a large transaction writes.
 //
-// LMDB writes all pages of a transaction to the page cache and then syncs: the disk has nothing to do during the first,
-// the processor nothing during the second. With a nudge every quarter of a millisecond the disk begins with the first
-// pages while LMDB still copies the last: a fifth to a third less time a commit of 12 to 48 MiB.
+// LMDB writes all pages of a transaction to the page cache and then syncs them. The disk is idle during the first step,
+// and the processor during the second. With a nudge every quarter of a millisecond, the disk begins with the first
+// pages while LMDB still copies the last. A commit of 12 to 48 MiB then takes a fifth to a third less time.
 
 internal import Glibc
 internal import LMDB
 internal import Threads
 
-/// Nudges the disk while transactions run. Thread-safe, one transaction at a time; the thread is started by the first
-/// of them and sleeps between them. Whoever makes it closes it.
+/// Nudges the disk while transactions run. Thread-safe, for one transaction at a time. The first transaction starts the
+/// thread, which sleeps between transactions. The code that makes this object must close it.
 final class Writeback: Sendable {
     private struct State {
         var isWriting = false
@@ -22,12 +22,12 @@ final class Writeback: Sendable {
     /// How long the disk may wait for the next nudge.
     private static let microseconds: UInt32 = 250
 
-    /// From now on `environment` is told to start writing every now and then, until `end`. Call it inside a
-    /// transaction: one that still waits for LMDB's lock writes nothing.
+    /// From now on until `end`, `environment` is told at short intervals to start writing. Call it inside a
+    /// transaction: a transaction that still waits for LMDB's lock writes nothing.
     func begin(_ environment: Environment) {
         state.withLock { state in
             guard !state.isClosed else { return }
-            // A system that gives no thread costs speed only.
+            // If the system refuses a thread, only speed is lost.
             if state.thread == nil { state.thread = try? Thread { self.nudge(environment) } }
             state.isWriting = true
         }

@@ -1,10 +1,11 @@
-// How fast this CPU decodes, measured once a process when `auto` first asks.
+// How fast this CPU decodes, measured once per process when `auto` first needs it.
 
 internal import KVFormat
 internal import PageCodec
 internal import Threads
 
-/// Decode rates of one thread, from a page of 512 KiB, one frame, made up like the bf16 keys and values of a model.
+/// Decode rates of one thread, measured on one frame: a page of 512 KiB, generated to resemble the bf16 keys and values
+/// of a model.
 enum CodecCalibration {
     /// The rates of this CPU, with an assumed read rate. The first call takes two milliseconds; the others wait for it.
     static let rates: CodecRates = {
@@ -32,7 +33,7 @@ private final class Sample {
         self.layout = layout
         unsafe page = .allocate(byteCount: layout.bytesPerPage, alignment: 64)
         unsafe decoded = .allocate(byteCount: layout.bytesPerPage, alignment: 64)
-        // A chunk of the codec's is generated, and repeated: it never looks from one chunk into another.
+        // One chunk is generated and repeated, because the codec never uses one chunk for another.
         let size = 128 << 10
         let chunk = unsafe UnsafeMutableRawBufferPointer(rebasing: page.prefix(size))
         unsafe Self.fill(chunk)
@@ -47,7 +48,7 @@ private final class Sample {
         unsafe decoded.deallocate()
     }
 
-    /// Elements with random signs and mantissas, whose exponents fall off by half, as those of most tensors do.
+    /// Elements with random signs and mantissas. Each further exponent is half as frequent, as in most tensors.
     @unsafe
     private static func fill(_ bytes: UnsafeMutableRawBufferPointer) {
         var state: UInt64 = 0x9E37_79B9_7F4A_7C15
@@ -60,7 +61,7 @@ private final class Sample {
         }
     }
 
-    /// Raw bytes a second in the best of a few rounds: others may have the CPU in the rest.
+    /// Raw bytes per second in the best of a few rounds, because other programs may use the CPU in the others.
     func decodeRate(_ codec: CodecChoice) -> Double {
         guard let from = unsafe page.baseAddress else { preconditionFailure("memory has an address") }
         let source = unsafe PageSource(from, capacity: layout.pageSize)
@@ -89,7 +90,7 @@ private final class Sample {
 }
 
 extension StoreCodec {
-    /// The encoder's word for what an engine asks for; under `auto`, with the rates of this moment.
+    /// The encoder's value for the codec that an engine chose; for `auto`, with the current rates.
     func choice(readingAt rate: ReadRate) -> CodecChoice {
         switch self {
         case .raw: return .raw

@@ -3,7 +3,7 @@
 internal import KVFormat
 internal import Threads
 
-/// What this process's loads have measured, a thread's time at a time. Thread-safe.
+/// What the loads of this process have measured, each in the time of one thread. Thread-safe.
 package final class ReadRate: Sendable {
     private struct State {
         var average = MovingRate()
@@ -13,14 +13,14 @@ package final class ReadRate: Sendable {
 
     private let state = Guarded(State())
 
-    /// A rate that nothing was measured for.
+    /// A rate without any measurement.
     package init() {}
 
-    /// Bytes a second; `MovingRate.assumed` until enough has been read.
+    /// Bytes per second; `MovingRate.assumed` until enough has been read.
     var bytesPerSecond: Double { state.withLock { $0.average.bytesPerSecond } }
 
-    /// Reads a byte of every 4 KiB, so that what is not in memory is fetched now, and takes the time. What is in memory
-    /// costs a few microseconds per frame.
+    /// Reads one byte of every 4 KiB, so that bytes that are not in memory are fetched now, and measures the time. For
+    /// bytes in memory this takes a few microseconds per frame.
     func fetch(_ bytes: RawSpan) {
         let start = SystemClock.monotonicNanoseconds()
         var sum: UInt8 = 0
@@ -35,13 +35,13 @@ package final class ReadRate: Sendable {
     }
 }
 
-/// A rate over the last few hundred MiB. Pure.
+/// A rate over the last few hundred MiB. A value type that reads no clock.
 struct MovingRate: Equatable {
-    /// Bytes a second that are assumed until enough is known: what a disk of a server or a laptop gives.
+    /// Bytes per second that are assumed until enough is known: the rate of a typical disk in a server or laptop.
     static let assumed = 1.5e9
     /// Bytes from which on the measurement counts.
     static let enough = 4.0 * 1024 * 1024
-    /// Where older bytes begin to count half.
+    /// After this many bytes, older bytes count half.
     private static let memory = 256.0 * 1024 * 1024
 
     private var bytes = 0.0
@@ -49,7 +49,7 @@ struct MovingRate: Equatable {
 
     /// The average, or what is assumed.
     var bytesPerSecond: Double {
-        // At most as fast as memory: a clock that has not ticked is no infinite speed.
+        // At most as fast as memory: a clock that has not advanced must not give an infinite speed.
         bytes < Self.enough ? Self.assumed : min(bytes / max(nanoseconds, 1) * 1e9, 100e9)
     }
 

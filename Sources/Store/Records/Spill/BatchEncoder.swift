@@ -1,18 +1,18 @@
-// One batch on its way from page bytes to records: encoded by several threads, into memory that earlier batches used.
+// Encodes one batch from page bytes to records, with several threads, into memory that earlier batches used.
 
 internal import KVFormat
 internal import PageCodec
 internal import Threads
 
-/// Encodes batches, and keeps the records' memory for those to come. One thread encodes; any thread may give memory
-/// back.
+/// Encodes batches, and keeps the memory of the records for later batches. One thread encodes; any thread may give
+/// memory back.
 final class BatchEncoder: Sendable {
     private let team: Team
     private let roomLimit: Int
     private let spare = Guarded<[EncodedRecord]>([])
     private let encode: @Sendable (SpillJob, EncodedRecord) -> Void
 
-    /// Raw bytes from which on it pays to wake other threads: encoding less takes about as long as waking them.
+    /// From this many raw bytes on it pays to wake other threads: encoding less takes about as long as waking them.
     private static let sharedBytes = 256 << 10
 
     init(_ options: SpillOptions, encode: @escaping @Sendable (SpillJob, EncodedRecord) -> Void) {
@@ -21,12 +21,12 @@ final class BatchEncoder: Sendable {
         self.encode = encode
     }
 
-    /// Encodes `jobs`, in any order; the pages come back in theirs. They are valid until they are given to `reuse`.
+    /// Encodes `jobs` and returns their pages in the same order. The pages are valid until they are passed to `reuse`.
     func pages(_ jobs: [SpillJob]) -> [SpillPage] {
         let records = takeRecords(jobs.count)
         let encode = encode
         let bytes = jobs.reduce(0) { $0 + $1.rawBytes }
-        // Each record is written by one thread of the team, whose lock hands all of them over before the loop returns.
+        // One thread of the team writes each record. The team's lock makes all of them visible before the loop returns.
         team.forEach(jobs.count, isShared: bytes >= Self.sharedBytes) { encode(jobs[$0], records[$0]) }
         return jobs.indices.map { SpillPage(jobs[$0], records[$0]) }
     }
@@ -40,8 +40,7 @@ final class BatchEncoder: Sendable {
         }
     }
 
-    /// Takes the records back: nobody reads the pages any more. What is more than two batches' worth of memory is
-    /// freed.
+    /// Takes the records back when nobody reads the pages any more. Memory beyond that of two batches is freed.
     func reuse(_ pages: [SpillPage]) {
         spare.withLock { spare in
             var room = 0

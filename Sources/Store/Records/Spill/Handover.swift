@@ -1,9 +1,9 @@
-// One thing at a time from one thread to another.
+// Passes one value at a time from one thread to another.
 
 internal import Threads
 
-/// A place where a thread hands its work to the next and waits until that has taken it: neither can run ahead of the
-/// other by more than one piece. Thread-safe, for one thread on each side.
+/// A place where one thread hands its work to the next thread and waits until that thread has taken it. So neither gets
+/// ahead of the other by more than one piece. Thread-safe, for one thread on each side.
 final class Handover<Value: Sendable>: Sendable {
     private struct State {
         var value: Value?
@@ -29,7 +29,7 @@ final class Handover<Value: Sendable>: Sendable {
         return taken
     }
 
-    /// Says that nothing comes any more, once all that was given has been taken.
+    /// Ends the handover after everything given has been taken.
     func end() {
         state.withLock { $0.isEnded = true }
         state.broadcast()

@@ -1,10 +1,11 @@
-// The limit on how much the spill writer stores in a second.
+// The limit on how much the spill writer stores per second.
 
-/// A limit on spending that is paid afterwards: whoever has spent waits until the rate has caught up. Nothing is saved
-/// up in idle times, so that a burst never exceeds one batch. Pure; the caller brings the time.
+/// A rate limit that is paid afterwards: after writing, the caller waits until the average rate is within the limit.
+/// Idle time earns no credit, so that a burst never exceeds one batch. A value type that reads no clock: the caller
+/// passes the time.
 struct RateLimit: Equatable {
     private let bytesPerSecond: Double
-    /// When all that was spent is paid for, in nanoseconds of the caller's clock.
+    /// When everything written is paid for, in nanoseconds of the caller's clock.
     private var paidAt: UInt64 = 0
 
     /// A limit of `bytesPerSecond`, 1 or more.
@@ -13,10 +14,10 @@ struct RateLimit: Equatable {
     /// Notes that `bytes` were written at `now`.
     mutating func spend(_ bytes: UInt64, now: UInt64) {
         let nanoseconds = Double(bytes) / bytesPerSecond * 1e9
-        // A year is as good as for ever, and keeps the sum in range.
+        // A year is as long as for ever here, and keeps the sum in range.
         paidAt = max(paidAt, now) &+ UInt64(min(nanoseconds, 365 * 86_400e9))
     }
 
-    /// Nanoseconds from `now` until the next bytes may be written; 0: at once.
+    /// Nanoseconds from `now` until the next bytes may be written; 0 means at once.
     func wait(now: UInt64) -> UInt64 { paidAt > now ? paidAt - now : 0 }
 }

@@ -7,12 +7,12 @@ internal import PageCodec
 struct SpillBatch: Sendable {
     /// The pages in the order in which they came.
     let jobs: [SpillJob]
-    /// Those of them that were stored when somebody looked.
+    /// Those of them that were stored already when the encoding thread looked.
     let known: Set<PrefixHash>
     /// The others, encoded; nil when the batch is refused.
     let encoded: [SpillPage]?
 
-    /// What became of each page, in its order.
+    /// What became of each page, in the order of the jobs.
     ///
     /// - Parameter outcomes: those of the encoded pages; nil when none of them was written.
     func finished(_ outcomes: [SpillOutcome]?) -> [FinishedJob] {

@@ -13,7 +13,7 @@ package struct SpillJob: Sendable {
     package let insertedAt: Int64
     /// Where its bytes are.
     package let content: SpillContent
-    /// What keeps those bytes alive: a pin of the hot tier, or a copy. Let go when the job is done.
+    /// The object that keeps those bytes alive: a pin of the hot tier, or a copy. It is released when the job is done.
     package let keepAlive: (any AnyObject & Sendable)?
     /// Called once on the writer's thread, outside its locks, when the job is done.
     package let onDone: (@Sendable (SpillOutcome) -> Void)?
@@ -88,13 +88,13 @@ package final class BlockCopy: @unchecked Sendable {
     }
 }
 
-/// What became of a page on its way down.
+/// What became of a page that was to be written.
 package enum SpillOutcome: Hashable, Sendable {
     /// It is on disk and synced.
     case stored
-    /// It was there before.
+    /// It was on disk already.
     case alreadyThere
-    /// Its parent is not on disk, so it could not be found there.
+    /// Its parent is not on disk, so no match could find it there.
     case orphan
     /// Writing failed; `flush()` throws the error.
     case failed
@@ -103,7 +103,7 @@ package enum SpillOutcome: Hashable, Sendable {
 }
 
 extension SpillOutcome {
-    /// What a tier says of a page.
+    /// The outcome that a tier reports for a page.
     init(_ outcome: TakeOutcome) {
         switch outcome {
         case .stored: self = .stored
@@ -115,11 +115,11 @@ extension SpillOutcome {
     }
 }
 
-/// A page that is encoded, on its way to the tier.
+/// An encoded page that is to be stored in the tier.
 struct SpillPage: Sendable {
     /// The page.
     let name: PageName
-    /// Its record; encoded into again once the page is written.
+    /// Its record. The memory is reused after the page is written.
     let record: EncodedRecord
     /// When the page was inserted, milliseconds since the Unix epoch.
     let insertedAt: Int64

@@ -5,25 +5,25 @@ internal import Threads
 
 /// How the spill writer behaves.
 package struct SpillOptions: Hashable, Sendable {
-    /// Raw bytes of pages that may wait; one page more than none is always taken.
+    /// Limit on the raw bytes in the queue. An empty queue always accepts one page, however large.
     package var queueCapacity: ByteCount
-    /// What happens when that many wait.
+    /// What happens when the queue is full.
     package var whenFull: WhenQueueFull
-    /// Raw bytes of one batch, which is one synced transaction. Two batches are in memory at once, one being encoded
-    /// and one being written. From 4 MiB a commit on, the disk and not the sync is the limit; 32 MiB also hide the way
-    /// there.
+    /// Raw bytes of one batch, which is one synced transaction. Two batches are in memory at once: one is being encoded
+    /// and one is being written. From 4 MiB per commit on, the limit is the disk's rate and not the sync; at 32 MiB the
+    /// remaining overhead is hidden too.
     package var batchBytes: ByteCount
-    /// How long a batch waits for more pages before it is written, in milliseconds: what a kill may lose beside the
-    /// batch under way. A commit costs an engine that is busy about as much as 2 MiB of pages do, so there should not
-    /// be many a second.
+    /// How long a batch waits for more pages before it is written, in milliseconds. A kill may lose these pages and the
+    /// batch in progress. A commit costs a busy engine about as much as 2 MiB of pages, so there should not be many per
+    /// second.
     package var batchMilliseconds: Int
-    /// How long the writer leaves the disk alone after a failure, in milliseconds; doubled at each further failure, up
-    /// to 64 times.
+    /// How long the writer leaves the disk alone after a failure, in milliseconds. Each further failure doubles it, up
+    /// to 64 times this value.
     package var pauseMilliseconds: Int
-    /// Threads that encode a batch, the writer's own among them; 1 or more.
+    /// Number of threads that encode a batch, including the writer's own; 1 or more.
     package var encoders: Int
-    /// Encoded bytes that the writer stores in a second, measured over several batches; nil: as many as it can. A flush
-    /// and a close don't keep to it, since somebody waits for them.
+    /// Limit on the encoded bytes that the writer stores per second, as an average over several batches; nil means no
+    /// limit. A flush and a close ignore the limit, because their callers wait.
     package var bytesPerSecond: ByteCount?
 
     /// Options with the given values.
@@ -41,6 +41,6 @@ package struct SpillOptions: Hashable, Sendable {
         self.bytesPerSecond = bytesPerSecond
     }
 
-    /// Two on a machine that has two cores: with a third the disk, not the encoding, is the limit.
+    /// Two on a machine with two or more cores. With a third thread, the disk and not the encoding would be the limit.
     package static var defaultEncoders: Int { 1 + min(1, Team.spareCores) }
 }

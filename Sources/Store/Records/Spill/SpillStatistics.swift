@@ -2,7 +2,7 @@
 
 /// What happened to a page that was offered to the queue.
 package enum EnqueueOutcome: Hashable, Sendable {
-    /// It waits, or waited already.
+    /// The page waits, or was waiting already.
     case queued
     /// There was no room, and the policy is to drop.
     case dropped
@@ -32,7 +32,7 @@ package struct SpillStatistics: Hashable, Sendable {
     package var failedPages: UInt64 = 0
     /// Transactions committed.
     package var batches: UInt64 = 0
-    /// Time in which batches were being encoded, by however many threads.
+    /// Time in which batches were being encoded, by any number of threads.
     var encodeNanoseconds: UInt64 = 0
     /// Time spent in write transactions.
     var commitNanoseconds: UInt64 = 0

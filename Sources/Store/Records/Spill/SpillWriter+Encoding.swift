@@ -1,10 +1,10 @@
-// The encoding thread: takes batches off the queue, leaves out what is stored already, encodes the rest.
+// The encoding thread: takes batches off the queue, skips pages that are stored already, and encodes the rest.
 
 internal import KVFormat
 internal import Threads
 
 extension SpillWriter {
-    /// Until the writer is closed and the queue is empty.
+    /// Runs until the writer is closed and the queue is empty.
     func encodeBatches() {
         while let (jobs, isRefused) = nextJobs() {
             let known = isRefused ? [] : known(jobs)
@@ -24,10 +24,10 @@ extension SpillWriter {
         return pages
     }
 
-    /// Waits for pages, then a moment for more of them; nil when the writer is closed and nothing waits. The pages are
-    /// refused when the disk has just failed, so that no engine waits for a full disk.
+    /// Waits for pages, and then a moment for more of them; nil when the writer is closed and the queue is empty. If
+    /// the disk has just failed, the pages are refused, so that no engine waits for a full disk.
     private func nextJobs() -> (jobs: [SpillJob], isRefused: Bool)? {
-        // Nothing to do for either thread: what comes now begins with a small batch.
+        // Neither thread has work: the next pages begin with a small batch.
         state.withLock { state in
             if state.queue.isEmpty && state.batchesToWrite == 0 { state.wantedBytes = Self.firstBytes }
         }
@@ -40,10 +40,11 @@ extension SpillWriter {
         }
     }
 
-    /// Whether a batch need not wait for more pages: it has enough, or somebody waits for the disk or for room.
+    /// Whether a batch need not wait for more pages, because it has enough, or because a caller waits for the disk or
+    /// for room.
     ///
-    /// Enough are, while the disk has nothing to do, those of a small batch, to get it going; then up to twice those of
-    /// the batch before, since they have that much longer to be encoded.
+    /// While the disk is idle, a small batch is enough, so that it starts early. After that a batch may have up to
+    /// twice the pages of the previous one, because there is more time to encode them.
     private func isFull(_ state: State) -> Bool {
         let enough = min(options.batchBytes.value, state.batchesToWrite == 0 ? Self.firstBytes : state.wantedBytes)
         return state.queuedBytes >= enough || state.isClosed || state.isFlushing || state.blockedCallers > 0

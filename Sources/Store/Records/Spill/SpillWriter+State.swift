@@ -4,12 +4,13 @@ internal import KVFormat
 internal import Threads
 
 extension SpillWriter {
-    /// The queue, the pages of the batches under way, and the counters.
+    /// The queue, the pages of the batches in progress, and the counters.
     struct State {
         /// Pages that wait, oldest first; `queue[..<head]` has been taken.
         private var jobs: [SpillJob] = []
         private var head = 0
-        /// All pages that are not done, waiting, being encoded or being written, with those who want to hear of them.
+        /// All pages that are not done (waiting, being encoded or being written), with the callbacks to call when they
+        /// are.
         var waiting: [PrefixHash: [@Sendable (SpillOutcome) -> Void]] = [:]
         /// Raw bytes of all pages that are not done.
         var bytes: UInt64 = 0
@@ -17,7 +18,7 @@ extension SpillWriter {
         var queuedBytes: UInt64 = 0
         /// The most raw bytes that the next batch takes.
         var wantedBytes = SpillWriter.firstBytes
-        /// Batches that are encoded and not written.
+        /// Batches that are encoded but not written.
         var batchesToWrite = 0
         /// Pages taken since the beginning, and how many of them are done. Pages are done in the order they were taken.
         var accepted: UInt64 = 0
@@ -27,7 +28,7 @@ extension SpillWriter {
         var failure: StoreError?
         var failures = 0
         var pausedUntil: UInt64 = 0
-        /// The limit on bytes a second, if there is one.
+        /// The limit on bytes per second, if there is one.
         var limit: RateLimit?
         var isClosed = false
         /// Callers of `enqueue` that wait for room.
@@ -39,19 +40,19 @@ extension SpillWriter {
 
         var queue: ArraySlice<SpillJob> { jobs[head...] }
 
-        /// Whether a flush waits.
+        /// Whether a flush is waiting.
         var isFlushing: Bool { finished < flushTarget }
 
-        /// Whether the disk has just failed. A flush and a close try it again at once: their caller asks for the truth
-        /// of this moment.
+        /// Whether the disk has just failed. A flush and a close try it again at once, because their caller wants to
+        /// know its present state.
         var isPausing: Bool { !isFlushing && !isClosed && SystemClock.monotonicNanoseconds() < pausedUntil }
 
-        /// Whether `byteCount` more fit into a queue of `capacity` bytes; one page more than none always does.
+        /// Whether `byteCount` more bytes fit into a queue of `capacity` bytes. An empty queue always accepts one page.
         func hasRoom(_ byteCount: UInt64, _ capacity: ByteCount) -> Bool {
             bytes == 0 || bytes + byteCount <= capacity.value
         }
 
-        /// Whether this page waits already; its callback is kept then.
+        /// Whether this page is waiting already. If so, its callback is kept.
         mutating func joinWaiting(_ job: SpillJob) -> Bool {
             guard waiting[job.name.hash] != nil else { return false }
             if let callback = job.onDone { waiting[job.name.hash]?.append(callback) }
@@ -66,7 +67,7 @@ extension SpillWriter {
             accepted += 1
         }
 
-        /// Takes pages off the front: as many as `limit` bytes hold, and one at least.
+        /// Takes pages off the front: as many as fit into `limit` bytes, and at least one.
         mutating func take(_ limit: UInt64) -> [SpillJob] {
             var size: UInt64 = 0
             var end = head
@@ -87,7 +88,7 @@ extension SpillWriter {
             return batch
         }
 
-        /// Forgets a page that is done and returns those who want to hear of it.
+        /// Forgets a page that is done and returns its callbacks.
         mutating func forget(_ hash: PrefixHash) -> [@Sendable (SpillOutcome) -> Void] {
             waiting.removeValue(forKey: hash) ?? []
         }

@@ -1,11 +1,11 @@
-// The spill writer of a tier: what "known", "encode" and "commit" are there.
+// The spill writer of a tier: what "known", "encode" and "commit" mean for it.
 
 package import KVFormat
 internal import PageCodec
 internal import Threads
 
 extension SpillWriter {
-    /// A writer that stores pages in `tier`, encoded as `codec` says; under `auto`, for loads at `rate`.
+    /// A writer that stores pages in `tier`, encoded with `codec`. With `auto`, it assumes loads at `rate`.
     package convenience init(
         into tier: any RecordTier, codec: StoreCodec, readingAt rate: ReadRate, options: SpillOptions
     ) {
@@ -13,7 +13,7 @@ extension SpillWriter {
         self.init(
             options: options,
             known: { jobs in
-                // A look-up that fails is no answer; the commit meets the same trouble and reports it.
+                // A failed look-up finds no page; the commit meets the same failure and reports it.
                 (try? tier.held(jobs.map(\.name.hash), usedAt: jobs.lazy.map(\.insertedAt).max())) ?? []
             },
             encode: { job, record in

@@ -1,26 +1,26 @@
-// The writing thread: commits batches in their order, and tells their pages.
+// The writing thread: commits batches in their order, and reports the outcome of each page.
 
 internal import KVFormat
 internal import PageCodec
 internal import Threads
 
 extension SpillWriter {
-    /// Until the encoding thread has ended and its last batch is written.
+    /// Runs until the encoding thread has ended and its last batch is written.
     func writeBatches() {
         while let batch = encoded.take() {
             let outcomes = write(batch)
             let done = batch.finished(outcomes)
-            // Before anybody hears of the pages: whoever does may offer the next ones.
+            // This comes before the callbacks, which may offer the next pages.
             if let pages = batch.encoded { encoder.reuse(pages) }
-            // All at once and in order: a flush counts pages, and one that was known must not stand for one that is not
-            // done.
+            // All pages finish together and in order: a flush counts pages, and a known page must not be counted in
+            // place of one that is not done.
             finish(done)
             state.withLock { $0.batchesToWrite -= 1 }
             state.broadcast()
         }
     }
 
-    /// Commits a batch; nil when it was refused or failed, and nothing of it is written.
+    /// Commits a batch; nil when it was refused or failed. Then nothing of it is written.
     private func write(_ batch: SpillBatch) -> [SpillOutcome]? {
         guard let pages = batch.encoded else { return nil }
         if pages.isEmpty { return [] }
@@ -42,8 +42,8 @@ extension SpillWriter {
         return outcomes
     }
 
-    /// Keeps to the rate unless somebody waits for the disk. False when the disk has just failed, so that the batch
-    /// encoded meanwhile is refused like those that wait.
+    /// Waits for the rate limit, unless a caller waits for the disk. False when the disk has just failed, so that the
+    /// batch that was encoded meanwhile is refused like the waiting ones.
     private func isWelcome() -> Bool {
         let now = SystemClock.monotonicNanoseconds()
         let left = state.withLock { $0.isPausing ? 0 : $0.limit?.wait(now: now) ?? 0 }

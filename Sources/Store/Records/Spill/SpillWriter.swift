@@ -1,35 +1,35 @@
-// The bounded queue of pages on their way down; the threads that drain it are in the extensions.
+// The bounded queue of pages that are to be written to disk. The threads that empty it are in the extensions.
 //
-// One thread takes batches off the queue and encodes them, with a few to help it; another commits them, so that the
-// next batch is encoded while the disk has the one before. Both keep the order in which pages came: a page's parent
-// comes before it and is committed before it or with it. Encoding happens outside the write transaction, so that other
-// processes wait for LMDB's lock only as long as the writing itself takes; what is stored already is not encoded at
-// all.
+// One thread takes batches off the queue and encodes them with a few helpers; another thread commits them. So the next
+// batch is encoded while the disk writes the previous one. Both threads keep the order in which pages came: a page's
+// parent comes before it, and is committed before it or with it. Encoding happens outside the write transaction, so
+// that other processes wait for LMDB's lock only as long as the writing itself takes. Pages that are stored already are
+// not encoded.
 
 package import KVFormat
 internal import PageCodec
 internal import Threads
 
-/// The spill queue and its writer. Thread-safe. The threads are started by the first page; whoever makes a writer
-/// closes it.
+/// The spill queue and its writer. Thread-safe. The first page starts the threads. The code that makes a writer must
+/// close it.
 package final class SpillWriter: Sendable {
-    /// All that both threads, callers and flushes share, and wait for changes of.
+    /// The state that both threads, callers and flushes share. They wait for its changes.
     let state: Guarded<State>
     let options: SpillOptions
     let known: @Sendable ([SpillJob]) -> Set<PrefixHash>
     let encoder: BatchEncoder
     let commit: @Sendable ([SpillPage]) throws(StoreError) -> [SpillOutcome]
-    /// From the encoding thread to the writing thread: two batches are in memory at most, one with each.
+    /// From the encoding thread to the writing thread. At most two batches are in memory, one with each thread.
     let encoded = Handover<SpillBatch>()
 
     /// Makes a writer.
     ///
     /// - Parameters:
-    ///   - known: which pages of a batch are stored already; counts that as a use of each. Called on the encoding
-    ///     thread.
+    ///   - known: returns which pages of a batch are stored already, and counts this as a use of each. Called on the
+    ///     encoding thread.
     ///   - encode: encodes one page into memory that earlier pages used. Called on several threads at once.
-    ///   - commit: writes a batch in one synced transaction and says what became of each page; on an error nothing was
-    ///     written. Called on the writing thread; the records are used again after it.
+    ///   - commit: writes a batch in one synced transaction and returns what became of each page; after an error
+    ///     nothing was written. Called on the writing thread. The records are reused after it.
     init(
         options: SpillOptions, known: @escaping @Sendable ([SpillJob]) -> Set<PrefixHash> = { _ in [] },
         encode: @escaping @Sendable (SpillJob, EncodedRecord) -> Void,
@@ -42,8 +42,9 @@ package final class SpillWriter: Sendable {
         state = Guarded(State(limit: options.bytesPerSecond.map { RateLimit(bytesPerSecond: $0.value) }))
     }
 
-    /// Offers a page. Waits while the queue is full if the policy is to wait; a full disk does not make it wait, since
-    /// pages are refused then. A page that waits already is not taken twice; its `onDone` is called all the same.
+    /// Offers a page. If the policy is to wait, it waits while the queue is full. It does not wait for a full disk,
+    /// because pages are refused then. A page that is waiting already is not taken twice, but its `onDone` is called
+    /// too.
     package func enqueue(_ job: SpillJob) -> EnqueueOutcome {
         let answer = state.withLock { state in
             let answer = admit(job, &state)
@@ -81,8 +82,8 @@ package final class SpillWriter: Sendable {
 
     /// Waits until every page enqueued before the call is done.
     ///
-    /// - Throws: the first error that lost a page since the last call of `flush` or `close`. Pages that were refused by
-    ///   policy, by a full queue or quota, are no error; they are counted.
+    /// - Throws: the first error that lost a page since the last call of `flush` or `close`. Pages that the policy
+    ///   dropped because the queue or the quota was full are not an error; they are counted.
     package func flush() throws(StoreError) {
         let target = state.withLock { state in
             if state.finished < state.accepted { state.flushTarget = state.accepted }
@@ -92,7 +93,7 @@ package final class SpillWriter: Sendable {
         try reportFailure { $0.finished >= target }
     }
 
-    /// Throws the failure that nobody has heard of yet, once `isReady` holds.
+    /// Waits until `isReady` holds, and throws the failure that has not been reported yet, if there is one.
     private func reportFailure(when isReady: (State) -> Bool) throws(StoreError) {
         let failure = state.withLock(when: isReady) { state in
             defer { state.failure = nil }
@@ -101,7 +102,7 @@ package final class SpillWriter: Sendable {
         if let failure { throw failure }
     }
 
-    /// Writes what waits, then ends the threads. Later pages are refused; calling it twice does no harm.
+    /// Writes the waiting pages, then ends the threads. Later pages are refused. A second call does no harm.
     ///
     /// - Throws: as `flush`.
     package func close() throws(StoreError) {
@@ -127,8 +128,8 @@ package final class SpillWriter: Sendable {
         }
     }
 
-    /// Called under the lock. False when the system has no thread to give: pages are refused then, and the next one
-    /// tries again.
+    /// Called under the lock. False when the system refuses a thread. Then the page is refused, and the next one tries
+    /// again.
     private func startThreads(_ state: inout State) -> Bool {
         if state.writingThread == nil { state.writingThread = try? Thread { self.writeBatches() } }
         guard state.writingThread != nil else { return false }
@@ -138,8 +139,8 @@ package final class SpillWriter: Sendable {
         return state.encodingThread != nil
     }
 
-    /// Counts what became of the pages, tells those who want to hear of it, and only then makes room and wakes who
-    /// waits: when `flush` returns, every page knows its outcome.
+    /// Counts what became of the pages and calls their callbacks. Only then it makes room and wakes the waiting
+    /// callers, so that every outcome has been reported when `flush` returns.
     func finish(_ pages: [FinishedJob]) {
         let callbacks = state.withLock { state in
             pages.map { page in
