@@ -60,7 +60,7 @@ struct BlockSpaceTests {
         #expect(again.root == space.root && again.element == .bf16)
         #expect(try again.leadingCount(of: keys + [[4]]) == 3)
         #expect(try load([[2, 2], [4], [1]], from: again) == [Self.bytes(2), nil, Self.bytes(1)])
-        #expect(second.statistics.loadedBytes == 12_000)
+        #expect(second.statistics.loadedBytes == ByteCount(12_000))
         try second.close()
     }
 
