@@ -12,7 +12,9 @@ public struct PageSource: Sendable {
 
     /// A page in one piece: plane `p` begins at `base + capacity * (bytes of one token in the planes before p)`.
     ///
-    /// - Parameter capacity: tokens that each plane has room for; at least the tokens read.
+    /// - Parameters:
+    ///   - base: the address of the first token in the first plane.
+    ///   - capacity: tokens that each plane has room for; at least the tokens read.
     public init(_ base: UnsafeRawPointer, capacity: Int) {
         memory = unsafe .onePiece(base: UnsafeMutableRawPointer(mutating: base), capacity: capacity)
     }
@@ -49,7 +51,9 @@ public struct PageTarget: Sendable {
 
     /// A page in one piece: plane `p` begins at `base + capacity * (bytes of one token in the planes before p)`.
     ///
-    /// - Parameter capacity: tokens that each plane has room for; at least the tokens written.
+    /// - Parameters:
+    ///   - base: the address of the first token in the first plane.
+    ///   - capacity: tokens that each plane has room for; at least the tokens written.
     public init(_ base: UnsafeMutableRawPointer, capacity: Int) {
         memory = unsafe .onePiece(base: base, capacity: capacity)
     }
