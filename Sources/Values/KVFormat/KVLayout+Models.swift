@@ -46,7 +46,9 @@ extension KVLayout {
 
     /// A layout of pages that the store must not cut: only whole pages are stored and matched.
     ///
-    /// - Parameter bytesPerPage: bytes of a page of `pageSize` tokens; a multiple of `pageSize`.
+    /// - Parameters:
+    ///   - bytesPerPage: bytes of a page of `pageSize` tokens; a multiple of `pageSize`.
+    ///   - pageSize: tokens of a page.
     /// - Throws: `StoreError.invalidLayout` when a number lies outside `Limits`.
     public static func opaque(bytesPerPage: Int, pageSize: Int) throws(StoreError) -> KVLayout {
         guard Limits.pageSize.contains(pageSize), bytesPerPage > 0, bytesPerPage % pageSize == 0 else {

@@ -22,8 +22,11 @@ public struct KVLayout: Hashable, Sendable {
     /// }
     /// let layout = try KVLayout(planes: planes, pageSize: 64)
     /// ```
-    /// - Parameter planes: the planes in the order of their layers, which begin at 0 and have no gap.
-    /// - Throws: `StoreError.invalidLayout` when a number lies outside `Limits`, a layer is left out, or a row is not a
+    ///
+    /// - Parameters:
+    ///   - planes: layers in rising order from 0, none left out.
+    ///   - pageSize: tokens of a whole page.
+    /// - Throws: `StoreError.invalidLayout` when a number lies outside `Limits`, a layer is left out, or a row is no
     ///   whole number of its element's groups.
     public init(planes: [KVPlane], pageSize: Int) throws(StoreError) {
         guard Limits.pageSize.contains(pageSize) else { throw .invalidLayout("page size outside \(Limits.pageSize)") }

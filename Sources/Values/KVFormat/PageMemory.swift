@@ -11,7 +11,10 @@ public struct PageSource: Sendable {
     package let memory: PageAddress
 
     /// A page in one piece: plane `p` begins at `base + capacity * (bytes of one token in the planes before p)`.
-    /// - Parameter capacity: how many tokens each plane has room for; at least the tokens that are read.
+    ///
+    /// - Parameters:
+    ///   - base: the address of the first token in the first plane.
+    ///   - capacity: tokens that each plane has room for; at least the tokens read.
     public init(_ base: UnsafeRawPointer, capacity: Int) {
         memory = unsafe .onePiece(base: UnsafeMutableRawPointer(mutating: base), capacity: capacity)
     }
@@ -47,7 +50,10 @@ public struct PageTarget: Sendable {
     package let memory: PageAddress
 
     /// A page in one piece: plane `p` begins at `base + capacity * (bytes of one token in the planes before p)`.
-    /// - Parameter capacity: how many tokens each plane has room for; at least the tokens that are written.
+    ///
+    /// - Parameters:
+    ///   - base: the address of the first token in the first plane.
+    ///   - capacity: tokens that each plane has room for; at least the tokens written.
     public init(_ base: UnsafeMutableRawPointer, capacity: Int) {
         memory = unsafe .onePiece(base: base, capacity: capacity)
     }

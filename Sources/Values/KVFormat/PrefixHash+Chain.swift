@@ -41,7 +41,10 @@ extension PrefixHash {
 
     /// The prefix hashes of all whole pages of `tokens`, and of the tail if there is one.
     ///
-    /// - Parameter root: the space root, or the hash of the page before `tokens`.
+    /// - Parameters:
+    ///   - root: the space root, or the hash of the page before `tokens`.
+    ///   - tokens: the token ids from there on; none give no hashes.
+    ///   - pageSize: tokens of a whole page, 1 or more.
     public static func chain(from root: PrefixHash, tokens: ArraySlice<TokenID>, pageSize: Int) -> [PrefixHash] {
         var hashes: [PrefixHash] = []
         hashes.reserveCapacity((tokens.count + pageSize - 1) / pageSize)

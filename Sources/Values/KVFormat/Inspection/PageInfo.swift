@@ -69,25 +69,3 @@ public struct PageInfo: Sendable, Equatable, Encodable {
         self.sideStates = sideStates
     }
 }
-
-/// The order of a list of pages.
-public enum PageOrder: String, Sendable, CaseIterable {
-    /// Used last, first.
-    case recent
-    /// Largest slot on disk first.
-    case size
-    /// Most hits first.
-    case hits
-    /// By position in the sequence, the first pages of sequences first.
-    case position
-}
-
-/// What the first digits of a hash stand for.
-public enum HashResolution: Sendable, Equatable {
-    /// Nothing begins with them, or they are no hexadecimal digits.
-    case none
-    /// One hash does.
-    case unique(PrefixHash)
-    /// Several do; the first of them.
-    case ambiguous([PrefixHash])
-}
