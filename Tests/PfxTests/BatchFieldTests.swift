@@ -33,7 +33,7 @@ struct BatchFieldTests {
         #expect((0..<3).map { replies["\($0)"]?.count } == [1, 2, 3])
         #expect(try PromptFields(json: Array(#"{"max_tokens": 2, "max_new_tokens": 2}"#.utf8)).maxNewTokens == 2)
         #expect(refusal(#"{"max_tokens": 2, "max_new_tokens": 3}"#)?.contains("contradicts") == true)
-        #expect(refusal(#"{"max_tokens": -2}"#) == #""max_tokens" is below 0."#)
+        #expect(refusal(#"{"max_tokens": -2}"#) == #""max_tokens" must be 0 or more."#)
     }
 
     @Test("that are unknown are counted and told once, at the end")

@@ -64,7 +64,7 @@ private struct ListJSON: Encodable {
 }
 
 extension PageInfo {
-    /// What is special about the page, for people.
+    /// Notes about the page, as people read them.
     var notes: [String] {
         var notes: [String] = []
         if isTail { notes.append("tail") }
