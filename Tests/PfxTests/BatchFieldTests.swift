@@ -36,7 +36,7 @@ struct BatchFieldTests {
         #expect(refusal(#"{"max_tokens": -2}"#) == #""max_tokens" must be 0 or more."#)
     }
 
-    @Test("that are unknown are counted and told once, at the end")
+    @Test("that are unknown are counted and reported once, at the end")
     func unknown() throws {
         let run = try batch(
             Prompts.line(id: "a", prompt: "x", fields: #", "max_new_tokns": 2"#)
