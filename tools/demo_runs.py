@@ -120,7 +120,7 @@ class Demo:
                 process.stdin.write("".join(lines[:-held_back]).encode())
                 process.stdin.flush()
             except BrokenPipeError:
-                pass  # It ended by itself; whoever waits for it says why.
+                pass  # It ended by itself; the code that waits for it reports why.
         return process
 
     def finish(self, process, what):

@@ -72,7 +72,7 @@ FILE_CANARIES = [
 
 
 def package(**dependencies):
-    """What `swift package dump-package` says, as far as tidy reads it."""
+    """What `swift package dump-package` says, in the parts that tidy reads."""
     return {"targets": [
         {"name": name, "type": "regular", "dependencies": [{"byName": [other, None]} for other in others]}
         for name, others in dependencies.items()]}

@@ -1,4 +1,4 @@
-// Measures the codec on one core, beside memcpy in the same run.
+// Measures the codecs on one core, and memcpy in the same run for comparison.
 
 public import ArgumentParser
 import Glibc
@@ -45,13 +45,13 @@ struct Bench: ParsableCommand {
         var contenders = CodecChoice.allCases
             .filter { choice in codec.map { $0.rawValue == Self.name(choice) } ?? true }
             .map { Contender(codec: $0, pages: pages) }
-        // In turns, so that a moment in which the machine is slow is no codec's own. The first round warms up.
+        // In turns, so that a slow moment of the machine does not hit only one codec. The first round warms up.
         for round in 0...rounds {
             let copied = seconds { unsafe target.base.copyMemory(from: source.base, byteCount: size) }
             if round > 0 { copying.append(copied) }
             for index in contenders.indices {
                 let encoded = seconds { contenders[index].encode(source, layout, encoder) }
-                // Not what the codec before it left there.
+                // So that it cannot keep what the previous codec left there.
                 unsafe memset(target.base, 0xA5, size)
                 let decoded = try seconds { try contenders[index].decode(layout, decoder, into: target) }
                 guard unsafe memcmp(source.base, target.base, size) == 0 else {

@@ -29,7 +29,7 @@ SHAPES = {
     1: {"layers": 16, "kv_heads": 8, "head_dimension": 64, "tokens": 32, "element": "bf16"},
     4: {"layers": 32, "kv_heads": 8, "head_dimension": 128, "tokens": 32, "element": "bf16"},
 }
-# 4 KiB a page: opening depends on how many there are, not on what is in them.
+# 4 KiB per page: opening depends on the number of pages, not on their contents.
 SMALL = {"layers": 1, "kv_heads": 1, "head_dimension": 64, "tokens": 16, "element": "bf16"}
 SMALL_PREFIX = 250
 
@@ -73,7 +73,7 @@ def disk_bytes(folder):
 
 
 def drop_from_page_cache(folder):
-    """The next read of these files comes from the disk. Clean pages only can be dropped, so they are synced first."""
+    """The next read of these files comes from the disk. Only clean pages can be dropped, so they are synced first."""
     for path in files_of(folder):
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)

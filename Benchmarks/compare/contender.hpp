@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-/// A store of pages under keys. One call a page, in the order of the prefix, as an engine calls it.
+/// A store of pages under keys. One call per page, in the order of the prefix, as an engine calls it.
 class Contender {
 public:
     virtual ~Contender() = default;
@@ -14,10 +14,10 @@ public:
     /// Stores a page. It may be anywhere when this returns, as long as `get` finds it.
     virtual void put(const std::string &key, const char *page, std::size_t bytes) = 0;
 
-    /// Makes everything that was put survive a power cut, as far as this contender can.
+    /// Makes everything that was put survive a power cut, if this contender can do that.
     virtual void sync() = 0;
 
-    /// Says that the page under this key is the next to be got after those announced before. Only a hint.
+    /// Announces that the page under this key will be fetched after those announced before. Only a hint.
     virtual void will_get(const std::string &) {}
 
     /// Copies a page to `target`, whose memory is there already.
@@ -25,7 +25,7 @@ public:
     /// @return false when there is no page of `bytes` bytes under this key.
     virtual bool get(const std::string &key, char *target, std::size_t bytes) = 0;
 
-    /// What the contender holds beside its folder, bytes: memory of a server.
+    /// Bytes that the contender holds outside its folder: the memory of a server.
     virtual std::uint64_t bytes_elsewhere() { return 0; }
 };
 

@@ -30,7 +30,7 @@ public:
         if (renameat(folder_, aside.c_str(), folder_, key.c_str()) != 0) fail(key);
     }
 
-    /// One call for the whole file system: faster than a sync a file.
+    /// One call for the whole file system: faster than one sync per file.
     void sync() override {
         if (syncfs(folder_) != 0) fail("syncfs");
     }

@@ -1,4 +1,4 @@
-// One phase of one contender, in a process of its own; prints one JSON object.
+// One phase of one contender, in its own process; prints one JSON object.
 //
 //     contender NAME PHASE --dir D --pages FILE --page-bytes B --count N [--start-at S] [--port P]
 //

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""One phase of a contender that is a Python package, in a process of its own; prints one JSON object.
+"""One phase of a contender that is a Python package, in its own process; prints one JSON object.
 
     python_contender.py NAME PHASE --dir D --pages FILE --page-bytes B --count N [--start-at S] [--prefix-pages P]
 
@@ -23,7 +23,7 @@ def now():
 
 
 def sync_file_system(folder):
-    """Syncs the file system of a folder: one call, faster than one a file."""
+    """Syncs the file system of a folder: one call, faster than one per file."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
@@ -40,7 +40,7 @@ def read_pages(path, page_bytes, count):
 
 
 class DiskCache:
-    """A page a key. Values of this size lie in files of their own, and are read from there straight into place."""
+    """One page per key. Values of this size lie in separate files, and are read from there straight into place."""
 
     def __init__(self, folder, prefix_pages):
         del prefix_pages
@@ -71,7 +71,7 @@ class DiskCache:
 
 
 class Safetensors:
-    """A prefix a file, all its pages in one tensor; read page by page out of the mapped file into place."""
+    """One file per prefix, with all its pages in one tensor; read page by page out of the mapped file into place."""
 
     def __init__(self, folder, prefix_pages):
         self.folder, self.prefix_pages = folder, prefix_pages

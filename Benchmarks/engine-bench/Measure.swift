@@ -6,7 +6,7 @@ import Glibc
 struct Measure {
     /// Seconds that passed.
     var seconds: Double
-    /// CPU seconds of this process, all threads: what counts on a machine that others use too.
+    /// CPU seconds of all threads of this process: the measure to use on a machine that others use too.
     var cpuSeconds: Double
 
     static let worst = Measure(seconds: .infinity, cpuSeconds: .infinity)

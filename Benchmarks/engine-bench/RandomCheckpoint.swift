@@ -3,7 +3,7 @@
 import Foundation
 
 enum RandomCheckpoint {
-    /// How large: the demo checkpoint's 5 million weights, or 28 million, with 8 KiB of KV a token.
+    /// How large: the demo checkpoint's 5 million weights, or 28 million, with 8 KiB of KV per token.
     enum Size: String, CaseIterable {
         case small, large
 

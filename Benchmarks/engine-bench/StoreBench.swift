@@ -5,13 +5,13 @@ import Foundation
 import LlamaEngine
 import PrefixStore
 
-/// Both measurements, the two sides of each in turn, so that both see the same machine; medians count.
+/// Both measurements. The two sides of each are measured in turns, so that both see the same machine; medians count.
 struct StoreBench {
     private let checkpoint: Checkpoint
     private let arguments: Arguments
     private let parent: String
 
-    /// Prompts of one round of prefill: what is still in the queue when the last one ends is little beside them.
+    /// Prompts of one round of prefill: the pages still in the queue when the last one ends are few in comparison.
     private static let prompts = 4
     /// Small tiers, for stores that are full after the warm-up: new memory, for pages and for a file that grows, costs
     /// a virtual machine many times the copy, and only once.
@@ -40,7 +40,7 @@ struct StoreBench {
         return what.merging(spilling) { $1 }.merging(first) { $1 }
     }
 
-    /// It does not keep what is loaded: the engine inserts a prompt's pages anyway, when its first token is out.
+    /// It does not keep loaded pages in RAM: the engine inserts a prompt's pages anyway, after its first token.
     private func store(_ folder: String, quota: ByteCount) throws -> Store {
         try Store(
             at: folder,

@@ -1,6 +1,6 @@
 // Runs a trace through a store of one tier that a policy keeps below a quota, and adds up the prefill seconds it saves.
 
-/// Decides which pages stay. The simulator asks in this order: `begin` once a request, `use` for each page of the
+/// Decides which pages stay. The simulator calls in this order: `begin` once per request, `use` for each page of the
 /// request that is there, `insert` for each new one, `victim` whenever there is no room.
 protocol Policy {
     init(trace: Trace, quota: Int)
@@ -8,13 +8,13 @@ protocol Policy {
     mutating func begin(_ request: Int, path: [Int32], at time: Int64)
     /// A resident page of the request is used.
     mutating func use(_ page: Int32)
-    /// Whether a new page should be stored, if `victim` must go for it.
+    /// Whether a new page should be stored if `victim` must be evicted for it.
     mutating func admits(_ page: Int32, instead victim: Int32) -> Bool
     /// A new page is stored.
     mutating func insert(_ page: Int32)
-    /// The page to evict next; nil when none may go.
+    /// The page to evict next; nil when none may be evicted.
     mutating func victim() -> Int32?
-    /// The victim goes.
+    /// The victim is evicted.
     mutating func evict(_ page: Int32)
 }
 
@@ -41,7 +41,7 @@ func simulate<Kind: Policy>(_ kind: Kind.Type, _ trace: Trace, _ paths: [[Int32]
     for (number, request) in trace.requests.enumerated() {
         let path = paths[number]
         policy.begin(number, path: path, at: request.time)
-        // Only what is there without a gap from the first page on saves anything.
+        // Only pages without a gap before them save anything.
         var isReachable = true
         for (depth, page) in path.enumerated() {
             if depth < request.promptPages {

@@ -59,7 +59,7 @@ struct LookupStore {
         return Date().timeIntervalSince(start)
     }
 
-    /// Milliseconds until a space can be asked, in a new environment: the median.
+    /// Median of the milliseconds until a space can be used, in a new environment.
     func timeToOpen() throws -> Double {
         var times: [Double] = []
         for _ in 0..<9 {
@@ -103,7 +103,7 @@ struct LookupStore {
         guard count >= found, found > 0 || count == 0 else { throw Wrong(found: count, expected: found) }
     }
 
-    /// The store answered something else than it should: no figure is worth anything then.
+    /// The store gave a wrong answer. Then no figure is worth anything.
     private struct Wrong: Error {
         let found: Int
         let expected: Int

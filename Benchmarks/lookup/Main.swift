@@ -1,5 +1,5 @@
-// tools/bench/lookup: how long a store of many pages takes to open and to answer what it has, and what it allocates for
-// that.
+// tools/bench/lookup: how long a store of many pages takes to open and to find what it has, and how often it allocates
+// memory for that.
 
 internal import CAllocationCounter
 internal import Foundation
@@ -63,7 +63,7 @@ struct Figures: Encodable {
     let pages: Int
     var fillSeconds = 0.0
     var openMilliseconds = 0.0
-    /// 8,192 tokens that are there, in RAM and on disk only; and half of them, which tells allocations a page.
+    /// 8,192 tokens that are there, in RAM and on disk only; and half of them, which shows the allocations per page.
     var hot8192 = Kind()
     var hot4096 = Kind()
     var cold8192 = Kind()

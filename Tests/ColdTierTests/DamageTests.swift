@@ -69,7 +69,7 @@ struct DamageTests {
         #expect(try model.load(tokens(16) + tokens(21, from: 500), from: again) == 37)
     }
 
-    @Test("of a record's payload is a miss, and takes only its own subtree along", arguments: [2, 5, 7])
+    @Test("of a record's payload is a miss, and removes only its own subtree", arguments: [2, 5, 7])
     func payload(page: Int) throws {
         try damage({ $0.pages }, path[page].bytes) { $0[$0.count / 4] ^= 1 }
         try expect(page * 8, reason: .damagedRecord, page: path[page])
@@ -147,7 +147,7 @@ struct DamageTests {
         #expect(try model.load(tokens(64), from: tier) == 64)
     }
 
-    @Test("of counters or nodes makes the next writer count anew, and keep what cannot be counted")
+    @Test("of counters or nodes makes the next writer count again, and keep what cannot be counted")
     func recount() throws {
         var tier = try ColdTier(folder.store)
         let state = [UInt8](repeating: 1, count: 10)
@@ -194,7 +194,7 @@ struct DamageTests {
         }
     }
 
-    @Test("that is none, but a caller whose position or layout is wrong, costs no page")
+    @Test("that is only a caller's wrong position or layout costs no page")
     func callersMistake() throws {
         let tier = try ColdTier(folder.store)
         let shifted = try tier.match(
@@ -255,7 +255,7 @@ struct DamageTests {
         #expect(misses > 10)
     }
 
-    @Test("of a data file that lost its end: what is left is right, or the store is refused, and nobody is ended")
+    @Test("of a data file that lost its end ends no process: what is left is right, or the store is refused")
     func endLost() throws {
         let file = folder.store + "/data.mdb"
         let whole = contents(file)

@@ -40,7 +40,7 @@ struct EvictionWalkTests {
         tier.close()
     }
 
-    @Test("deletes keys that are no entries, and begins anew when what was learned is damaged")
+    @Test("deletes invalid keys, and starts again when what was learned is damaged")
     func damaged() throws {
         _ = try tier.put(model.pages(tokens(20)))
         try tier.writing { (transaction, session) throws(LMDBError) in

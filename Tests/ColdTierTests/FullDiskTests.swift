@@ -85,7 +85,7 @@ struct FullDiskTests {
 
 @Suite("Failures of LMDB")
 struct ErrorTests {
-    @Test("are told in the words of the store")
+    @Test("are reported as errors of the store")
     func words() {
         let path = "/store"
         let options = ColdOptions(quota: .mebibytes(64))

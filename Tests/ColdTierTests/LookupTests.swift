@@ -67,7 +67,7 @@ struct LookupTests {
         tier.close()
     }
 
-    @Test("that ends where the pages end tells all of them")
+    @Test("that ends where the pages end finds all of them")
     func wholeChain() throws {
         let tier = try filled([tokens(800)])
         let pages = try model.match(tokens(803), in: tier)

@@ -99,7 +99,7 @@ struct OpenerTests {
         }
     }
 
-    @Test("that cannot be made or read keeps nobody from opening the store")
+    @Test("that cannot be made or read does not keep a process from opening the store")
     func impossible() throws {
         unsafe mkdir(file, 0o700)
         let tier = try ColdTier(folder.store)

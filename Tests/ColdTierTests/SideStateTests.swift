@@ -85,7 +85,7 @@ struct SideStateTests {
         #expect(try tier.sideState("state 3", of: hash) == [2])
     }
 
-    @Test("that is damaged is none, and is counted")
+    @Test("that is damaged reads as missing, and is counted")
     func damaged() throws {
         try put("state", blob(9000), of: hash)
         let key = hash.bytes + Array("state".utf8)

@@ -129,7 +129,7 @@ struct SpillToTierTests {
     func limit() throws {
         let model = try Model()
         let tier = try tier(model)
-        // At a byte a second the second page would come in some minutes.
+        // At one byte per second, the second page would come after some minutes.
         let writer = SpillWriter(
             into: tier, codec: .raw, readingAt: ReadRate(),
             options: SpillOptions(batchMilliseconds: 0, bytesPerSecond: ByteCount(1)))

@@ -136,7 +136,7 @@ struct StoreFolderTests {
         #expect(throws: StoreError.damaged(path: folder.store, "the data file is cut short")) { try open(folder.store) }
     }
 
-    @Test("whose data file is none is damaged")
+    @Test("whose data file is not LMDB's is damaged")
     func noDataFile() throws {
         try open(folder.store)
         let file = unsafe Glibc.open(folder.store + "/data.mdb", O_WRONLY)
@@ -208,7 +208,7 @@ struct StoreFolderTests {
             unsafe chmod(path, folderMode)
             unsafe chmod(path + "/data.mdb", fileMode)
             try Thread {
-                // Takes the rights of root from this thread only; whoever runs the tests as another user has none to
+                // Takes the rights of root from this thread only. If another user runs the tests, it has none to
                 // lose.
                 becomeForFiles(nobody)
                 do throws(StoreError) { try ColdTier(path).close() } catch {

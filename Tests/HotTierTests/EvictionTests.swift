@@ -41,7 +41,7 @@ struct EvictionTests {
         #expect(fixture.tier.checkInvariants() == [])
     }
 
-    @Test("tells a request that goes another way from one that goes on")
+    @Test("distinguishes a request that branches off from one that continues")
     func branches() throws {
         let fixture = try Fixture(pages: 8)
         func use(_ tokens: [TokenID]) -> PathUse { fixture.space.match(tokens, now: 5).use }

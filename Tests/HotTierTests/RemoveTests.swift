@@ -72,7 +72,7 @@ struct ExpiryTests {
         #expect(fixture.matched(long, now: 60) == 4)
     }
 
-    @Test("that has passed lets a page beside it share what it can, and the same page be inserted anew")
+    @Test("that has passed lets a sibling share what it can, and lets the same page be inserted again")
     func givesWay() throws {
         let fixture = try Fixture(pages: 16)
         fixture.insert([1, 2, 3, 4])

@@ -69,7 +69,7 @@ struct ConcurrencyTests {
         let running = DispatchGroup()
     }
 
-    @Test("go on when another process enlarges the map under them")
+    @Test("continue when another process enlarges the map under them")
     func followMapTogether() async throws {
         let folder = try TemporaryFolder()
         let (environment, table) = try folder.open(mapSize: 1 << 20)

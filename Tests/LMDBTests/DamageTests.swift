@@ -27,7 +27,7 @@ struct DamageTests {
         #expect(try environment.count(table) == 6)
     }
 
-    @Test("that is full does not commit for a caller that goes on regardless")
+    @Test("that is full does not commit for a caller that continues regardless")
     func goesOnRegardless() throws {
         let (environment, table) = try folder.open(mapSize: 1 << 20)
         #expect(throws: LMDBError.self) {

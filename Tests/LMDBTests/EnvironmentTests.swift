@@ -168,7 +168,7 @@ struct EnvironmentTests {
         #expect(try environment.count(table) == 20)
     }
 
-    @Test("tells sizes, free pages and readers")
+    @Test("reports sizes, free pages and readers")
     func info() throws {
         let (environment, table) = try folder.open(maxReaders: 21)
         try environment.put(table, 0..<20, count: 20_000)
@@ -203,7 +203,7 @@ struct EnvironmentTests {
         #expect(try environment.freeDeadReaders() == 0)
     }
 
-    @Test("gives slots of killed readers free when it opens, on request, and when none is left")
+    @Test("frees the slots of killed readers when it opens, on request, and when no slot is left")
     func deadReaders() async throws {
         let (environment, table) = try folder.open(maxReaders: 1)
         try environment.put(table, [1])
@@ -215,7 +215,7 @@ struct EnvironmentTests {
         #expect(try environment.freeDeadReaders() == 0)
     }
 
-    @Test("says so when all reader slots are in use by the living")
+    @Test("says so when live processes use all reader slots")
     func readersFull() throws {
         let (environment, table) = try folder.open(maxReaders: 1)
         try environment.put(table, [1])

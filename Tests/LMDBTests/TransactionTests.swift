@@ -70,7 +70,7 @@ struct TransactionTests {
         }
     }
 
-    @Test("tells whether a deleted key was there")
+    @Test("says whether a deleted key was there")
     func delete() throws {
         try environment.put(table, [1, 2])
         try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in

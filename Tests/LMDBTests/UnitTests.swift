@@ -87,7 +87,7 @@ struct UnitTests {
         gate.leave()
     }
 
-    @Test("let nobody in after shutting, and shut once")
+    @Test("lets no transaction in after it is shut, and shuts once")
     func gateShuts() throws {
         let gate = TransactionGate(patience: .milliseconds(5))
         var closings = 0

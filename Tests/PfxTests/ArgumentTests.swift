@@ -91,7 +91,7 @@ struct SizeArgumentTests {
 
 @Suite("A mistaken argument")
 struct MistakenArgumentTests {
-    @Test("in the place of a command is told with the command that is meant")
+    @Test("in the place of a command is reported with the command that is meant")
     func commands() throws {
         let run = try Run("verfy", "kv")
         #expect(run.status == 64)
@@ -101,7 +101,7 @@ struct MistakenArgumentTests {
         #expect(Spelling.distance("", "ls") == 2 && Spelling.distance("tree", "tree") == 0)
     }
 
-    @Test("that is a file where a folder belongs, or a folder where a file belongs, is told as that")
+    @Test("that is a file where a folder belongs, or a folder where a file belongs, is reported as such")
     func filesAndFolders() throws {
         let sample = try Sample()
         let file = sample.path + "/data.mdb"
@@ -124,7 +124,7 @@ struct MistakenArgumentTests {
         #expect(output.status == 73 && output.errors.contains("Name a file, not a folder."))
     }
 
-    @Test("of the engine is told by the name of its flag")
+    @Test("of the engine is reported by the name of its flag")
     func engineOptions() throws {
         let model = ["generate", "--model", Prompts.model, "--prompt", "x", "--no-store"]
         for (option, value) in [("--page-size", "17"), ("--threads", "0")] {

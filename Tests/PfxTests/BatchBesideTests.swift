@@ -87,7 +87,7 @@ struct BatchBesideTests {
         var tokens, computed_tokens, pinned: Int
     }
 
-    @Test("warm reports a prefix that it cannot use and goes on")
+    @Test("warm reports a prefix that it cannot use and continues")
     func badPrefix() throws {
         let run = try warm(["--input", "-"], input: "nonsense\n" + #"{"id": "a", "tokens": [1, 2, 3]}"# + "\n")
         #expect(run.status == 1)

@@ -33,10 +33,10 @@ struct BatchFieldTests {
         #expect((0..<3).map { replies["\($0)"]?.count } == [1, 2, 3])
         #expect(try PromptFields(json: Array(#"{"max_tokens": 2, "max_new_tokens": 2}"#.utf8)).maxNewTokens == 2)
         #expect(refusal(#"{"max_tokens": 2, "max_new_tokens": 3}"#)?.contains("contradicts") == true)
-        #expect(refusal(#"{"max_tokens": -2}"#) == #""max_tokens" is below 0."#)
+        #expect(refusal(#"{"max_tokens": -2}"#) == #""max_tokens" must be 0 or more."#)
     }
 
-    @Test("that are unknown are counted and told once, at the end")
+    @Test("that are unknown are counted and reported once, at the end")
     func unknown() throws {
         let run = try batch(
             Prompts.line(id: "a", prompt: "x", fields: #", "max_new_tokns": 2"#)

@@ -39,7 +39,7 @@ struct BatchInputTests {
         (#"{"id": "b18", "prompt": "\#(String(repeating: "secret ", count: 400))"}"#, "positions"),
     ]
 
-    @Test("is reported with its number on standard error and in the output, and the others go on")
+    @Test("is reported with its number on standard error and in the output, and the others continue")
     func allOfThem() throws {
         let input =
             Prompts.line(id: "good", prompt: "Hello") + Self.badLines.map { $0.line + "\n" }.joined()

@@ -109,7 +109,7 @@ struct BatchTests {
     func emptyInput() throws {
         let run = try Program.run(["batch", "--model", Prompts.model, "--no-store", "--input", "-"], input: "\n\n")
         #expect(run.status == 65)
-        #expect(run.errors.contains("The input on standard input holds no prompt. Give a line of JSON"))
+        #expect(run.errors.contains("The input on standard input holds no prompt. Give one line of JSON"))
     }
 
     @Test("ends a reply at a stop text, which is not part of it")

@@ -89,7 +89,7 @@ struct BenchTests {
         try Data(count: 100).write(to: URL(fileURLWithPath: short))
         let cases: [(Run, Int32, String)] = [
             (try bench("--pages-file", folder + "/none"), 66, "cannot be read"),
-            (try bench("--pages-file", short), 65, "holds no whole page"),
+            (try bench("--pages-file", short), 65, "is smaller than one page"),
             (try bench("--tokens", "1000000000"), 64, "Give fewer --tokens"),
             (try bench("--store", short), 74, "cannot be made"),
         ]

@@ -43,7 +43,7 @@ struct StatusTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["file"])
     }
 
-    @Test("says so when a hash is unknown, ambiguous or none")
+    @Test("says so when a hash is unknown, ambiguous or invalid")
     func hashes() throws {
         let sample = try Sample()
         let known = Set(sample.hashes(Sample.first) + sample.hashes(Sample.second))

@@ -101,7 +101,7 @@ extension Data {
     }
 }
 
-/// Recorded output. `PFX_RECORD_SNAPSHOTS=1` records anew what tests then read.
+/// Recorded output. `PFX_RECORD_SNAPSHOTS=1` records again what tests then read.
 enum Snapshot {
     /// Compares `text` with the recorded one, after what changes from run to run was taken out.
     static func check(_ text: String, _ name: String, of sample: Sample? = nil) throws {

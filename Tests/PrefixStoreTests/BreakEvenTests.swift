@@ -31,7 +31,7 @@ struct BreakEvenTests {
 
     @Test("compares bytes at their tier's rate with tokens at the engine's")
     func estimates() {
-        // 131,072 bytes a token, as an 8B model has: 25,000 prompt tokens per second are 3.3 GB/s.
+        // 131,072 bytes per token, as an 8B model has: 25,000 prompt tokens per second are 3.3 GB/s.
         func at(_ coldRate: Double) -> BreakEven {
             BreakEven(hotRate: 0.1, coldRate: coldRate, prefillTime: 40_000, bytesPerToken: 131_072)
         }
@@ -121,7 +121,7 @@ struct BreakEvenTests {
         try store.close()
     }
 
-    @Test("is told by a match, and measured by loads")
+    @Test("is estimated by a match, and measured by loads")
     func matches() throws {
         let first = try open()
         try first.space(model.identity).insertGenerated(tokens, by: model)

@@ -89,7 +89,7 @@ struct ExpiryTests {
         inspector.close()
     }
 
-    @Test("of another process's date is a miss after the next write that tells of its use")
+    @Test("of another process's date is a miss after the next write that reports its use")
     func otherProcess() throws {
         let (store, space) = try open()
         try space.insertGenerated(tokens, by: model)

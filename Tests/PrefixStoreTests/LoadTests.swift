@@ -56,7 +56,7 @@ struct LoadTests {
         try store.close()
     }
 
-    @Test("tells of its layers in rising order, the last of them last")
+    @Test("reports its layers in rising order, the last of them last")
     func layers() throws {
         let store = try open()
         let space = try store.space(model.identity)

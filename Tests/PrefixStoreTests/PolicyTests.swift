@@ -92,7 +92,7 @@ struct PolicyTests {
         try store.close()
     }
 
-    @Test("drops pages and counts them when the queue is full and nobody may wait")
+    @Test("drops pages and counts them when the queue is full and the policy is to drop")
     func drops() throws {
         let options = StoreOptions(
             quota: .mebibytes(64), hotCapacity: .mebibytes(4), queueCapacity: ByteCount(1), whenQueueFull: .drop)

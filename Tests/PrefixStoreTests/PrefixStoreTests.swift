@@ -74,7 +74,7 @@ struct StoreTests {
         try second.close()
     }
 
-    @Test("goes on in the cold tier where the hot tier ends")
+    @Test("continues in the cold tier where the hot tier ends")
     func bothTiers() throws {
         let long = Self.tokens(160)
         let first = try open()
@@ -117,7 +117,7 @@ struct StoreTests {
         try store.close()
     }
 
-    @Test("goes on storing where a load or an insert ended, page by page")
+    @Test("continues storing where a load or an insert ended, page by page")
     func places() throws {
         let store = try open()
         let space = try store.space(model.identity)

@@ -14,7 +14,7 @@ struct SpillRateTests {
         let folder = try TemporaryFolder()
         let model = try GeneratedModel("spill rate \(codec)")
         let tokens = (0..<96).map { TokenID($0) }
-        // At a byte a second the pages would take hours.
+        // At one byte per second, the pages would take hours.
         let options = StoreOptions(
             quota: .mebibytes(64), hotCapacity: .zero, codec: codec, spillRate: ByteCount(1))
         let store = try Store(at: folder.path("store"), options: options)

@@ -64,7 +64,7 @@ struct RateTests {
         #expect(CodecCalibration.rates == rates)
     }
 
-    @Test("of spilling make whoever has spent wait until it is paid for")
+    @Test("of spilling make the writer wait until the average rate is within the limit")
     func limit() {
         var limit = RateLimit(bytesPerSecond: 1000)
         #expect(limit.wait(now: 5) == 0)

@@ -11,7 +11,7 @@ struct PriorityTests {
         [getpriority(__priority_which_t(0), 0), sched_getscheduler(0)]
     }
 
-    @Test("stands back behind its starter, which stays as it is")
+    @Test("runs below the priority of its starter, whose priority does not change")
     func standsBack() throws {
         let before = Self.standing
         let seen = Guarded<[[Int32]]>([])

@@ -26,7 +26,7 @@ struct TeamTests {
         team.close()
     }
 
-    @Test("serves many callers at once, and goes on without helpers once closed")
+    @Test("serves many callers at once, and continues without helpers after it is closed")
     func manyCallers() throws {
         let team = Team(helpers: 2)
         let tally = Tally()

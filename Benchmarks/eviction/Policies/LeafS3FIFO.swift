@@ -1,4 +1,4 @@
-// S3-FIFO, made to know leaves.
+// S3-FIFO, adapted to leaves.
 
 /// S3-FIFO (Yang et al., SOSP 2023): a small queue of a tenth of the quota for new pages, a main queue for those that
 /// were used again, and a list of the pages that lately left the small queue, which go straight into the main queue

@@ -1,6 +1,6 @@
-// What could be saved by who knows the future: Belady's rule, leaf first.
+// What a policy could save if it knew the future: Belady's rule, leaf first.
 
-/// Of all leaves the one whose next use is the farthest goes; a new page that would be needed later than that isn't
+/// It evicts the leaf whose next use is the farthest; a new page that would be needed later than that is not
 /// stored. With pages of one size and one cost this is the optimum, since a page's parent is always needed at least
 /// as soon as the page; with two models and costs that grow with the position it is close to it.
 struct Belady: Policy {

@@ -2,7 +2,8 @@
 
 internal import PrefixStore
 
-/// The order of both tiers: the leaf that is worth the least goes, by its class, its age, and what was learned of both.
+/// The order of both tiers: evicts the leaf that is worth the least, by its class and age and what was learned about
+/// both.
 struct StorePolicy: Policy {
     private let trace: Trace
     private var order: LeafOrder

@@ -9,7 +9,7 @@
 //   500 (spread 1.2, at most 8,000). The next step comes 10 seconds later in the median (spread 1); one in twenty
 //   waits for a person, 15 minutes in the mean.
 // - One step in fifteen is tried again with the same prompt; one in twenty goes back to an earlier step and branches.
-// - At 40,000 tokens a worker begins anew behind its project with a summary of 2,000 tokens.
+// - At 40,000 tokens a worker starts again behind its project with a summary of 2,000 tokens.
 
 enum AgentTrace {
     static let hours = 1.0

@@ -4,7 +4,7 @@
 // - 60 prefixes of 500 to 8,000 tokens, median 2,500, chosen like Zipf (exponent 0.9), with a suffix of 120 tokens in
 //   the median and an answer of 40. A third of them on the small model.
 // - Four requests of ten are one-offs: a prompt of 200 to 16,000 tokens (median 2,000) that never comes again.
-// - One hour; 5,000 arrivals an hour while no run is on. Half of the prefixed requests come in runs of 2 to 12 of one
+// - One hour; 5,000 arrivals per hour outside runs. Half of the prefixed requests come in runs of 2 to 12 of one
 //   prefix, a second or two apart.
 // - The fashion changes: every 450 seconds two of the 60 prefixes are edited, so that their pages are new from their
 //   middle on.

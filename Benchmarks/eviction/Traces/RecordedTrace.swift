@@ -1,7 +1,8 @@
-// A recorded trace in the form that Mooncake published (and others use since): one JSON object a line, with
-// `timestamp` in milliseconds, `input_length`, `output_length` and `hash_ids`, a number for each block of 512 tokens
-// of the prompt that stands for the block and all before it. Answers are not in `hash_ids` and so leave no pages; the
-// last block, which has another number in each turn of a conversation unless it is full, counts only when it is full.
+// A recorded trace in the form that Mooncake published (and others use since): one JSON object per line, with
+// `timestamp` in milliseconds, `input_length`, `output_length` and `hash_ids`, one number per block of 512 tokens
+// of the prompt that stands for the block and everything before it. Answers are not in `hash_ids` and so leave no
+// pages; the last block, which has another number in each turn of a conversation unless it is full, counts only when it
+// is full.
 
 internal import Foundation
 

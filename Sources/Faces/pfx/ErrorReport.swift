@@ -38,10 +38,10 @@ struct CommandFailure: Error {
     }
 }
 
-/// Says an error to a person and ends the program.
+/// Reports an error and ends the program.
 enum ErrorReport {
-    /// Prints `pfx: sentence remedy` on standard error and exits. What the parser throws (help, a wrong command line)
-    /// it prints itself.
+    /// Prints `pfx: sentence remedy` on standard error and exits. The parser itself prints what it throws (help, a
+    /// wrong command line).
     static func end(with error: any Error) -> Never {
         switch described(error) {
         case .some(let failure):
@@ -57,7 +57,7 @@ enum ErrorReport {
         Output.say("pfx: \(failure.sentence) \(failure.remedy)")
     }
 
-    /// The error in the words of the program; nil for what the parser handles.
+    /// The error in the words of the program; nil for errors that the parser handles.
     static func described(_ error: any Error) -> CommandFailure? {
         switch error {
         case let failure as CommandFailure: failure
@@ -69,10 +69,10 @@ enum ErrorReport {
                 remedy: error.commandLineWords.remedy)
         case is ExitCode, is CleanExit, is ValidationError: nil
         default:
-            // The parser's own errors are not public: it alone knows their status.
+            // The parser's own errors are not public, so only the parser knows their status.
             Pfx.exitCode(for: error) == .failure
                 ? CommandFailure(
-                    status: .internalError, sentence: "An error that this program does not know: \(error).",
+                    status: .internalError, sentence: "This program does not know the error \(error).",
                     remedy: "Please report it.")
                 : nil
         }

@@ -3,17 +3,17 @@
 // Exit statuses, the same for every command (docs/operations.md explains each):
 //
 //      0  done
-//      1  it ran, but something was not found, or not all of it could be done
+//      1  the command ran, but something was not found, or not everything could be done
 //      2  `verify` found damage
 //     64  the command line is wrong
-//     65  input is not what it should be: a prompt, a checkpoint, a tokenizer
+//     65  the input is invalid: a prompt, a checkpoint, a tokenizer
 //     66  a file or folder that was named does not exist
 //     69  the store cannot be used: not a store, another version, permissions, open elsewhere in this process
-//     70  a mistake of this program; please report it
+//     70  a bug in this program; please report it
 //     73  the disk or the quota is full, or output cannot be written
 //     74  the system refused to read or write
-//    130  SIGINT asked a run to end, 143 SIGTERM; what was complete is written and stored
-//    141  nobody reads the pipe that the output goes to any more
+//    130  SIGINT ended a run (143: SIGTERM); complete replies are written and the store is flushed
+//    141  the output went to a pipe that was closed
 
 internal import ArgumentParser
 
@@ -52,7 +52,7 @@ struct Pfx: ParsableCommand {
         }
     }
 
-    /// The parser itself would complain about the arguments after a mistyped command.
+    /// Reports a mistyped command. The parser itself would complain about the arguments after it.
     private static func refuseUnknownCommand() throws {
         let names = configuration.subcommands.map { $0._commandName } + ["help"]
         guard let name = CommandLine.arguments.dropFirst().first, !name.hasPrefix("-"), !names.contains(name) else {

@@ -26,7 +26,7 @@ struct InspectTests {
         _ = try tier.put(model.pages(Self.second, from: 2, now: 2000))
     }
 
-    @Test("tells how full it is, by kind")
+    @Test("says how full it is, by kind")
     func info() throws {
         try tier.pin(path: model.path(Self.first))
         let info = try tier.info()

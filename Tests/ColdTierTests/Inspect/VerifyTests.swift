@@ -60,7 +60,7 @@ final class Plot: Sendable {
         try change { (transaction) throws(LMDBError) in #expect(try transaction.erase(table, key)) }
     }
 
-    /// Writes a page's node anew, with a right checksum.
+    /// Writes a page's node again, with a right checksum.
     func rewrite(_ page: Int, _ body: (inout NodeRecord) -> Void) throws {
         let hash = path[page]
         let stored = try tier.reading { (transaction) throws(LMDBError) in

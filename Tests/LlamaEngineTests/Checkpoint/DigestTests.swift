@@ -90,7 +90,7 @@ struct DigestTests {
         #expect(try entries(cache).isEmpty)
     }
 
-    @Test("is computed anew when the entry is damaged, cut short, writable by others or a link")
+    @Test("is computed again when the entry is damaged, cut short, writable by others or a link")
     func distrusts() throws {
         let folder = try copy("llama-bf16")
         let home = try TemporaryFolder()

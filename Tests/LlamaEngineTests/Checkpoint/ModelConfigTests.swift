@@ -61,7 +61,7 @@ struct ModelConfigTests {
         #expect(try patched(#"{"architectures": "(remove)"}"#).architecture == .llama)
     }
 
-    @Test("may name what other families do, as long as it says that nothing of it is done")
+    @Test("may have fields of other families, as long as their values change nothing")
     func neutralFields() throws {
         let config = try patched(
             #"{"num_local_experts": 0, "logits_scaling": 1.0, "clip_qkv": null, "final_logit_softcapping": null}"#)

@@ -43,7 +43,7 @@ struct WeightsTests {
         }
     }
 
-    @Test("may hold what is no part of the model, which is told, and frequencies that follow from the configuration")
+    @Test("may hold tensors outside the model, which are listed, and frequencies that follow from the configuration")
     func otherTensors() throws {
         let tensor = Tensor(dtype: "F32", shape: [1], bytes: [0, 0, 0, 0])
         let engine = try Self.engine("llama-bf16") { tensors in

@@ -104,7 +104,7 @@ struct BatchingTests {
         #expect(engine.pool.freeCount == 9)
     }
 
-    @Test("refuses what can never run, by name, and goes on with the rest")
+    @Test("refuses what can never run, by name, and continues with the rest")
     func refusals() throws {
         let engine = try testEngine(pages: 4)
         let good = GenerationRequest(id: "good", tokens: [1, 2, 3], maxNewTokens: 2)

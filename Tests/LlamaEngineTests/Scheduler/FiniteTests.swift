@@ -74,7 +74,7 @@ struct FiniteTests {
         #expect(Self.outcomes(engine, [request])["a"] == .failure(.outputNotFinite(request: "a")))
     }
 
-    @Test("is told by a step, which leaves the others to the next one")
+    @Test("is thrown by a step, which leaves the other requests to the next step")
     func steps() throws {
         let engine = try Self.engine("model.embed_tokens.weight", row: 281, cache: try testCache())
         try engine.submit(GenerationRequest(id: "bad", tokens: [281], maxNewTokens: 2))

@@ -77,7 +77,7 @@ final class StoreTests {
         }
     }
 
-    @Test("goes on when the store fails, and says why")
+    @Test("continues when the store fails, and says why")
     func closedStore() throws {
         let request = GenerationRequest(id: "a", tokens: [5, 6, 7, 8], maxNewTokens: 3)
         let expected = try engine("mistral", nil).oneByOne([request])

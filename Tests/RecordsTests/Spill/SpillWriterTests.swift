@@ -116,7 +116,7 @@ struct SpillWriterTests {
         try writer.close()
     }
 
-    @Test("tells each page what became of it, and lets its bytes go once")
+    @Test("reports to each page what became of it, and releases its bytes once")
     func callbacks() throws {
         let released = Outcomes()
         let writer = writer()
@@ -127,7 +127,7 @@ struct SpillWriterTests {
         #expect(released.of(hash).count == 1)
     }
 
-    @Test("takes a page that waits already only once, and tells both")
+    @Test("takes a page that is waiting already only once, and reports to both callers")
     func duplicates() throws {
         let writer = writer()
         disk.hold()
@@ -164,7 +164,7 @@ struct SpillWriterTests {
         #expect(disk.written.flatMap { $0 }.count == 20)
     }
 
-    @Test("reports a failure once, to the next flush, and goes on when the disk does")
+    @Test("reports a failure once, to the next flush, and continues when the disk works again")
     func failure() throws {
         let writer = writer()
         disk.fail(with: .diskFull(path: "p"))
@@ -241,7 +241,7 @@ struct SpillWriterTests {
         try writer.close()
     }
 
-    @Test("encodes and writes no page that is stored already, and tells it so in its turn")
+    @Test("encodes and writes no page that is stored already, and reports that in its turn")
     func known() throws {
         let (disk, encoded) = (disk, Outcomes())
         let stored = Set([1, 2, 4].map(Self.hash))

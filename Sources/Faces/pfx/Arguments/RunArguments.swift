@@ -5,7 +5,7 @@ internal import Foundation
 internal import LlamaEngine
 internal import PrefixStore
 
-/// The model and the sizes that the engine works with.
+/// The model and the sizes that the engine uses.
 struct EngineArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -32,7 +32,7 @@ struct EngineArguments: ParsableArguments {
     @Flag(help: "Do not put the tokenizer's special tokens, such as a BOS token, around prompts.")
     var noSpecialTokens = false
 
-    /// The engine's options for `parallel` requests at the same time.
+    /// The engine's options for `parallel` requests that run at the same time.
     func options(parallel: Int) -> EngineOptions {
         EngineOptions(
             kvElement: kvDtype?.element, pageSize: pageSize, threads: threads, maxParallel: parallel,
@@ -72,8 +72,8 @@ struct CacheArguments: ParsableArguments {
     /// Opens the store; nil when none is named.
     func open() throws(StoreError) -> Store? {
         guard let store else { return nil }
-        // The engine inserts a prompt's pages anyway, once its first token is out: keeping them while they are loaded
-        // would make that token wait for a copy.
+        // The engine inserts a prompt's pages anyway after its first token. If the load kept them in RAM too, that
+        // token would wait for a copy.
         let opened = try Store(
             at: store,
             options: StoreOptions(
@@ -82,7 +82,7 @@ struct CacheArguments: ParsableArguments {
         return opened
     }
 
-    /// The tenant's salt; a line end at the end of the file does not count.
+    /// The tenant's salt. A line end at the end of the file is ignored.
     func salt() throws -> Salt? {
         guard let saltFile else { return nil }
         var secret: [UInt8]

@@ -27,7 +27,7 @@ struct SamplingArguments: ParsableArguments {
         }
     }
 
-    /// The parameters of a request: those of its line, and these for what the line leaves out.
+    /// The parameters of a request: those of its line, and these for those that the line leaves out.
     func parameters(overriddenBy fields: PromptFields?) throws(EngineError) -> SamplingParameters {
         try SamplingParameters(
             temperature: fields?.temperature ?? temperature, topK: fields?.topK ?? topK, topP: fields?.topP ?? topP,

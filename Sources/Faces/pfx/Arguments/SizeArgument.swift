@@ -3,14 +3,13 @@
 internal import ArgumentParser
 internal import PrefixStore
 
-/// Reads the sizes of all options. A bare number counts bytes, and a small one is a forgotten unit.
+/// Reads the sizes of all options. A bare number means bytes, and a small bare number probably lacks its unit.
 enum SizeArgument {
     /// The smallest bare number that is accepted, except 0, which needs no unit.
     static let smallestBareNumber: UInt64 = 4 << 20
 
     /// Reads `20GiB`, `512 MiB`, `1.5G`, `10B` or a large number of bytes.
-    ///
-    /// - Throws: `ValidationError` for text that is no size, and for a small number without a unit.
+    /// - Throws: `ValidationError` for text that is not a size, and for a small number without a unit.
     static func parse(_ text: String) throws -> ByteCount {
         guard let count = ByteCount(parsing: text) else {
             throw ValidationError("Give a size such as 512MiB or 20GiB.")

@@ -2,7 +2,7 @@
 
 /// Compares spellings.
 enum Spelling {
-    /// The least number of letters to insert, remove or replace that makes `left` into `right`.
+    /// The smallest number of letters to insert, remove or replace that turns `left` into `right`.
     static func distance(_ left: String, _ right: String) -> Int {
         let right = Array(right)
         var row = Array(0...right.count)

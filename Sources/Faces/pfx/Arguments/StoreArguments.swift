@@ -18,8 +18,8 @@ struct StoreArguments: ParsableArguments {
         return try body(inspector)
     }
 
-    /// The store's own error tells an engine what to do about a missing store; a command that looks at one needs other
-    /// words.
+    /// The store's own error tells an engine what to do about a missing store. A command that inspects a store needs
+    /// another text.
     private func opened() throws -> StoreInspector {
         do throws(StoreError) {
             return try StoreInspector(at: folder)
@@ -40,13 +40,13 @@ struct StoreArguments: ParsableArguments {
         }
     }
 
-    /// Prints `value` as JSON, or `text`, whichever is asked for.
+    /// Prints `value` as JSON with --json, and `text` otherwise.
     func print(_ value: some Encodable, or text: @autoclosure () -> String) throws {
         try Output.write(json ? JSONOutput.text(value) : text())
     }
 }
 
-/// What is asked for by --reveal and --tokenizer.
+/// The options --reveal and --tokenizer.
 struct RevealArguments: ParsableArguments {
     @Flag(help: "Show token ids, or texts with --tokenizer. They may be private prompts.")
     var reveal = false
@@ -86,7 +86,7 @@ extension StoreInspector {
         case .none:
             throw CommandFailure(
                 status: .failure, sentence: "No \(noun) begins with \(digits).",
-                remedy: "See `pfx \(list)`; it may have been evicted.")
+                remedy: "List what is stored with `pfx \(list)`; it may have been evicted.")
         case .ambiguous(let hashes):
             throw CommandFailure(
                 status: .failure,

@@ -1,4 +1,4 @@
-// The phases of the benchmark, each in a process of its own: only a new process measures what a restart costs.
+// The phases of the benchmark. Each runs in its own process, because only a new process measures what a restart costs.
 
 internal import ArgumentParser
 internal import Foundation
@@ -10,17 +10,17 @@ enum BenchPhase: String, CaseIterable, ExpressibleByArgument {
     case pages
     /// Puts all pages into a new store.
     case fill
-    /// Opens the store, finds what is there and misses what is not.
+    /// Opens the store, and looks up sequences that are stored and sequences that are not.
     case restart
-    /// Loads all pages, the data file in the page cache.
+    /// Loads all pages while the data file is in the page cache.
     case loadWarm = "load-warm"
-    /// Loads all pages, the data file on disk only.
+    /// Loads all pages while the data file is only on disk.
     case loadCold = "load-cold"
 }
 
 /// What `fill` measured. Seconds and bytes.
 struct FillResult: Codable {
-    /// Until the last insert returned: all pages are readable, most are on their way to the disk.
+    /// Until the last insert returned: all pages are readable, and most of them wait for the disk.
     var putSeconds: Double
     /// Until the flush after that returned: all pages are on disk and synced.
     var putFlushSeconds: Double
@@ -30,7 +30,7 @@ struct FillResult: Codable {
 /// What `restart` measured. Seconds.
 struct RestartResult: Codable {
     var openSeconds: Double
-    /// The first match of the process, with what it must read for the first time.
+    /// The first match of the process, including everything that it must read for the first time.
     var firstMatchSeconds: Double
     /// A match of a whole sequence; the median of many.
     var matchSeconds: Double
@@ -46,11 +46,11 @@ struct LoadResult: Codable {
     var openSeconds, matchSeconds: Double
     /// The first load of the process.
     var loadSeconds: Double
-    /// The same load a second time, from a file that is mapped and in the page cache by now.
+    /// The same load a second time, from a file that is now mapped and in the page cache.
     var againSeconds: Double
     /// The same load from the hot tier; 0 when it was not measured.
     var hotSeconds: Double
-    /// A copy of as many bytes between two buffers, by one thread and by two.
+    /// A copy of the same number of bytes between two buffers, by one thread and by two.
     var copySeconds, copy2Seconds: Double
     /// The part of the data file that was in the page cache before the load.
     var residentShare: Double
@@ -67,7 +67,7 @@ extension BenchWork {
         let source = try self.source()
         let store = try open(hotCapacity: hotCapacity)
         let space = try store.space(try identity())
-        // What the benchmark itself prepares is not what it measures.
+        // The benchmark does not measure its own preparations.
         let prompts = sequences.map { (tokens(of: $0), sources($0, in: source)) }
         let start = Stopwatch.now
         for (tokens, pages) in prompts { try space.insert(tokens) { pages[$0] } }
@@ -112,14 +112,13 @@ extension BenchWork {
         let start = Stopwatch.now
         let match = try space.match(tokens)
         let seconds = Stopwatch.now - start
-        // Ending the match gives its pages back, which is not part of finding them.
+        // Ending the match releases its pages, which is not part of finding them.
         _ = match.tokenCount
         return seconds
     }
 
     /// Loads all pages.
-    ///
-    /// - Parameter time: when to begin; the time of `Stopwatch.now` at which another process begins too.
+    /// - Parameter time: when to begin, by `Stopwatch.now`. Another process begins at the same time.
     func load(_ phase: BenchPhase, at time: Double) throws -> LoadResult {
         let source = try self.source()
         let target = try self.buffer()

@@ -1,11 +1,11 @@
-// What the benchmark found, for people and for programs: medians, rates, the break-even.
+// The results of the benchmark, for people and for programs: medians, rates, the break-even.
 
 internal import Foundation
 internal import PrefixStore
 
 /// A rate of moving page bytes.
 struct BenchRate: Encodable {
-    /// What was done, for people.
+    /// What was measured, as people read it.
     var step: String
     /// Seconds for all bytes.
     var seconds: Double
@@ -20,7 +20,7 @@ struct BenchReport: Encodable {
     var model, element, codec, pages, processor, system: String
     var layers, kvHeads, keyDimension, valueDimension, pageTokens, pageBytes, pageCount, tokens, rawBytes: Int
     var repeats, cores: Int
-    /// Before the run: the run itself is no other work.
+    /// The load average before the run, because the run itself must not count as other work.
     var loadAverage: Double
     var rates: [BenchRate]
     var openSeconds, firstPageSeconds, firstMatchSeconds, matchSeconds, missSeconds: Double
@@ -29,7 +29,7 @@ struct BenchReport: Encodable {
     var ratio: Double
     /// The part of the data file that was in the page cache before the cold load.
     var coldResidentShare: Double?
-    /// Prefill rates, tokens per second, below which a load is faster than computing; nil when that load was not
+    /// Prefill rates, in tokens per second, below which loading is faster than computing; nil when that load was not
     /// measured.
     var breakEvenWarm, breakEvenCold: Double?
     var samples: [BenchSample]
@@ -182,7 +182,7 @@ extension BenchReport {
 
 /// The machine that a run was on.
 enum Machine {
-    /// The CPU's name as the system tells it, and its number of cores.
+    /// The CPU's name as the system gives it, and its number of cores.
     static var processor: String {
         let lines = ((try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? "").split(separator: "\n")
         let name = lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last ?? "unknown CPU"
@@ -196,7 +196,7 @@ enum Machine {
         return "Linux \(version.majorVersion).\(version.minorVersion)"
     }
 
-    /// Processes that wanted a CPU in the last minute: above the number of cores, times are too long.
+    /// How many processes wanted a CPU in the last minute. Above the number of cores, the measured times are too long.
     static var loadAverage: Double {
         let text = (try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? ""
         return text.split(separator: " ").first.flatMap { Double($0) } ?? 0

@@ -1,4 +1,4 @@
-// Runs the phases of the benchmark in child processes, as often as asked for.
+// Runs the phases of the benchmark in child processes, as often as the user wants.
 
 internal import ArgumentParser
 internal import Foundation
@@ -12,7 +12,7 @@ struct BenchSample: Codable {
     var cold: LoadResult?
 }
 
-/// A run of the benchmark: a folder of its own, and processes that work in it one after the other.
+/// A run of the benchmark: a folder, and processes that work in it one after the other.
 struct BenchRun {
     /// The folder to work in; it is removed afterwards.
     private let folder: String
@@ -33,9 +33,9 @@ struct BenchRun {
         } catch {
             throw CommandFailure(
                 status: .inputOutput, sentence: "The folder \(folder) cannot be made.",
-                remedy: "Name a folder on the disk to measure by --store.")
+                remedy: "Name a folder on the disk that you want to measure with --store.")
         }
-        // An interrupt ends the child, and with it this run, which still has a folder to remove.
+        // An interrupt ends the child. This run then ends too, but it still has to remove its folder.
         signal(SIGINT) { _ in }
     }
 
@@ -60,8 +60,8 @@ struct BenchRun {
     private func checked(_ load: LoadResult) throws -> LoadResult {
         guard load.isExact else {
             throw CommandFailure(
-                status: .internalError, sentence: "What was loaded is not what was put.",
-                remedy: "Please report it; check the memory and the disk.")
+                status: .internalError, sentence: "The loaded bytes differ from the stored ones.",
+                remedy: "Check the memory and the disk; if both are sound, please report this.")
         }
         return load
     }
@@ -72,7 +72,7 @@ struct BenchRun {
         return try decoder.decode(Result.self, from: try child(phase, store))
     }
 
-    /// Runs this program for one phase; what it prints on standard error is seen.
+    /// Runs this program for one phase. What it prints on standard error is shown.
     private func child(_ phase: BenchPhase, _ store: String = "") throws -> Data {
         let process = Process()
         process.executableURL = URL(
@@ -88,10 +88,10 @@ struct BenchRun {
         process.waitUntilExit()
         guard process.terminationReason == .exit else {
             throw CommandFailure(
-                status: .failure, sentence: "The phase \(phase.rawValue) was ended by a signal.",
-                remedy: "Run it again; a signal 9 means that memory ran out.")
+                status: .failure, sentence: "A signal ended the phase \(phase.rawValue).",
+                remedy: "Run it again; signal 9 usually means that the memory ran out.")
         }
-        // The child has said what was wrong.
+        // The child has reported the error.
         guard process.terminationStatus == 0 else { throw ExitCode(process.terminationStatus) }
         return data
     }

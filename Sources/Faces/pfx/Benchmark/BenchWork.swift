@@ -3,7 +3,7 @@
 internal import Foundation
 internal import PrefixStore
 
-/// The work of one run. Every phase is a process of its own and makes the same work from the same arguments.
+/// The work of one run. Every phase is a separate process and derives the same work from the same arguments.
 struct BenchWork {
     /// The store's folder.
     let folder: String
@@ -11,9 +11,9 @@ struct BenchWork {
     let pagesFile: String
     /// Shape of a page.
     let layout: KVLayout
-    /// Pages in all.
+    /// Number of pages.
     let pageCount: Int
-    /// Pages of one sequence; the last sequence may have fewer.
+    /// Number of pages per sequence; the last sequence may have fewer.
     let sequencePages: Int
     /// How pages are encoded.
     let codec: StoreCodec
@@ -30,8 +30,8 @@ struct BenchWork {
         sequence * sequencePages..<min(pageCount, (sequence + 1) * sequencePages)
     }
 
-    /// The token ids of a sequence. Those from `sequences.upperBound` on are of sequences that nothing stored begins
-    /// with.
+    /// The token ids of a sequence. From `sequences.upperBound` on, they are those of sequences that share nothing with
+    /// what is stored.
     func tokens(of sequence: Int) -> [TokenID] {
         let count = sequences.contains(sequence) ? pages(of: sequence).count : min(pageCount, sequencePages)
         var generator = BenchRandom(seed: UInt64(sequence) &+ 0xFACE)
@@ -47,8 +47,7 @@ struct BenchWork {
     }
 
     /// Opens the store.
-    ///
-    /// - Parameter hotCapacity: bytes of RAM it may use; zero measures the cold tier alone.
+    /// - Parameter hotCapacity: bytes of RAM for pages; zero measures the cold tier alone.
     func open(hotCapacity: ByteCount) throws(StoreError) -> Store {
         // Four times the pages, so that nothing is evicted; a page of a few KiB has a slot of twice its size.
         let quota = ByteCount.mebibytes(256 + UInt64(4 * byteCount + pageCount * 8192) >> 20)

@@ -1,8 +1,7 @@
-// Pages for the benchmark when there are no real ones: normally distributed numbers with a scale a plane.
+// Pages for the benchmark when there are no real ones: normally distributed numbers with one scale per plane.
 //
-// Attention keys and values of a trained model look about like that: each layer has its own scale, the exponents of one
-// layer take few values, the mantissas are noise. Real KV is a little more regular, so ratios of real KV are a little
-// better.
+// Attention keys and values of a trained model look similar: each layer has its own scale, the exponents of one layer
+// take few values, and the mantissas are noise. Real KV is a little more regular, so it compresses a little better.
 
 internal import Foundation
 internal import PrefixStore
@@ -11,7 +10,7 @@ internal import PrefixStore
 struct GeneratedPages {
     let layout: KVLayout
     private let element: KVElement
-    /// Numbers of a normal distribution, drawn from by index: 10 times faster than computing each anew.
+    /// Numbers of a normal distribution, drawn by index: 10 times faster than computing each number.
     private let normal: [Float]
 
     init(_ layout: KVLayout) {
@@ -37,7 +36,7 @@ struct GeneratedPages {
     private static func unwritable(_ path: String) -> CommandFailure {
         CommandFailure(
             status: .noRoom, sentence: "The file of pages \(path) cannot be written.",
-            remedy: "Name a folder with room by --store.")
+            remedy: "Name a folder on a disk with more room with --store.")
     }
 
     private func fill(_ memory: PageBuffer, _ page: Int) {

@@ -12,7 +12,7 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
     case deepSeekV3 = "DeepSeek-V3-MLA"
     case demo
 
-    /// Layers, KV heads, and elements of a key head and of a value head; 0 for a latent cache of one plane a layer.
+    /// Layers, KV heads, and elements of a key head and of a value head; 0 for a latent cache with one plane per layer.
     var dimensions: KVDimensions {
         switch self {
         case .llama32of1B: KVDimensions(layers: 16, kvHeads: 8, key: 64, value: 64)
@@ -25,7 +25,7 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
     }
 }
 
-/// The numbers that make a KV layout, page size and element type aside.
+/// The numbers that make a KV layout, except page size and element type.
 struct KVDimensions {
     var layers, kvHeads, key, value: Int
 

@@ -1,9 +1,9 @@
-// Memory for pages, faulted before anything is timed.
+// Memory for pages, which is touched before anything is timed.
 
 internal import Foundation
 internal import PrefixStore
 
-/// Anonymous memory that is there from the first byte to the last, given back with the object.
+/// Anonymous memory, all of it resident, which is given back with the object.
 @safe
 final class PageBuffer: @unchecked Sendable {
     // Unchecked because the benchmark's threads never write where another reads.
@@ -11,12 +11,12 @@ final class PageBuffer: @unchecked Sendable {
     /// Bytes.
     let count: Int
 
-    /// Reserves `count` bytes, more than none, and touches each of them, so that no page fault falls into a timed part.
+    /// Reserves `count` bytes, at least one, and touches all of them, so that no page fault falls into a timed part.
     init(_ count: Int) throws {
         let address = unsafe mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let address = unsafe address, unsafe address != MAP_FAILED else {
             throw CommandFailure(
-                status: .inputOutput, sentence: "The system has no \(ByteCount(UInt64(count))) of memory.",
+                status: .inputOutput, sentence: "The system cannot provide \(ByteCount(UInt64(count))) of memory.",
                 remedy: "Give fewer --tokens or a smaller --model-shape.")
         }
         unsafe base = address
@@ -26,7 +26,7 @@ final class PageBuffer: @unchecked Sendable {
 
     deinit { unsafe munmap(base, count) }
 
-    /// Fills the buffer from the beginning of a file, and with its pages again when the file ends.
+    /// Fills the buffer from the beginning of a file, and repeats its pages when the file ends.
     ///
     /// - Parameter pageBytes: the file is used in whole pages of this size.
     func read(_ path: String, pageBytes: Int) throws {
@@ -46,7 +46,8 @@ final class PageBuffer: @unchecked Sendable {
         filled -= filled % pageBytes
         guard filled > 0 else {
             throw CommandFailure(
-                status: .badInput, sentence: "The file of pages \(path) holds no whole page of \(pageBytes) bytes.",
+                status: .badInput,
+                sentence: "The file of pages \(path) is smaller than one page of \(pageBytes) bytes.",
                 remedy: "Give the shape and --page-size that its pages have.")
         }
         var end = filled
@@ -63,7 +64,7 @@ final class PageBuffer: @unchecked Sendable {
         return unsafe memcmp(base, other.base, count) == 0
     }
 
-    /// Seconds that `threads` threads take to copy all of `source` here, a part of `step` bytes at a time.
+    /// Seconds that `threads` threads take to copy all of `source` here, `step` bytes at a time.
     func copySeconds(from source: PageBuffer, step: Int, threads: Int) -> Double {
         let steps = count / step
         return Stopwatch.seconds {
@@ -78,7 +79,7 @@ final class PageBuffer: @unchecked Sendable {
 
 /// Wall time.
 enum Stopwatch {
-    /// Seconds on a clock that only goes on.
+    /// Seconds on a monotonic clock.
     static var now: Double {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
@@ -92,13 +93,13 @@ enum Stopwatch {
         return now - start
     }
 
-    /// Waits until `time` of this clock, which all processes of the machine share; a time that has passed is now.
+    /// Waits until `time` on this clock, which all processes of the machine share. Returns at once if it has passed.
     static func wait(until time: Double) {
         let left = time - now
         if left > 0 { usleep(UInt32(min(left, 3600) * 1e6)) }
     }
 
-    /// The middle of the numbers; 0 of none.
+    /// The median of the numbers; 0 if there are none.
     static func median(_ numbers: [Double]) -> Double {
         guard !numbers.isEmpty else { return 0 }
         let sorted = numbers.sorted()

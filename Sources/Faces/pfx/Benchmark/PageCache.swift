@@ -1,11 +1,11 @@
-// The system's page cache: dropping a file from it, and looking how much of it is there.
+// The system's page cache: dropping a file from it, and measuring how much of the file it holds.
 
 internal import Foundation
 
 /// What the page cache holds of a file.
 enum PageCache {
-    /// Takes a file out of the page cache, so that the next read comes from the disk. What other processes have mapped
-    /// stays.
+    /// Drops a file from the page cache, so that the next read comes from the disk. Parts that other processes have
+    /// mapped stay.
     static func drop(_ path: String) throws {
         try withFile(path) { file, _ in
             // Only clean pages can be dropped.
@@ -34,7 +34,7 @@ enum PageCache {
         guard file >= 0 else {
             throw CommandFailure(
                 status: .missingInput, sentence: "The file \(path) cannot be opened.",
-                remedy: "Run the phase `fill` before.")
+                remedy: "Run the phase `fill` first.")
         }
         defer { close(file) }
         return try body(file, Int(lseek(file, 0, SEEK_END)))

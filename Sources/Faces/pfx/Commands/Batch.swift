@@ -1,4 +1,4 @@
-// `pfx batch`: the main job. A file of prompts through a model, with a store that remembers their prefixes.
+// `pfx batch`: the main command. Runs a file of prompts through a model, with a store that keeps their prefixes.
 
 internal import ArgumentParser
 internal import Foundation
@@ -27,7 +27,7 @@ struct Batch: ParsableCommand {
             "shared" is the part of "hot" that came from a request running at the same time. "ttft_seconds" is the \
             time to first token.
             A bad line gets "id", "line" and "error". The other lines still run, and the exit status is 1. The first \
-            Ctrl-C ends the run in order, with status 130.
+            Ctrl-C ends the run cleanly, with status 130.
             """)
 
     @Option(help: ArgumentHelp("Prompts, one JSON object per line; - is standard input.", valueName: "file"))
@@ -39,7 +39,7 @@ struct Batch: ParsableCommand {
     @Flag(exclusivity: .exclusive)
     var existing: ExistingOutput?
 
-    @Option(help: ArgumentHelp("Most tokens to generate, for lines that do not say.", valueName: "count"))
+    @Option(help: ArgumentHelp("Most tokens to generate, for lines that give no number.", valueName: "count"))
     var maxNewTokens = 64
 
     @Option(help: ArgumentHelp("Requests that run at the same time.", valueName: "count"))
@@ -54,13 +54,13 @@ struct Batch: ParsableCommand {
     @OptionGroup(title: "Model") var engine: EngineArguments
     @OptionGroup(title: "Store") var cache: CacheArguments
     @OptionGroup(title: "Store") var without: NoStoreArgument
-    @OptionGroup(title: "Sampling, for lines that do not say") var sampling: SamplingArguments
+    @OptionGroup(title: "Sampling, for lines without their own values") var sampling: SamplingArguments
 
     func validate() throws {
         guard without.noStore || cache.store != nil else {
             throw ValidationError("Give --store <folder> or --no-store.")
         }
-        guard maxNewTokens >= 0 else { throw ValidationError("--max-new-tokens is below 0.") }
+        guard maxNewTokens >= 0 else { throw ValidationError("--max-new-tokens must be 0 or more.") }
         guard existing == nil || output != "-" else {
             throw ValidationError("--\(existing?.rawValue ?? "") needs --output <file>.")
         }
@@ -85,7 +85,7 @@ struct Batch: ParsableCommand {
         let summary = RunSummary(
             batch.totals, seconds: began.duration(to: clock.now).seconds,
             interrupted: Interruption.signalNumber != nil, ignored: batch.ignored, runtime)
-        // A run that ended before its first request has nothing to sum up.
+        // A run that ended before its first request has no summary.
         if failures.isEmpty || batch.totals.requests > 0 {
             try summary.print(json: json, to: json && !output.isStandardOutput ? .standardOutput : .standardError)
         }
@@ -97,7 +97,7 @@ struct Batch: ParsableCommand {
         if batch.totals.requests + batch.totals.skipped == 0 {
             throw CommandFailure(
                 status: .badInput, sentence: "The input \(input == "-" ? "on standard input" : input) holds no prompt.",
-                remedy: "Give a line of JSON with \"id\" and \"prompt\" for each.")
+                remedy: "Give one line of JSON with \"id\" and \"prompt\" per request.")
         }
     }
 }

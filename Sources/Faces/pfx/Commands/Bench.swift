@@ -1,4 +1,4 @@
-// `pfx bench`: what a store does on this machine.
+// `pfx bench`: measures a store on this machine.
 
 internal import ArgumentParser
 internal import Foundation
@@ -76,13 +76,13 @@ struct Bench: ParsableCommand {
     enum Temperature: String, EnumerableFlag { case cold, warm }
 
     func validate() throws {
-        guard (1...1 << 30).contains(tokens) else { throw ValidationError("--tokens is 1 or more.") }
-        guard (1...100).contains(repeats) else { throw ValidationError("--repeat is 1 to 100.") }
-        guard (1...4096).contains(pageSize) else { throw ValidationError("--page-size is 1 to 4096.") }
-        guard sequencePages > 0 else { throw ValidationError("--sequence-pages is 1 or more.") }
+        guard (1...1 << 30).contains(tokens) else { throw ValidationError("--tokens must be 1 or more.") }
+        guard (1...100).contains(repeats) else { throw ValidationError("--repeat must be 1 to 100.") }
+        guard (1...4096).contains(pageSize) else { throw ValidationError("--page-size must be 1 to 4096.") }
+        guard sequencePages > 0 else { throw ValidationError("--sequence-pages must be 1 or more.") }
         let numbers = [layers, kvHeads, headDimension]
         guard numbers.allSatisfy({ $0 == nil }) || numbers.allSatisfy({ $0 != nil }) else {
-            throw ValidationError("--layers, --kv-heads and --head-dimension go together.")
+            throw ValidationError("Give --layers, --kv-heads and --head-dimension together.")
         }
     }
 
@@ -94,7 +94,7 @@ struct Bench: ParsableCommand {
             throw CommandFailure(
                 status: .usage,
                 sentence:
-                    "The pages have \(ByteCount(UInt64(work.byteCount))); the RAM has \(ByteCount(memory)).",
+                    "The pages take \(ByteCount(UInt64(work.byteCount))), but the RAM has only \(ByteCount(memory)).",
                 remedy: "Give fewer --tokens: the benchmark needs three times the pages in RAM.")
         }
         let run = try BenchRun(in: store, pagesFile: pagesFile, arguments: childArguments)

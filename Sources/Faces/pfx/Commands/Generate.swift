@@ -1,4 +1,4 @@
-// `pfx generate`: one prompt, the reply on the terminal while it comes.
+// `pfx generate`: continues one prompt and shows the reply while it comes.
 
 internal import ArgumentParser
 internal import Foundation
@@ -39,7 +39,7 @@ struct Generate: ParsableCommand {
         guard (prompt == nil) != (promptFile == nil) else {
             throw ValidationError("Give either --prompt or --prompt-file.")
         }
-        guard maxNewTokens >= 0 else { throw ValidationError("--max-new-tokens is below 0.") }
+        guard maxNewTokens >= 0 else { throw ValidationError("--max-new-tokens must be 0 or more.") }
     }
 
     func run() throws {
@@ -84,7 +84,7 @@ struct Generate: ParsableCommand {
         if let signal = Interruption.signalNumber { throw ExitCode(Interruption.exitStatus(signal)) }
     }
 
-    /// Works until the reply ends, or a signal ends it.
+    /// Runs until the reply ends, or a signal ends it.
     private func generate(_ engine: Engine, _ tokenizer: Tokenizer) throws -> GenerationResult {
         var decoder = StreamingDecoder(tokenizer)
         var result: GenerationResult?

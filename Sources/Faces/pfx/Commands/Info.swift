@@ -62,7 +62,7 @@ extension StoreInfo {
 }
 
 extension OpenerInfo {
-    /// One line for people. A program's name is what that program says: it must not move a terminal's cursor.
+    /// One line for people. A program chooses its own name, which must not move a terminal's cursor.
     fileprivate var text: String {
         let end = isAlive ? "" : ", ended without closing"
         return "process \(processID), \(Reveal.escaped(program)), \(role), since \(Render.time(openedAt))\(end)"

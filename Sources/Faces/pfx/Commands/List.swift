@@ -107,7 +107,7 @@ private struct NamesJSON: Encodable {
 }
 
 extension PageInfo {
-    /// What is special about the page, for people.
+    /// Notes about the page, as people read them.
     var notes: [String] {
         var notes: [String] = []
         if isTail { notes.append("tail") }

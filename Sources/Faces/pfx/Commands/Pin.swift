@@ -1,4 +1,4 @@
-// `pfx pin`: keeps a prefix, whatever the quota.
+// `pfx pin`: protects a prefix from eviction.
 
 internal import ArgumentParser
 internal import PrefixStore

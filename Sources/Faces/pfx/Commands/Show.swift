@@ -1,4 +1,4 @@
-// `pfx show`: all about one page.
+// `pfx show`: shows everything about one page.
 
 internal import ArgumentParser
 internal import PrefixStore
@@ -6,7 +6,7 @@ internal import PrefixStore
 /// `pfx show <folder> <hash>`.
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show one page: its place, what keeps it, how it is stored.",
+        abstract: "Show one page: its place, what protects it, how it is stored.",
         discussion: """
             Reads the page's record and checks every frame. The exit status is 2 if the record is damaged.
 
@@ -41,7 +41,7 @@ struct ShownRecord {
     var frames: [FrameInfo] = []
     var damage: String?
 
-    /// Reads the record of a page. One page's damage is no error of the store: that is what is shown.
+    /// Reads the record of a page. The damage of one page is not an error of the store, so it is shown.
     init(of hash: PrefixHash, in store: StoreInspector) throws {
         let page = try store.page(hash)
         do throws(StoreError) {

@@ -61,15 +61,15 @@ struct PageRun {
     var slotBytes: ByteCount
     var hits: Int
     var lastUse: Timestamp
-    /// Branches above.
+    /// Number of branches above.
     var depth: Int
-    /// What is drawn before the line: where the branches above go on.
+    /// The text before the line, which continues the branches above.
     var trunk: String
     /// Whether no sibling follows.
     var isLast: Bool
-    /// Branches that are not drawn.
+    /// Number of branches that are not drawn.
     var hiddenBranches = 0
-    /// What the first page is about, if that was asked for.
+    /// What the first page holds, with --reveal.
     var revealed: String?
 
     init(_ page: PageInfo, depth: Int, trunk: String, isLast: Bool) {
@@ -94,7 +94,7 @@ struct PageRun {
     /// The position behind the last token.
     var end: Int { last.firstToken + last.tokenCount }
 
-    /// What is drawn before the lines of the branches below.
+    /// The text before the lines of the branches below.
     var trunkBelow: String { trunk + (isLast ? "   " : "|  ") }
 
     var text: String {
@@ -114,14 +114,14 @@ struct PageRun {
 
 /// The tree of one space, run by run, parents before children.
 struct SpaceTree {
-    /// Branches of one place that are drawn.
+    /// The most branches of one place that are drawn.
     private static let branches = 100
 
     let space: SpaceInfo
     private(set) var runs: [PageRun] = []
     private var hiddenFirst = 0
 
-    /// Reads the tree of `space`, at most `depth` branches deep; takes what it draws off `lines`.
+    /// Reads the tree of `space`, at most `depth` branches deep, and subtracts the lines that it draws from `lines`.
     init(_ space: SpaceInfo, in store: StoreInspector, depth: Int, lines: inout Int, reveal: Reveal?) throws {
         self.space = space
         var waiting = try Self.branches(of: space.root, depth: 0, trunk: "", in: store)
@@ -132,8 +132,8 @@ struct SpaceTree {
             }
             lines -= 1
             var run = next
-            // A page's only follower belongs to its run. Positions rise along a run, so that even a damaged tree has an
-            // end.
+            // The only follower of a page belongs to its run. Positions increase along a run, so that even in a damaged
+            // tree a run ends.
             while run.last.childCount == 1, let child = try store.children(of: run.last.hash, limit: 1).first,
                 child.firstToken > run.last.firstToken
             {
@@ -154,7 +154,7 @@ struct SpaceTree {
         }
     }
 
-    /// The branches that begin at a page, the last first.
+    /// The branches that begin at a page, in reverse order.
     private static func branches(
         of hash: PrefixHash, depth: Int, trunk: String, in store: StoreInspector
     ) throws -> [PageRun] {

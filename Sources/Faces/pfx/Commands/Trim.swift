@@ -42,6 +42,7 @@ struct Trim: ParsableCommand {
             dryRun
             ? "Would evict \(what); \(report.usedBytes) would stay in use.\n"
             : "Evicted \(what); \(report.usedBytes) in use.\n"
-        return report.isComplete ? done : done + "Not down to \(target): the rest is pinned; see `pfx unpin`.\n"
+        if report.isComplete { return done }
+        return done + "This is still more than \(target), because the rest is pinned; see `pfx unpin`.\n"
     }
 }

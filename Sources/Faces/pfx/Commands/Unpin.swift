@@ -1,4 +1,4 @@
-// `pfx unpin`: gives a pinned prefix back to eviction.
+// `pfx unpin`: lets eviction take a pinned prefix again.
 
 internal import ArgumentParser
 internal import PrefixStore

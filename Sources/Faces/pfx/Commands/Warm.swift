@@ -43,7 +43,7 @@ struct Warm: ParsableCommand {
     func validate() throws {
         guard cache.store != nil else { throw ValidationError("Give --store <folder>.") }
         if case .afterHits = cache.writePolicy.policy {
-            throw ValidationError("--write-policy hits:N would leave out prefixes that have not been asked for yet.")
+            throw ValidationError("--write-policy hits:N would not store prefixes that no request has used yet.")
         }
     }
 
@@ -64,7 +64,7 @@ struct Warm: ParsableCommand {
                     report.add(name, result)
                     if pin || expire != nil { kept.append((name, tokens)) }
                 } catch {
-                    // Where the first prefix already needs a tokenizer, all of them do: told once.
+                    // If the first prefix already fails for lack of a tokenizer, all others would too. Report it once.
                     if let missing = error.missingTokenizer, report.prefixes.isEmpty { throw missing }
                     refuse(name, error.sentence, &report)
                 }
@@ -80,7 +80,7 @@ struct Warm: ParsableCommand {
         if !report.refused.isEmpty { throw ExitStatus.failure.code }
     }
 
-    /// Pins the prefixes and dates them. They must be on disk for that.
+    /// Pins the prefixes and gives them their expiry. For that they must be on disk.
     private func keep(
         _ prefixes: [(name: String, tokens: [UInt32])], _ runtime: Runtime, _ report: inout WarmReport
     ) throws {

@@ -5,7 +5,7 @@ internal import Foundation
 
 /// Standard output and output files.
 enum Output {
-    /// The exit status after a closed pipe, as shells have it for a process that SIGPIPE ended.
+    /// The exit status after a closed pipe, as shells report it for a process that SIGPIPE ended.
     private static let brokenPipe = ExitCode(128 + SIGPIPE)
 
     /// Writes text to standard output.
@@ -17,8 +17,8 @@ enum Output {
 
     /// Writes all bytes to an open file.
     ///
-    /// - Throws: `CommandFailure` when the system refuses; `ExitCode` 141 when nobody reads the pipe any more, which
-    ///   ends the program without a word.
+    /// - Throws: `CommandFailure` when the system refuses; `ExitCode` 141 when the pipe is closed, which ends the
+    ///   program silently.
     static func write(_ bytes: [UInt8], to file: Int32, named name: String) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -33,7 +33,7 @@ enum Output {
     /// Whether an error is a closed pipe.
     static func isBrokenPipe(_ error: any Error) -> Bool { (error as? ExitCode) == brokenPipe }
 
-    /// What is said when output cannot be written.
+    /// The error when output cannot be written.
     static func failure(_ name: String, _ number: Int32) -> CommandFailure {
         let remedy =
             switch number {

@@ -5,14 +5,14 @@ internal import Foundation
 /// One line with a bar; nothing is shown when standard error is not a terminal.
 final class ProgressBar {
     private let line = ProgressLine()
-    /// Bytes of the input; nil when that is not known, and there is no bar.
+    /// Bytes of the input; nil when the number is unknown, and then there is no bar.
     private let total: Int?
     private let began = Date()
 
     /// A bar over an input of `total` bytes.
     init(total: Int?) { self.total = total }
 
-    /// Shows that lines of `bytes` bytes are done.
+    /// Notes that lines of `bytes` bytes are done.
     func show(bytes: Int, _ totals: BatchTotals, running: Int, waiting: Int) {
         line.show(text(bytes: bytes, totals, running: running, waiting: waiting))
     }
@@ -41,7 +41,7 @@ final class ProgressLine {
     private var width = 0
     private var shownAt = Date.distantPast
 
-    /// Shows `text`, at most ten times a second.
+    /// Shows `text`, at most ten times per second.
     func show(_ text: String) {
         guard isOnTerminal, Date().timeIntervalSince(shownAt) > 0.1 else { return }
         shownAt = Date()
@@ -54,7 +54,7 @@ final class ProgressLine {
         overwrite("")
     }
 
-    /// Columns of the terminal; a line as wide as it would wrap.
+    /// Columns of the terminal. A line of this width would wrap.
     private var columns: Int {
         var size = winsize()
         let isKnown = unsafe ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1

@@ -20,7 +20,7 @@ enum Render {
     /// `1 page`, `2 pages`, `1,024 tokens`.
     static func count(_ number: Int, _ noun: String) -> String { "\(count(number)) \(noun)\(number == 1 ? "" : "s")" }
 
-    /// `12.3 %`; `-` when there is no whole.
+    /// `12.3 %`; `-` when the whole is 0.
     static func percent(_ part: UInt64, of whole: UInt64) -> String {
         guard whole > 0 else { return "-" }
         return String(format: "%.1f %%", 100 * Double(part) / Double(whole))
@@ -32,7 +32,7 @@ enum Render {
         return String(format: "%.2f", Double(raw.value) / Double(slots.value))
     }
 
-    /// `1.48 times smaller`, or `1.20 times larger`: the slots on disk beside the raw pages.
+    /// `1.48 times smaller`, or `1.20 times larger`: the slots on disk compared with the raw pages.
     static func comparison(_ raw: ByteCount, _ slots: ByteCount) -> String {
         slots > raw ? "\(ratio(slots, raw)) times larger" : "\(ratio(raw, slots)) times smaller"
     }
@@ -52,7 +52,7 @@ enum Render {
         moment.description.replacingOccurrences(of: "T", with: " ")
     }
 
-    /// `5 s`, `12 min`, `3 h`, `9 d`: how long ago it was. A time to come is a clock that was set back.
+    /// `5 s`, `12 min`, `3 h`, `9 d`: how long ago it was. A time in the future means that a clock was set back.
     static func age(_ moment: Timestamp, now: Timestamp = .now) -> String {
         let seconds = (now.milliseconds - moment.milliseconds) / 1000
         return switch seconds {
@@ -82,10 +82,10 @@ struct TextTable {
         rows.append(cells)
     }
 
-    /// Whether there is no row.
+    /// Whether the table has no rows.
     var isEmpty: Bool { rows.isEmpty }
 
-    /// The lines, each ended; no blanks at their ends.
+    /// The lines with their line ends, and without blanks before those.
     var text: String {
         let titles = columns.map(\.title)
         let lines = titles.allSatisfy(\.isEmpty) ? rows : [titles] + rows

@@ -1,4 +1,4 @@
-// Showing what pages are about, when asked to: token ids, or texts by a tokenizer.
+// Shows the contents of pages on request: token ids, or texts by a tokenizer.
 
 internal import Foundation
 internal import LlamaEngine
@@ -7,14 +7,14 @@ internal import PrefixStore
 /// Token ids and texts for people. What comes from a prompt is shown on one line, without control characters: it could
 /// move a terminal's cursor.
 struct Reveal {
-    /// Characters of a text that are shown on one line.
+    /// The most characters of a text that are shown on one line.
     static let textLimit = 100
-    /// Token ids that are shown on one line.
+    /// The most token ids that are shown on one line.
     static let tokenLimit = 16
 
     private let tokenizer: Tokenizer?
 
-    /// What the arguments ask for; nil for nothing.
+    /// What the arguments request; nil for nothing.
     init?(_ arguments: RevealArguments) throws {
         guard arguments.reveal else { return nil }
         tokenizer = try arguments.tokenizer.map { try Tokenizer(path: Self.file($0)) }
@@ -27,7 +27,7 @@ struct Reveal {
         return exists && isFolder.boolValue ? path + "/tokenizer.json" : path
     }
 
-    /// The beginning of what `tokens` say.
+    /// The beginning of the text of `tokens`.
     func line(_ tokens: [TokenID]) -> String {
         guard let tokenizer else {
             let more = tokens.count > Self.tokenLimit ? " ..." : ""
@@ -38,10 +38,10 @@ struct Reveal {
         return "\"" + Self.escaped(String(text.prefix(Self.textLimit))) + "\"" + more
     }
 
-    /// All that `tokens` say, for JSON: the text, or nil without a tokenizer.
+    /// The whole text of `tokens` for JSON; nil without a tokenizer.
     func text(_ tokens: [TokenID]) -> String? { tokenizer?.decode(tokens) }
 
-    /// `text` on one line, with nothing in it that a terminal obeys.
+    /// `text` on one line, without characters that control a terminal.
     static func escaped(_ text: String) -> String {
         text.unicodeScalars.reduce(into: "") { line, scalar in
             switch scalar {

@@ -17,9 +17,9 @@ struct BadLine: Error, Equatable {
     var line: Int
     /// The line's `id`, if it has a usable one.
     var id: String?
-    /// What is wrong, and what to do about it.
+    /// What is wrong, and what you can do about it.
     var sentence: String
-    /// Why there is no tokenizer, when that is what is wrong.
+    /// The reason why there is no tokenizer, if that is the problem.
     var missingTokenizer: EngineError?
 }
 

@@ -1,4 +1,4 @@
-// Output lines, each written whole as soon as its request is finished.
+// Output lines. Each is written completely as soon as its request is finished.
 
 internal import Foundation
 
@@ -7,10 +7,10 @@ final class BatchOutput {
     private let file: OutputFile?
     private let encoder = JSONEncoder()
 
-    /// Opens and locks the file at `path`; `-` is standard output. What the file holds stays until `begin()`.
+    /// Opens and locks the file at `path`; `-` is standard output. The file does not change until `begin()`.
     ///
-    /// - Throws: `CommandFailure` when it cannot be opened, is in use by another run, holds something and `existing`
-    ///   does not say what to do with that, or is the file at `input`.
+    /// - Throws: `CommandFailure` when the file cannot be opened, when another run uses it, when it is not empty and
+    ///   `existing` does not say what to do, or when it is the file at `input`.
     init(path: String, input: String, existing: ExistingOutput?) throws {
         if path != "-" { try Self.refuse(path, ifSameAs: input) }
         file = path == "-" ? nil : try OutputFile(path: path, existing: existing)
@@ -24,10 +24,10 @@ final class BatchOutput {
     /// The lines that a resumed run found in its output.
     var kept: KeptLines { file?.kept ?? KeptLines() }
 
-    /// Empties the file, or cuts what is not a whole line, as was asked for. Call it when the run is sure to begin.
+    /// Empties the file, or cuts off an incomplete line, as requested. Call it when the run is sure to begin.
     func begin() throws { try file?.begin() }
 
-    /// Writes one line. When it returns, the line is in the system's hands: killing this process does not take it back.
+    /// Writes one line. When it returns, the system has the line: it stays even if this process is killed.
     ///
     /// - Throws: `CommandFailure` when the disk is full; `ExitCode` 141 when the pipe is closed.
     func write(_ line: some Encodable) throws {

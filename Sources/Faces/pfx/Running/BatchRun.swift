@@ -1,4 +1,4 @@
-// The loop of a batch: reads ahead a little, computes, writes what is finished.
+// The loop of a batch: reads ahead a little, computes, and writes the finished replies.
 
 internal import LlamaEngine
 
@@ -11,7 +11,7 @@ final class BatchRun {
     private var input: BatchInput
     private let output: BatchOutput
     private let progress: ProgressBar
-    /// Requests that are read ahead of those that run, so that the engine sees which of them share a prefix.
+    /// How many requests are read ahead of those that run, so that the engine sees which of them share a prefix.
     private let lookAhead: Int
 
     private var pending: [String: Pending] = [:]
@@ -20,7 +20,7 @@ final class BatchRun {
     private var failure: (any Error)?
     private(set) var totals = BatchTotals()
 
-    /// Fields that no line should have had.
+    /// The unknown fields of all lines.
     var ignored: IgnoredFields { input.ignored }
 
     /// What is kept of a request while it runs.
@@ -44,7 +44,7 @@ final class BatchRun {
         lookAhead = 4 * engine.options.maxParallel
     }
 
-    /// Works until the input ends, or a signal asks to stop; requests that are not finished then are left out.
+    /// Runs until the input ends or a signal stops it. After a signal, unfinished requests are left out.
     ///
     /// - Throws: `CommandFailure` when input cannot be read or output cannot be written.
     func run() throws {
@@ -56,8 +56,7 @@ final class BatchRun {
         }
     }
 
-    /// Takes lines until enough requests wait. Input that is slow to come is waited for only when there is nothing to
-    /// compute.
+    /// Takes lines until enough requests wait. It waits for slow input only when there is nothing to compute.
     private func readAhead() throws {
         while !isAtEnd, pending.count < lookAhead, Interruption.signalNumber == nil {
             switch try reader.next(waiting: engine.isIdle ? 100 : 0) {
@@ -87,7 +86,8 @@ final class BatchRun {
                 byteCount: request.byteCount,
                 reply: request.stops.isEmpty ? nil : tokenizer.reply(stops: request.stops))
         } catch {
-            // Where the first request already needs a tokenizer, all of them do: told once, and nothing is written.
+            // If the first request already fails for lack of a tokenizer, all others would too. Report it once, and
+            // write nothing.
             if let missing = error.missingTokenizer, pending.isEmpty, totals.requests == 0 { throw missing }
             doneBytes += bytes.count + 1
             return try refuse(error)
@@ -96,7 +96,7 @@ final class BatchRun {
         if let warning = input.encoder.takeWarning() { say("pfx: line \(number): \(warning)") }
     }
 
-    /// Whether the output that is resumed has this line already.
+    /// Whether the resumed output already has this line.
     private func isDone(_ number: Int, _ bytes: [UInt8]) -> Bool {
         guard !kept.ids.isEmpty || !kept.lineNumbers.isEmpty else { return false }
         guard let id = PromptFields.id(json: bytes) else { return kept.lineNumbers.contains(number) }

@@ -1,25 +1,25 @@
-// What a run has done in total.
+// The totals of a run.
 
 internal import LlamaEngine
 
 /// Sums over the finished requests of a run.
 struct BatchTotals {
-    /// Requests that finished.
+    /// Number of finished requests.
     var requests = 0
-    /// Lines that were refused.
+    /// Number of refused lines.
     var refused = 0
-    /// Lines that a resumed output already had.
+    /// Number of lines that a resumed output already had.
     var skipped = 0
     var promptTokens = 0
     var generatedTokens = 0
     var reused = ResultLine.Reused()
-    /// Sum over the requests, which ran side by side.
+    /// The sum over the requests, some of which ran at the same time.
     var prefillSeconds = 0.0
 
     /// Prompt tokens whose KV was computed.
     var computedTokens: Int { promptTokens - reused.hot - reused.cold }
 
-    /// Prompt tokens that were not computed, of all; 0 when there are none.
+    /// The share of prompt tokens that were not computed; 0 when there are no prompt tokens.
     var hitRate: Double { promptTokens == 0 ? 0 : Double(reused.hot + reused.cold) / Double(promptTokens) }
 
     /// Counts a finished request, or, when it is not done, only the tokens that it had when it was interrupted.

@@ -1,14 +1,14 @@
-// Fields of input lines that mean nothing to the program: counted, and told once at the end.
+// Fields of input lines that the program does not know: it counts them, and reports them once at the end.
 
 /// Counts lines by the names of fields that were ignored.
 struct IgnoredFields {
     private(set) var lines: [String: Int] = [:]
 
-    /// Names that are told; the rest are only counted.
+    /// How many names are reported. The others are only counted.
     private static let toldNames = 10
-    /// Characters of a name that are kept: text that landed in the place of a name must not fill the terminal.
+    /// How many characters of a name are kept: a text in the place of a name must not fill the terminal.
     private static let nameLength = 40
-    /// Names that are kept: a prompt's text in the place of names must not fill the memory.
+    /// How many names are kept: a prompt's text in the place of names must not fill the memory.
     private static let keptNames = 1000
 
     /// Counts one line with the unknown fields `names`, or refuses it.

@@ -2,13 +2,13 @@
 
 internal import LlamaEngine
 
-/// What is wrong with a line or a prefix, in one sentence or two. It never quotes a prompt.
+/// What is wrong with a line or a prefix, in one or two sentences. It never quotes a prompt.
 struct InputError: Error, Equatable {
     var sentence: String
-    /// Why there is no tokenizer, when that is what is wrong: no text at all can be used then.
+    /// The reason why there is no tokenizer, if that is the problem. Then no text can be used at all.
     var missingTokenizer: EngineError?
 
-    /// An error with its own words.
+    /// An error with this text.
     init(_ sentence: String) { self.sentence = sentence }
 
     /// An error of the engine.
@@ -18,9 +18,9 @@ struct InputError: Error, Equatable {
     }
 
     /// A line that is longer than any prompt.
-    static let tooLong = InputError("It has more than \(LineReader.longestLine >> 20) MiB.")
+    static let tooLong = InputError("It is longer than \(LineReader.longestLine >> 20) MiB.")
 
-    /// Runs `body` and tells the engine's errors in its words.
+    /// Runs `body` and reports errors of the engine in their own words.
     static func explaining<R>(_ body: () throws(EngineError) -> R) throws(InputError) -> R {
         do throws(EngineError) {
             return try body()

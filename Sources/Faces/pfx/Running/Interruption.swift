@@ -1,4 +1,4 @@
-// Ctrl-C and `kill`: a run ends in order; what is complete is written and the store is flushed.
+// Ctrl-C and `kill` end a run in an orderly way: complete replies are written and the store is flushed.
 
 internal import Foundation
 internal import Synchronization
@@ -6,10 +6,10 @@ internal import Synchronization
 /// The signal that came, or 0. Written by the handler, which may do nothing else.
 private let received = Atomic<Int32>(0)
 
-/// SIGINT and SIGTERM as a question that a loop asks.
+/// SIGINT and SIGTERM as a flag that a loop checks.
 enum Interruption {
-    /// From now on the first SIGINT or SIGTERM asks the run to end; the second ends the process at once. A closed pipe
-    /// is an error of the write from now on, not the end of the process.
+    /// From now on the first SIGINT or SIGTERM asks the run to end, and the second ends the process at once. A closed
+    /// pipe becomes an error of the write and no longer ends the process.
     static func watch() {
         received.store(0, ordering: .relaxed)
         // A parent may have started this process with them blocked, as the threads of libdispatch have.
@@ -32,6 +32,6 @@ enum Interruption {
         return number == 0 ? nil : number
     }
 
-    /// The exit status after a signal, as shells have it: 130 for SIGINT, 143 for SIGTERM.
+    /// The exit status after a signal, as shells report it: 130 for SIGINT, 143 for SIGTERM.
     static func exitStatus(_ signal: Int32) -> Int32 { 128 + signal }
 }

@@ -1,21 +1,21 @@
-// Lines of a file or pipe, one at a time: input of any length is read with a bounded amount of memory.
+// Reads a file or pipe line by line: input of any length takes only a bounded amount of memory.
 
 internal import Foundation
 
 /// Reads lines from a file, a pipe or a terminal. Used by one thread.
 final class LineReader {
-    /// The longest line that is read; a prompt of as many tokens as a store accepts fits.
+    /// The longest line that is read. It has room for a prompt of as many tokens as a store accepts.
     static let longestLine = 64 << 20
 
     /// What came next.
     enum Next: Equatable {
         /// A line without its end, and its number, from 1.
         case line(number: Int, bytes: [UInt8])
-        /// A line beyond `longestLine`; it was read over.
+        /// A line longer than `longestLine`, which was skipped.
         case tooLong(number: Int)
         /// Nothing came within the time.
         case notYet
-        /// There is nothing more.
+        /// The input has ended.
         case end
     }
 
@@ -26,12 +26,12 @@ final class LineReader {
     private let file: Int32
     private let longest: Int
     private var buffer: [UInt8] = []
-    /// Where the next line begins in `buffer`, and up to where no line end was found.
+    /// Where the next line begins in `buffer`, and how far the search for its end has come.
     private var start = 0
     private var searched = 0
     private var number = 0
     private var isAtEnd = false
-    /// Whether the rest of a line that was too long is being read over.
+    /// Whether the rest of a line that is too long is being skipped.
     private var isSkipping = false
 
     private static let chunk = 1 << 16
@@ -60,8 +60,7 @@ final class LineReader {
     deinit { if file != STDIN_FILENO { close(file) } }
 
     /// The next line. A last line without an end counts.
-    ///
-    /// - Parameter milliseconds: how long to wait for more input; 0 looks whether there is some.
+    /// - Parameter milliseconds: how long to wait for more input; 0 only checks whether there is some.
     /// - Throws: `CommandFailure` when the system refuses to read.
     func next(waiting milliseconds: Int32) throws -> Next {
         while true {
@@ -95,7 +94,7 @@ final class LineReader {
     private func discard(upTo end: Int) {
         start = end
         searched = end
-        // Moving the rest down costs as much as it frees room: only when it is the smaller part.
+        // Move the rest down only when it is the smaller part: then the move costs no more than the room that it frees.
         if start > buffer.count / 2 {
             buffer.removeFirst(start)
             searched -= start
@@ -126,7 +125,7 @@ final class LineReader {
     }
 }
 
-/// What the system says of an open file.
+/// What the system says about an open file.
 struct FileStatus: Equatable {
     var isRegular: Bool
     var isFolder: Bool

@@ -1,9 +1,9 @@
-// The file that a batch writes: never cut without being asked, and never shared by two runs.
+// The file that a batch writes. It is never cut unless the user says so, and two runs never share it.
 
 internal import ArgumentParser
 internal import Foundation
 
-/// What happens to an output file that already holds something.
+/// What happens to an output file that is not empty.
 enum ExistingOutput: String, EnumerableFlag {
     case overwrite, append, resume
 
@@ -32,7 +32,7 @@ final class OutputFile {
     private(set) var kept = KeptLines()
     /// What `begin()` cuts the file to; nil when it stays as long as it is.
     private var length: Int?
-    /// Whether this process made the file and has not begun: it is removed then.
+    /// Whether this process made the file and has not begun. If so, the file is removed.
     private var isFreshAndUnused: Bool
 
     /// The fields of an output line that a resumed run needs.
@@ -43,11 +43,11 @@ final class OutputFile {
 
     /// Opens, makes and locks the file.
     ///
-    /// - Throws: `CommandFailure` when it cannot be opened, is locked by another run, or holds something that
-    ///   `existing` does not allow for.
+    /// - Throws: `CommandFailure` when it cannot be opened, when another run has locked it, or when it is not empty and
+    ///   `existing` does not allow that.
     init(path: String, existing: ExistingOutput?) throws {
         self.path = path
-        // Appending: whatever else writes to the file cannot be overwritten.
+        // Append, so that this run cannot overwrite what other programs write to the file.
         let flags = O_WRONLY | O_APPEND | O_CLOEXEC
         var file = unsafe open(path, flags | O_CREAT | O_EXCL, 0o666)
         isFreshAndUnused = file >= 0
@@ -87,7 +87,7 @@ final class OutputFile {
         if descriptor >= 0 { close(descriptor) }
     }
 
-    /// Cuts the file as was asked for, the first time.
+    /// Cuts the file as requested, at the first call.
     func begin() throws {
         isFreshAndUnused = false
         guard let length else { return }

@@ -9,7 +9,7 @@ final class PromptEncoder {
     private var hasWarned = false
     private var warning: String?
 
-    /// An encoder for a run; `addsSpecialTokens` counts where a prompt does not say.
+    /// An encoder for a run. `addsSpecialTokens` applies where a prompt does not say otherwise.
     init(_ tokenizer: TokenizerChoice, addsSpecialTokens: Bool) {
         self.tokenizer = tokenizer
         self.addsSpecialTokens = addsSpecialTokens
@@ -20,7 +20,7 @@ final class PromptEncoder {
         switch (fields.prompt, fields.tokens) {
         case (let prompt?, nil): return try tokenIDs(of: prompt, addsSpecialTokens: fields.addSpecialTokens)
         case (nil, let tokens?):
-            guard !tokens.isEmpty else { throw InputError("The prompt has no token.") }
+            guard !tokens.isEmpty else { throw InputError("The prompt has no tokens.") }
             return tokens
         case (nil, nil): throw InputError("It has neither \"prompt\" nor \"tokens\".")
         case (_?, _?): throw InputError("It has both \"prompt\" and \"tokens\".")
@@ -35,8 +35,8 @@ final class PromptEncoder {
         if adds ?? addsSpecialTokens, !hasWarned, tokenizer.hasDoubledBeginning(tokens) {
             hasWarned = true
             warning =
-                "A prompt begins with the token that the tokenizer puts before every prompt, so it is there twice. "
-                + "If once is enough, give --no-special-tokens, or \"add_special_tokens\": false in the line."
+                "A prompt begins with the token that the tokenizer puts before every prompt, so the token is there twice. "
+                + "To have it once, give --no-special-tokens, or \"add_special_tokens\": false in the line."
         }
         return tokens
     }

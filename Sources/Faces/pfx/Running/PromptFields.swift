@@ -3,7 +3,7 @@
 internal import Foundation
 internal import LlamaEngine
 
-/// The fields of a line as they stand there.
+/// The fields of a line as they are in the input.
 struct PromptFields: Decodable {
     var id: String?
     var prompt: String?
@@ -16,7 +16,7 @@ struct PromptFields: Decodable {
     var stop: StopTexts?
     /// Whether the tokenizer adds its special tokens to `prompt`.
     var addSpecialTokens: Bool?
-    /// Names of fields that mean nothing here, in order.
+    /// Names of unknown fields, in order.
     var unknown: [String] = []
 
     /// Names that all mean `max_new_tokens`.
@@ -56,14 +56,14 @@ struct PromptFields: Decodable {
         prompt = try object.read("prompt", "a text")
         tokens = try object.read("tokens", "a list of token ids")
         temperature = try object.read("temperature", "a number from 0 to 100")
-        topP = try object.read("top_p", "a number above 0 and up to 1")
-        topK = try object.read("top_k", "a whole number of 1 or more")
+        topP = try object.read("top_p", "a number above 0 and at most 1")
+        topK = try object.read("top_k", "a whole number, 1 or more")
         seed = try object.read("seed", "a whole number from 0 to \(UInt64.max)")
         stop = try object.read("stop", "a text or a list of texts")
         addSpecialTokens = try object.read("add_special_tokens", "true or false")
         for name in Self.lengthNames {
-            guard let length: Int = try object.read(name, "a whole number of 0 or more") else { continue }
-            if length < 0 { throw InputError("\"\(name)\" is below 0.") }
+            guard let length: Int = try object.read(name, "a whole number, 0 or more") else { continue }
+            if length < 0 { throw InputError("\"\(name)\" must be 0 or more.") }
             guard maxNewTokens == nil || maxNewTokens == length else {
                 throw InputError("\"\(name)\" contradicts another name of the same field.")
             }
@@ -73,7 +73,7 @@ struct PromptFields: Decodable {
         unknown = object.names.subtracting(Self.knownNames).sorted()
     }
 
-    /// Refuses by name what other programs would act on and this one would have to ignore.
+    /// Refuses by name the fields that other programs act on and that this one would have to ignore.
     private static func refuseOpenAI(_ object: FieldReader) throws {
         let hasPrompt = object.has("prompt") || object.has("tokens")
         if !hasPrompt, object.has("body") || object.has("custom_id") {
@@ -88,7 +88,7 @@ struct PromptFields: Decodable {
         for name in countNames where object.has(name) {
             guard let count: Int = try object.read(name, "1"), count == 1 else {
                 throw InputError(
-                    "\"\(name)\" is not 1. Each line has one reply: give a line for each, with its own \"seed\".")
+                    "\"\(name)\" is not 1. Each line has one reply: give one line per reply, with its own \"seed\".")
             }
         }
         for name in probabilityNames where object.has(name) {
@@ -151,7 +151,7 @@ private struct FieldReader {
         type == String.self || type == PromptFields.StopTexts.self
     }
 
-    /// Whether the value is of another type; the parser's error for an impossible escape is no `DecodingError`.
+    /// Whether the value is of another type. The parser's error for an impossible escape is not a `DecodingError`.
     private static func isMismatch(_ error: any Error) -> Bool {
         if case DecodingError.typeMismatch = error { return true }
         return false
@@ -163,7 +163,8 @@ private struct FieldReader {
             return try fields.decodeIfPresent(T.self, forKey: FieldName(stringValue: name))
         } catch let error where Self.isText(T.self) && !Self.isMismatch(error) {
             throw InputError(
-                "\"\(name)\" has half of a surrogate pair, or another escape that is no character. Repair the text.")
+                "\"\(name)\" has half of a surrogate pair, or another escape that is not a character. Correct the text."
+            )
         } catch {
             throw InputError("\"\(name)\" is not \(what).")
         }

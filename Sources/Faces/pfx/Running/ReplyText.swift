@@ -9,16 +9,16 @@ struct ReplyText {
     private let stops: [[UInt8]]
     private let longestStop: Int
 
-    /// A reply with no token yet. `stops` are not empty texts.
+    /// A reply without tokens. The texts in `stops` must not be empty.
     init(_ tokenizer: Tokenizer, stops: [String]) {
         decoder = StreamingDecoder(tokenizer)
         self.stops = stops.map { Array($0.utf8) }
         longestStop = self.stops.map(\.count).max() ?? 0
     }
 
-    /// Takes the next token; the text before the stop text that came first, when one has come.
+    /// Takes the next token. Returns the text before the first stop text, if one has come.
     mutating func append(_ token: UInt32) -> String? {
-        // A stop text may have begun in what came before.
+        // A stop text may have begun in an earlier token.
         let from = max(0, bytes.count - longestStop + 1)
         bytes += Array(decoder.append(token).utf8)
         for start in from..<max(from, bytes.count) where stops.contains(where: { bytes[start...].starts(with: $0) }) {

@@ -1,4 +1,4 @@
-// The lines of output: one per finished request, one per line of input that is not a request.
+// The output lines: one per finished request, and one per input line that is not a request.
 
 internal import LlamaEngine
 
@@ -20,7 +20,7 @@ struct ResultLine: Encodable {
     struct Reused: Encodable, Equatable {
         var hot = 0
         var cold = 0
-        /// Those of the hot ones that came from another request of the same run and not from the store.
+        /// How many of the hot tokens came from another request of the same run and not from the store.
         var shared = 0
     }
 
@@ -61,6 +61,6 @@ struct ErrorLine: Encodable {
 }
 
 extension Double {
-    /// Seconds rounded to whole microseconds: what was measured, without digits that mean nothing.
+    /// Seconds rounded to whole microseconds, without meaningless digits.
     var inMicroseconds: Double { (self * 1e6).rounded() / 1e6 }
 }

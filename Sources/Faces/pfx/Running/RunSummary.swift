@@ -15,17 +15,17 @@ struct RunSummary: Encodable {
     /// Nil without a store.
     var store: StorePart?
 
-    /// The store's part in it.
+    /// The store's part in the run.
     struct StorePart: Encodable {
         var path: String
         var bytesOnDisk, spilledPages, droppedPages, damagedPages: UInt64
         /// Prefill time that loading saved, in seconds of the engine.
         var secondsSaved: Double?
-        /// The latest failure of the store, which the run went on without; nil when there was none.
+        /// The latest failure of the store, after which the run continued without it; nil when there was none.
         var failure: String?
     }
 
-    /// A summary of `totals` after `seconds`. Asks the store before it is closed, or after: its numbers stay.
+    /// A summary of `totals` after `seconds`. The store may be open or closed, because it keeps its numbers.
     init(
         _ totals: BatchTotals, seconds: Double, interrupted: Bool, ignored: IgnoredFields = IgnoredFields(),
         _ runtime: Runtime

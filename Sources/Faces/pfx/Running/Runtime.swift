@@ -1,4 +1,4 @@
-// Model, tokenizer, store and engine, opened together and closed together.
+// Model, tokenizer, store and engine, which are opened and closed together.
 
 internal import Foundation
 internal import LlamaEngine
@@ -14,9 +14,8 @@ final class Runtime {
     /// How long opening took.
     let openSeconds: Double
 
-    /// Opens all of it, the cheap things first, so that a mistake is reported before the weights are read.
-    ///
-    /// - Throws: `EngineError` for the checkpoint, `StoreError` for the store. Nothing stays open then.
+    /// Opens everything, the cheap parts first, so that a mistake is reported before the weights are read.
+    /// - Throws: `EngineError` for the checkpoint, `StoreError` for the store. After an error nothing stays open.
     init(_ arguments: EngineArguments, parallel: Int, cache: CacheArguments?) throws {
         let clock = ContinuousClock()
         let began = clock.now
@@ -38,9 +37,8 @@ final class Runtime {
         }
     }
 
-    /// Makes everything durable that was computed, and closes the store.
-    ///
-    /// - Throws: `StoreError` when something could not be written. The store is closed then, too.
+    /// Makes everything that was computed durable, and closes the store.
+    /// - Throws: `StoreError` when something could not be written. The store is closed in that case too.
     func close() throws {
         guard let store else { return }
         do throws(StoreError) {
@@ -52,8 +50,8 @@ final class Runtime {
         try store.close()
     }
 
-    /// Prefill time that the store saved: what it loaded, at the rate at which this engine computes prompts, less the
-    /// loading. Nil without a store.
+    /// Prefill time that the store saved: the time in which this engine would have computed the loaded tokens, minus
+    /// the time of loading. Nil without a store.
     func secondsSaved() -> Double? { store.map { $0.statistics.savedTime.seconds } }
 
     /// Bytes that the store's files take on the disk; 0 without a store.
@@ -69,14 +67,13 @@ final class Runtime {
     }
 }
 
-/// A checkpoint's tokenizer, or the reason why it has none. Requests of token ids need none.
+/// A checkpoint's tokenizer, or the reason why it has none. Requests of token ids do not need one.
 enum TokenizerChoice {
     case available(Tokenizer)
     case unavailable(EngineError)
 
     /// The tokenizer of `checkpoint`.
-    ///
-    /// - Throws: `EngineError` when there is one and it is damaged or does not fit.
+    /// - Throws: `EngineError` when the tokenizer is damaged or does not fit.
     init(of checkpoint: Checkpoint) throws(EngineError) {
         do throws(EngineError) {
             self = .available(try checkpoint.tokenizer())

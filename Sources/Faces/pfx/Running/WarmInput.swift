@@ -16,8 +16,8 @@ struct WarmInput {
         self.isStrict = isStrict
     }
 
-    /// Gives every prefix of the file at `path` to `body`: its name for people, and its token ids or why it has none.
-    /// Ends early when a signal asks to stop.
+    /// Passes every prefix of the file at `path` to `body`: its name for people, and its token ids or the reason why it
+    /// has none. Ends early when a signal asks to stop.
     ///
     /// - Throws: `CommandFailure` when the file cannot be read, and what `body` throws.
     mutating func forEach(of path: String, _ body: (String, Result<[UInt32], InputError>) throws -> Void) throws {
@@ -72,7 +72,7 @@ enum TextFile {
         return text
     }
 
-    /// All of standard input. A signal that only asks the run to end does not make it unreadable.
+    /// All of standard input. A signal that asks the run to end does not make reading fail.
     private static func standardInput() throws -> Data {
         var data = Data()
         var chunk = [UInt8](repeating: 0, count: 1 << 16)

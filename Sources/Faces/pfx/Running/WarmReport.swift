@@ -1,4 +1,4 @@
-// What `pfx warm` has done: one line per prefix, and the sum.
+// The report of `pfx warm`: one line per prefix, and the sum.
 
 internal import LlamaEngine
 internal import PrefixStore
