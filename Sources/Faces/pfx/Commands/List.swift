@@ -45,7 +45,7 @@ struct List: ParsableCommand {
     func run() throws {
         if names {
             let names = try store.withStore { try $0.names() }
-            return try store.print(NamesJSON(names: names.map(NamesJSON.Name.init)), or: Self.text(names))
+            return try store.print(NamesJSON(names: names), or: Self.text(names))
         }
         let pages = try store.withStore { store in
             let root = try space.map { try store.spaceRoot($0) }
@@ -82,28 +82,15 @@ extension List {
         for named in names {
             table.add(
                 Reveal.escaped(named.name), named.hash.short, named.root.short,
-                Render.age(named.createdAt.milliseconds),
-                named.isStored ? "" : "its page is gone")
+                Render.age(named.createdAt), named.isStored ? "" : "its page is gone")
         }
         return table.text
     }
 }
 
+/// The JSON of `pfx ls --names`.
 private struct NamesJSON: Encodable {
-    struct Name: Encodable {
-        var name, hash, root, createdAt: String
-        var isStored: Bool
-
-        init(_ named: NamedPrefix) {
-            name = named.name
-            hash = named.hash.description
-            root = named.root.description
-            createdAt = Render.isoTime(named.createdAt.milliseconds)
-            isStored = named.isStored
-        }
-    }
-
-    var names: [Name]
+    var names: [NamedPrefix]
 }
 
 extension PageInfo {

@@ -1,7 +1,7 @@
 // What people call a prefix.
 
 /// A name and the prefix that it stands for. The prefix may be gone: a name keeps nothing, a pin does.
-public struct NamedPrefix: Hashable, Sendable {
+public struct NamedPrefix: Hashable, Encodable, Sendable {
     /// The name.
     public let name: String
     /// The prefix hash of the prefix's last page.
