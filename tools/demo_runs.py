@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 PARALLEL = 8
-LONGEST_RUN = 240  # seconds: a run that takes longer hangs
+LONGEST_RUN = 240  # seconds: a run that takes longer is treated as hanging
 LONG_PREFIX = 1000  # shared tokens from which the time to first token is compared
 LEAST_COLD, MOST_TTFT = 0.99, 0.2
 
@@ -32,7 +32,7 @@ class Failure(Exception):
 
 @dataclass
 class Run:
-    """What one process did. Seconds of prefill are summed over requests that ran side by side.
+    """What one process did. Seconds of prefill are summed over requests, some of which ran at the same time.
 
     `hot_tokens` came from RAM: the store's hot tier, or, the `beside_tokens` of them, a request that ran beside.
     """
@@ -53,7 +53,7 @@ class Run:
 
 @dataclass
 class Check:
-    """Something that must hold, and what was found."""
+    """A condition that must hold, and what was found."""
 
     name: str
     passed: bool
@@ -124,7 +124,7 @@ class Demo:
         return process
 
     def finish(self, process, what):
-        """Waits for a process that must end well; its figures."""
+        """Waits for a process that must succeed, and returns its figures."""
         name, output, log, began = process.demo
         try:
             status = process.wait(timeout=LONGEST_RUN)
@@ -140,7 +140,7 @@ class Demo:
         return self.finish(self.start(name, lines, *options), what)
 
     def kill_half_way(self, name, what, lines, *options):
-        """Starts a run, kills it when half of its lines are finished, and gives what it had written."""
+        """Starts a run, kills it when half of its lines are finished, and returns what it had written."""
         process = self.start(name, lines, *options, held_back=len(lines) // 4)
         _, output, log, began = process.demo
         while not output.exists() or output.read_bytes().count(b"\n") < len(lines) // 2:
@@ -175,7 +175,7 @@ def make_runs(demo):
     store = ("--store", demo.store)
     runs = [demo.run("0", "no store, one at a time", first + fourth, "--no-store", "--parallel", "1")]
     runs.append(demo.run("1", "empty store", first, *store))
-    # Without a hot tier everything that is reused has come from disk: what the store keeps is seen alone.
+    # Without a hot tier everything that is reused comes from disk, so this shows what the disk alone gives.
     runs.append(demo.run("2", "new process, from disk alone", first, *store, "--hot-bytes", "0"))
     runs.append(demo.run("2b", "new process, disk and RAM", first, *store))
 
@@ -184,7 +184,7 @@ def make_runs(demo):
     workers = [demo.start(name, fourth[half::2], *store, *threads) for half, name in enumerate(["3a", "3b"])]
     runs += [demo.finish(worker, f"worker {number + 1} of two") for number, worker in enumerate(workers)]
 
-    # A tenant's salt makes a space of its own: nothing that runs 1 to 3 stored is found in it.
+    # A tenant's salt makes a separate space, in which nothing from runs 1 to 3 is found.
     salt = demo.folder / "salt"
     salt.write_text("a second tenant of the demo", encoding="utf-8")
     tenant = (*store, "--salt-file", salt)
@@ -257,10 +257,10 @@ def table(runs):
 
 
 def report(demo, runs, checks, seconds):
-    """The table, a reply, and a line a check."""
+    """The table, a reply, and one line per check."""
     request = json.loads(demo.prompts["c"][0])
     words = " ".join(runs[0].lines[request["id"]]["text"].split())
-    print(f"\n{table(runs)}\n\nTTFT: time to first token. From RAM: the hot tier, or a request that ran beside it.")
+    print(f"\n{table(runs)}\n\nTTFT: time to first token. From RAM: the hot tier, or a request that ran at the same time.")
     print(f"One reply: ...{request['prompt'].split(chr(10))[-1]} [{words}]\n")
     for check in checks:
         print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.found}")
@@ -269,7 +269,7 @@ def report(demo, runs, checks, seconds):
 
 
 def run_all(arguments, folder):
-    """Makes the runs in `folder` and prints what came of them; whether all checks passed."""
+    """Makes the runs in `folder` and prints the results; returns whether all checks passed."""
     began = time.monotonic()
     say = (lambda text: None) if arguments.json else (lambda text: print(text, flush=True))
     demo = Demo(arguments.pfx, arguments.assets, folder, say)

@@ -24,7 +24,7 @@ PACKAGE_SYMBOL = re.compile(
 SIGNATURE = re.compile(
     r"\b(?:package|public)\b[^{]*?"
     r"(?=[{]|\n\s*(?:\n|@|\}|(?:package|public|private|static|func|var|let|case|init)\b)|\Z)")
-# What a protocol of the standard library asks for is called by nobody's name.
+# Requirements of the standard library's protocols are used without their names.
 WITNESSES = {"description", "debugDescription", "hash", "encode", "makeIterator", "next"}
 
 
@@ -61,7 +61,7 @@ def unused_arrows(files, arrows, module_of):
         for other in sorted(arrows[module] - swift):
             theirs = headers_of(other, files, module_of)
             if not any(name in theirs or name.split("/")[0] in theirs for name in headers):
-                yield "tools/tidy", 1, f"the arrow from {module} to {other} is used by no file: take it out"
+                yield "tools/tidy", 1, f"the arrow from {module} to {other} is not used by any file: remove it"
 
 
 def unused_package_symbols(files, module_of, code_of):
@@ -86,11 +86,11 @@ def unused_package_symbols(files, module_of, code_of):
             if name in WITNESSES or users[name] - {module} or signatures.get((module, name), 0) > 1:
                 continue
             line = text.count("\n", 0, match.start(1)) + 1
-            yield path, line, f"'{name}' is used by no other module: make it internal or private, or delete it"
+            yield path, line, f"'{name}' is not used by any other module: make it internal or private, or delete it"
 
 
 def unprefixed_symbols(root, files, module_of):
-    """External C symbols that do not begin with their module's name: they could meet another library's in one program."""
+    """External C symbols that do not begin with their module's name: they could clash with another library's in one program."""
     modules = sorted({module_of(path) for path in files if path.startswith("Sources/") and path.endswith(".c")})
     include = sorted({f"-I{root / path.rsplit('/', 1)[0]}" for path in files if "/include/" in path})
     with tempfile.TemporaryDirectory() as folder:

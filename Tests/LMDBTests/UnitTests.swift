@@ -87,7 +87,7 @@ struct UnitTests {
         gate.leave()
     }
 
-    @Test("lets no transaction in after it is shut, and shuts once")
+    @Test("let no transaction in after shutting, and shut once")
     func gateShuts() throws {
         let gate = TransactionGate(patience: .milliseconds(5))
         var closings = 0

@@ -28,7 +28,7 @@ struct BatchInputTests {
         (#"{"id": "b7", "tokens": [-1]}"#, #""tokens" is not a list of token ids"#),
         (#"{"id": "b8", "tokens": "1 2"}"#, #""tokens" is not"#),
         (#"{"id": "b9", "prompt": ["x"]}"#, #""prompt" is not a text"#),
-        (#"{"id": "b10", "prompt": "x", "max_new_tokens": -1}"#, "below 0"),
+        (#"{"id": "b10", "prompt": "x", "max_new_tokens": -1}"#, "must be 0 or more"),
         (#"{"id": "b11", "prompt": "x", "max_new_tokens": "9"}"#, #""max_new_tokens" is not"#),
         (#"{"id": "b12", "prompt": "x", "temperature": -1}"#, "temperature"),
         (#"{"id": "b13", "prompt": "x", "top_p": 0}"#, "top-p"),

@@ -105,8 +105,18 @@ final class Program {
         }
     }
 
-    /// Sends a signal.
-    func send(_ signal: Int32) { process.send(signal) }
+    /// Sends a signal, and waits until a thread of the program has taken it: on a busy machine that takes a while.
+    func send(_ signal: Int32) {
+        process.send(signal)
+        for _ in 0..<6000 {
+            let status = (try? String(contentsOfFile: "/proc/\(process.processID)/status", encoding: .utf8)) ?? ""
+            let pending = status.split(separator: "\n").first { $0.hasPrefix("ShdPnd:") }?.split(separator: "\t").last
+            guard let pending, let mask = UInt64(pending, radix: 16), mask & (1 << UInt64(signal - 1)) != 0 else {
+                return
+            }
+            usleep(10_000)
+        }
+    }
 
     /// Waits for the end. A process that a signal ended has the signal's number as its status, 128 added.
     func wait() throws -> Finished {

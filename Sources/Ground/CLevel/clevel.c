@@ -40,7 +40,7 @@ static void choose(void) {
         if (names[i].limit < chosen) chosen = names[i].limit;
         return;
     }
-    // A copy: whoever changes the environment later frees the original.
+    // A copy, because a later change of the environment frees the original.
     unknown = strdup(asked);
 }
 

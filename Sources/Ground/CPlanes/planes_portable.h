@@ -1,4 +1,4 @@
-// Plane split and merge as plain loops: inlined, they are compiled for the instruction set of whoever uses them.
+// Plane split and merge as plain loops: inlined, they are compiled for the instruction set of the code that uses them.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -41,7 +41,7 @@ final class OutputFile {
         var line: Int?
     }
 
-    /// Opens, makes and locks the file.
+    /// Opens, makes and locks the file; a device or a pipe is opened only.
     ///
     /// - Throws: `CommandFailure` when it cannot be opened, when another run has locked it, or when it is not empty and
     ///   `existing` does not allow that.
@@ -54,13 +54,16 @@ final class OutputFile {
         if file < 0 && errno == EEXIST { file = unsafe open(path, flags) }
         descriptor = file
         guard file >= 0 else { throw Output.failure(path, errno) }
+        // Two runs that write one file would mix their lines and cut each other's. A device, such as /dev/null, or a pipe
+        // is everybody's.
+        guard FileStatus(file)?.isRegular == true else { return }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
             isFreshAndUnused = false
             throw CommandFailure(
                 status: .noRoom, sentence: "Another run is writing \(path).",
                 remedy: "Name another output file, or wait until that run has ended.")
         }
-        guard let status = FileStatus(file), status.isRegular, status.byteCount > 0 else { return }
+        guard let status = FileStatus(file), status.byteCount > 0 else { return }
         switch existing {
         case nil:
             throw CommandFailure(

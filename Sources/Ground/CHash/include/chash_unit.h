@@ -31,7 +31,7 @@ CHASH_INLINE void chash_unit(chash_lanes *sums, const uint8_t *secret, const uin
     }
 }
 
-/// Units from `run->hashed` to `until` bytes, by the instruction set of whoever inlines it.
+/// Units from `run->hashed` to `until` bytes, by the instruction set of the code that inlines it.
 CHASH_INLINE void chash_units(chash_run *run, size_t until) {
     chash_lanes sums;
     memcpy(&sums, run->sums, sizeof sums);

@@ -16,8 +16,8 @@ typedef enum {
 clevel clevel_supported(void);
 
 /// The level to use: that of the CPU, or what the environment variable PFX_CPU lowers it to: `portable`, `avx2`, or
-/// `avx512` for both of its levels. Read once per process; a value that is none of the three lowers nothing.
+/// `avx512` for both of its levels. Read once per process; any other value lowers nothing.
 clevel clevel_chosen(void);
 
-/// The value of PFX_CPU when it is none of the three, else null: a program should refuse it by name.
+/// The value of PFX_CPU if it is not one of the three, otherwise null. A program should refuse it by name.
 const char *clevel_unknown_name(void);

@@ -1,10 +1,10 @@
-/// Kernels that take pages apart into byte planes and put them together again.
+/// Kernels that split pages into byte planes and merge them again.
 ///
 /// Every element is rotated left by one bit, so that its top byte is the exponent (bf16, fp32) or holds it (fp16). The
 /// top bytes form one plane, which compresses; the other bytes form one plane each, which do not. Bit-exact for every
-/// pattern. No kernel reads or writes outside the ranges named, and none needs any alignment. The level says which
-/// instructions may be used, except for hashing, which uses what `clevel_chosen` says. Every level gives the same
-/// bytes, but zstd frames are made by a kernel at some levels and by zstd itself at others.
+/// pattern. No kernel reads or writes outside the ranges named, and none needs any alignment. The level limits the
+/// instructions that a kernel may use. Hashing ignores it and follows `clevel_chosen`. All levels give the same bytes,
+/// except that zstd frames may differ: some levels make them with a kernel, others with zstd itself.
 #pragma once
 #include <chash.h>
 #include <clevel.h>
