@@ -54,8 +54,8 @@ final class OutputFile {
         if file < 0 && errno == EEXIST { file = unsafe open(path, flags) }
         descriptor = file
         guard file >= 0 else { throw Output.failure(path, errno) }
-        // Two runs that write one file would mix their lines and cut each other's. A device, such as /dev/null, or a pipe
-        // is everybody's.
+        // Two runs that write one file would mix their lines and cut each other's. A device, such as /dev/null, or a
+        // pipe is everybody's.
         guard FileStatus(file)?.isRegular == true else { return }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
             isFreshAndUnused = false
