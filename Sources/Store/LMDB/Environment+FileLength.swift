@@ -32,8 +32,8 @@ extension Environment {
         guard status == 0 else { throw .code(status, call: "making the data file whole") }
     }
 
-    /// Sees to it that the data file has `byteCount` bytes of disk behind its last page, so that a transaction that takes
-    /// no more of them finds the disk full at no moment.
+    /// Sees to it that the data file has `byteCount` bytes of disk behind its last page: a transaction that takes no
+    /// more of them never finds the disk full.
     ///
     /// - Returns: false when the disk, a quota of the file system or a limit on files has no room for that; true where
     ///   the file system cannot promise anything.
