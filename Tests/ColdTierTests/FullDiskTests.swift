@@ -59,6 +59,28 @@ struct FullDiskTests {
         }
     }
 
+    @Test(
+        "is no error of a put, whatever the size of pages", .timeLimit(.minutes(5)),
+        arguments: [80, 640, 960, 1300, 2600])
+    func goesOnForAllSizes(width: Int) async {
+        await #expect(processExitsWith: .success) { [width] in
+            let folder = try TemporaryFolder()
+            let model = try Model(pageSize: 16, width: width)
+            let tier = try ColdTier(folder.store, quota: .mebibytes(64))
+            try tier.open(space: model.descriptor)
+            #expect(limitFiles(to: 12 << 20))
+            for round in 0..<150 {
+                let sequence = tokens(64, from: TokenID(round * 100))
+                let report = try tier.put(model.pages(sequence, now: Int64(1000 + round)))
+                #expect(report.count(.stored) == 4)
+                #expect(try model.load(sequence, from: tier) == 64)
+            }
+            #expect(try tier.statistics.fileBytes <= 12 << 20)
+            #expect(try tier.verify().findings.isEmpty)
+            #expect(liftFileLimit())
+        }
+    }
+
     @Test("with nothing to give up is an error that says what to do")
     func nothingLeft() async {
         await #expect(processExitsWith: .success) {

@@ -227,7 +227,7 @@ struct ErrorReportTests {
     func words() throws {
         let failure = try #require(ErrorReport.described(StoreError.diskFull(path: "/kv")))
         #expect(failure.sentence.contains("/kv"))
-        #expect(failure.remedy.contains("Free space"))
+        #expect(failure.remedy.contains("Free some space"))
     }
 }
 

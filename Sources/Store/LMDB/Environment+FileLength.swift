@@ -1,4 +1,4 @@
-// A data file that is shorter than its last page.
+// The length of the data file: one that is shorter than its last page, and room behind that for what comes.
 
 import CLMDB
 import Glibc
@@ -29,5 +29,25 @@ extension Environment {
         defer { Glibc.close(writable) }
         let status = posix_fallocate(writable, off_t(last), off_t(pageSize))
         guard status == 0 else { throw .code(status, call: "making the data file whole") }
+    }
+
+    /// Sees to it that the data file has `byteCount` bytes of disk behind its last page: a transaction that takes no
+    /// more of them never finds the disk full.
+    ///
+    /// - Returns: false when the disk, a quota of the file system or a limit on files has no room for that; true where
+    ///   the file system cannot promise anything.
+    /// - Throws: `.closed`, `.forked`, `.mapResized`; a `.code`.
+    package func reserveDisk(_ byteCount: Int) throws(LMDBError) -> Bool {
+        try requireOwnProcess()
+        try gate.enter()
+        defer { gate.leave() }
+        var info = unsafe MDB_envinfo()
+        try check(unsafe mdb_env_info(handle, &info), call: "mdb_env_info")
+        let (used, overflows) = unsafe (info.me_last_pgno &+ 1).multipliedReportingOverflow(by: pageSize)
+        guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
+        guard !overflows, size < used &+ byteCount else { return true }
+        // Only ever makes the file longer, whatever other processes do meanwhile.
+        guard fallocate64(descriptor, 0, off_t(size), off_t(used + byteCount - size)) != 0 else { return true }
+        return ![ENOSPC, EDQUOT, EFBIG].contains(errno)
     }
 }

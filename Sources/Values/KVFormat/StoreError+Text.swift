@@ -6,12 +6,12 @@ extension StoreError: CustomStringConvertible {
         switch self {
         case .invalidLayout(let what): "The KV layout is not valid: \(what)."
         case .invalidIdentity(let what): "The model identity is not valid: \(what)."
-        case .invalidOption(let what): "An option is not valid: \(what)."
-        case .invalidTokens(let count): "\(count) token ids were given; 1 to \(Limits.tokens) are possible."
+        case .invalidOption(let what): "An option is invalid: \(what)."
+        case .invalidTokens(let count): "\(count) token ids were given; the limits are 1 to \(Limits.tokens)."
         case .invalidPages(let what): "The pages do not fit the token ids: \(what)."
-        case .invalidSideState(let what): "The side state is not valid: \(what)."
-        case .invalidBlock(let what): "The block is not valid: \(what)."
-        case .invalidName(let what): "The name is not valid: \(what)."
+        case .invalidSideState(let what): "The side state is invalid: \(what)."
+        case .invalidBlock(let what): "The block is invalid: \(what)."
+        case .invalidName(let what): "The name is invalid: \(what)."
         case .tooManyNames(let limit): "The store has \(limit) names already, which is the most."
         case .notAFolder(let path): "\(path) is not a folder."
         case .notAStore(let path): "\(path) is not empty and holds no store."
@@ -19,13 +19,13 @@ extension StoreError: CustomStringConvertible {
         case .permissions(let path, let what): "\(path) has unsafe or missing permissions: \(what)."
         case .networkFileSystem(let path):
             "\(path) lies on a network file system, where a store cannot be shared safely."
-        case .alreadyOpen(let path): "This process has the store \(path) open already."
+        case .alreadyOpen(let path): "This process already has the store \(path) open."
         case .formatMismatch(let path, let found, let supported):
             "The store \(path) has format \(found); this build reads format \(supported)."
         case .forked: "The store was opened before a fork and cannot be used in the child."
         case .closed: "The store is closed."
         case .diskFull(let path): "The disk that holds \(path) is full; nothing that was stored is lost."
-        case .quotaFull(let quota): "The quota of \(quota) is taken by pinned pages."
+        case .quotaFull(let quota): "Pinned pages take up the whole quota of \(quota)."
         case .mapFull(let size): "The store's map of \(size) is full; nothing that was stored is lost."
         case .readersFull(let slots): "All \(slots) reader slots of the store are taken."
         case .damaged(let path, let what): "The store \(path) is damaged: \(what)."
@@ -45,24 +45,24 @@ extension StoreError: CustomStringConvertible {
             "Correct the call; nothing was changed."
         case .notAFolder: "Name a folder that exists, or one that can be created in an existing folder."
         case .notAStore: "Name an empty folder, a new one, or a store."
-        case .readOnly: "Give this user write permission, or open the store read-only."
-        case .permissions: "Make the folder yours with mode 0700 and its files 0600 (chmod, chown)."
+        case .readOnly: "Give this user permission to write the folder and its files."
+        case .permissions: "Make this user the owner; set mode 0700 on the folder and 0600 on its files (chown, chmod)."
         case .networkFileSystem: "Put the store on a local disk."
         case .alreadyOpen: "Share the Store object that has it open."
         case .formatMismatch(_, let found, let supported) where found > supported: "Use a newer build of this program."
-        case .formatMismatch: "Name another folder: this one is left as it is, and a new store fills itself."
+        case .formatMismatch: "Name another folder: this one stays as it is, and a new store fills itself."
         case .forked: "Open the store in the child, or start workers with spawn."
         case .closed: "Open it again."
-        case .diskFull: "Free space on the disk, or run `pfx trim`; writing goes on by itself then."
+        case .diskFull: "Free some space on the disk, or run `pfx trim`; writing then resumes."
         case .quotaFull: "Raise the quota, or unpin prefixes with `pfx unpin`."
-        case .mapFull: "Close every user of the store and open it with a larger quota."
+        case .mapFull: "Close the store in every process, then open it with a larger quota."
         case .readersFull: "Close some of the processes that use the store."
         case .damaged: "Move the folder aside and start with a new one; a cache fills itself again."
-        case .noSuchPage: "List what there is with `pfx ls`; it may have been evicted."
+        case .noSuchPage: "List the stored pages with `pfx ls`; this one may have been evicted."
         case .tooManyNames: "Remove names that nobody needs; `pfx ls --names` lists them."
         case .noSuchName: "List the names with `pfx ls --names`."
-        case .noSuchSpace: "List what there is with `pfx spaces`."
-        case .sealedSpace: "Use the build that sealed it, or another salt: that makes a space of its own."
+        case .noSuchSpace: "List the spaces with `pfx spaces`."
+        case .sealedSpace: "Use the build that sealed it, or another salt, which makes a separate space."
         case .system: "Check the disk, the limits of the user and the folder's permissions, then try again."
         }
     }
@@ -71,6 +71,6 @@ extension StoreError: CustomStringConvertible {
 extension StoreError {
     /// The error of an option whose value lies outside its bounds.
     package static func outside<Value>(_ bounds: ClosedRange<Value>, _ option: String, _ value: Value) -> StoreError {
-        .invalidOption("the \(option) is \(value); \(bounds.lowerBound) to \(bounds.upperBound) are possible")
+        .invalidOption("the \(option) is \(value); the limits are \(bounds.lowerBound) to \(bounds.upperBound)")
     }
 }

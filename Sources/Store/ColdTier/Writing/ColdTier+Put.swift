@@ -1,5 +1,6 @@
 // Storing pages and blocks: a batch is one transaction, or a few when it is large.
 
+internal import Glibc
 package import KVFormat
 internal import LMDB
 package import Records
@@ -23,10 +24,15 @@ extension ColdTier {
         var report = PutReport()
         for slice in slices(of: batch) {
             do throws(LMDBError) {
-                try put(slice, &report)
+                do throws(LMDBError) {
+                    guard try hasDisk(for: slice) else { throw .code(ENOSPC, call: "fallocate") }
+                    try put(slice, &report)
+                } catch {
+                    guard error.isFull else { throw error }
+                    try putAfterMakingRoom(slice, &report)
+                }
             } catch {
-                guard error.isFull else { throw StoreError(error, path: path, options: options) }
-                try putAfterMakingRoom(slice, &report)
+                throw StoreError(error, path: path, options: options)
             }
         }
         return report
@@ -119,20 +125,59 @@ extension ColdTier {
         return Int(parent.firstToken) + Int(parent.tokenCount) == name.firstToken ? name.firstToken : nil
     }
 
-    /// On a full disk, pages must be evicted before others can be stored. What they free can be used two transactions
-    /// later, hence the two small transactions in between.
-    private func putAfterMakingRoom(_ slice: ArraySlice<PageRecord>, _ report: inout PutReport) throws(StoreError) {
+    /// Whether the disk has room for a slice, and then for an eviction: behind the file's last page, or in it. Eviction
+    /// writes too, so a file that fills the disk to its last page could never give anything up again.
+    private func hasDisk(for slice: ArraySlice<PageRecord>) throws(LMDBError) -> Bool {
         let bytes = 2 * slice.reduce(0) { $0 + $1.cost }
-        try writing { (transaction, session) throws(LMDBError) in
+        if try environment.reserveDisk(bytes + Self.evictionBytes) { return true }
+        let info = try environment.info()
+        return info.freePages >= bytes / info.pageSize
+    }
+
+    /// What a transaction that evicts a few pages writes, generously: a dozen pages of LMDB for each.
+    private static let evictionBytes = 512 << 10
+
+    /// A full disk cannot hold more than it does: pages go so that others can come, more and more of them until the new
+    /// ones fit, since a record needs a run of neighbouring pages of LMDB.
+    ///
+    /// - Throws: an error with `isFull` when nothing is left to go.
+    private func putAfterMakingRoom(_ slice: ArraySlice<PageRecord>, _ report: inout PutReport) throws(LMDBError) {
+        let wanted = 2 * slice.reduce(0) { $0 + $1.cost }
+        var step = wanted
+        var freed = 0
+        while true {
+            let given: Int
+            do throws(LMDBError) {
+                given = try giveUp(step, for: slice)
+            } catch {
+                // What eviction itself writes found no room: fewer pages at once.
+                guard error.isFull, step > 1 else { throw error }
+                step /= 4
+                continue
+            }
+            freed += given
+            if given > 0, freed < wanted { continue }
+            do throws(LMDBError) {
+                return try put(slice, &report)
+            } catch {
+                guard error.isFull, given > 0 else { throw error }
+                freed = 0
+            }
+        }
+    }
+
+    /// Evicts `bytes` bytes. What they leave can be used two transactions later, hence the two small ones.
+    ///
+    /// - Returns: bytes evicted; 0 when all that is left is pinned or spared.
+    private func giveUp(_ bytes: Int, for slice: ArraySlice<PageRecord>) throws(LMDBError) -> Int {
+        let given = try transact { (transaction, session) throws(LMDBError) -> Int in
             session.spared = Set(slice.map(\.name.parent))
-            _ = try session.makeRoom(for: bytes, within: session.counters.usedBytes, &transaction)
+            let used = session.counters.usedBytes
+            _ = try session.makeRoom(for: bytes, within: used, &transaction)
+            return Int(clamping: used &- min(used, session.counters.usedBytes))
         }
-        for _ in 0..<2 { try writing { (_, _) throws(LMDBError) in } }
-        do throws(LMDBError) {
-            try put(slice, &report)
-        } catch {
-            throw StoreError(error, path: path, options: options)
-        }
+        for _ in 0..<2 { try transact { (_, _) throws(LMDBError) in } }
+        return given
     }
 }
 
