@@ -66,7 +66,7 @@ struct GoldenFileTests {
 
     private static var others: [(String, [UInt8])] {
         var counters = CountersRecord()
-        (counters.quota, counters.pages, counters.physicalBytes, counters.encodedBytes) = (1, 2, 3, 4)
+        (counters.quota, counters.pages, counters.slotBytes, counters.encodedBytes) = (1, 2, 3, 4)
         (counters.rawBytes, counters.evicted, counters.quarantined, counters.generation) = (5, 6, 7, 8)
         (counters.sideStates, counters.indexBytes) = (9, 10)
         let name = Array("syst\u{e8}me".utf8)
@@ -77,7 +77,7 @@ struct GoldenFileTests {
             ("name", NameRecord(hash: hash, root: root, createdAt: 5).encoded(name: name)),
             (
                 "quarantine",
-                QuarantineRecord(time: 5, reason: .damagedRecord, physicalBytes: 8192, root: root).encoded
+                QuarantineRecord(time: 5, reason: .damagedRecord, slotBytes: 8192, root: root).encoded
             ),
             ("openers", OpenerRecord.header), ("opener", opener.encoded(slot: 2)),
         ]
