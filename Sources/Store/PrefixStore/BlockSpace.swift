@@ -80,7 +80,7 @@ public final class BlockSpace: Sendable {
         return queued
     }
 
-    /// Which of these blocks are stored. Asking is no use of them. A block that still waits to be written is not
+    /// Which of these blocks are stored. Asking does not count as a use. A block that still waits to be written is not
     /// stored.
     ///
     /// - Complexity: two look-ups per block, in one read transaction; no bytes of a block are read.
@@ -91,7 +91,7 @@ public final class BlockSpace: Sendable {
     }
 
     /// How many of the first of these blocks are stored: what a request that is the same as an earlier one up to some
-    /// point can load. Asking is no use of them.
+    /// point can load. Asking does not count as a use.
     public func leadingCount(of keys: [[UInt8]]) throws(StoreError) -> Int {
         try store.cold.leadingCount(of: hashes(keys))
     }

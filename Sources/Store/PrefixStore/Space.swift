@@ -50,7 +50,7 @@ public final class Space: Sendable {
         let old = rate.value
         let memory = old == 0 ? 0 : Self.averagedTokens
         let average = (memory * Double(old) + Double(nanoseconds)) / (memory + Double(tokens))
-        // A race between two reports loses one of them, which an average bears.
+        // Two reports at the same moment may lose one of them; the average hardly changes.
         rate.set(max(1, UInt64(average)))
     }
 
@@ -81,7 +81,7 @@ final class SpaceState: Sendable {
     let hot: HotSpace
     var root: PrefixHash { hot.root }
     var layout: KVLayout { hot.layout }
-    /// Nanoseconds of prefill a token, a moving average; 0 until the engine has reported one.
+    /// Nanoseconds of prefill per token, a moving average; 0 until the engine has reported one.
     let prefillNanosecondsPerToken = Counter()
 
     /// The prefill time that the folder knows.
@@ -89,7 +89,8 @@ final class SpaceState: Sendable {
     /// How fast this process has loaded pages lately.
     let loadRates = Guarded(LoadRates())
 
-    /// A space whose engine needed `prefillTime` nanoseconds a token when a process stored that last; 0 when none did.
+    /// A space whose engine needed `prefillTime` nanoseconds per token when a process last stored that; 0 when none
+    /// did.
     init(_ hot: HotSpace, prefillTime: UInt64) {
         self.hot = hot
         prefillNanosecondsPerToken.set(prefillTime)

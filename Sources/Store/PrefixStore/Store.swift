@@ -17,7 +17,7 @@ internal import Threads
 /// try store.flush()                                      // now it survives a power cut
 /// ```
 ///
-/// One object a process and folder: a second one is refused, because it would break LMDB's locks. Thread-safe. A
+/// A process opens a folder once: a second object is refused, because it would break LMDB's locks. Thread-safe. A
 /// process that forks must open its store after the fork.
 public final class Store: Sendable {
     /// The options that the store was opened with.
@@ -99,8 +99,8 @@ public final class Store: Sendable {
     }
 
     /// Waits until every page inserted so far is on disk and synced, pages that could not be written before included;
-    /// after `afterHits` only those that were used often enough. What this call returned for survives a kill and a
-    /// power cut.
+    /// after `afterHits` only those that were used often enough. Once this has returned, those pages survive a kill
+    /// and a power cut.
     ///
     /// - Throws: the error that kept a page from being written since the last call. The pages stay usable in RAM.
     public func flush() throws(StoreError) {
@@ -112,7 +112,7 @@ public final class Store: Sendable {
     }
 
     /// Writes what waits to be written, stops the writer and closes the folder. Later calls throw `.closed`; calling it
-    /// twice does no harm. A store that is dropped closes itself, and nobody hears of an error then.
+    /// twice does no harm. A store that is dropped closes itself; an error is lost then.
     public func close() throws(StoreError) {
         // The writer's thread is the parent's: a forked child has nothing to write, and must not wait for it.
         guard getpid() == processID else { throw .forked }
@@ -133,11 +133,11 @@ public final class Store: Sendable {
 
     deinit { try? close() }
 
-    /// Tells the folder what the engines' prefill times have become, for the processes to come.
+    /// Stores the engines' current prefill times in the folder, for later processes.
     private func keepPrefillTimes() {
         for (root, space) in spaces.withLock({ $0 }) {
             guard let time = space.changedPrefillTime else { continue }
-            // Not told is no harm: the next process measures anew.
+            // A failure here loses little: the next process measures again.
             guard (try? cold.setPrefillTime(nanosecondsPerToken: time, of: root)) != nil else { continue }
             space.storedPrefillTime.set(time)
         }

@@ -7,17 +7,17 @@ public enum WritePolicy: Hashable, Sendable {
     /// When the hot tier evicts it, on `flush()` and on `close()`. Least disk traffic; a crash loses what is only in
     /// RAM.
     case writeBack
-    /// When it has been matched this many times. What is matched less often never reaches the disk, not on `close()`
-    /// either.
+    /// When it has been matched this many times. A page that is matched less often never reaches the disk, not even on
+    /// `close()`.
     case afterHits(Int)
 }
 
 /// How a store is opened. The defaults suit an engine on a machine of its own.
 public struct StoreOptions: Hashable, Sendable {
-    /// The largest number of bytes on disk, whoever writes: it belongs to the folder, and all processes share it. Nil
-    /// keeps what is stored; a new store gets 20 GiB, or half of what the disk has free when that is less. A number is
-    /// stored, for everyone; `Store.quotaNotice` says what it evicts. The file itself stays within 1.35 times the
-    /// quota.
+    /// The most bytes on disk that all processes together may use. The quota belongs to the folder: nil keeps the one
+    /// that is stored there. A new store gets 20 GiB, or half of the disk's free space if that is less. A quota given
+    /// here is stored and applies to every process; `Store.quotaNotice` says what it evicts. The file itself stays
+    /// within 1.35 times the quota.
     ///
     /// ```swift
     /// StoreOptions(quota: .gibibytes(50))
@@ -88,7 +88,7 @@ public struct StoreOptions: Hashable, Sendable {
         self.spillRate = spillRate
     }
 
-    /// Refuses what cannot work before anything is opened.
+    /// Refuses options that cannot work, before anything is opened.
     func validate() throws(StoreError) {
         guard Limits.hotCapacity.contains(hotCapacity) else {
             throw .outside(Limits.hotCapacity, "hot capacity", hotCapacity)

@@ -55,7 +55,7 @@ extension ColdTier {
         return children
     }
 
-    /// The token ids of a page; empty for a block. They are text of somebody's prompt: show them only when asked to.
+    /// The token ids of a page; empty for a block. They encode somebody's prompt: show them only on request.
     ///
     /// - Throws: `.noSuchPage` when it is not stored, or cannot be read.
     package func tokens(of hash: PrefixHash) throws(StoreError) -> [TokenID] {
@@ -182,7 +182,7 @@ private struct BestPages {
         case .hits: kept.append((-Int64(recency?.uses ?? 1), -lastUse, hash))
         case .position: kept.append((Int64(node.firstToken), 0, hash))
         }
-        // Sorting now and then keeps memory at twice the limit, and costs a logarithm a page.
+        // Sorting now and then keeps memory at twice the limit, and adds the logarithm of the limit per page.
         if kept.count >= 1024, kept.count / 2 >= limit { cut() }
     }
 

@@ -5,13 +5,13 @@ internal import LMDB
 internal import Threads
 
 extension ColdTier {
-    /// Pages that one transaction of a trim evicts, about: some ten milliseconds, for which other writers wait.
+    /// About how many pages one transaction of a trim evicts: other writers wait for it, some ten milliseconds.
     private static let pagesPerTrim: UInt64 = 500
 
     /// Evicts in the order of the queue until at most `target` bytes are in use, as the quota counts them. Pinned pages
     /// stay. The quota is not changed: engines fill the store again.
     ///
-    /// In bounded transactions, each of them durable: a trim that is interrupted has done what it has done.
+    /// Each transaction is bounded and durable, so a trim that is interrupted keeps what it has done so far.
     ///
     /// - Throws: `.diskFull`, `.mapFull`, `.damaged`, `.closed`, `.forked`, `.system`.
     package func trim(to target: ByteCount) throws(StoreError) -> TrimReport {

@@ -1,8 +1,8 @@
-// Looking at a store, and working on it by hand, with no engine running or beside running ones.
+// Looking at a store and changing it by hand, whether or not engines are using it.
 
 internal import ColdTier
 
-/// A store from outside: what is in it, whether it is sound, and the few things an operator does to it.
+/// A store as an operator sees it: what it holds, whether it is sound, and a few ways to change it.
 ///
 /// ```swift
 /// let inspector = try StoreInspector(at: "kv")
@@ -13,7 +13,7 @@ internal import ColdTier
 ///
 /// Opens only stores that exist, makes nothing, and leaves the quota as it is. Engines of other processes may use the
 /// store meanwhile; a process that has it open itself is refused with `.alreadyOpen`. Lists and checks read in short
-/// transactions, so that they never keep a running engine's file from being used again. Token ids are given by
+/// transactions, so that a running engine can always reuse the file's free space. Token ids are given by
 /// `tokens(of:)` only. Thread-safe. Every call throws `.closed` after `close()`, and `.system` or `.readersFull` when
 /// the system or the number of readers is exhausted.
 public final class StoreInspector: Sendable {
@@ -64,7 +64,7 @@ public final class StoreInspector: Sendable {
         try cold.children(of: hash, limit: limit)
     }
 
-    /// The token ids of a page; empty for a block. They are text of somebody's prompt: show them only when asked to.
+    /// The token ids of a page; empty for a block. They encode somebody's prompt: show them only on request.
     ///
     /// - Throws: `.noSuchPage`.
     public func tokens(of hash: PrefixHash) throws(StoreError) -> [TokenID] { try cold.tokens(of: hash) }

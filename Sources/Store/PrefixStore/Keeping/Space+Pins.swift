@@ -5,8 +5,8 @@ internal import HotTier
 internal import Threads
 
 extension Space {
-    /// Keeps the prefix `tokens` on disk whatever the quota asks: every page of it is pinned once more. Pins are
-    /// counted and stay until `unpin`, across restarts.
+    /// Keeps the prefix `tokens` on disk even when the quota requires eviction: each of its pages gets one more pin.
+    /// Pins are counted and stay until `unpin`, across restarts.
     ///
     /// - Throws: `.noSuchPage` when a page of the prefix is not on disk (call `flush()` before).
     public func pin(_ tokens: [TokenID]) throws(StoreError) {

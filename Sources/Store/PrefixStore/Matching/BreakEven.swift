@@ -4,13 +4,13 @@ internal import Threads
 
 /// How fast pages have been loaded from one tier lately: recent loads count more, large ones too.
 struct LoadRate: Sendable {
-    /// How many times longer than expected one load may seem to have taken. A load that waited for a CPU says little
-    /// about the next; a tier that has become slow is believed after a few loads.
+    /// A load counts as at most this many times as slow as expected. One load that waited for a CPU says little about
+    /// the next one; if a tier has become slow, a few loads show it.
     private static let largestSurprise = 8.0
-    /// What of the loads so far still counts when a new one comes.
+    /// The weight that earlier loads keep when a new one comes.
     private static let memory = 0.75
 
-    /// Nanoseconds a byte of decoded pages: measured, or what was assumed until the first load.
+    /// Nanoseconds per byte of decoded pages: measured, or assumed until the first load.
     private(set) var nanosecondsPerByte: Double
     private var bytes = 0.0
     private var nanoseconds = 0.0
@@ -33,7 +33,7 @@ struct LoadRate: Sendable {
     }
 }
 
-/// The load rates of a space, a tier each.
+/// The load rates of a space, one per tier.
 struct LoadRates: Sendable {
     var hot = LoadRate.hot
     var cold = LoadRate.cold
@@ -45,9 +45,9 @@ struct BreakEven: Sendable {
     /// knows, decide, and a wrong answer costs nothing that anybody would notice.
     static let leastGain = 1_000_000.0
 
-    /// Nanoseconds a byte.
+    /// Nanoseconds per byte.
     let hotRate, coldRate: Double
-    /// Nanoseconds a token; nil while the engine has not reported any.
+    /// Nanoseconds per token; nil while the engine has not reported any.
     let prefillTime: UInt64?
     let bytesPerToken: Int
 
@@ -63,7 +63,7 @@ struct BreakEven: Sendable {
         return loadTime(tokens) <= Double(prefillTime) * Double(tokens.total)
     }
 
-    /// How many of the tokens had best be loaded, the rest computed: all of them, those in RAM, or none.
+    /// How many of the tokens it is best to load, and to compute the rest: all of them, those in RAM, or none.
     func tokensWorthLoading(of tokens: TokensByTier) -> Int {
         guard let prefillTime else { return tokens.total }
         func gain(withoutLoading part: TokensByTier) -> Double {
@@ -71,7 +71,7 @@ struct BreakEven: Sendable {
         }
         let hotGain = gain(withoutLoading: TokensByTier(hot: tokens.hot))
         let coldGain = gain(withoutLoading: TokensByTier(cold: tokens.cold))
-        // Tokens on disk are of use behind those in RAM only: both are left out, or the former alone.
+        // Tokens on disk are useful only behind those in RAM: either both are left out, or those on disk alone.
         if hotGain > 0, hotGain + coldGain >= Self.leastGain { return 0 }
         return coldGain >= Self.leastGain ? tokens.hot : tokens.total
     }
@@ -85,10 +85,10 @@ extension Match {
     }
 
     /// Whether loading all of the match takes less time than computing its tokens, at the engine's measured prefill
-    /// time (`Space.recordPrefill`). True while that is not known. It only tells: `load` loads what it is asked for.
+    /// time (`Space.recordPrefill`). True while that is not known. This is advice: `load` loads what it is asked for.
     public var worthLoading: Bool { breakEven.isWorthLoading(tokensByTier) }
 
-    /// How many tokens had best be loaded, to compute those after them: all of the match, those in RAM, or none. Give
+    /// How many tokens it is best to load before computing the rest: all of the match, those in RAM, or none. Give
     /// it to `load` as the limit. Tokens are left out only where that saves a millisecond or more.
     ///
     /// A rate is measured by loading only: an engine that leaves tokens out should load some now and then nevertheless.

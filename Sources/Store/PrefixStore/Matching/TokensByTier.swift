@@ -10,7 +10,7 @@ public struct TokensByTier: Hashable, Sendable {
     /// Tokens of all tiers.
     public var total: Int { hot + cold }
 
-    /// None, or what is said.
+    /// Counts of tokens; a tier that is not named has none.
     public init(hot: Int = 0, cold: Int = 0) {
         self.hot = hot
         self.cold = cold
