@@ -49,6 +49,7 @@ FILE_CANARIES = [
     ("leftover", "Sources/Faces/pfx/A.swift", swift("// TO" + "DO: later"), "write an issue"),
     ("leftover", "tools/b.py", "# FIX" + "ME\n", "write an issue"),
     ("non-ASCII", "Sources/Faces/pfx/A.swift", swift("let a = \"\u00e4\""), "escape"),
+    ("parameter list", "Sources/Values/KVFormat/A.swift", swift("/// - name: what"), "indent"),
     ("workplace path", "docs/a.md", "See /ro" + "ot/models.\n", "relative path"),
     ("workplace path", "Tests/PfxTests/A.swift", swift("let a = \"/wo" + "rk/x\""), "relative path"),
     ("leading comment", "Sources/Values/KVFormat/A.swift", "let a = 1\n// late\n", "leading comment"),

@@ -79,6 +79,22 @@ struct UseTests {
         #expect(try tier.statistics.generation == after)
     }
 
+    @Test("are written by a flush that ends, however fast other threads add more")
+    func flushEnds() throws {
+        let tier = try ColdTier(folder.store)
+        let isDone = Atomic(false)
+        let busy = try Thread {
+            var number: UInt64 = 0
+            while !isDone.load(ordering: .relaxed) {
+                number += 1
+                tier.touch([PrefixHash.sha256((0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) })], now: 5)
+            }
+        }
+        for _ in 0..<5 { try tier.flushTouches() }
+        isDone.store(true, ordering: .relaxed)
+        busy.join()
+    }
+
     @Test("in the future count as uses now, and a clock that goes back does no harm")
     func clocks() throws {
         let tier = try ColdTier(folder.store)

@@ -191,6 +191,13 @@ struct ByteCountTests {
         #expect(ByteCount(parsing: text) == nil)
     }
 
+    @Test("is the largest there is when a unit would pass that")
+    func saturates() {
+        #expect(ByteCount.gibibytes(1 << 34) == ByteCount(.max))
+        #expect(ByteCount.mebibytes(.max) == ByteCount(.max))
+        #expect(ByteCount.kibibytes(.max >> 10).value == .max << 10)
+    }
+
     @Test("is shown with at most one decimal place")
     func describes() {
         #expect(ByteCount(640).description == "640 B")

@@ -27,4 +27,15 @@ struct TimestampTests {
         #expect(start + .microseconds(999) == start)
         #expect(start < start + .milliseconds(1))
     }
+
+    @Test("ends at the last moment there is, and can be written there too")
+    func ends() {
+        let start = Timestamp(milliseconds: 1_000)
+        for long in [Duration.seconds(Int64.max), .seconds(Int64.max / 1000)] {
+            #expect((start + long).milliseconds == .max)
+            #expect((Timestamp(milliseconds: -1_000) + (.zero - long)).milliseconds == .min)
+        }
+        for edge in [Int64.min, .min + 1, .max] { #expect(Timestamp(milliseconds: edge).description.hasSuffix("Z")) }
+        #expect(Timestamp(milliseconds: -999).description == Timestamp(milliseconds: -1).description)
+    }
 }

@@ -92,6 +92,22 @@ struct BreakEvenTests {
         try second.close()
     }
 
+    @Test("bears a report that no engine could mean, in this process and in later ones")
+    func absurdReport() throws {
+        let first = try open()
+        let space = try first.space(model.identity)
+        space.recordPrefill(tokens: 1, time: .seconds(Int64.max))
+        #expect(space.prefillTimePerToken == .seconds(3600))
+        let tokens = (0..<100).map { TokenID($0) }
+        try space.insertGenerated(tokens, by: model)
+        #expect(try space.loadGenerated(tokens, by: model).wrongBytes == 0)
+        try first.close()
+        let second = try open()
+        #expect(try second.space(model.identity).loadGenerated(tokens, by: model).wrongBytes == 0)
+        #expect(second.statistics.savedTime > .zero)
+        try second.close()
+    }
+
     @Test("averages by tokens, so that many short passes do not outweigh the long ones that took the time")
     func averagesByTokens() throws {
         let store = try open()

@@ -14,8 +14,8 @@ package final class HotTier: Sendable {
     /// Makes an empty tier. `space` reserves address space, and memory is taken as pages are inserted.
     ///
     /// - Parameters:
-    /// - capacity: bytes for pages. A tier with fewer bytes than one page needs takes no pages, and every match is a
-    ///   miss.
+    ///   - capacity: bytes for pages. A tier with fewer bytes than one page needs takes no pages, and every match is a
+    ///     miss.
     ///   - spillBeforeEvict: called on the inserting thread, without the mutex, with each page that must be evicted and
     ///     that the cold tier does not have. It returns true when it takes the page over. The page then stays until its
     ///     pin is released, and another page is evicted now, unless the closure has already marked it as stored and

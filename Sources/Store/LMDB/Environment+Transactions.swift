@@ -99,7 +99,7 @@ extension Environment {
         try remap(to: byteCount)
     }
 
-    /// Maps the file anew while no transaction of this process is open: LMDB would move the map under its feet.
+    /// Maps the file again while no transaction of this process is open: LMDB would move the map under its feet.
     private func remap(to byteCount: Int) throws(LMDBError) {
         try gate.whileEmpty { () throws(LMDBError) in
             guard byteCount != map.byteCount else { return }

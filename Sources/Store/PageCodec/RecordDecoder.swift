@@ -18,8 +18,8 @@ package final class RecordDecoder {
     ///
     /// - Parameters:
     ///   - record: a page's record.
-    /// - tokens: 1 to `record.tokens`. It may be less than `record.tokens` only when the layout can be cut.
-    /// - target: memory with room for `tokens` tokens of each plane. Nothing outside it is written.
+    ///   - tokens: 1 to `record.tokens`. It may be less than `record.tokens` only when the layout can be cut.
+    ///   - target: memory with room for `tokens` tokens of each plane. Nothing outside it is written.
     /// - Throws: the damage of the first frame that fails. `target` may have been written in part by then.
     /// - Complexity: one pass over the encoded bytes and one over the page; nothing is allocated.
     package func decode(_ record: borrowing RecordView, tokens: Int, into target: PageTarget) throws(RecordDamage) {
@@ -45,7 +45,7 @@ package final class RecordDecoder {
     ///
     /// - Parameters:
     ///   - record: the record of a side state or block.
-    /// - target: exactly `record.rawByteCount` bytes.
+    ///   - target: exactly `record.rawByteCount` bytes.
     /// - Throws: the damage of the first frame that fails. `target` may have been written in part by then.
     package func decode(blob record: borrowing RecordView, into target: inout MutableRawSpan) throws(RecordDamage) {
         precondition(record.layout == nil, "a page is no blob")

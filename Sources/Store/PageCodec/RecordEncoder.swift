@@ -24,7 +24,7 @@ package final class RecordEncoder {
     /// Encodes the first `tokens` tokens of a page.
     ///
     /// - Parameters:
-    /// - page: where the planes lie. It must not change until the call returns.
+    ///   - page: where the planes lie. It must not change until the call returns.
     ///   - tokens: 1 to `layout.pageSize`; exactly `pageSize` when the layout is opaque.
     ///   - key: the prefix hash that the record will be stored under.
     ///   - codec: what to try; frames that gain less than 1/64 are stored raw.
@@ -71,7 +71,7 @@ package final class RecordEncoder {
     ///
     /// - Parameters:
     ///   - block: at most `Limits.blockBytes`, and a whole number of the element's groups.
-    /// - element: the type of its numbers.
+    ///   - element: the type of its numbers.
     ///   - key: the block's hash, `PrefixHash.block(_:in:)`.
     ///   - codec: what to try; frames that gain less than 1/64 are stored raw.
     ///   - record: takes the bytes; what it held is gone.

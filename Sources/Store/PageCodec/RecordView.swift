@@ -27,7 +27,7 @@ package struct RecordView: ~Escapable {
     ///   - bytes: the encoded bytes, perhaps longer than the record.
     ///   - key: the prefix hash they were found under.
     ///   - layout: the layout of the space they belong to.
-    /// - tokens: the number of tokens that the page must have, if that is known.
+    ///   - tokens: the number of tokens that the page must have, if that is known.
     /// - Throws: what is wrong; every such record is a miss.
     /// - Complexity: reads the header and 32 bytes per frame, but not the frames.
     @_lifetime(copy bytes)

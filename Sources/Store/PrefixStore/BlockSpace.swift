@@ -140,7 +140,7 @@ public final class BlockSpace: Sendable {
             throw .invalidBlock("\(size) bytes; \(Limits.blockBytes) are possible")
         }
         guard size % element.groupBytes == 0 else {
-            throw .invalidBlock("\(size) bytes are no whole number of the \(element.groupBytes) bytes of \(element)")
+            throw .invalidBlock("\(size) bytes are not a multiple of the \(element.groupBytes) bytes of \(element)")
         }
         try Self.check(block.key)
         var parent: PrefixHash?

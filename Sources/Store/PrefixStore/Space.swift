@@ -51,8 +51,11 @@ public final class Space: Sendable {
         let memory = old == 0 ? 0 : Self.averagedTokens
         let average = (memory * Double(old) + Double(nanoseconds)) / (memory + Double(tokens))
         // Two reports at the same moment may lose one of them; the average hardly changes.
-        rate.set(max(1, UInt64(average)))
+        rate.set(min(max(1, UInt64(average)), Self.longestPrefill))
     }
+
+    /// Nanoseconds per token that no engine needs: an hour. What is reported or stored beyond that counts as that.
+    static let longestPrefill: UInt64 = 3_600_000_000_000
 
     /// Tokens of prefill that the average stands for.
     private static let averagedTokens = 4096.0

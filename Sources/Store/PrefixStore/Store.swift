@@ -87,7 +87,7 @@ public final class Store: Sendable {
         let root = descriptor.root
         if let known = spaceState(root) { return Space(known, of: self) }
         try cold.open(space: descriptor)
-        let prefillTime = try cold.space(root)?.prefillNanoseconds ?? 0
+        let prefillTime = min(try cold.space(root)?.prefillNanoseconds ?? 0, Space.longestPrefill)
         let hotSpace = try hot.space(root: root, layout: identity.layout)
         let state = spaces.withLock { spaces in
             if let known = spaces[root] { return known }
@@ -99,8 +99,9 @@ public final class Store: Sendable {
     }
 
     /// Waits until every page inserted so far is on disk and synced, pages that could not be written before included;
-    /// after `afterHits` only those that were used often enough. Once this has returned, those pages survive a kill
-    /// and a power cut.
+    /// after `afterHits` only those that were used often enough. A page for which the quota has no room, because
+    /// everything else is pinned, stays in RAM only; `StoreStatistics.droppedPages` counts it. Once this has returned,
+    /// those pages survive a kill and a power cut.
     ///
     /// - Throws: the error that kept a page from being written since the last call. The pages stay usable in RAM.
     public func flush() throws(StoreError) {

@@ -4,8 +4,8 @@ package import KVFormat
 package import PageCodec
 
 /// The record of a page or block whose header, frame table, key and layout are right: it came from the encoder, or was
-/// checked when this value was made. Whoever is handed one checks none of that again. What the frames hold is checked
-/// where they are decoded, or by `verifyPayload()`. Nothing is copied; safe to read from several threads.
+/// checked when this value was made. Code that receives one need not check any of that again. What the frames hold is
+/// checked where they are decoded, or by `verifyPayload()`. Nothing is copied; safe to read from several threads.
 @safe
 package struct RecordBytes: @unchecked Sendable {
     // Unchecked because the memory is only read, and does not change as long as the initialiser promises.

@@ -63,8 +63,8 @@ package final class RecordLoader: Sendable {
     /// A loader.
     ///
     /// - Parameters:
-    /// - team: the threads that help. The code that made the team must close it.
-    /// - decoders: how many decoders to make now, so that the first loads need not make them.
+    ///   - team: the threads that help. The code that made the team must close it.
+    ///   - decoders: how many decoders to make now, so that the first loads need not make them.
     package init(_ team: Team, decoders count: Int = 0) {
         self.team = team
         decoders.fill(count)
@@ -74,7 +74,7 @@ package final class RecordLoader: Sendable {
     /// pages if `control` wants to know when they are ready.
     ///
     /// - Parameters:
-    /// - loads: pages of one space. `tokens` must equal `tokenCount` when the layout is opaque.
+    ///   - loads: pages of one space. `tokens` must equal `tokenCount` when the layout is opaque.
     ///   - layout: the space's layout.
     ///   - tier: where they are.
     ///   - control: what to tell while it runs. Of more than 1 GiB, layers are ready only in the last part; a damaged

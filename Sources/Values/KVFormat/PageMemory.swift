@@ -23,9 +23,9 @@ public struct PageSource: Sendable {
     /// p)`.
     ///
     /// - Parameters:
-    /// - planes: one address per plane of the layout; the list must stay valid too.
+    ///   - planes: one address per plane of the layout; the list must stay valid too.
     ///   - tokenOffset: position of the page's first token in each tensor.
-    /// - capacity: how many tokens each tensor has room for, including those before the page.
+    ///   - capacity: how many tokens each tensor has room for, including those before the page.
     public init(planes: UnsafeBufferPointer<UnsafeRawPointer>, tokenOffset: Int, capacity: Int) {
         // A read-only address has the layout of a mutable one; nothing is written through it.
         let start = unsafe UnsafeRawPointer(planes.baseAddress)?.assumingMemoryBound(to: UnsafeMutableRawPointer.self)

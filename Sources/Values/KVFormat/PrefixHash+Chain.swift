@@ -13,7 +13,7 @@ extension PrefixHash {
     ///
     /// - Parameters:
     ///   - parent: the hash of the page before, or the space root for the first page.
-    /// - tokens: the token ids of the page, 1 to `pageSize` of them.
+    ///   - tokens: the token ids of the page, 1 to `pageSize` of them.
     /// - Complexity: one SHA-256, about 0.2 us for 64 tokens with the CPU's SHA instructions; nothing is allocated.
     package static func page(after parent: PrefixHash, tokens: ArraySlice<TokenID>) -> PrefixHash {
         var head: InlineArray<40, UInt8> = .init(repeating: 0)

@@ -11,15 +11,19 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
     /// The order in time.
     public static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
 
-    /// The moment `duration` later, to the millisecond.
+    /// The moment `duration` later, to the millisecond; the last or first moment there is when it lies beyond that.
     public static func + (left: Timestamp, duration: Duration) -> Timestamp {
         let (seconds, attoseconds) = duration.components
-        return Timestamp(milliseconds: left.milliseconds + 1000 * seconds + attoseconds / 1_000_000_000_000_000)
+        let (whole, overflows) = seconds.multipliedReportingOverflow(by: 1000)
+        guard !overflows else { return Timestamp(milliseconds: seconds < 0 ? .min : .max) }
+        let (added, passes) = whole.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
+        let (sum, leaves) = left.milliseconds.addingReportingOverflow(added)
+        return Timestamp(milliseconds: passes || leaves ? (seconds < 0 ? .min : .max) : sum)
     }
 
     /// `"2026-11-28T22:41:19Z"`: the second, in UTC, as ISO 8601 writes it.
     public var description: String {
-        let seconds = milliseconds >= 0 ? milliseconds / 1000 : (milliseconds - 999) / 1000
+        let seconds = milliseconds / 1000 - (milliseconds % 1000 < 0 ? 1 : 0)
         let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
         // Years that begin with March, so that the leap day is the last of its year; 400 of them have 146,097 days.
         let shifted = days + 719_468

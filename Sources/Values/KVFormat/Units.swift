@@ -15,13 +15,18 @@ public struct ByteCount: Hashable, Comparable, Sendable, CustomStringConvertible
     public static let zero = ByteCount(0)
 
     /// `count` KiB.
-    public static func kibibytes(_ count: UInt64) -> ByteCount { ByteCount(count << 10) }
+    public static func kibibytes(_ count: UInt64) -> ByteCount { binary(count, 10) }
 
     /// `count` MiB.
-    public static func mebibytes(_ count: UInt64) -> ByteCount { ByteCount(count << 20) }
+    public static func mebibytes(_ count: UInt64) -> ByteCount { binary(count, 20) }
 
     /// `count` GiB.
-    public static func gibibytes(_ count: UInt64) -> ByteCount { ByteCount(count << 30) }
+    public static func gibibytes(_ count: UInt64) -> ByteCount { binary(count, 30) }
+
+    /// The largest count there is, rather than one whose high bits are gone.
+    private static func binary(_ count: UInt64, _ shift: UInt64) -> ByteCount {
+        ByteCount(count > .max >> shift ? .max : count << shift)
+    }
 
     /// Reads `"1536"`, `"64MiB"`, `"1.5 GiB"` or `"2G"`. Upper and lower case are the same, and a final `B` or `iB` is
     /// optional.

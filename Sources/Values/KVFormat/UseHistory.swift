@@ -87,7 +87,7 @@ package struct UseHistory: Equatable, Sendable {
     ///
     /// - Parameters:
     ///   - now: milliseconds since the Unix epoch.
-    /// - oldest: the time of the oldest page of a class that may be evicted; nil when the class has none.
+    ///   - oldest: the time of the oldest page of a class that may be evicted; nil when the class has none.
     /// - Returns: nil when no class has a page.
     package func classToEvict<E: Error>(at now: Int64, oldest: (Int) throws(E) -> Int64?) throws(E) -> Int? {
         var least: (worth: Double, useClass: Int)?

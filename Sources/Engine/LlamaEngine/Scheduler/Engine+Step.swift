@@ -8,7 +8,7 @@ extension Engine {
     ///
     /// - Parameters:
     ///   - onToken: called with the request's name and the token, for each token chosen.
-    /// - onFinish: called for each request that ended, including those that `cancel` ended.
+    ///   - onFinish: called for each request that ended, including those that `cancel` ended.
     /// - Throws: `.outputNotFinite` for a request whose output is infinite or not a number. The request has ended
     ///   without a result, and nothing that this pass computed for it goes into the store. The others continue with the
     ///   next call.

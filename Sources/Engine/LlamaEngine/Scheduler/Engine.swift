@@ -31,9 +31,9 @@ public final class Engine {
     ///
     /// - Parameters:
     ///   - checkpoint: the model.
-    /// - options: the sizes that the engine uses.
-    /// - store: the store that keeps KV after a request has ended; with nil, only running requests share pages.
-    /// - salt: the tenant whose pages the engine uses and stores; nil for pages without a tenant.
+    ///   - options: the sizes that the engine uses.
+    ///   - store: the store that keeps KV after a request has ended; with nil, only running requests share pages.
+    ///   - salt: the tenant whose pages the engine uses and stores; nil for pages without a tenant.
     /// - Throws: `EngineError` when the engine cannot use the checkpoint or an option, and when the store refuses the
     ///   model's space.
     /// - Complexity: reads and packs all weights; with a store, also hashes them unless their digest is cached.
@@ -110,9 +110,9 @@ public final class Engine {
     /// Submits `requests` and works until the engine is idle.
     ///
     /// - Parameters:
-    /// - requests: the requests to run; each needs its own name.
+    ///   - requests: the requests to run; each needs its own name.
     ///   - onToken: called with the request's name and each token of a reply, as it is chosen.
-    /// - onFinish: called once per request, with its result or the reason why it was refused or could not continue.
+    ///   - onFinish: called once per request, with its result or the reason why it was refused or could not continue.
     public func run(
         _ requests: [GenerationRequest], onToken: (String, UInt32) -> Void = { _, _ in },
         onFinish: (String, Result<GenerationResult, EngineError>) -> Void

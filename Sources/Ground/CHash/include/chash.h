@@ -17,7 +17,7 @@ int chash_sha256_finish(chash_sha256_stream *stream, uint8_t digest[32]);
 /// XXH3-64 of `size` bytes with a seed.
 uint64_t chash_xxh3(const void *bytes, size_t size, uint64_t seed);
 
-/// XXH3-64 of one run of bytes, hashed a little at a time by whoever reads them anyway: begin, advance any number of
+/// XXH3-64 of one run of bytes, hashed a little at a time by code that reads them anyway: begin, advance any number of
 /// times or let a kernel do it (`chash_unit.h`), finish; then begin again. The bytes must stay where they are
 /// meanwhile. One thread at a time.
 typedef struct {

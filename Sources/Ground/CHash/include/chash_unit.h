@@ -1,5 +1,5 @@
 /// The step of a `chash_run`, for kernels that hash while they do other work. Compiled for the instruction set of
-/// whoever inlines it; every one gives the same sums.
+/// the code that inlines it; every one gives the same sums.
 #pragma once
 #include <string.h>
 

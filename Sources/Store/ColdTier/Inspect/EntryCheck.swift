@@ -93,7 +93,7 @@ struct EntryCheck {
     }
 
     private static func damaged(_ table: TableName) -> VerifyFinding {
-        VerifyFinding(.damagedEntry, nil, "A key of the table \(table.rawValue) is none that this version writes.")
+        VerifyFinding(.damagedEntry, nil, "A key of the table \(table.rawValue) is not one that this version writes.")
     }
 }
 
@@ -105,7 +105,7 @@ extension Verification {
             return [VerifyFinding(.damagedMeta, nil, "The format record cannot be read.")]
         }
         if name == MetaKey.counters, CountersRecord(value) == nil {
-            return [VerifyFinding(.damagedMeta, nil, "The counters fail their checksum; the next writer counts anew.")]
+            return [VerifyFinding(.damagedMeta, nil, "The counters fail their checksum; the next writer counts again.")]
         }
         return []
     }

@@ -12,7 +12,7 @@ extension ColdTier {
     ///
     /// - Parameters:
     ///   - tokens: the whole sequence.
-    /// - firstToken: where to begin; `parent` stands for everything before.
+    ///   - firstToken: where to begin; `parent` stands for everything before.
     ///   - parent: the prefix hash of `tokens[..<firstToken]`, or `root` at 0.
     ///   - root: the space root.
     ///   - layout: the space's layout.

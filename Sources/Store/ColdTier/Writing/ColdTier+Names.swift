@@ -1,4 +1,4 @@
-// Names that people give to prefixes. A name keeps nothing: whoever wants a prefix to stay pins it.
+// Names that people give to prefixes. A name keeps nothing: a prefix that must stay needs a pin.
 
 package import KVFormat
 internal import LMDB

@@ -20,8 +20,12 @@ extension ColdTier {
     ///   pending.
     package func flushTouches() throws(StoreError) {
         do throws(LMDBError) {
+            // Only what is pending now: other threads may touch pages faster than the disk can sync.
+            var left = pending.touchCount
             while !pending.isEmpty {
                 try writePending(touchLimit: Self.touchesPerTransaction) { (_, _) throws(LMDBError) in }
+                left -= Self.touchesPerTransaction
+                if left <= 0 { break }
             }
         } catch {
             throw StoreError(error, path: path, options: options)

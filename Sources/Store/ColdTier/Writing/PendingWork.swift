@@ -141,6 +141,9 @@ final class PendingWork: Sendable {
         }
     }
 
+    /// Pages whose uses are pending.
+    var touchCount: Int { state.withLock { $0.touches.count } }
+
     /// Whether there is nothing to write.
     var isEmpty: Bool { state.withLock { $0.touches.isEmpty && $0.damage.isEmpty } }
 

@@ -123,7 +123,7 @@ extension Space {
         counters.coldTokens.add(UInt64(loaded.tokensByTier.cold))
         counters.loadedBytes.add(UInt64(layout.pageBytes(tokens: loaded.tokens)))
         counters.loadNanoseconds.add(nanoseconds)
-        let saved = UInt64(loaded.tokens) * (prefillNanosecondsPerToken ?? 0)
-        if saved > nanoseconds { counters.savedNanoseconds.add(saved - nanoseconds) }
+        let (saved, overflows) = UInt64(loaded.tokens).multipliedReportingOverflow(by: prefillNanosecondsPerToken ?? 0)
+        if !overflows, saved > nanoseconds { counters.savedNanoseconds.add(saved - nanoseconds) }
     }
 }

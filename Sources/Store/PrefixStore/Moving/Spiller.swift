@@ -29,11 +29,12 @@ final class Spiller: Sendable {
         for pin in hot.dirtyPath(to: hash) { _ = enqueue(pin) }
     }
 
-    /// Queues every page that is only in RAM, parents first; under `afterHits` there is no such duty.
+    /// Queues every page that is only in RAM, parents first, and waits for room in the queue whatever the options say:
+    /// who flushes wants them on disk. Under `afterHits` there is no such duty.
     func spillDirtyPages() {
         if case .afterHits = policy { return }
         guard let hot = tier.withLock({ $0.tier }) else { return }
-        for pin in hot.dirtyPages() { _ = enqueue(pin) }
+        for pin in hot.dirtyPages() { _ = enqueue(pin, waits: true) }
     }
 
     /// A page that is about to leave RAM: in write-back mode it goes to disk instead of being lost.
@@ -49,7 +50,7 @@ final class Spiller: Sendable {
     /// flush tries it again, and so does the next page behind it.
     ///
     /// The pin is told after the page was queued, so that no page behind this one is ever queued before it.
-    private func enqueue(_ pin: SpillPin) -> Bool {
+    private func enqueue(_ pin: SpillPin, waits: Bool = false) -> Bool {
         let job = SpillJob(
             pin.name, layout: pin.layout, insertedAt: SystemClock.wallMilliseconds(), source: pin.source,
             keepAlive: pin,
@@ -57,7 +58,7 @@ final class Spiller: Sendable {
                 if outcome == .stored || outcome == .alreadyThere { pin.markStored() }
                 pin.release()
             })
-        let outcome = writer.enqueue(job)
+        let outcome = writer.enqueue(job, waits: waits)
         pin.noteQueued()
         return outcome == .queued
     }

@@ -14,22 +14,24 @@ public struct StoreStatistics: Hashable, Sendable {
     public var loadedTokens = TokensByTier()
     /// Tokens that were found, and computed all the same because loading them would have taken longer.
     public var skippedTokens: UInt64 = 0
-    /// Bytes of pages loaded into callers' memory.
+    /// Bytes of pages and blocks loaded into callers' memory.
     public var loadedBytes = ByteCount.zero
     /// Time spent in loading them.
     public var loadTime = Duration.zero
     /// Prefill time that loading saved: loaded tokens at the engine's measured prefill rate, less the time of loading.
     /// Zero until the engine has reported a prefill.
     public var savedTime = Duration.zero
-    /// Pages that `insert` took into the hot tier.
+    /// Pages that `Space.insert` took, into RAM or straight into the queue to the disk, and blocks that
+    /// `BlockSpace.put` queued.
     public var insertedPages: UInt64 = 0
-    /// Pages written to the cold tier.
+    /// Pages and blocks written to the cold tier.
     public var spilledPages: UInt64 = 0
-    /// Bytes of those pages before encoding.
+    /// Bytes of those before encoding.
     public var spilledRawBytes = ByteCount.zero
-    /// Bytes of those pages after encoding.
+    /// Bytes of those after encoding.
     public var spilledEncodedBytes = ByteCount.zero
-    /// Pages that were not written because the queue was full, or because writing failed.
+    /// Pages and blocks that were not written because the queue was full, the quota was full of pins, or writing
+    /// failed.
     public var droppedPages: UInt64 = 0
     /// Pages evicted from the hot tier.
     public var hotEvictions: UInt64 = 0
@@ -38,7 +40,8 @@ public struct StoreStatistics: Hashable, Sendable {
     /// Damaged pages that were met, each of them a miss.
     public var damagedPages: UInt64 = 0
 
-    /// Tokens that came from any tier, of those asked for; 0 when nothing was asked for.
+    /// The share of requested tokens that was loaded, from any tier; 0 when nothing was asked for. Blocks hold no
+    /// tokens and do not count.
     public var hitRate: Double {
         requestedTokens == 0 ? 0 : Double(loadedTokens.total) / Double(requestedTokens)
     }

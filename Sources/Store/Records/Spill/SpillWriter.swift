@@ -42,12 +42,12 @@ package final class SpillWriter: Sendable {
         state = Guarded(State(limit: options.bytesPerSecond.map { RateLimit(bytesPerSecond: $0.value) }))
     }
 
-    /// Offers a page. If the policy is to wait, it waits while the queue is full. It does not wait for a full disk,
-    /// because pages are refused then. A page that is waiting already is not taken twice, but its `onDone` is called
-    /// too.
-    package func enqueue(_ job: SpillJob) -> EnqueueOutcome {
+    /// Offers a page. If the policy is to wait, or `waits` is true, it waits while the queue is full. It does not wait
+    /// for a full disk, because pages are refused then. A page that is waiting already is not taken twice, but its
+    /// `onDone` is called too.
+    package func enqueue(_ job: SpillJob, waits: Bool = false) -> EnqueueOutcome {
         let answer = state.withLock { state in
-            let answer = admit(job, &state)
+            let answer = admit(job, waits: waits || options.whenFull == .wait, &state)
             if answer == nil { state.blockedCallers += 1 }
             return answer
         }
@@ -62,16 +62,16 @@ package final class SpillWriter: Sendable {
         defer { state.broadcast() }
         return state.withLock(when: { $0.isClosed || $0.hasRoom(size, options.queueCapacity) }) { state in
             state.blockedCallers -= 1
-            return admit(job, &state) ?? .closed
+            return admit(job, waits: true, &state) ?? .closed
         }
     }
 
-    /// Called under the lock. Nil when the queue is full and the policy is to wait.
-    private func admit(_ job: SpillJob, _ state: inout State) -> EnqueueOutcome? {
+    /// Called under the lock. Nil when the queue is full and the caller waits.
+    private func admit(_ job: SpillJob, waits: Bool, _ state: inout State) -> EnqueueOutcome? {
         if state.isClosed { return .closed }
         if state.joinWaiting(job) { return .queued }
         guard state.hasRoom(UInt64(job.rawBytes), options.queueCapacity) else {
-            if options.whenFull == .wait { return nil }
+            if waits { return nil }
             state.statistics.droppedPages += 1
             return .dropped
         }

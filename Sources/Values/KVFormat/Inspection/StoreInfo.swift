@@ -9,7 +9,7 @@ public struct StoreInfo: Sendable, Equatable, Encodable {
     public let formatVersion: Int
     /// When the store was made.
     public let createdAt: Timestamp
-    /// Bytes that may be used on disk, whoever writes.
+    /// Bytes that all processes together may use on disk.
     public let quotaBytes: ByteCount
     /// Bytes that count against the quota: slots and index.
     public let usedBytes: ByteCount
