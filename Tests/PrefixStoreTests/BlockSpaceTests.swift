@@ -134,7 +134,7 @@ struct BlockSpaceTests {
         let memory = GeneratedMemory([[0, 0, 0]])
         defer { memory.free() }
         let odd = unsafe Block([1], BlockSource(UnsafeRawBufferPointer(memory.bytes(0))))
-        #expect(throws: StoreError.invalidBlock("3 bytes are no whole number of the 2 bytes of bf16")) {
+        #expect(throws: StoreError.invalidBlock("3 bytes are not a multiple of the 2 bytes of bf16")) {
             try space.put([odd])
         }
         #expect(throws: StoreError.invalidBlock("1 keys and 0 targets")) { _ = try space.load([[1]], into: []) }

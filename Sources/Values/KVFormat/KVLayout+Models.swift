@@ -34,7 +34,8 @@ extension KVLayout {
         var rows: [Int] = []
         for dimension in [keyDimension, valueDimension] where dimension > 0 {
             guard kvHeads * dimension % element.groupCount == 0 else {
-                throw .invalidLayout("\(kvHeads) heads of \(dimension) numbers cannot be cut into groups of \(element.groupCount)")
+                throw .invalidLayout(
+                    "\(kvHeads) heads of \(dimension) numbers cannot be cut into groups of \(element.groupCount)")
             }
             rows.append(kvHeads * dimension / element.groupCount * element.groupBytes)
         }

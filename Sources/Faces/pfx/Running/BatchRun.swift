@@ -59,7 +59,10 @@ final class BatchRun {
     /// Takes lines until enough requests wait. It waits for slow input only when there is nothing to compute.
     private func readAhead() throws {
         while !isAtEnd, pending.count < lookAhead, Interruption.signalNumber == nil {
-            switch try reader.next(waiting: engine.isIdle ? 100 : 0) {
+            let next = try reader.next(waiting: engine.isIdle ? 100 : 0)
+            // A signal may have come while this waited: what was read after it is not begun.
+            guard Interruption.signalNumber == nil else { return }
+            switch next {
             case .line(let number, let bytes): try take(number, bytes)
             case .tooLong(let number):
                 try refuse(BadLine(line: number, id: nil, sentence: InputError.tooLong.sentence))

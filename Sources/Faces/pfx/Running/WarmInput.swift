@@ -27,7 +27,10 @@ struct WarmInput {
         }
         let reader = try LineReader(path: path)
         while Interruption.signalNumber == nil {
-            switch try reader.next(waiting: 100) {
+            let next = try reader.next(waiting: 100)
+            // A signal may have come while this waited: what was read after it is not begun.
+            guard Interruption.signalNumber == nil else { return }
+            switch next {
             case .end: return
             case .notYet: continue
             case .tooLong(let number): try body("line \(number)", .failure(.tooLong))

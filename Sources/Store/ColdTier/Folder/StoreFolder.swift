@@ -87,7 +87,9 @@ struct StoreFolder {
             guard errno == ENOENT else { throw .system(call: "lstat", errno: errno) }
             return false
         }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw .permissions(path: path, "the data file is not a regular file") }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw .permissions(path: path, "the data file is not a regular file")
+        }
         try checkOwner(status, what: "the data file")
         try checkAccess(dataPath, R_OK, R_OK | W_OK)
         // LMDB would treat a file without its first two pages as a new one.
