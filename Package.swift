@@ -108,6 +108,11 @@ let aboveTheStore: [Target] =
             exclude: ["Snapshots"], swiftSettings: strict),
     ]
 
+/// The C library; `tools/build-c-library` makes and installs it.
+let cLibrary: [Target] = [
+    .target(name: "CPrefixStore", path: "Sources/Faces/CPrefixStore", cSettings: kernels)
+]
+
 func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(name: name, dependencies: dependencies, path: "Benchmarks/\(name)", swiftSettings: strict)
 }
@@ -134,5 +139,5 @@ let package = Package(
             ]),
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")]
         + (isDevelopment ? [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")] : []),
-    targets: store + (isStoreOnly ? [] : aboveTheStore) + (isStoreOnly || !isDevelopment ? [] : benchmarks)
+    targets: store + (isStoreOnly ? [] : aboveTheStore + cLibrary) + (isStoreOnly || !isDevelopment ? [] : benchmarks)
 )
