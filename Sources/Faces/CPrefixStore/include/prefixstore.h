@@ -19,8 +19,8 @@
  * the default everywhere. A struct that lies in an array has its size beside the array instead. Structs only grow, and
  * a function never changes its meaning, so a program runs with any later library of the same major number.
  *
- * Threads. Handles of stores, spaces, block spaces and queues may be used from any thread at once. Calls on one match
- * or one sequence wait for each other, except loads of one match, which run side by side.
+ * Threads. Every handle may be used from any thread, and from several at once. Only calls on one sequence wait for each
+ * other.
  *
  * Fork. A child process cannot use handles of its parent: every call returns PFX_FORKED. It may open stores of its own.
  * The library starts no thread before the first store is opened. It installs no signal handler. */
@@ -53,14 +53,13 @@ enum {
     PFX_INVALID_TOKENS = -104,
     PFX_INVALID_PAGES = -105,
     PFX_INVALID_SIDE_STATE = -106,
-    PFX_INVALID_BLOCK = -107,
-    PFX_INVALID_NAME = -108,
+    PFX_ALREADY_OPEN = -107,
+    PFX_FORKED = -108,
     PFX_CLOSED = -109,
-    PFX_FORKED = -110,
-    PFX_NO_SUCH_PAGE = -111,
-    PFX_NO_SUCH_SPACE = -112,
-    PFX_SEALED_SPACE = -113,
-    PFX_ALREADY_OPEN = -114,
+    PFX_NO_SUCH_PAGE = -110,
+    PFX_NO_SUCH_SPACE = -111,
+    PFX_INVALID_BLOCK = -112,
+    PFX_INVALID_NAME = -113,
 
     /* The folder. */
     PFX_NOT_A_FOLDER = -201,
@@ -69,6 +68,7 @@ enum {
     PFX_PERMISSIONS = -204,
     PFX_NETWORK_FILE_SYSTEM = -205,
     PFX_FORMAT_MISMATCH = -206,
+    PFX_SEALED_SPACE = -207,
 
     /* Resources, and damage. */
     PFX_DISK_FULL = -301,
@@ -327,13 +327,15 @@ int pfx_blocks_open(pfx_store *store, const pfx_identity *identity, uint32_t ele
 /* Gives the handle back. Its queues stay good. */
 int pfx_blocks_close(pfx_blocks *blocks);
 
-/* Returns how many of the first keys are stored: the first that is not ends the count. Counts as no use. */
+/* Returns how many of the first keys are stored: the first that is not ends the count. Counts as no use. A block that
+ * still waits to be written is not stored. */
 int64_t pfx_blocks_leading(pfx_blocks *blocks, const pfx_key *keys, size_t count);
 
 /* Counts as a use of the blocks that are stored. Does not wait for the disk. */
 int pfx_blocks_touch(pfx_blocks *blocks, const pfx_key *keys, size_t count);
 
-/* Removes blocks. Waits for the disk. Returns how many there were. */
+/* Removes blocks. Waits for the disk. Returns how many there were. A block that still waits to be written is written
+ * afterwards: call pfx_flush before. */
 int64_t pfx_blocks_remove(pfx_blocks *blocks, const pfx_key *keys, size_t count);
 
 /* Opens a queue of jobs on blocks. Its threads start with the first job: one for puts, one for gets and look-ups. Each
