@@ -30,10 +30,18 @@ final class Spiller: Sendable {
     }
 
     /// Queues every page that is only in RAM, parents first; under `afterHits` there is no such duty.
-    func spillDirtyPages() {
-        if case .afterHits = policy { return }
-        guard let hot = tier.withLock({ $0.tier }) else { return }
-        for pin in hot.dirtyPages() { _ = enqueue(pin) }
+    ///
+    /// - Returns: false when the deadline passed before all were queued.
+    @discardableResult
+    func spillDirtyPages(before deadline: Deadline? = nil) -> Bool {
+        if case .afterHits = policy { return true }
+        guard let hot = tier.withLock({ $0.tier }) else { return true }
+        var isInTime = true
+        for pin in hot.dirtyPages() {
+            if let deadline { isInTime = SystemClock.monotonicNanoseconds() < deadline.nanoseconds }
+            if isInTime { _ = enqueue(pin) } else { pin.release() }
+        }
+        return isInTime
     }
 
     /// A page that is about to leave RAM: in write-back mode it goes to disk instead of being lost.

@@ -22,7 +22,8 @@ final class Counter: Sendable {
     /// The sum so far.
     var value: UInt64 { number.load(ordering: .relaxed) }
 
-    func add(_ amount: UInt64) { number.add(amount, ordering: .relaxed) }
+    /// Wraps: callers report times of their own, and no report may end the process.
+    func add(_ amount: UInt64) { number.wrappingAdd(amount, ordering: .relaxed) }
 
     /// Replaces the number; of two threads that do so at once, one is lost.
     func set(_ value: UInt64) { number.store(value, ordering: .relaxed) }

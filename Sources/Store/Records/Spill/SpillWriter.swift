@@ -8,7 +8,7 @@
 
 package import KVFormat
 internal import PageCodec
-internal import Threads
+package import Threads
 
 /// The spill queue and its writer. Thread-safe. The first page starts the threads. The code that makes a writer must
 /// close it.
@@ -85,12 +85,28 @@ package final class SpillWriter: Sendable {
     /// - Throws: the first error that lost a page since the last call of `flush` or `close`. Pages that the policy
     ///   dropped because the queue or the quota was full are not an error; they are counted.
     package func flush() throws(StoreError) {
+        let target = beginFlush()
+        try reportFailure { $0.finished >= target }
+    }
+
+    /// As `flush()`, until `deadline` at the latest. Returns false when that has passed before the pages were done.
+    package func flush(before deadline: Deadline) throws(StoreError) -> Bool {
+        let target = beginFlush()
+        guard state.wait(until: { $0.finished >= target }, before: deadline) else { return false }
+        try reportFailure { _ in true }
+        return true
+    }
+
+    /// Has the threads write everything that waits now.
+    ///
+    /// - Returns: the value of `State.finished` by which it is done.
+    private func beginFlush() -> UInt64 {
         let target = state.withLock { state in
             if state.finished < state.accepted { state.flushTarget = state.accepted }
             return state.accepted
         }
         state.broadcast()
-        try reportFailure { $0.finished >= target }
+        return target
     }
 
     /// Waits until `isReady` holds, and throws the failure that has not been reported yet, if there is one.
