@@ -1,10 +1,12 @@
-// What of the C library is written in C: the text of the last error, and the layout of the structs as programs that
-// were compiled earlier know it.
+// What of the C library is written in C: the text of the last error, an eventfd, and the layout of the structs as
+// programs that were compiled earlier know it.
 
 #include "cprefixstore.h"
 #include "prefixstore.h"
 
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 enum { TEXT_BYTES = 1024 };
 
@@ -20,6 +22,17 @@ void cprefixstore_set_error(const char *text, size_t byte_count) {
     }
     memcpy(last_error, text, byte_count);
     last_error[byte_count] = 0;
+}
+
+int cprefixstore_event_open(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+void cprefixstore_event_set(int event) {
+    eventfd_write(event, 1);  // fails only when it is readable already
+}
+
+void cprefixstore_event_clear(int event) {
+    eventfd_t count;
+    eventfd_read(event, &count);  // fails only when it is not readable
 }
 
 // A released struct only grows: a number here may rise when fields are added at its end, and no offset changes.

@@ -42,7 +42,8 @@ public func pfx_flush(_ store: OpaquePointer!, _ timeout_ms: UInt64) -> Int32 {
 @c @implementation
 public func pfx_close(_ store: OpaquePointer!) -> Int32 {
     answer {
-        guard let (store, _) = try unsafe store.giveBack(Store.self) else { return }
+        guard let (store, others) = try unsafe store.giveBack(Store.self) else { return }
+        for other in others { if let queue = other as? BlockQueue { queue.close() } }
         try store.close()
     }
 }

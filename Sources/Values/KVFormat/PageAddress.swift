@@ -1,7 +1,7 @@
 // Where the planes of a page lie in memory: what `PageSource` and `PageTarget` have in common.
 
-/// The memory of one page: in one piece, one tensor per plane, or rows that lie anywhere. It knows how many tokens it has
-/// room for.
+/// The memory of one page: in one piece, one tensor per plane, or rows that lie anywhere. It knows how many tokens it
+/// has room for.
 @safe
 package enum PageAddress: @unchecked Sendable {
     // Unchecked: addresses and sizes. The caller is responsible for the memory behind them, as `PageSource` says.

@@ -60,6 +60,8 @@ enum {
     PFX_NO_SUCH_SPACE = -111,
     PFX_INVALID_BLOCK = -112,
     PFX_INVALID_NAME = -113,
+    PFX_TOO_MANY_NAMES = -114,
+    PFX_NO_SUCH_NAME = -115,
 
     /* The folder. */
     PFX_NOT_A_FOLDER = -201,
@@ -297,10 +299,10 @@ int pfx_expire(pfx_space *space, const int32_t *tokens, size_t count, int64_t un
  * PFX_NO_SUCH_PAGE as above. A name keeps nothing: pin the prefix for that. */
 int pfx_name_set(pfx_space *space, const char *name, const int32_t *tokens, size_t count);
 
-/* Takes a name away. Returns 1, or 0 when there was none. */
+/* Takes a name away; its prefix stays, pins included. PFX_NO_SUCH_NAME when there is none. */
 int pfx_name_remove(pfx_store *store, const char *name);
 
-/* All names, as one JSON array of objects with "name", "hash" and "space". Length as of pfx_statistics. */
+/* All names, as one JSON array of objects with "name", "hash", "space" and "is_stored". Length as of pfx_statistics. */
 int64_t pfx_names(pfx_store *store, char *text, size_t capacity);
 
 /* -------------------------------------------------------------------------------------------------- Block level --- */
@@ -334,8 +336,8 @@ int64_t pfx_blocks_leading(pfx_blocks *blocks, const pfx_key *keys, size_t count
 /* Counts as a use of the blocks that are stored. Does not wait for the disk. */
 int pfx_blocks_touch(pfx_blocks *blocks, const pfx_key *keys, size_t count);
 
-/* Removes blocks. Waits for the disk. Returns how many there were. A block that still waits to be written is written
- * afterwards: call pfx_flush before. */
+/* Removes blocks, with what follows them. Waits for the disk. Returns how many were removed. A block that still waits
+ * to be written is written afterwards: call pfx_flush before. */
 int64_t pfx_blocks_remove(pfx_blocks *blocks, const pfx_key *keys, size_t count);
 
 /* Opens a queue of jobs on blocks. Its threads start with the first job: one for puts, one for gets and look-ups. Each
@@ -347,14 +349,15 @@ int pfx_queue_open(pfx_blocks *blocks, pfx_queue **queue);
 int pfx_queue_fd(pfx_queue *queue);
 
 /* Submits `count` blocks. None of these calls waits for the disk or for another job. Each returns the job's number, 1
- * or more, or PFX_TOO_MANY while 4096 jobs wait.
+ * or more, or PFX_TOO_MANY while 4096 jobs wait or were not drained. A job has at most 2^20 keys and 2^22 spans.
  *
  * Keys, and the lists of keys and spans, are copied. `spans` has `spans_per_key` spans for the first key, then as many
  * for the second, and so on. The memory behind the spans, and `results`, must stay until the job is reported. `results`
  * has room for `count` bytes: byte i becomes 1 when key i succeeded, and 0 otherwise.
  *
- * pfx_submit_put: the block was taken; pfx_flush makes it durable. pfx_submit_get: all of the block's bytes are in its
- * spans; a block of another length is a miss. pfx_submit_exists: the block is stored. */
+ * A put succeeds when the block waits to be written, or when one of its key is stored already. It can be found once it
+ * is written, and pfx_flush makes it durable. A get succeeds when all bytes of the block are in its spans; a block of
+ * another length is a miss. A look-up succeeds when the block is stored. */
 int64_t pfx_submit_put(pfx_queue *queue, const pfx_key *keys, const pfx_span *spans, size_t spans_per_key,
                        size_t count, uint8_t *results);
 int64_t pfx_submit_get(pfx_queue *queue, const pfx_key *keys, const pfx_span *spans, size_t spans_per_key,

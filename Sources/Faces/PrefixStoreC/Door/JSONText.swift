@@ -22,7 +22,8 @@ struct JSONText {
     /// Adds a list of objects.
     mutating func add(_ name: String, _ objects: [JSONText]) { add(name, json: Self.list(objects.map(\.text))) }
 
-    private mutating func add(_ name: String, json: String) { fields.append("\(Self.quoted(name)):\(json)") }
+    /// Adds a value that is JSON already.
+    mutating func add(_ name: String, json: String) { fields.append("\(Self.quoted(name)):\(json)") }
 
     /// A list of values that are JSON already.
     static func list(_ values: [String]) -> String { "[\(values.joined(separator: ","))]" }

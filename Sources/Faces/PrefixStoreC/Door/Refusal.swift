@@ -33,16 +33,19 @@ func answer(_ body: () throws -> Void) -> Int32 {
     }
 }
 
+/// The code and the text of an error.
+func codeAndText(_ error: any Error) -> (code: Int32, text: String) {
+    switch error {
+    case let error as StoreError: (-error.code, "\(error.description) \(error.remedy)")
+    case let error as Refusal: (Int32(error.code), error.text)
+    // No other type is thrown here.
+    default: (Int32(PFX_SYSTEM), "\(error)")
+    }
+}
+
 /// Keeps the text of an error for `pfx_last_error`, and says its code.
 private func keep(_ error: any Error) -> Int32 {
-    let code: Int32
-    var text: String
-    switch error {
-    case let error as StoreError: (code, text) = (-error.code, "\(error.description) \(error.remedy)")
-    case let error as Refusal: (code, text) = (Int32(error.code), error.text)
-    // No other type is thrown here.
-    default: (code, text) = (Int32(PFX_SYSTEM), "\(error)")
-    }
+    var (code, text) = codeAndText(error)
     text.withUTF8 { bytes in
         unsafe bytes.withMemoryRebound(to: CChar.self) { text in
             guard let start = text.baseAddress else { return }

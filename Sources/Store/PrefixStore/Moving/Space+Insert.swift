@@ -61,6 +61,7 @@ extension Space {
             let held = min(layout.pageSize, tokens.count - (first + index) * layout.pageSize)
             let misfit = source.memory.misfit(tokens: held, layout)
             if let misfit { throw .invalidPages("page \(first + index): \(misfit)") }
+            guard source.memory.isWhole else { throw .invalidPages("page \(first + index): a plane has no address") }
         }
         let now = SystemClock.wallMilliseconds()
         var hash = place.hash
