@@ -87,7 +87,9 @@ int main(int count, char **arguments) {
     pid_t child = fork();
     if (child == 0) {
         in_child(arguments[1]);
-        _exit(0);
+        /* Valgrind would count what the parent's threads held, which the child does not have, as lost. */
+        execl("/bin/true", "true", (char *)NULL);
+        _exit(127);
     }
     int status = 0;
     EXPECT(waitpid(child, &status, 0) == child);

@@ -9,7 +9,7 @@
 //     bits 32..<63   the use of the place
 //
 // A forked child gets a table of its own, since the parent's lock may be held by a thread that the child does not have.
-// The parent's table is left as it is.
+// The parent's table is left as it is, with all that is open in it: nothing of that may be ended by the child.
 
 internal import CPrefixStore
 internal import Glibc
@@ -38,10 +38,13 @@ final class Handles: Sendable {
     private let table = Guarded(Table())
     private let processID: pid_t
     private let fork: UInt
+    /// The table of the process that this one was forked from.
+    private let inherited: Handles?
 
-    private init(_ processID: pid_t, fork: UInt) {
+    private init(_ processID: pid_t, inherited: Handles?) {
         self.processID = processID
-        self.fork = fork
+        self.inherited = inherited
+        fork = inherited.map { ($0.fork + 1) & (1 << UInt(Self.forkBits) - 1) } ?? 0
     }
 
     // MARK: One table per process
@@ -57,7 +60,7 @@ final class Handles: Sendable {
             let known = unsafe UnsafeRawPointer(bitPattern: address)
                 .map { unsafe Unmanaged<Handles>.fromOpaque($0).takeUnretainedValue() }
             if let known, known.processID == processID { return known }
-            let fresh = Handles(processID, fork: (known.map { $0.fork + 1 } ?? 0) & (1 << UInt(forkBits) - 1))
+            let fresh = Handles(processID, inherited: known)
             let retained = unsafe Unmanaged.passRetained(fresh)
             let own = unsafe UInt(bitPattern: retained.toOpaque())
             let exchange = current.compareExchange(
