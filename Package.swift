@@ -108,6 +108,21 @@ let aboveTheStore: [Target] =
             exclude: ["Snapshots"], swiftSettings: strict),
     ]
 
+/// The C library: its header, and the functions that the compiler compares with it. Swift 6.2 cannot compile those.
+/// `tools/build-c-library` makes and installs it.
+#if compiler(>=6.3)
+    let cLibrary: [Target] = [
+        .target(name: "CPrefixStore", path: "Sources/Faces/CPrefixStore", cSettings: kernels),
+        .target(
+            name: "PrefixStoreC", dependencies: ["CPrefixStore", "PrefixStore", "Threads"],
+            path: "Sources/Faces/PrefixStoreC", swiftSettings: strict),
+    ]
+    let cProducts: [Product] = [.library(name: "prefixstore", type: .dynamic, targets: ["PrefixStoreC"])]
+#else
+    let cLibrary: [Target] = []
+    let cProducts: [Product] = []
+#endif
+
 func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(name: name, dependencies: dependencies, path: "Benchmarks/\(name)", swiftSettings: strict)
 }
@@ -131,8 +146,8 @@ let package = Package(
             : [
                 .library(name: "LlamaEngine", targets: ["LlamaEngine"]),
                 .executable(name: "pfx", targets: ["pfx"]),
-            ]),
+            ] + cProducts),
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")]
         + (isDevelopment ? [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")] : []),
-    targets: store + (isStoreOnly ? [] : aboveTheStore) + (isStoreOnly || !isDevelopment ? [] : benchmarks)
+    targets: store + (isStoreOnly ? [] : aboveTheStore + cLibrary) + (isStoreOnly || !isDevelopment ? [] : benchmarks)
 )

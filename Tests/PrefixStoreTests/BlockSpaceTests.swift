@@ -28,7 +28,7 @@ struct BlockSpaceTests {
     private func put(_ keys: [[UInt8]], after parent: [UInt8]? = nil, into space: BlockSpace) throws -> Int {
         let memory = GeneratedMemory(keys.map { Self.bytes($0.first ?? 0) })
         defer { memory.free() }
-        return try space.put(
+        let outcomes = try space.put(
             keys.indices.map { index in
                 let whole = unsafe UnsafeRawBufferPointer(memory.bytes(index))
                 let parts = unsafe [
@@ -36,6 +36,7 @@ struct BlockSpaceTests {
                 ]
                 return unsafe Block(keys[index], after: parent, BlockSource(parts: parts))
             })
+        return outcomes.count { $0 == .queued }
     }
 
     /// Loads blocks; nil for those that were not loaded.

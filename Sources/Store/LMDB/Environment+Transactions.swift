@@ -104,6 +104,7 @@ extension Environment {
         try gate.whileEmpty { () throws(LMDBError) in
             guard byteCount != map.byteCount else { return }
             try check(unsafe mdb_env_set_mapsize(handle, byteCount), call: "mdb_env_set_mapsize")
+            map.forget()
             map = try unsafe MapRegion(of: handle)
         }
     }

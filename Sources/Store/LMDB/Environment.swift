@@ -45,9 +45,9 @@ package final class Environment: @unchecked Sendable {
         do throws(LMDBError) {
             let handle = try unsafe Self.open(folder, options)
             do throws(LMDBError) {
-                map = try unsafe MapRegion(of: handle)
                 (descriptor, pageSize) = try unsafe Self.describe(handle)
                 try unsafe Self.completeFile(handle, descriptor, pageSize: pageSize, in: folder)
+                map = try unsafe MapRegion(of: handle)
             } catch {
                 unsafe mdb_env_close(handle)
                 throw error
@@ -72,6 +72,7 @@ package final class Environment: @unchecked Sendable {
         guard getpid() == processId else { return }
         gate.shut {
             unsafe mdb_env_close(handle)
+            map.forget()
             OpenFolders.shared.remove(identity)
         }
     }

@@ -2,6 +2,7 @@
 
 import CLMDB
 import Glibc
+import Threads
 
 /// The memory that LMDB mapped the data file to.
 ///
@@ -25,6 +26,13 @@ struct MapRegion {
 }
 
 extension MapRegion {
+    /// Which process made the map at each address. A forked child inherits the maps of its parent, of the same file
+    /// too: they are not those of its own environments, and show pages that LMDB may have used again since.
+    private static let makers = Guarded<[UInt: pid_t]>([:])
+
+    /// To be called when LMDB has ended the map: another may come to its place.
+    func forget() { _ = Self.makers.withLock { unsafe $0.removeValue(forKey: UInt(bitPattern: start)) } }
+
     /// Finds the map of an open environment's data file. Costs one read of the process's list of mappings.
     init(of environment: OpaquePointer) throws(LMDBError) {
         var descriptor: Int32 = -1
@@ -33,14 +41,16 @@ extension MapRegion {
         try check(unsafe mdb_env_info(environment, &info), call: "mdb_env_info")
         let size = unsafe info.me_mapsize
         let path = try Self.path(of: descriptor)
+        let inherited = Self.makers.withLock { makers in makers.filter { $0.value != getpid() } }
         let found = try Self.readMappings().split(separator: UInt8(ascii: "\n")).lazy
             .compactMap { Mapping(line: Array($0)) }
-            .first { $0.path == path && $0.offset == 0 && $0.byteCount >= size }
+            .first { $0.path == path && $0.offset == 0 && $0.byteCount >= size && inherited[$0.start] == nil }
         guard let found, let address = unsafe UnsafeRawPointer(bitPattern: found.start) else {
             throw .code(ENOENT, call: "looking up the map in /proc/self/maps")
         }
         unsafe start = address
         byteCount = size
+        Self.makers.withLock { $0[found.start] = getpid() }
     }
 
     /// The path that the kernel has for an open file, spelled as in the list of mappings.

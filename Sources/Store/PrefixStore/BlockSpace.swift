@@ -22,6 +22,16 @@ public struct Block: Sendable {
     }
 }
 
+/// What became of a block that was put.
+public enum PutBlock: Hashable, Sendable {
+    /// It waits to be written.
+    case queued
+    /// A block of its key is stored already, or came before it in the same call.
+    case alreadyThere
+    /// The queue was full, and `StoreOptions.whenQueueFull` says to leave it out.
+    case dropped
+}
+
 /// All blocks that engines of one identity share. Made by `Store.blockSpace(_:)`; thread-safe. It keeps its store open.
 ///
 /// For engines that name their KV themselves, by keys, and keep their own hot tier: the store knows no token ids of a
@@ -60,24 +70,23 @@ public final class BlockSpace: Sendable {
     /// use of it. A block whose parent is neither stored nor given before it is not stored.
     ///
     /// - Parameter blocks: a parent before those that follow it.
-    /// - Returns: how many blocks now wait to be written; the others are stored already, or the queue was full and
-    ///   `StoreOptions.whenQueueFull` says to drop them.
+    /// - Returns: what became of each block.
     /// - Throws: `.invalidBlock` for a key or a size outside the bounds; nothing was stored then. `.readersFull`,
     ///   `.damaged`, `.system`. What keeps a block from being written later, `flush()` throws.
     /// - Complexity: one copy of each new block; a full spill queue makes it wait if `whenQueueFull` says so.
     @discardableResult
-    public func put(_ blocks: [Block]) throws(StoreError) -> Int {
+    public func put(_ blocks: [Block]) throws(StoreError) -> [PutBlock] {
         try store.checkOpen()
         let names = try blocks.map { (block) throws(StoreError) in try name(of: block) }
         let now = SystemClock.wallMilliseconds()
         var known = try store.cold.held(names.map(\.hash), usedAt: now)
-        var queued = 0
-        for (name, block) in zip(names, blocks) where known.insert(name.hash).inserted {
+        let outcomes = zip(names, blocks).map { name, block in
+            guard known.insert(name.hash).inserted else { return PutBlock.alreadyThere }
             let job = SpillJob(name, block: BlockCopy(block.source), layout: layout, insertedAt: now)
-            if store.writer.enqueue(job) == .queued { queued += 1 }
+            return store.writer.enqueue(job) == .queued ? .queued : .dropped
         }
-        store.counters.insertedPages.add(UInt64(queued))
-        return queued
+        store.counters.insertedPages.add(UInt64(outcomes.count { $0 == .queued }))
+        return outcomes
     }
 
     /// Which of these blocks are stored. Asking does not count as a use. A block that still waits to be written is not

@@ -112,6 +112,19 @@ public final class Store: Sendable {
         keepPrefillTimes()
     }
 
+    /// As `flush()`, for `limit` at most. What is being written when the time is up goes on being written.
+    ///
+    /// - Returns: false when the time was up before everything was on disk.
+    /// - Complexity: it may take one batch longer, since a batch that is being written is not interrupted.
+    public func flush(within limit: Duration) throws(StoreError) -> Bool {
+        try checkOpen()
+        let deadline = Deadline.after(limit)
+        guard spiller.spillDirtyPages(before: deadline), try writer.flush(before: deadline) else { return false }
+        try cold.flushTouches()
+        keepPrefillTimes()
+        return true
+    }
+
     /// Writes what waits to be written, stops the writer and closes the folder. Later calls throw `.closed`; calling it
     /// twice does no harm. A store that is dropped closes itself; an error is lost then.
     public func close() throws(StoreError) {

@@ -31,6 +31,7 @@ final class Loading: Sendable {
     }
 
     private let pages: [Page]
+    private let layout: KVLayout
     let pieces: [Piece]
     private let state: Guarded<State>
     private let isCancelled: (@Sendable () -> Bool)?
@@ -38,11 +39,16 @@ final class Loading: Sendable {
 
     init(_ pages: [Page], _ layout: KVLayout, _ control: LoadControl, _ rate: ReadRate) {
         self.pages = pages
+        self.layout = layout
         self.rate = rate
         isCancelled = control.isCancelled
         var pieces: [Piece] = []
         for index in pages.indices {
-            pieces += (0..<pages[index].record.frameCount).map { Piece(page: index, frame: $0) }
+            let page = pages[index]
+            for frame in 0..<page.record.frameCount
+            where page.load.target.memory.wants(planes: page.record.planes(ofFrame: frame)) {
+                pieces.append(Piece(page: index, frame: frame))
+            }
         }
         if control.onLayersReady != nil {
             let planes = pieces.map { pages[$0.page].record.planes(ofFrame: $0.frame).lowerBound }
@@ -56,7 +62,7 @@ final class Loading: Sendable {
     }
 
     /// Decodes piece `index` into its target. Any number of pieces may be decoded at once.
-    func decode(_ index: Int, with decoder: RecordDecoder) {
+    func decode(_ index: Int, with decoder: FrameLoader) {
         let piece = pieces[index]
         let page = pages[piece.page]
         if let isCancelled, isCancelled() {
@@ -68,7 +74,7 @@ final class Loading: Sendable {
         let record = page.record.view
         do throws(RecordDamage) {
             rate.fetch(record.uncheckedBytes(ofFrame: piece.frame))
-            try decoder.decode(frame: piece.frame, of: record, tokens: page.load.tokens, into: page.load.target)
+            try decoder.load(frame: piece.frame, of: record, tokens: page.load.tokens, layout, into: page.load.target)
         } catch {
             state.withLock { $0.failures[piece.page] = $0.failures[piece.page] ?? error }
             return

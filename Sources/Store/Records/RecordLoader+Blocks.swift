@@ -41,7 +41,7 @@ extension RecordLoader {
             try tier.lend(wanted, of: layout) { records in
                 let loading = BlockLoading(batch, records, readRate)
                 team.forEach(loading.pieces.count, isShared: loading.rawBytes >= Self.sharedBytes) { index in
-                    decoders.withItem { loading.decode(index, with: $0) }
+                    decoders.withItem { loading.decode(index, with: $0.decoder) }
                 }
                 let damage = loading.damage
                 for index in loading.present where damage[index] == nil { isDelivered[start + index] = true }

@@ -58,7 +58,7 @@ package final class RecordLoader: Sendable {
     /// How fast records have come into memory.
     package let readRate = ReadRate()
     let team: Team
-    let decoders = Pool { RecordDecoder() }
+    let decoders = Pool { FrameLoader() }
 
     /// A loader.
     ///

@@ -1,6 +1,7 @@
 // Where the planes of a page lie in memory: what `PageSource` and `PageTarget` have in common.
 
-/// The memory of one page: in one piece, or one tensor per plane. It knows how many tokens it has room for.
+/// The memory of one page: in one piece, one tensor per plane, or rows that lie anywhere. It knows how many tokens it
+/// has room for.
 @safe
 package enum PageAddress: @unchecked Sendable {
     // Unchecked: addresses and sizes. The caller is responsible for the memory behind them, as `PageSource` says.
@@ -9,13 +10,33 @@ package enum PageAddress: @unchecked Sendable {
     case onePiece(base: UnsafeMutableRawPointer, capacity: Int)
     /// Plane `p` begins at `planes[p] + tokenOffset * (bytes of one token in p)`, in a tensor of `capacity` tokens.
     case tensors(UnsafeBufferPointer<UnsafeMutableRawPointer>, tokenOffset: Int, capacity: Int)
+    /// Token `skipped + i` of the page is token `first + i` of the rows; the tokens before are left out.
+    case rows(RowMemory, first: Int, skipped: Int)
 
-    /// The address of plane `plane`'s first token.
+    /// Whether each plane's tokens lie one after the other, so that a plane has one address.
+    package var isPacked: Bool {
+        if case .rows = self { false } else { true }
+    }
+
+    /// Whether any of these planes has a place.
+    package func wants(planes: Range<Int>) -> Bool {
+        guard case .rows(let rows, _, _) = self else { return true }
+        return planes.contains { rows.has(plane: $0) }
+    }
+
+    /// Whether the memory is that of all tokens and planes of a page.
+    package var isWhole: Bool {
+        guard case .rows(let rows, _, let skipped) = self else { return true }
+        return skipped == 0 && rows.hasAllPlanes
+    }
+
+    /// The address of plane `plane`'s first token. Only for packed planes.
     @unsafe
     package func address(ofPlane plane: Int, _ layout: KVLayout) -> UnsafeMutableRawPointer {
         switch self {
         case .onePiece(let base, let capacity): unsafe base + capacity * layout.bytesPerToken(beforePlane: plane)
         case .tensors(let planes, let offset, _): unsafe planes[plane] + offset * layout.bytesPerToken(inPlane: plane)
+        case .rows: preconditionFailure("scattered rows have no one address")
         }
     }
 
@@ -32,6 +53,8 @@ package enum PageAddress: @unchecked Sendable {
                 return "\(tokens) tokens from token \(offset) on in tensors for \(capacity)"
             }
             return nil
+        case .rows(let rows, let first, let skipped):
+            return rows.misfit(tokens: first..<first + max(0, tokens - skipped), layout)
         }
     }
 }

@@ -2,7 +2,8 @@
 
 /// The bytes of one page in the caller's memory, to read from.
 ///
-/// A page may lie in one piece or in one tensor per plane, so that no engine has to copy before it calls. The memory
+/// A page may lie in one piece, in one tensor per plane, or in rows that lie anywhere, so that no engine has to copy
+/// before it calls. The memory
 /// must stay valid and unchanged until the call that took it returns. A call throws `StoreError.invalidPages` before it
 /// reads anything when the memory has less room than the call needs, or another number of planes.
 @safe
@@ -32,6 +33,9 @@ public struct PageSource: Sendable {
         memory = unsafe .tensors(
             UnsafeBufferPointer(start: start, count: planes.count), tokenOffset: tokenOffset, capacity: capacity)
     }
+
+    /// A page whose first token is token `first` of these rows. Every plane must have an address.
+    public init(rows: RowMemory, first: Int) { memory = .rows(rows, first: first, skipped: 0) }
 
     fileprivate init(_ memory: PageAddress) { self.memory = memory }
 
@@ -64,6 +68,13 @@ public struct PageTarget: Sendable {
         memory = unsafe .tensors(planes, tokenOffset: tokenOffset, capacity: capacity)
     }
 
+    /// The part of a page that goes to some tokens of these rows: its first `skipped` tokens go nowhere, the others to
+    /// the tokens `tokens`.
+    package init(rows: RowMemory, tokens: Range<Int>, skipped: Int, _ layout: KVLayout) {
+        let packed = skipped == 0 ? rows.tensors(tokens, layout) : nil
+        memory = packed ?? .rows(rows, first: tokens.lowerBound, skipped: skipped)
+    }
+
     /// The address of plane `plane`'s first token.
     @unsafe
     package func address(ofPlane plane: Int, _ layout: KVLayout) -> UnsafeMutableRawPointer {
@@ -73,15 +84,30 @@ public struct PageTarget: Sendable {
     /// The same memory, to read what was written.
     package var source: PageSource { PageSource(memory) }
 
-    /// Copies the first `tokens` tokens of each plane from `source`. Both must have room for them; they must not
-    /// overlap.
+    /// Copies the first `tokens` tokens of each plane from `source`, those that this target wants. Both must have room
+    /// for them; they must not overlap, and one of them must have its planes packed.
     package func copy(tokens: Int, from source: PageSource, _ layout: KVLayout) {
         precondition(memory.misfit(tokens: tokens, layout) == nil, "a target without room")
         precondition(source.memory.misfit(tokens: tokens, layout) == nil, "a source without room")
-        for plane in 0..<layout.planeCount {
-            let size = tokens * layout.bytesPerToken(inPlane: plane)
-            unsafe address(ofPlane: plane, layout).copyMemory(
-                from: source.address(ofPlane: plane, layout), byteCount: size)
+        copy(0..<layout.planeCount, tokens: tokens, from: source, layout)
+    }
+
+    /// As `copy(tokens:from:_:)`, for some planes, without asking for room again.
+    package func copy(_ planes: Range<Int>, tokens: Int, from source: PageSource, _ layout: KVLayout) {
+        for plane in planes {
+            let rowBytes = layout.bytesPerToken(inPlane: plane)
+            if case .rows(let rows, let first, let skipped) = memory {
+                guard tokens > skipped else { return }
+                unsafe rows.write(
+                    first..<first + tokens - skipped, ofPlane: plane, layout,
+                    from: source.address(ofPlane: plane, layout) + skipped * rowBytes)
+            } else if case .rows(let rows, let first, _) = source.memory {
+                unsafe rows.read(
+                    first..<first + tokens, ofPlane: plane, layout, to: address(ofPlane: plane, layout))
+            } else {
+                unsafe address(ofPlane: plane, layout).copyMemory(
+                    from: source.address(ofPlane: plane, layout), byteCount: tokens * rowBytes)
+            }
         }
     }
 }

@@ -110,7 +110,7 @@ struct StoreFolder {
     }
 
     private func requireNothingElse() throws(StoreError) {
-        let harmless = [Self.lockFile, Opener.file]
+        let harmless = [Self.lockFile, Opener.file, FileDigests.file]
         for name in try names() where !harmless.contains(name) && !name.hasPrefix(Self.makingPrefix) {
             // Another process may have finished making the store since the check.
             guard name == Self.dataFile else { throw .notAStore(path: path) }

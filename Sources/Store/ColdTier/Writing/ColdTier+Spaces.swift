@@ -30,6 +30,20 @@ extension ColdTier {
         try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables).record }
     }
 
+    /// The descriptors of all spaces, in the order of their roots. One that cannot be read is left out.
+    package func descriptors() throws(StoreError) -> [SpaceDescriptor] {
+        try inspecting { () throws(LMDBError) in
+            var found: [SpaceDescriptor] = []
+            try walk(tables.spaces) { (_, key, value) throws(LMDBError) in
+                if let root = PrefixHash(key: key), let record = SpaceRecord(value, root: root) {
+                    found.append(record.descriptor)
+                }
+                return .next
+            }
+            return found
+        }
+    }
+
     /// Stores how long the engine needs to prefill a token of a space, for later processes.
     ///
     /// - Throws: `.noSuchSpace`.

@@ -40,6 +40,17 @@ public struct Match: ~Copyable {
     /// The prefix hash of page `page`, from 0.
     func hash(ofPage page: Int) -> PrefixHash { page < hotPages ? lease.hash(of: page) : cold[page - hotPages].hash }
 
+    /// The place behind the whole pages of the first `tokens` tokens: where an insert or a cursor goes on when the
+    /// engine has those tokens, in whatever way they came.
+    ///
+    /// - Throws: `.invalidPages` when the match has fewer tokens.
+    public func place(behind tokens: Int) throws(StoreError) -> SequencePlace {
+        guard (0...tokenCount).contains(tokens) else {
+            throw .invalidPages("\(tokens) tokens of a match of \(tokenCount)")
+        }
+        return place(after: tokens)
+    }
+
     /// The place behind the first `tokens` tokens, or at the beginning of the page in which that is.
     func place(after tokens: Int) -> SequencePlace {
         let pages = tokens / space.layout.pageSize

@@ -36,79 +36,141 @@ extension Match {
         into targets: [PageTarget], limit: Int? = nil, onLayersReady: (@Sendable (_ layers: Int) -> Void)? = nil,
         isCancelled: (@Sendable () -> Bool)? = nil
     ) throws(StoreError) -> Loaded {
-        let start = SystemClock.monotonicNanoseconds()
         let layout = space.layout
         var wanted = min(tokenCount, limit ?? tokenCount, targets.count * layout.pageSize)
         if !layout.isDivisible { wanted -= wanted % layout.pageSize }
+        guard wanted > 0 else { return Loaded(place: space.start) }
+        let part = MatchPart(tokens: 0..<wanted, pageSize: layout.pageSize)
+        for page in part.pages {
+            let misfit = targets[page].memory.misfit(tokens: part.end(inPage: page), layout)
+            if let misfit { throw .invalidPages("page \(page): \(misfit)") }
+        }
+        return deliver(part, targets, LoadControl(onLayersReady: onLayersReady, isCancelled: isCancelled))
+    }
+
+    /// Copies some tokens of the match, from their first to their last, to rows that may lie anywhere.
+    ///
+    /// ```swift
+    /// // The first 512 tokens are in the engine already; row 0 of each plane is for token 512.
+    /// let loaded = try match.load(512..<match.tokenCount, into: RowMemory(planes: planes, capacity: rows))
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - range: tokens of the match. Of an opaque layout, whole pages.
+    ///   - rows: memory for at least as many tokens; its first is for the first of `range`. Planes without an address
+    ///     are neither decoded nor written.
+    ///   - isCancelled: asked now and then, from several threads; true ends the load early.
+    /// - Throws: `.invalidPages` when the range is not one of the match, or the memory does not fit the layout or the
+    ///   range; nothing was written then.
+    /// - Returns: how much was delivered, from the beginning of `range`. Less than `range` when a page turned out
+    ///   damaged or was evicted meanwhile; the rows after that hold nothing of use.
+    /// - Complexity: as `load(into:limit:onLayersReady:isCancelled:)`. Rows without gaps, in the order of the tokens,
+    ///   cost no copy more than pages do; others are copied once more.
+    public func load(
+        _ range: Range<Int>, into rows: RowMemory, isCancelled: (@Sendable () -> Bool)? = nil
+    ) throws(StoreError) -> Loaded {
+        let layout = space.layout
+        guard range.lowerBound >= 0, range.upperBound <= tokenCount else {
+            throw .invalidPages("tokens \(range) of a match of \(tokenCount)")
+        }
+        if let misfit = rows.misfit(tokens: 0..<range.count, layout) { throw .invalidPages(misfit) }
+        let part = MatchPart(tokens: range, pageSize: layout.pageSize)
+        guard layout.isDivisible || part.isOfWholePages else {
+            throw .invalidPages("an opaque layout has whole pages only")
+        }
+        guard !range.isEmpty else { return Loaded(place: place(after: range.lowerBound)) }
+        let targets = part.pages.map { page in
+            let skipped = part.skipped(inPage: page)
+            let first = page * layout.pageSize + skipped - range.lowerBound
+            return PageTarget(
+                rows: rows, tokens: first..<first + part.end(inPage: page) - skipped, skipped: skipped, layout)
+        }
+        return deliver(part, targets, LoadControl(isCancelled: isCancelled))
+    }
+
+    /// Delivers a part of the match to the targets of its pages, which have room.
+    private func deliver(_ part: MatchPart, _ targets: [PageTarget], _ control: LoadControl) -> Loaded {
+        let start = SystemClock.monotonicNanoseconds()
         var loaded = Loaded(place: space.start)
-        guard wanted > 0 else { return loaded }
-        let pages = (wanted + layout.pageSize - 1) / layout.pageSize
-        for (index, target) in targets.prefix(pages).enumerated() {
-            let misfit = target.memory.misfit(tokens: needed(inPage: index, of: wanted), layout)
-            if let misfit { throw .invalidPages("page \(index): \(misfit)") }
-        }
-        loaded.tokensByTier.hot = loadHot(pages: min(pages, hotPages), wanted: wanted, targets)
+        let pages = part.pages
+        let hot = pages.clamped(to: 0..<hotPages)
+        loaded.tokensByTier.hot = loadHot(hot, of: part, targets)
         let hotTime = SystemClock.monotonicNanoseconds() - start
-        if pages > hotPages {
-            let control = LoadControl(onLayersReady: onLayersReady, isCancelled: isCancelled)
-            loaded.tokensByTier.cold = loadCold(pages: pages, wanted: wanted, targets, control)
+        if pages.upperBound > hotPages {
+            let cold = pages.clamped(to: hotPages..<pages.upperBound)
+            loaded.tokensByTier.cold = loadCold(cold, of: part, Array(targets.dropFirst(hot.count)), control)
         } else {
-            onLayersReady?(layout.layers)
+            control.onLayersReady?(space.layout.layers)
         }
-        loaded.place = place(after: loaded.tokens)
+        loaded.place = place(after: part.tokens.lowerBound + loaded.tokens)
         space.count(loaded, hotNanoseconds: hotTime, nanoseconds: SystemClock.monotonicNanoseconds() - start)
         return loaded
     }
 
-    /// Tokens that a load of `wanted` tokens takes from page `page`.
-    private func needed(inPage page: Int, of wanted: Int) -> Int {
-        min(space.layout.pageSize, wanted - page * space.layout.pageSize)
-    }
-
     /// - Returns: the tokens that were copied: all that were wanted of these pages.
-    private func loadHot(pages: Int, wanted: Int, _ targets: [PageTarget]) -> Int {
-        let copies = (0..<pages).map { page in
-            lease.copy(of: page, tokens: needed(inPage: page, of: wanted), to: targets[page])
+    private func loadHot(_ pages: Range<Int>, of part: MatchPart, _ targets: [PageTarget]) -> Int {
+        let copies = zip(pages, targets).map { page, target in
+            lease.copy(of: page, tokens: part.end(inPage: page), to: target)
         }
-        let tokens = copies.reduce(0) { $0 + $1.tokens }
+        let tokens = pages.reduce(0) { $0 + part.count(inPage: $1) }
         // The lease, which the caller holds, keeps the sources where they are.
         let isShared = tokens * space.layout.bytesPerToken >= RecordLoader.sharedBytes
-        space.store.team.forEach(pages, isShared: isShared) { copies[$0].run() }
+        space.store.team.forEach(copies.count, isShared: isShared) { copies[$0].run() }
         return tokens
     }
 
-    private func loadCold(pages: Int, wanted: Int, _ targets: [PageTarget], _ control: LoadControl) -> Int {
-        var loads: [RecordLoad] = []
-        for page in hotPages..<pages {
+    private func loadCold(
+        _ pages: Range<Int>, of part: MatchPart, _ targets: [PageTarget], _ control: LoadControl
+    ) -> Int {
+        let loads = zip(pages, targets).map { page, target in
             let stored = cold[page - hotPages]
-            loads.append(
-                RecordLoad(
-                    hash: stored.hash, tokens: needed(inPage: page, of: wanted), tokenCount: stored.tokenCount,
-                    target: targets[page]))
+            return RecordLoad(
+                hash: stored.hash, tokens: part.end(inPage: page), tokenCount: stored.tokenCount, target: target)
         }
         // An error of the folder as a whole is a miss here: the engine recomputes, and its next `match` tells why.
         let store = space.store
         let delivered = (try? store.loader.load(loads, of: space.layout, from: store.cold, control: control)) ?? 0
-        if store.options.promotes { promote(loads.prefix(delivered)) }
-        return loads.prefix(delivered).reduce(0) { $0 + $1.tokens }
+        if store.options.promotes { promote(loads.prefix(delivered), from: pages.lowerBound) }
+        return pages.prefix(delivered).reduce(0) { $0 + part.count(inPage: $1) }
     }
 
-    /// Keeps pages that were loaded whole in RAM. One that was loaded in part cannot be kept under its hash.
-    private func promote(_ loads: ArraySlice<RecordLoad>) {
+    /// Keeps pages that were loaded whole in RAM, the first of them page `first` of the match. One that was loaded in
+    /// part cannot be kept under its hash.
+    private func promote(_ loads: ArraySlice<RecordLoad>, from first: Int) {
         let now = SystemClock.wallMilliseconds()
-        var parent = hotPages == 0 ? space.root : lease.hash(of: hotPages - 1)
-        for (index, load) in loads.enumerated() where load.tokens == load.tokenCount {
-            let start = (hotPages + index) * space.layout.pageSize
+        for (page, load) in zip(first..., loads) where load.tokens == load.tokenCount && load.target.memory.isWhole {
+            let start = page * space.layout.pageSize
             let name = PageName(
-                root: space.root, parent: parent, hash: load.hash, firstToken: start,
-                tokens: tokens[start..<start + load.tokens])
+                root: space.root, parent: page == 0 ? space.root : hash(ofPage: page - 1), hash: load.hash,
+                firstToken: start, tokens: tokens[start..<start + load.tokens])
             let outcome = space.hot.insert(
-                name, source: load.target.source, now: now, isStored: true,
-                expiry: cold[index].expiry)
+                name, source: load.target.source, now: now, isStored: true, expiry: cold[page - hotPages].expiry)
             guard outcome == .inserted || outcome == .alreadyThere else { return }
-            parent = load.hash
         }
     }
+}
+
+/// Which tokens of a match are wanted, page by page.
+private struct MatchPart {
+    let tokens: Range<Int>
+    let pageSize: Int
+
+    /// The pages in which they lie.
+    var pages: Range<Int> {
+        tokens.isEmpty ? 0..<0 : tokens.lowerBound / pageSize..<(tokens.upperBound + pageSize - 1) / pageSize
+    }
+
+    /// Whether no page is wanted in part.
+    var isOfWholePages: Bool { tokens.lowerBound % pageSize == 0 && tokens.upperBound % pageSize == 0 }
+
+    /// Tokens of a page up to the last one that is wanted.
+    func end(inPage page: Int) -> Int { min(pageSize, tokens.upperBound - page * pageSize) }
+
+    /// Tokens of a page before the first one that is wanted.
+    func skipped(inPage page: Int) -> Int { max(0, tokens.lowerBound - page * pageSize) }
+
+    /// Tokens of a page that are wanted.
+    func count(inPage page: Int) -> Int { end(inPage: page) - skipped(inPage: page) }
 }
 
 extension Space {

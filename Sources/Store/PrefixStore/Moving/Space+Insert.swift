@@ -61,6 +61,7 @@ extension Space {
             let held = min(layout.pageSize, tokens.count - (first + index) * layout.pageSize)
             let misfit = source.memory.misfit(tokens: held, layout)
             if let misfit { throw .invalidPages("page \(first + index): \(misfit)") }
+            guard source.memory.isWhole else { throw .invalidPages("page \(first + index): a plane has no address") }
         }
         let now = SystemClock.wallMilliseconds()
         var hash = place.hash
@@ -85,7 +86,10 @@ extension Space {
         try insert(tokens[...], after: place, page: page)
     }
 
-    private func insert(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
+    /// Stores one page.
+    ///
+    /// - Returns: whether it is new to this process's hot tier, or on its way to disk without it.
+    func insert(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
         switch hot.insert(page, source: source, now: now, isStored: false) {
         case .inserted:
             if store.options.writePolicy == .writeThrough { store.spiller.spill(pathTo: page.hash) }

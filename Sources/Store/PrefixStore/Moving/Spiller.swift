@@ -31,10 +31,18 @@ final class Spiller: Sendable {
 
     /// Queues every page that is only in RAM, parents first, and waits for room in the queue whatever the options say:
     /// who flushes wants them on disk. Under `afterHits` there is no such duty.
-    func spillDirtyPages() {
-        if case .afterHits = policy { return }
-        guard let hot = tier.withLock({ $0.tier }) else { return }
-        for pin in hot.dirtyPages() { _ = enqueue(pin, waits: true) }
+    ///
+    /// - Returns: false when the deadline passed before all were queued.
+    @discardableResult
+    func spillDirtyPages(before deadline: Deadline? = nil) -> Bool {
+        if case .afterHits = policy { return true }
+        guard let hot = tier.withLock({ $0.tier }) else { return true }
+        var isInTime = true
+        for pin in hot.dirtyPages() {
+            if let deadline { isInTime = SystemClock.monotonicNanoseconds() < deadline.nanoseconds }
+            if isInTime { _ = enqueue(pin, waits: true, before: deadline) } else { pin.release() }
+        }
+        return isInTime
     }
 
     /// A page that is about to leave RAM: in write-back mode it goes to disk instead of being lost.
@@ -50,7 +58,7 @@ final class Spiller: Sendable {
     /// flush tries it again, and so does the next page behind it.
     ///
     /// The pin is told after the page was queued, so that no page behind this one is ever queued before it.
-    private func enqueue(_ pin: SpillPin, waits: Bool = false) -> Bool {
+    private func enqueue(_ pin: SpillPin, waits: Bool = false, before deadline: Deadline? = nil) -> Bool {
         let job = SpillJob(
             pin.name, layout: pin.layout, insertedAt: SystemClock.wallMilliseconds(), source: pin.source,
             keepAlive: pin,
@@ -58,7 +66,7 @@ final class Spiller: Sendable {
                 if outcome == .stored || outcome == .alreadyThere { pin.markStored() }
                 pin.release()
             })
-        let outcome = writer.enqueue(job, waits: waits)
+        let outcome = writer.enqueue(job, waits: waits, before: deadline)
         pin.noteQueued()
         return outcome == .queued
     }

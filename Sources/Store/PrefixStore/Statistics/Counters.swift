@@ -22,6 +22,7 @@ final class Counter: Sendable {
     /// The sum so far.
     var value: UInt64 { number.load(ordering: .relaxed) }
 
+    /// Wraps: callers report times of their own, and no report may end the process.
     func add(_ amount: UInt64) { number.wrappingAdd(amount, ordering: .relaxed) }
 
     /// Replaces the number; of two threads that do so at once, one is lost.

@@ -8,7 +8,7 @@
 
 package import KVFormat
 internal import PageCodec
-internal import Threads
+package import Threads
 
 /// The spill queue and its writer. Thread-safe. The first page starts the threads. The code that makes a writer must
 /// close it.
@@ -43,27 +43,34 @@ package final class SpillWriter: Sendable {
     }
 
     /// Offers a page. If the policy is to wait, or `waits` is true, it waits while the queue is full. It does not wait
-    /// for a full disk, because pages are refused then. A page that is waiting already is not taken twice, but its
-    /// `onDone` is called too.
-    package func enqueue(_ job: SpillJob, waits: Bool = false) -> EnqueueOutcome {
+    /// for a full disk, because pages are refused then, nor beyond `deadline`. A page that is waiting already is not
+    /// taken twice, but its `onDone` is called too.
+    package func enqueue(
+        _ job: SpillJob, waits: Bool = false, before deadline: Deadline? = nil
+    ) -> EnqueueOutcome {
         let answer = state.withLock { state in
             let answer = admit(job, waits: waits || options.whenFull == .wait, &state)
             if answer == nil { state.blockedCallers += 1 }
             return answer
         }
         state.broadcast()
-        let outcome = answer ?? waitForRoom(job)
+        let outcome = answer ?? waitForRoom(job, before: deadline)
         if outcome != .queued { job.onDone?(.dropped) }
         return outcome
     }
 
-    private func waitForRoom(_ job: SpillJob) -> EnqueueOutcome {
+    private func waitForRoom(_ job: SpillJob, before deadline: Deadline?) -> EnqueueOutcome {
         let size = UInt64(job.rawBytes)
         defer { state.broadcast() }
-        return state.withLock(when: { $0.isClosed || $0.hasRoom(size, options.queueCapacity) }) { state in
+        let isReady = { (state: State) in state.isClosed || state.hasRoom(size, options.queueCapacity) }
+        let enter = { (state: inout State) -> EnqueueOutcome in
             state.blockedCallers -= 1
             return admit(job, waits: true, &state) ?? .closed
         }
+        guard let deadline else { return state.withLock(when: isReady, enter) }
+        if let outcome = state.withLock(when: isReady, before: deadline, enter) { return outcome }
+        state.withLock { $0.blockedCallers -= 1 }
+        return .dropped
     }
 
     /// Called under the lock. Nil when the queue is full and the caller waits.
@@ -85,12 +92,28 @@ package final class SpillWriter: Sendable {
     /// - Throws: the first error that lost a page since the last call of `flush` or `close`. Pages that the policy
     ///   dropped because the queue or the quota was full are not an error; they are counted.
     package func flush() throws(StoreError) {
+        let target = beginFlush()
+        try reportFailure { $0.finished >= target }
+    }
+
+    /// As `flush()`, until `deadline` at the latest. Returns false when that has passed before the pages were done.
+    package func flush(before deadline: Deadline) throws(StoreError) -> Bool {
+        let target = beginFlush()
+        guard state.wait(until: { $0.finished >= target }, before: deadline) else { return false }
+        try reportFailure { _ in true }
+        return true
+    }
+
+    /// Has the threads write everything that waits now.
+    ///
+    /// - Returns: the value of `State.finished` by which it is done.
+    private func beginFlush() -> UInt64 {
         let target = state.withLock { state in
             if state.finished < state.accepted { state.flushTarget = state.accepted }
             return state.accepted
         }
         state.broadcast()
-        try reportFailure { $0.finished >= target }
+        return target
     }
 
     /// Waits until `isReady` holds, and throws the failure that has not been reported yet, if there is one.

@@ -1,0 +1,61 @@
+// pfx_match_prefix, pfx_match_get_info, pfx_load, pfx_match_end.
+
+public import CPrefixStore
+internal import PrefixStore
+
+/// A match behind a handle.
+final class OpenMatch: @unchecked Sendable {
+    // Unchecked because `Match` does not say that it is Sendable. It never changes; its lease may be read by several
+    // threads at once.
+    let match: Match
+
+    init(_ match: consuming Match) { self.match = match }
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_match_prefix(
+    _ space: OpaquePointer!, _ tokens: UnsafePointer<Int32>!, _ count: Int,
+    _ match: UnsafeMutablePointer<OpaquePointer?>!
+) -> Int64 {
+    answer {
+        let result = try unsafe place(match, "match")
+        let (space, store) = try unsafe space.found(Space.self)
+        let found = try unsafe OpenMatch(space.match(PrefixStoreC.tokens(tokens, count)))
+        let tokenCount = found.match.tokenCount
+        if tokenCount > 0 { try unsafe result.give(found, of: store) }
+        return Int64(tokenCount)
+    }
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_match_get_info(_ match: OpaquePointer!, _ info: UnsafeMutablePointer<pfx_match_info>!) -> Int32 {
+    answer {
+        let open = try unsafe match.object(OpenMatch.self)
+        var found = try unsafe sized(UnsafePointer(info), "pfx_match_info")
+        let tokens = open.match.tokensByTier
+        found.tokens = UInt64(tokens.total)
+        found.hot_tokens = UInt64(tokens.hot)
+        found.cold_tokens = UInt64(tokens.cold)
+        found.load_ns = UInt64(clamping: open.match.estimatedLoadTime.wholeNanoseconds)
+        found.worth_tokens = UInt64(open.match.tokensWorthLoading)
+        unsafe info.pointee = found
+    }
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_load(_ match: OpaquePointer!, _ from: Int, _ to: Int, _ rows: UnsafePointer<pfx_rows>!) -> Int64 {
+    answer {
+        let open = try unsafe match.object(OpenMatch.self)
+        guard from >= 0, to >= from else { throw Refusal.argument("tokens from \(from) to \(to)") }
+        return try unsafe withRows(rows) { rows in Int64(try open.match.load(from..<to, into: rows).tokens) }
+    }
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_match_end(_ match: OpaquePointer!) -> Int32 {
+    answer { _ = try unsafe match.giveBack(OpenMatch.self) }
+}

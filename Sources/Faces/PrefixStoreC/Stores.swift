@@ -1,0 +1,139 @@
+// pfx_open, pfx_flush, pfx_close, pfx_statistics, pfx_file_digest.
+
+public import CPrefixStore
+internal import PrefixStore
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_open(
+    _ folder: UnsafePointer<CChar>!, _ options: UnsafePointer<pfx_options>!,
+    _ store: UnsafeMutablePointer<OpaquePointer?>!
+) -> Int32 {
+    answer {
+        let result = try unsafe place(store, "store")
+        let path = try unsafe text(folder, "folder")
+        guard !path.isEmpty else { throw Refusal.argument("folder is empty") }
+        let options = try unsafe options == nil ? pfx_options() : sized(options, "pfx_options")
+        let opened = try Store(at: path, options: StoreOptions(options))
+        do {
+            try unsafe result.give(opened)
+        } catch {
+            try opened.close()
+            throw error
+        }
+    }
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_flush(_ store: OpaquePointer!, _ timeout_ms: UInt64) -> Int32 {
+    answer {
+        let store = try unsafe store.object(Store.self)
+        guard timeout_ms > 0 else { return try store.flush() }
+        guard try store.flush(within: .milliseconds(Int64(clamping: timeout_ms))) else {
+            throw Refusal(
+                code: PFX_TIMED_OUT,
+                text: "Not everything was on disk after \(timeout_ms) ms. It goes on being written; flush again.")
+        }
+    }
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_close(_ store: OpaquePointer!) -> Int32 {
+    answer {
+        guard let (store, others) = try unsafe store.giveBack(Store.self) else { return }
+        for other in others { if let queue = other as? BlockQueue { queue.close() } }
+        try store.close()
+    }
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_statistics(_ store: OpaquePointer!, _ text: UnsafeMutablePointer<CChar>!, _ capacity: Int) -> Int64 {
+    answer { try unsafe write(JSONText(store.object(Store.self).statistics).text, text, capacity) }
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_file_digest(
+    _ store: OpaquePointer!, _ path: UnsafePointer<CChar>!, _ digest: UnsafeMutablePointer<UInt8>!
+) -> Int32 {
+    answer {
+        let path = try unsafe text(path, "path")
+        guard let result = unsafe digest else { throw Refusal.argument("digest is NULL") }
+        let found: Digest
+        if unsafe store == nil {
+            found = try Store.digest(ofFile: path)
+        } else {
+            found = try unsafe store.object(Store.self).digest(ofFile: path)
+        }
+        for (index, byte) in found.bytes.enumerated() { unsafe result[index] = byte }
+    }
+}
+
+extension StoreOptions {
+    /// What a C program asks for. Zero is the default: a store beside an engine that has a cache of its own in RAM.
+    fileprivate init(_ options: pfx_options) throws {
+        guard options.flags & ~UInt32(PFX_KEEP_LOADED | PFX_DROP_WHEN_FULL) == 0 else {
+            throw StoreError.invalidOption("the flags are \(options.flags)")
+        }
+        let codecs = [
+            PFX_CODEC_AUTO: StoreCodec.auto, PFX_CODEC_ZSTD: .zstd, PFX_CODEC_KBIT: .kbit, PFX_CODEC_RAW: .raw,
+        ]
+        guard let codec = codecs[Int(options.codec)] else {
+            throw StoreError.invalidOption("there is no codec \(options.codec)")
+        }
+        let policies = [
+            PFX_WRITE_THROUGH: WritePolicy.writeThrough, PFX_WRITE_BACK: .writeBack,
+            PFX_WRITE_AFTER_HITS: .afterHits(Int(options.write_after_hits)),
+        ]
+        guard let policy = policies[Int(options.write_policy)] else {
+            throw StoreError.invalidOption("there is no write policy \(options.write_policy)")
+        }
+        self.init(
+            quota: options.quota == 0 ? nil : ByteCount(options.quota), hotCapacity: ByteCount(options.hot_capacity),
+            writePolicy: policy, codec: codec,
+            queueCapacity: options.queue_capacity == 0 ? .mebibytes(256) : ByteCount(options.queue_capacity),
+            whenQueueFull: options.flags & UInt32(PFX_DROP_WHEN_FULL) == 0 ? .wait : .drop,
+            promotes: options.flags & UInt32(PFX_KEEP_LOADED) != 0,
+            spillRate: options.spill_rate == 0 ? nil : ByteCount(options.spill_rate))
+    }
+}
+
+extension JSONText {
+    fileprivate init(_ statistics: StoreStatistics) {
+        self.init()
+        add("matches", statistics.matches)
+        add("requested_tokens", statistics.requestedTokens)
+        add("loaded_tokens", JSONText(statistics.loadedTokens))
+        add("skipped_tokens", statistics.skippedTokens)
+        add("loaded_bytes", statistics.loadedBytes.value)
+        add("load_nanoseconds", statistics.loadTime.wholeNanoseconds)
+        add("saved_nanoseconds", statistics.savedTime.wholeNanoseconds)
+        add("inserted_pages", statistics.insertedPages)
+        add("spilled_pages", statistics.spilledPages)
+        add("spilled_raw_bytes", statistics.spilledRawBytes.value)
+        add("spilled_encoded_bytes", statistics.spilledEncodedBytes.value)
+        add("dropped_pages", statistics.droppedPages)
+        add("hot_evictions", statistics.hotEvictions)
+        add("hot_bytes", statistics.hotBytes.value)
+        add("damaged_pages", statistics.damagedPages)
+    }
+
+    init(_ tokens: TokensByTier) {
+        self.init()
+        add("hot", tokens.hot)
+        add("cold", tokens.cold)
+    }
+}
+
+extension Duration {
+    /// Nanoseconds; as many as fit when it is longer than 292 years.
+    var wholeNanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let whole = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let sum = whole.partialValue.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return whole.overflow || sum.overflow ? .max : sum.partialValue
+    }
+}
