@@ -1,0 +1,44 @@
+"""PrefixStore: a durable store of attention keys and values (KV) that all processes of a host share.
+
+There are two levels, and an engine uses one of them.
+
+- Token level: the engine gives token ids and rows of KV, and `Store.space` finds the longest stored prefix, to the
+  token.
+- Block level: the engine names blocks of bytes by keys of its own; the `Queue` of `Store.blocks` moves them without
+  blocking.
+
+A miss, and a damaged page or block, is a smaller number and never an exception. Everything is thread-safe, and no call
+holds Python's global lock while it works. A forked child cannot use objects of its parent: see `ForkedError`.
+"""
+
+from ._blocks import Blocks
+from ._errors import (
+    AlreadyOpenError, CallerError, ClosedError, DamagedError, DiskFullError, ForkedError, FormatMismatchError,
+    InvalidArgumentError, InvalidBlockError, InvalidHandleError, InvalidIdentityError, InvalidLayoutError,
+    InvalidNameError, InvalidOptionError, InvalidPagesError, InvalidSideStateError, InvalidTokensError,
+    LibraryError, MachineError, MapFullError, NetworkFileSystemError, NoMemoryError, NoSuchNameError,
+    NoSuchPageError, NoSuchSpaceError, NotAFolderError, NotAStoreError, OperatorError, PermissionsError,
+    PrefixStoreError, QuotaFullError, ReadOnlyError, ReadersFullError, SealedSpaceError, SystemCallError,
+    TimedOutError, TooManyError, TooManyNamesError,
+)
+from ._identity import Element, Identity, Plane, kv_planes
+from ._match import Match, MatchInfo
+from ._queue import Completion, Queue
+from ._rows import Rows
+from ._sequence import Sequence
+from ._space import Space
+from ._store import Store, file_digest, open
+from ._version import __version__
+
+__all__ = [
+    "Blocks", "Completion", "Element", "Identity", "Match", "MatchInfo", "Plane", "Queue", "Rows", "Sequence",
+    "Space", "Store", "__version__", "file_digest", "kv_planes", "open",
+    "AlreadyOpenError", "CallerError", "ClosedError", "DamagedError", "DiskFullError", "ForkedError",
+    "FormatMismatchError", "InvalidArgumentError", "InvalidBlockError", "InvalidHandleError",
+    "InvalidIdentityError", "InvalidLayoutError", "InvalidNameError", "InvalidOptionError", "InvalidPagesError",
+    "InvalidSideStateError", "InvalidTokensError", "LibraryError", "MachineError", "MapFullError",
+    "NetworkFileSystemError", "NoMemoryError", "NoSuchNameError", "NoSuchPageError", "NoSuchSpaceError",
+    "NotAFolderError", "NotAStoreError", "OperatorError", "PermissionsError", "PrefixStoreError", "QuotaFullError",
+    "ReadOnlyError", "ReadersFullError", "SealedSpaceError", "SystemCallError", "TimedOutError", "TooManyError",
+    "TooManyNamesError",
+]

@@ -1,0 +1,80 @@
+"""What every open object has: a handle of the library that is given back once, by `close`, `with`, the garbage
+collector or the end of the interpreter, whichever comes first, and never by a forked child."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from types import TracebackType
+from typing import Any, Callable, Optional, Type, TypeVar
+
+from ._errors import ClosedError, ForkedError, InvalidHandleError
+from ._library import check
+
+Self = TypeVar("Self", bound="Handle")
+
+
+def _give_back(give_back: Callable[[int], int], number: int, process: int, kept: Any) -> None:
+    # `kept` is what the library may use until now. Nobody is left to hear of an error.
+    if os.getpid() == process:
+        give_back(number)
+
+
+class Handle:
+    """An open object. Thread-safe, as the library is."""
+
+    #: What the object is called in messages.
+    _name = "object"
+
+    def __init__(
+        self, number: int, give_back: Callable[[int], int], owner: Optional[Handle] = None, kept: Any = None
+    ) -> None:
+        self._number = number
+        self._process = os.getpid()
+        self._owner = owner
+        self._function = give_back
+        # Runs before modules are taken apart at the end of the interpreter, which `__del__` does not.
+        self._finalizer = weakref.finalize(self, _give_back, give_back, number, self._process, kept)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the object, or the store that it came from, was closed."""
+        return not self._finalizer.alive or (self._owner is not None and self._owner.closed)
+
+    def close(self) -> None:
+        """Gives the object back. Closing twice does no harm, and neither does closing in a forked child."""
+        if self._finalizer.detach() is None or self._process != os.getpid():
+            return
+        if self._owner is not None and self._owner.closed:
+            # The store took all its objects with it.
+            return
+        try:
+            check(self._function(self._number))
+        except InvalidHandleError:
+            # The store was closed in between.
+            if self._owner is None:
+                raise
+
+    def _use(self) -> int:
+        """The handle, for a call."""
+        if self._process != os.getpid():
+            raise ForkedError(
+                f"This {self._name} was opened before a fork. Open the store in the child process; start workers of "
+                'multiprocessing with the method "spawn".')
+        if self.closed:
+            whole = self if not self._finalizer.alive else self._owner
+            assert whole is not None
+            raise ClosedError(f"The {whole._name} was closed. Use it as long as it is open.")
+        return self._number
+
+    def __enter__(self: Self) -> Self:
+        self._use()
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"A {self._name} cannot be pickled or copied. Open the store in the other process.")

@@ -1,0 +1,163 @@
+"""A store: one folder on a local disk, which any number of processes share."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any, Dict, List, Optional, Sequence, Union
+
+from ._blocks import Blocks
+from ._checks import INT63, UINT32, number, text
+from ._errors import InvalidArgumentError, InvalidOptionError
+from ._handle import Handle
+from ._identity import Element, Identity, Plane, element_of, layout_struct
+from ._library import check, json_of, library
+from ._space import Space
+from ._structs import DROP_WHEN_FULL, KEEP_LOADED, Options, sized
+from ._waiting import wait
+
+_CODECS = {"auto": 0, "zstd": 1, "kbit": 2, "raw": 3}
+_POLICIES = {"write_through": 0, "write_back": 1, "after_hits": 2}
+_WHEN_FULL = {"wait": 0, "drop": DROP_WHEN_FULL}
+
+Path = Union[str, "os.PathLike[str]"]
+
+
+def _choice(value: Any, name: str, choices: Dict[str, int]) -> int:
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidOptionError(f"{name} is {value!r}. Give one of {', '.join(map(repr, choices))}.")
+    return choices[value]
+
+
+def _path(path: Path, name: str) -> bytes:
+    found = os.fsencode(path)
+    if b"\0" in found or not found:
+        raise InvalidArgumentError(f"{name} is empty or has a NUL character. Name a path.")
+    return found
+
+
+class Store(Handle):
+    """An open store. Make it with `prefixstore.open`.
+
+    Thread-safe. `close`, the end of a `with` block, and the end of the interpreter write what waits. A store that the
+    garbage collector finds is closed too, and nobody hears of an error then.
+    """
+
+    _name = "store"
+
+    def __init__(
+        self, folder: Path, *, quota: Optional[int] = None, hot_capacity: int = 0,
+        queue_capacity: Optional[int] = None, spill_rate: Optional[int] = None, codec: str = "auto",
+        write_policy: str = "write_through", write_after_hits: int = 0, keep_loaded: bool = False,
+        when_queue_full: str = "wait",
+    ) -> None:
+        options = sized(
+            Options,
+            # In C, 0 stands for the default, which is None here.
+            quota=0 if quota is None else number(quota, "quota", INT63, lowest=1),
+            hot_capacity=number(hot_capacity, "hot_capacity", INT63),
+            queue_capacity=0 if queue_capacity is None else number(queue_capacity, "queue_capacity", INT63, lowest=1),
+            spill_rate=0 if spill_rate is None else number(spill_rate, "spill_rate", INT63, lowest=1),
+            codec=_choice(codec, "codec", _CODECS), write_policy=_choice(write_policy, "write_policy", _POLICIES),
+            write_after_hits=number(write_after_hits, "write_after_hits", UINT32),
+            flags=_choice(when_queue_full, "when_queue_full", _WHEN_FULL) | (KEEP_LOADED if keep_loaded else 0))
+        self.folder = os.fspath(folder)
+        handle = ctypes.c_void_p()
+        check(library.pfx_open(_path(folder, "folder"), ctypes.byref(options), ctypes.byref(handle)))
+        super().__init__(handle.value or 0, library.pfx_close)
+
+    def __repr__(self) -> str:
+        return f"<prefixstore.Store {self.folder!r}{' closed' if self.closed else ''}>"
+
+    def space(self, identity: Identity, planes: Sequence[Plane], page_tokens: int = 64) -> Space:
+        """The pages of one identity and layout. The first call of all processes registers the space in the folder.
+
+        `planes` are the rows of a token, in their order; `page_tokens`, 1 to 4096, is the size of a page.
+
+        Raises `InvalidIdentityError`, `InvalidLayoutError`.
+        """
+        store = self._use()
+        layout, kept = layout_struct(planes, page_tokens)
+        handle = ctypes.c_void_p()
+        given = ctypes.byref(identity._struct())
+        check(library.pfx_space_open(store, given, ctypes.byref(layout), ctypes.byref(handle)))
+        return Space(handle.value or 0, self, kept, page_tokens)
+
+    def blocks(self, identity: Identity, element: Union[Element, str] = Element.BYTES) -> Blocks:
+        """The blocks of one identity, for an engine that names its KV by keys of its own.
+
+        `element` says what the numbers in a block are stored as; it counts as part of the identity.
+
+        Raises `InvalidIdentityError`, `InvalidLayoutError`.
+        """
+        store = self._use()
+        handle = ctypes.c_void_p()
+        given = ctypes.byref(identity._struct())
+        check(library.pfx_blocks_open(store, given, element_of(element), ctypes.byref(handle)))
+        return Blocks(handle.value or 0, self)
+
+    def flush(self, timeout: Optional[float] = None) -> None:
+        """Waits until everything that was stored so far is on disk: it survives a kill and a power cut then.
+
+        Waits for `timeout` seconds at most. Raises `TimedOutError`, which loses nothing: the writing goes on. Any
+        other error is what kept a page from being written.
+        """
+        wait(library.pfx_flush, self, timeout)
+
+    def statistics(self) -> Dict[str, Any]:
+        """What this process has done with the store: counts, bytes and nanoseconds under the names of the C library."""
+        return dict(json_of(library.pfx_statistics, self._use()))
+
+    def file_digest(self, path: Path) -> bytes:
+        """SHA-256 of a file: 32 bytes, for `Identity.weights`.
+
+        Remembered in the store's folder under the file's device, inode, size and times, so that the next process does
+        not read gigabytes.
+        """
+        return _digest(self._use(), path)
+
+    def names(self) -> List[Dict[str, Any]]:
+        """The names of prefixes: "name", "hash", "space", and "is_stored", which is false when the pages are gone."""
+        return list(json_of(library.pfx_names, self._use()))
+
+    def remove_name(self, name: str) -> None:
+        """Takes a name away; its prefix stays, pins included. Raises `NoSuchNameError`."""
+        check(library.pfx_name_remove(self._use(), text(name, "name")))
+
+
+def _digest(store: Optional[int], path: Path) -> bytes:
+    digest = (ctypes.c_uint8 * 32)()
+    check(library.pfx_file_digest(store, _path(path, "path"), digest))
+    return bytes(digest)
+
+
+def file_digest(path: Path) -> bytes:
+    """SHA-256 of a file: 32 bytes, for `Identity.weights`. `Store.file_digest` remembers it as well."""
+    return _digest(None, path)
+
+
+def open(
+    folder: Path, *, quota: Optional[int] = None, hot_capacity: int = 0, queue_capacity: Optional[int] = None,
+    spill_rate: Optional[int] = None, codec: str = "auto", write_policy: str = "write_through",
+    write_after_hits: int = 0, keep_loaded: bool = False, when_queue_full: str = "wait",
+) -> Store:
+    """Opens the store in `folder`, which is made when it is missing or empty. A process opens a folder once.
+
+    All sizes are in bytes. The defaults suit an engine that has a cache of its own in RAM.
+
+    `quota`: limit on disk, for all processes; None: as stored, or the default of a new store.
+    `hot_capacity`: RAM for pages in this process.
+    `queue_capacity`: pages that may wait for the disk; None: 256 MiB.
+    `spill_rate`: encoded bytes per second written at most; None: no limit.
+    `codec`: how pages are encoded on disk, without loss: "auto", "zstd", "kbit" or "raw".
+    `write_policy`: "write_through" (at once, in the background), "write_back" (when RAM needs the place, on flush and
+    close) or "after_hits" (after a page was matched `write_after_hits` times).
+    `keep_loaded`: whether pages from disk are kept in RAM too; needs `hot_capacity`.
+    `when_queue_full`: "wait" for the disk, or "drop" new pages.
+
+    Raises `InvalidOptionError`, `AlreadyOpenError`, and any `OperatorError` or `MachineError`; nothing was changed then.
+    """
+    return Store(
+        folder, quota=quota, hot_capacity=hot_capacity, queue_capacity=queue_capacity, spill_rate=spill_rate,
+        codec=codec, write_policy=write_policy, write_after_hits=write_after_hits, keep_loaded=keep_loaded,
+        when_queue_full=when_queue_full)
