@@ -3,6 +3,7 @@
  *     host live MODEL STORE LOGITS [name=value ...]      computes a prompt, stores it, cuts it, computes the rest again
  *     host restored MODEL STORE LOGITS [name=value ...]  restores it and computes the rest
  *     host session MODEL STORE LOGITS [name=value ...]   loads llama.cpp's own session file and computes the rest
+ *     host puts MODEL STORE - [name=value ...]           stores it, and saves its session file, `turns` times in turns
  *     host explain MODEL STORE - [name=value ...]        says why a prompt is a miss
  *
  * It writes the logits of the last token to LOGITS and one line of name=value to standard output. Names:
@@ -195,6 +196,26 @@ static void run_session(struct host *host, llama_token *tokens, long n, llama_se
     decode(host, tokens, (long)loaded, n, seq, 0);
 }
 
+/* Times the engine's wait for the store and for its own session file, in turns. Every turn has a space of its own. */
+static void run_puts(struct host *host, pfx_store *store, pfx_llama_options options, const llama_token *tokens, long n) {
+    decode(host, tokens, 0, n, 0, 0);
+    for (long turn = 0; turn < number("turns", 5); turn++) {
+        char name[32];
+        snprintf(name, sizeof name, "turn %ld", turn);
+        options.changes = name;
+        pfx_llama *cache;
+        check(pfx_llama_open(store, host->ctx, &options, &cache), "pfx_llama_open");
+        double begin = now();
+        check(pfx_llama_store(cache, 0, tokens, (size_t)n), "store");
+        double stored = now();
+        check(pfx_flush(store, 0), "flush");
+        double durable = now();
+        llama_state_seq_save_file(host->ctx, setting("session", "session"), 0, tokens, (size_t)n);
+        printf("put_ms=%.1f durable_ms=%.1f session_ms=%.1f\n", stored - begin, durable - begin, now() - durable);
+        pfx_llama_close(cache);
+    }
+}
+
 int main(int count, char **arguments) {
     if (count < 5) return fprintf(stderr, "usage: host live|restored|explain MODEL STORE LOGITS [name=value ...]\n"), 2;
     settings = arguments + 5;
@@ -226,12 +247,13 @@ int main(int count, char **arguments) {
     decode(&host, tokens + 1, 0, beside, seq == 0 ? 1 : 0, 0);
     if (strcmp(arguments[1], "live") == 0) run_live(&host, tokens, n, cut, seq);
     if (strcmp(arguments[1], "restored") == 0) run_restored(&host, tokens, n, cut, seq);
+    if (strcmp(arguments[1], "puts") == 0) run_puts(&host, store, options, tokens, n);
     if (strcmp(arguments[1], "session") == 0) run_session(&host, tokens, n, seq);
     if (strcmp(arguments[1], "explain") == 0) {
         static char text[1 << 16];
         check(pfx_explain(pfx_llama_space(host.cache), tokens, (size_t)n, text, sizeof text), "explain");
         printf("%s\n", text);
-    } else {
+    } else if (strcmp(arguments[1], "puts") != 0) {
         if (!number("store_at_cut", 0)) write_logits(&host, model, arguments[4]);
         printf(" why=%s\n", pfx_llama_last_error());
     }

@@ -1,0 +1,1 @@
+"""Adapters to LLM engines, one module per engine. Each imports its engine only when it is used."""

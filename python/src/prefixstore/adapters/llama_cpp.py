@@ -1,0 +1,296 @@
+"""A cache for llama-cpp-python that survives restarts, in place of `LlamaDiskCache`.
+
+    from llama_cpp import Llama
+    from prefixstore.adapters.llama_cpp import PrefixCache
+
+    llm = Llama("model.gguf", n_ctx=4096)
+    llm.set_cache(PrefixCache(llm, "kv"))
+
+Before a completion it loads the longest stored prefix of the prompt into the context, and afterwards it stores what is
+new. Needs no compiler: it calls the libllama that llama-cpp-python has loaded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import warnings
+from typing import Any, List, Optional, Sequence
+
+import llama_cpp as api
+import numpy as np
+from llama_cpp.llama_cache import BaseLlamaCache
+
+from .. import Space, Store
+from .. import open as open_store
+from ._llama_identity import identity, positions, sentence
+from ._llama_shape import HEAD, MAGIC, Shape, UnknownMemoryError, load
+
+__all__ = ["PrefixCache", "UnknownMemoryError"]
+
+# Moved at once: so that a piece is still in the processor's cache when it is used next.
+_PIECE_BYTES = 4 << 20
+_BYTES = ctypes.POINTER(ctypes.c_uint8)
+
+
+class _Memory:
+    """The keys and values of sequence 0 of a context, by ranges of tokens.
+
+    A blob is always a whole sequence. A range of it is had by lending its cells to a spare sequence, which copies
+    nothing; in the same way a sequence is put together from pieces. llama-cpp-python makes contexts of one sequence,
+    and libllama knows the second one all the same.
+    """
+
+    spare = 1
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+        self.handle = api.llama_get_memory(context)
+        self.blob = np.empty(0, np.uint8)
+
+    def room(self, count: int) -> np.ndarray:
+        if len(self.blob) < count:
+            self.blob = np.empty(count, np.uint8)
+        return self.blob[:count]
+
+    def fetch(self, start: int, stop: int) -> np.ndarray:
+        """The body of positions `start` to `stop`; good until the next call."""
+        api.llama_memory_seq_cp(self.handle, 0, self.spare, start, stop)
+        size = api.llama_state_seq_get_size(self.context, self.spare)
+        blob = self.room(size)
+        written = api.llama_state_seq_get_data(self.context, blob.ctypes.data_as(_BYTES), size, self.spare)
+        api.llama_memory_seq_rm(self.handle, self.spare, -1, -1)
+        return blob[HEAD.size:written]
+
+    def put(self, blob: np.ndarray) -> bool:
+        """Adds the cells of a blob to the sequence. False: there is no room for them."""
+        size = len(blob)
+        went_in = api.llama_state_seq_set_data(self.context, blob.ctypes.data_as(_BYTES), size, self.spare) == size
+        if went_in:
+            api.llama_memory_seq_cp(self.handle, self.spare, 0, -1, -1)
+        api.llama_memory_seq_rm(self.handle, self.spare, -1, -1)
+        return went_in
+
+    def cut(self, count: int) -> None:
+        api.llama_memory_seq_rm(self.handle, 0, count, -1)
+
+    def holds(self, count: int, window: int) -> bool:
+        """Whether the sequence has what a token behind position `count` looks at, and nothing behind it."""
+        first = api.llama_memory_seq_pos_min(self.handle, 0)
+        least = max(0, count - window) if window else 0
+        return 0 <= first <= least and api.llama_memory_seq_pos_max(self.handle, 0) == count - 1
+
+
+class PrefixCache(BaseLlamaCache):
+    """Keeps the keys and values of prompts and replies of a `Llama` in a store. For `Llama.set_cache`.
+
+    `llm`: the model. `folder`: the store, which other processes may use at the same time; or an open `Store`.
+    `quota`: bytes on disk, for all processes. `salt`: a tenant's secret of 16 bytes or more. `page_tokens`: tokens of a
+    page. `changes`: names whatever changes keys and values and is not in the model's file, its LoRA or its
+    `kv_overrides`, such as control vectors.
+
+    It is a cache: what cannot be stored or loaded is computed, and a warning says why. Raises `UnknownMemoryError` for a
+    model whose memory cannot be cut into tokens, and the errors of `prefixstore.open`. Not thread-safe, as `Llama`.
+    """
+
+    def __init__(
+        self, llm: api.Llama, folder: Any, *, quota: Optional[int] = None, salt: Optional[bytes] = None,
+        page_tokens: int = 64, changes: str = "",
+    ) -> None:
+        super().__init__()
+        self._llm = llm
+        self._memory = _Memory(llm._ctx.ctx)
+        self._shape = self._learn()
+        self._owns_store = not isinstance(folder, Store)
+        #: The store; the first call of `close` closes it if this cache has opened it.
+        self.store: Store = open_store(folder, quota=quota) if self._owns_store else folder
+        settings = llm.context_params
+        loras = [(llm.lora_path, llm.lora_scale)] if llm.lora_path else []
+        overrides = sorted((llm.kv_overrides or {}).items())
+        self._space: Space = self.store.space(
+            identity(
+                self.store, llm.model_path, self._shape.flash_attention, positions(
+                    settings.rope_freq_base, settings.rope_freq_scale, settings.rope_scaling_type,
+                    (settings.yarn_ext_factor, settings.yarn_attn_factor, settings.yarn_beta_fast,
+                     settings.yarn_beta_slow), settings.yarn_orig_ctx),
+                loras=loras, changes=changes + (repr(overrides) if overrides else ""), salt=salt),
+            self._shape.planes(), page_tokens)
+        self._window = 0 if settings.swa_full else self._shape.window
+        piece = max(1, _PIECE_BYTES // (self._shape.token_bytes * page_tokens)) * page_tokens
+        # A blob leaves out what the sequence's last token does not see. Nothing of one page is out of sight.
+        self._piece = page_tokens if self._shape.window else piece
+        self._sequence: Optional[Any] = None
+        self._stored = np.empty(0, np.int32)
+        #: Tokens that the last look-up loaded.
+        self.restored_tokens = 0
+        self._save_state = llm.save_state
+        llm.save_state = self._state_or_nothing
+
+    # What Llama calls.
+
+    def __getitem__(self, key: Sequence[int]) -> Any:
+        """Loads the longest stored prefix of `key` into the context. Always raises KeyError: there is no state for
+        Llama to load any more, and it finds the tokens in its context."""
+        self.restored_tokens = 0
+        try:
+            self._restore(np.asarray(key, np.int32))
+        except Exception as problem:  # the prompt is computed
+            self._empty()
+            warnings.warn(f"PrefixStore could not load a prompt, which is computed: {problem}", stacklevel=2)
+        raise KeyError("the tokens are in the context")
+
+    def __setitem__(self, key: Sequence[int], value: Any) -> None:
+        """Stores what the context holds of `key`."""
+        try:
+            self._store(np.asarray(key, np.int32))
+        except Exception as problem:  # a reply must not be lost
+            self._drop_sequence()
+            warnings.warn(f"PrefixStore could not store a prompt: {problem}", stacklevel=2)
+
+    def __contains__(self, key: Sequence[int]) -> bool:
+        with self._space.match(np.asarray(key, np.int32)) as match:
+            return match.tokens > 0
+
+    @property
+    def cache_size(self) -> int:
+        """Bytes that this process has written into the store."""
+        return int(self.store.statistics().get("spilled_bytes", 0))
+
+    # For people.
+
+    def explain(self, prompt: Any) -> str:
+        """Says how much of a prompt (text or tokens) is stored, and if nothing is, in what the context differs."""
+        tokens = self._llm.tokenize(prompt.encode()) if isinstance(prompt, str) else list(prompt)
+        return sentence(self._space.explain(tokens))
+
+    def flush(self, timeout: Optional[float] = None) -> None:
+        """Waits until what was stored survives a kill and a power cut. `close` and the end of the program do it too."""
+        self.store.flush(timeout)
+
+    def close(self) -> None:
+        """Takes the cache off its model, and closes the store if this cache has opened it."""
+        if self._llm.cache is self:
+            self._llm.set_cache(None)
+        self._llm.save_state = self._save_state
+        self._drop_sequence()
+        if self._owns_store:
+            self.store.close()
+
+    # Inside.
+
+    def _state_or_nothing(self) -> Any:
+        """`Llama.save_state`, but not when Llama calls it for this cache: a copy of the whole context, for nothing."""
+        caller = sys._getframe(1).f_code.co_name
+        return None if caller == "_create_completion" and self._llm.cache is self else self._save_state()
+
+    def _learn(self) -> Shape:
+        """Looks at one token in the context: one that is there, or one that is decoded for it."""
+        llm, memory = self._llm, self._memory
+        model = llm._model.model
+        if api.llama_model_is_recurrent(model) or api.llama_model_is_hybrid(model):
+            raise UnknownMemoryError("This model has a recurrent state, which cannot be cut. Run it without a store.")
+        if llm.context_params.n_seq_max != 1:
+            raise UnknownMemoryError("This Llama was made for embeddings, and keeps no prompts. Run it without a store.")
+        last = api.llama_memory_seq_pos_max(memory.handle, 0)
+        if last < 0:
+            tokens = (api.llama_token * 1)(max(0, llm.token_bos()))
+            if api.llama_decode(llm._ctx.ctx, api.llama_batch_get_one(tokens, 1)) != 0:
+                raise UnknownMemoryError("llama_decode of one token failed.")
+        shape = Shape.learn(memory.fetch(max(0, last), max(0, last) + 1), api.llama_model_n_swa(model))
+        if last < 0:
+            memory.cut(0)
+        return shape
+
+    def _empty(self) -> None:
+        self._memory.cut(0)
+        self._llm.n_tokens = 0
+        self._llm._requires_eval = True
+
+    def _live(self, tokens: np.ndarray) -> int:
+        """How many of the tokens are in the context."""
+        count = min(self._llm.n_tokens, len(tokens))
+        differing = np.nonzero(self._llm.input_ids[:count] != tokens[:count])[0]
+        return int(differing[0]) if len(differing) else count
+
+    def _restore(self, tokens: np.ndarray) -> None:
+        llm = self._llm
+        # The last token must be decoded. A Llama that keeps the logits of all tokens has none for those of a store.
+        limit = len(tokens) - 1
+        live = self._live(tokens)
+        if live >= limit or llm._logits_all:
+            return
+        with self._space.match(tokens) as match:
+            limit = min(limit, match.tokens)
+            if limit <= live:
+                return
+            self._memory.cut(live)
+            have = live if live and self._memory.holds(live, self._window) else 0
+            while limit > have:
+                if have == 0:
+                    self._memory.cut(0)
+                came = self._put_pieces(match, have, limit)
+                if came == limit and self._memory.holds(limit, self._window):
+                    llm.input_ids[:limit] = tokens[:limit]
+                    llm.n_tokens = limit
+                    llm._requires_eval = True
+                    self.restored_tokens = limit - have
+                    return
+                # Not all of it came: begin again with as much as did, so that windows end where the sequence does.
+                limit, have = (came if came < limit else 0), 0
+        self._empty()
+
+    def _put_pieces(self, match: Any, have: int, stop: int) -> int:
+        """Puts tokens `have` to `stop` behind those in the context. Returns how far it came."""
+        edge = max(0, stop - self._window) if self._window else 0
+        start = have
+        while start < stop:
+            end = min(stop, start + self._piece)
+            if start < edge < end:
+                end = edge
+            with_windows = start >= edge
+            blob = self._memory.room(HEAD.size + self._shape.body_bytes(start, end, with_windows))
+            blob[:HEAD.size] = np.frombuffer(HEAD.pack(MAGIC, 0), np.uint8)
+            places = self._shape.frame(blob[HEAD.size:], start, end, with_windows)
+            loaded = load(self._shape, match, places, start, end)
+            if loaded < end - start:
+                return start + loaded
+            if not self._memory.put(blob):
+                return start
+            start = end
+        return stop
+
+    def _store(self, key: np.ndarray) -> None:
+        # The last sampled token has no keys and values yet.
+        tokens = np.array(self._llm.input_ids[:self._llm.n_tokens], np.int32)
+        count = min(len(tokens), len(key))
+        differing = np.nonzero(tokens[:count] != key[:count])[0]
+        tokens = tokens[:int(differing[0]) if len(differing) else count]
+        known = len(self._stored)
+        if self._sequence is None or known > len(tokens) or not np.array_equal(self._stored, tokens[:known]):
+            self._drop_sequence()
+            with self._space.match(tokens) as match:
+                if match.tokens == len(tokens):
+                    return
+                self._sequence = self._space.sequence(match, match.tokens)
+            self._stored = tokens[:self._sequence.tokens]
+        sequence = self._sequence
+        while len(self._stored) < len(tokens):
+            start = len(self._stored)
+            stop = min(len(tokens), start + self._piece - start % self._space.page_tokens)
+            rows: List[np.ndarray] = self._shape.gather(self._shape.read(self._memory.fetch(start, stop)), start, stop)
+            if len(rows[0]):
+                sequence.append(tokens[start:start + len(rows[0])], rows)
+            self._stored = tokens[:start + len(rows[0])]
+            if start + len(rows[0]) < stop:
+                warnings.warn(
+                    f"Token {len(self._stored)} has left the windows of this model and is not stored. Make the Llama with "
+                    "swa_full=True.", stacklevel=3)
+                return
+        if len(tokens) % self._space.page_tokens:
+            sequence.store_tail()
+
+    def _drop_sequence(self) -> None:
+        if self._sequence is not None:
+            self._sequence.close()
+        self._sequence = None
+        self._stored = np.empty(0, np.int32)
