@@ -1,0 +1,172 @@
+"""A llama-server as a child process: its command line, its end, and what this program asks of it over HTTP."""
+
+from __future__ import annotations
+
+import ctypes
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+_PR_SET_PDEATHSIG = 1
+#: Options that change keys and values, and whose values are files or numbers.
+_CHANGING = re.compile(
+    r"--(rope|yarn|override-kv|lora|control-vector)[\w-]*|LLAMA_ARG_(ROPE|YARN|OVERRIDE_KV|LORA|CONTROL_VECTOR)\w*")
+#: What slot files cannot carry, and why.
+_BEYOND = {
+    r"-md|--model-draft|-hfd|-hfrd|--hf-repo-draft|--spec-(draft-model|type)|LLAMA_ARG_(MODEL_DRAFT|SPEC\w*)":
+        "slot files do not hold the state of a draft model",
+    r"--context-shift|LLAMA_ARG_CONTEXT_SHIFT": "a shifted context holds other keys and values than its tokens say",
+    r"--cache-reuse|LLAMA_ARG_CACHE_REUSE": "shifted chunks hold other keys and values than their tokens say",
+    r"-gan|--grp-attn-n|LLAMA_ARG_GRP_ATTN_N": "self-extend moves positions",
+    r"--api-prefix|LLAMA_ARG_API_PREFIX": "it looks for the endpoints of llama-server at their own paths",
+}
+_REFUSED = {
+    r"--slot-save-path|LLAMA_ARG_SLOT_SAVE_PATH": "the folder of slots is this program's own",
+    r"--ssl-\w+-file|LLAMA_ARG_SSL\w*": "it speaks plain HTTP: put TLS in front of it",
+}
+
+
+class CommandError(ValueError):
+    """The command line of llama-server cannot be used; the message says what to change."""
+
+
+class ServerError(RuntimeError):
+    """llama-server answered something else than it should, or has gone."""
+
+
+class CommandLine:
+    """The command line of a llama-server, and what it says."""
+
+    def __init__(self, arguments: List[str], environment: Mapping[str, str]) -> None:
+        if not arguments:
+            raise CommandError("Name the server behind --: prefixstore llama-server -- llama-server -m model.gguf")
+        self.arguments = arguments
+        self._environment = environment
+        for pattern, why in _REFUSED.items():
+            if self._names(pattern):
+                raise CommandError(f"Leave out {self._names(pattern)[0][0]}: {why}.")
+        self.host = self.value("--host", "LLAMA_ARG_HOST") or "127.0.0.1"
+        self.port = int(self.value("--port", "LLAMA_ARG_PORT") or 8080)
+        key_file = self.value("--api-key-file", "LLAMA_ARG_API_KEY_FILE")
+        keys = self.value("--api-key", "LLAMA_API_KEY") or (Path(key_file).read_text() if key_file else "")
+        self.api_key = re.split(r"[,\n]", keys)[0].strip()
+
+    def _names(self, pattern: str) -> List[Tuple[str, str]]:
+        """Options and variables whose name matches, with their values."""
+        found = []
+        for at, argument in enumerate(self.arguments):
+            name, equals, value = argument.partition("=")
+            if re.fullmatch(pattern, name):
+                following = self.arguments[at + 1] if at + 1 < len(self.arguments) else ""
+                found.append((name, value if equals else following))
+        found += [(name, value) for name, value in sorted(self._environment.items()) if re.fullmatch(pattern, name)]
+        return found
+
+    def value(self, option: str, variable: str) -> Optional[str]:
+        """What an option says, or its environment variable if it is not on the command line."""
+        said = self._names(re.escape(option)) or self._names(re.escape(variable))
+        return said[-1][1] if said else None
+
+    def beyond(self) -> Optional[str]:
+        """Why slot files cannot carry what this server keeps; None if they can."""
+        for pattern, why in _BEYOND.items():
+            named = [name for name, value in self._names(pattern) if value not in ("0", "false", "none")]
+            if named:
+                return f"{named[0]}: {why}"
+        return None
+
+    def changes(self, digest: Any) -> str:
+        """What changes keys and values and is not in the model's file. `digest` gives 32 bytes for a path."""
+        lines = []
+        for name, value in self._names(_CHANGING.pattern):
+            files = [part for part in re.split(r"[,:]", value) if os.path.isfile(part)]
+            lines.append(" ".join([name, value, *(digest(file).hex() for file in files)]) + "\n")
+        return "".join(lines)
+
+    def behind(self, port: int, slots: Path) -> List[str]:
+        """The command line of a server that stands behind this program."""
+        kept, skip = [], False
+        for argument in self.arguments:
+            if skip:
+                skip = False
+            elif argument in ("--host", "--port"):
+                skip = True
+            elif not argument.startswith(("--host=", "--port=")):
+                kept.append(argument)
+        return [*kept, "--host", "127.0.0.1", "--port", str(port), "--slot-save-path", f"{slots}/"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Server:
+    """A llama-server that was started. Thread-safe."""
+
+    def __init__(self, command: CommandLine, slots: Path) -> None:
+        self.port = _free_port()
+        self._key = command.api_key
+        environment = {name: value for name, value in os.environ.items()
+                       if name not in ("LLAMA_ARG_HOST", "LLAMA_ARG_PORT")}
+        try:
+            self.process = subprocess.Popen(
+                command.behind(self.port, slots), env=environment, preexec_fn=_die_with_parent)
+        except OSError as problem:
+            raise CommandError(f"{command.arguments[0]} cannot be started: {problem.strerror}.") from problem
+
+    def connect(self, timeout: Optional[float] = None) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def ask(self, method: str, path: str, body: Any = None, timeout: Optional[float] = None) -> Dict[str, Any]:
+        """Asks the server for JSON. Raises `ServerError`."""
+        connection = self.connect(timeout)
+        headers = {"Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            if answer.status != 200:
+                raise ServerError(f"{method} {path}: {answer.status} {content[:200].decode('utf-8', 'replace')}")
+            return dict(json.loads(content))
+        except (OSError, http.client.HTTPException, ValueError) as problem:
+            raise ServerError(f"{method} {path}: {problem}") from problem
+        finally:
+            connection.close()
+
+    def wait_until_ready(self) -> None:
+        """Waits until the model is loaded. Raises `ServerError` when the server ends before."""
+        while self.process.poll() is None:
+            try:
+                self.ask("GET", "/health", timeout=5)
+                return
+            except ServerError:
+                time.sleep(0.05)
+        raise ServerError(f"llama-server ended with status {self.process.returncode}.")
+
+    def slot(self, number: int, action: str, file: str = "") -> None:
+        self.ask("POST", f"/slots/{number}?action={action}", {"filename": file})
+
+    def end(self, patience: float = 10) -> int:
+        """Ends the server and returns its status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()

@@ -1,0 +1,230 @@
+"""Restores and stores the slots of a llama-server: the longest stored prefix before a completion, what is new after it."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+import numpy as np
+
+from .. import Space, Store
+from . import _slot_file as slot_file
+from ._llama_identity import identity, positions
+from ._llama_server_process import CommandLine, Server, ServerError
+from ._llama_shape import Shape, UnknownMemoryError
+
+#: Slot files that may wait to be stored. One more completion is not stored.
+_WAITING_FILES = 4
+_PAGE_TOKENS = 64
+
+
+def say(text: str) -> None:
+    print(f"prefixstore: {text}", file=sys.stderr, flush=True)
+
+
+def _common(one: np.ndarray, other: np.ndarray) -> int:
+    count = min(len(one), len(other))
+    differing = np.nonzero(one[:count] != other[:count])[0]
+    return int(differing[0]) if len(differing) else count
+
+
+class _Slot:
+    """What this program knows of a slot. `tokens` are those that it held when a request last ended."""
+
+    def __init__(self, number: int) -> None:
+        self.number, self.tokens, self.is_busy, self.last_use = number, np.empty(0, np.int32), False, 0.0
+
+
+class Lease:
+    """A slot that one request has to itself."""
+
+    def __init__(self, slot: _Slot, tokens: np.ndarray, stored: int, restored: int) -> None:
+        self.slot, self.tokens = slot, tokens
+        #: Tokens of the prompt that were stored before it ran, and that were put into its slot.
+        self.stored, self.restored = stored, restored
+
+    @property
+    def number(self) -> int:
+        return self.slot.number
+
+
+class Slots:
+    """All slots of a server, and the store. Thread-safe.
+
+    A completion is never delayed by an error of the store, and never fails because of one: it runs as it came. After
+    `step_aside` nothing is restored or stored any more.
+    """
+
+    def __init__(
+        self, server: Server, command: CommandLine, store: Store, folder: Path, salt: Optional[bytes] = None,
+    ) -> None:
+        self._server, self._store, self._folder = server, store, folder
+        self._changed = threading.Condition()
+        self._slots: List[_Slot] = []
+        self._files = itertools.count()
+        self._work: "queue.Queue[Optional[Callable[[], None]]]" = queue.Queue(_WAITING_FILES)
+        self._writer = threading.Thread(target=self._write, name="prefixstore-slots", daemon=True)
+        self._space: Optional[Space] = None
+        self.why_aside: Optional[str] = None
+        self.counts: Dict[str, int] = {"requests": 0, "restored_requests": 0, "restored_tokens": 0, "stored_tokens": 0}
+        try:
+            why = command.beyond()
+            if why is not None:
+                raise UnknownMemoryError(f"{why}.")
+            self._learn(command, salt)
+        except (UnknownMemoryError, ServerError, OSError, KeyError) as problem:
+            self.step_aside(str(problem))
+        self._writer.start()
+
+    def step_aside(self, why: str) -> None:
+        """From now on every request passes through. Says so once."""
+        with self._changed:
+            if self.why_aside is not None:
+                return
+            self.why_aside = why
+            self._changed.notify_all()
+        say(f"steps aside, and passes every request through: {why}")
+
+    def begin(self, tokens: np.ndarray, wanted: Optional[int] = None) -> Optional[Lease]:
+        """Takes a slot for a prompt, and restores into it what is stored. Waits while no slot is free, as the server
+        would. None: the request had better pass through. Give the lease back with `end`."""
+        slot = self._acquire(tokens, wanted)
+        if slot is None or self._space is None:
+            return None
+        lease = Lease(slot, tokens, 0, 0)
+        try:
+            with self._space.match(tokens) as match:
+                lease.stored = match.tokens
+                # The server must compute the last token. Less than a page is not worth the way.
+                count = min(match.tokens, len(tokens) - 1)
+                if count - _common(slot.tokens, tokens) >= _PAGE_TOKENS:
+                    lease.restored = self._restore(slot, match, tokens, count)
+        except Exception as problem:  # the prompt is computed
+            say(f"a prompt was not restored: {problem}")
+        with self._changed:
+            self.counts["requests"] += 1
+            self.counts["restored_requests"] += lease.restored > 0
+            self.counts["restored_tokens"] += lease.restored
+        return lease
+
+    def end(self, lease: Lease, was_answered: bool) -> None:
+        """Stores what is new in the slot, if the server has answered, and gives the slot back."""
+        slot = lease.slot
+        try:
+            slot.tokens = lease.tokens if was_answered else np.empty(0, np.int32)
+            if was_answered and self.why_aside is None and len(lease.tokens) - lease.stored >= _PAGE_TOKENS:
+                self._save(slot)
+        except Exception as problem:  # the reply has been given
+            say(f"a slot was not stored: {problem}")
+        with self._changed:
+            slot.is_busy, slot.last_use = False, time.monotonic()
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Waits until every slot that was saved is durable."""
+        done = threading.Event()
+        self._work.put(done.set)
+        done.wait()
+        self._store.flush()
+
+    def close(self) -> None:
+        """Stores what waits. The store stays open."""
+        self._work.put(None)
+        self._writer.join()
+
+    # Inside.
+
+    def _learn(self, command: CommandLine, salt: Optional[bytes]) -> None:
+        """Lets the server compute one token, and looks at its slot."""
+        properties = self._server.ask("GET", "/props")
+        if properties.get("role") == "router" or not properties.get("model_path"):
+            raise UnknownMemoryError("the server serves several models; start one of this program per model.")
+        self._server.ask("POST", "/completion", {"prompt": [1], "n_predict": 1, "id_slot": 0, "cache_prompt": True})
+        path = self._folder / "first"
+        self._server.slot(0, "save", path.name)
+        tokens, body = slot_file.read(path)
+        path.unlink()
+        self._server.slot(0, "erase")
+        shape = Shape.learn(body, window=1)
+        if len(shape.groups) > 1:
+            raise UnknownMemoryError("slot files hold no more than the last window of a model with sliding windows.")
+        # The server's own defaults of RoPE stand for those of the model; what the command line says is in `changes`.
+        name = identity(
+            self._store, properties["model_path"], shape.flash_attention, positions(),
+            changes=command.changes(self._store.file_digest), salt=salt)
+        self._shape = shape
+        self._space = self._store.space(name, shape.planes(), _PAGE_TOKENS)
+        self._slots = [_Slot(number) for number in range(int(properties["total_slots"]))]
+
+    def _acquire(self, tokens: np.ndarray, wanted: Optional[int]) -> Optional[_Slot]:
+        with self._changed:
+            while self.why_aside is None:
+                free = [slot for slot in self._slots if not slot.is_busy and wanted in (None, slot.number)]
+                if free:
+                    # The slot that has most of the prompt; among equals, the one that was not used for longest.
+                    slot = max(free, key=lambda slot: (_common(slot.tokens, tokens), -slot.last_use))
+                    slot.is_busy = True
+                    return slot
+                if wanted is not None and wanted >= len(self._slots):
+                    return None
+                self._changed.wait()
+        return None
+
+    def _path(self) -> Path:
+        return self._folder / f"slot-{next(self._files)}"
+
+    def _restore(self, slot: _Slot, match: Any, tokens: np.ndarray, count: int) -> int:
+        path = self._path()
+        count = slot_file.write(path, self._shape, match, tokens, count)
+        if count == 0:
+            return 0
+        try:
+            slot.tokens = np.empty(0, np.int32)
+            self._server.slot(slot.number, "restore", path.name)
+            slot.tokens = tokens[:count]
+        finally:
+            path.unlink()
+        return count
+
+    def _save(self, slot: _Slot) -> None:
+        if self._work.full():
+            return
+        path = self._path()
+        self._server.slot(slot.number, "save", path.name)
+        try:
+            self._work.put_nowait(lambda: self._insert(path))
+        except queue.Full:
+            path.unlink()
+
+    def _insert(self, path: Path) -> None:
+        """Stores what a slot file holds."""
+        try:
+            tokens, body = slot_file.read(path)
+        finally:
+            path.unlink()
+        rows = self._shape.gather(self._shape.read(body), 0, len(tokens))
+        # The last token of a reply has no keys and values yet.
+        tokens = tokens[:len(rows[0])]
+        assert self._space is not None
+        with self._space.match(tokens) as match:
+            if match.tokens < len(tokens):
+                self._space.insert(tokens, rows, after=match, loaded=match.tokens)
+                with self._changed:
+                    self.counts["stored_tokens"] += len(tokens) - match.tokens
+
+    def _write(self) -> None:
+        while True:
+            work = self._work.get()
+            if work is None:
+                return
+            try:
+                work()
+            except UnknownMemoryError as problem:
+                say(f"a slot was not stored: {problem}")
+            except Exception as problem:
+                say(f"a slot was not stored: {problem}")

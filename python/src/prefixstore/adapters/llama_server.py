@@ -1,0 +1,249 @@
+"""Stands before an unmodified llama-server, and keeps the keys and values of its prompts through restarts.
+
+    prefixstore llama-server [--store FOLDER] [--quota BYTES] [--salt-file FILE] -- llama-server -m model.gguf ...
+
+It starts the server behind itself, and listens where the server would. Every endpoint passes through. Before a
+completion or chat completion it restores the longest stored prefix into a slot; afterwards it stores what is new. If slot
+files cannot carry what this server keeps, it says so once and passes everything through.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from .. import PrefixStoreError
+from .. import open as open_store
+from ._llama_server_process import CommandError, CommandLine, Server, ServerError
+from ._llama_server_slots import Lease, Slots, say
+
+_COMPLETIONS = {"/completion", "/completions", "/v1/completions"}
+_CHATS = {"/chat/completions", "/v1/chat/completions"}
+# Headers that belong to one connection.
+_OF_CONNECTION = {
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
+    "upgrade", "content-length", "host",
+}
+#: What this program has done, as JSON.
+STATISTICS = "/prefixstore"
+
+
+def _prompt_of(server: Server, path: str, body: Dict[str, Any]) -> Optional[np.ndarray]:
+    """The token ids of a request, as well as they can be known from outside: a wrong guess only shortens the hit. None
+    if there is not exactly one prompt of text."""
+    prompt = body.get("prompt")
+    if path in _CHATS:
+        if "image_url" in json.dumps(body.get("messages", "")) or "input_audio" in json.dumps(body.get("messages", "")):
+            return None
+        prompt = server.ask("POST", "/apply-template", {**body, "stream": False})["prompt"]
+    if isinstance(prompt, str):
+        asked = {"content": prompt, "add_special": True, "parse_special": True}
+        prompt = server.ask("POST", "/tokenize", asked)["tokens"]
+    if not isinstance(prompt, list) or not prompt or not all(type(token) is int for token in prompt):
+        return None
+    return np.asarray(prompt, np.int32)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection of a client."""
+
+    protocol_version = "HTTP/1.1"
+    server: "_Proxy"
+    server_version = "prefixstore"
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """The server behind has a log of its own."""
+
+    def relay(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == STATISTICS and self.command == "GET":
+            return self._answer(200, {**self.server.slots.counts, "steps_aside": self.server.slots.why_aside})
+        if path.startswith("/slots/") and "action=erase" not in self.path and self.command == "POST":
+            return self._answer(501, {"error": {
+                "code": 501, "type": "not_supported_error",
+                "message": "Slots are saved and restored by prefixstore. Leave it out to do it by hand."}})
+        content = self._body()
+        lease: Optional[Lease] = None
+        if self.command == "POST" and path in _COMPLETIONS | _CHATS:
+            lease, content = self._lease(path, content)
+        elif path == "/lora-adapters" and self.command == "POST":
+            self.server.slots.step_aside("the adapters of the server were changed while it ran.")
+        was_answered = False
+        try:
+            was_answered = self._forward(content, lease)
+        finally:
+            if lease is not None:
+                self.server.slots.end(lease, was_answered)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = relay
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while True:
+            size = int(self.rfile.readline().partition(b";")[0] or b"0", 16)
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+            if size == 0:
+                return b"".join(parts)
+
+    def _lease(self, path: str, content: bytes) -> Tuple[Optional[Lease], bytes]:
+        """A slot for a completion, and the request that names it; nothing if it had better pass through."""
+        slots = self.server.slots
+        if slots.why_aside is not None:
+            return None, content
+        try:
+            body = json.loads(content)
+            if body.get("lora"):
+                slots.step_aside("a request brings its own adapters, which slot files do not name.")
+            elif body.get("n_cache_reuse"):
+                slots.step_aside("a request shifts chunks, which then hold other keys and values than their tokens say.")
+            elif body.get("cache_prompt", True) and body.get("n", 1) == 1:
+                wanted = body.get("id_slot", -1)
+                tokens = _prompt_of(self.server.behind, path, body)
+                lease = None if tokens is None else slots.begin(tokens, wanted if wanted >= 0 else None)
+                if lease is not None:
+                    return lease, json.dumps({**body, "id_slot": lease.number}).encode()
+        except (ValueError, TypeError, AttributeError, KeyError, ServerError):
+            pass  # the server knows best what is wrong with it
+        return None, content
+
+    def _forward(self, content: bytes, lease: Optional[Lease]) -> bool:
+        """Passes a request on, and its answer back as it comes. Whether all of it came, and was no error."""
+        connection = self.server.behind.connect()
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_CONNECTION}
+        try:
+            connection.request(self.command, self.path, content or None, headers)
+            answer = connection.getresponse()
+        except (OSError, http.client.HTTPException) as problem:
+            connection.close()
+            self._answer(502, {"error": {"code": 502, "type": "server_error", "message": f"llama-server: {problem}"}})
+            return False
+        try:
+            self.send_response_only(answer.status, answer.reason)
+            for name, value in answer.getheaders():
+                if name.lower() not in _OF_CONNECTION:
+                    self.send_header(name, value)
+            if lease is not None:
+                self.send_header("X-PrefixStore-Restored-Tokens", str(lease.restored))
+            self._copy(answer)
+            return answer.status == 200
+        except (OSError, http.client.HTTPException):
+            # The client or the server has gone in the middle; closing the connection tells the other.
+            self.close_connection = True
+            return False
+        finally:
+            connection.close()
+
+    def _copy(self, answer: http.client.HTTPResponse) -> None:
+        has_body = self.command != "HEAD" and answer.status not in (204, 304)
+        is_chunked = has_body and answer.length is None and self.request_version != "HTTP/1.0"
+        if is_chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        elif answer.length is not None:
+            self.send_header("Content-Length", str(answer.length))
+        else:
+            self.close_connection = True
+        self.end_headers()
+        while has_body:
+            part = answer.read1(1 << 16)
+            if is_chunked:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+            elif part:
+                self.wfile.write(part)
+            if not part:
+                break
+            self.wfile.flush()
+
+    def _answer(self, status: int, content: Any) -> None:
+        text = json.dumps(content).encode()
+        self.send_response_only(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+class _Proxy(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    behind: Server
+    slots: Slots
+
+
+def _options(arguments: List[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="prefixstore llama-server", description=__doc__.partition("\n")[0])
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    parser.add_argument("--store", default=f"{cache}/prefixstore/llama-server", help="folder of the store (%(default)s)")
+    parser.add_argument("--quota", type=int, help="bytes on disk, for all processes")
+    parser.add_argument("--salt-file", type=Path, help="a tenant's secret: a file of 16 bytes or more")
+    parser.add_argument("--slots", type=Path, default=Path("/dev/shm"), help="where slot files pass, in memory (%(default)s)")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- llama-server and its options")
+    options = parser.parse_args(arguments)
+    options.command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    return options
+
+
+def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> int:
+    os.makedirs(options.store, exist_ok=True)
+    salt = options.salt_file.read_bytes() if options.salt_file else None
+    with open_store(options.store, quota=options.quota) as store:
+        proxy = _Proxy((command.host, command.port), _Handler)
+        server = Server(command, folder)
+        end = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: end.set())
+        # A server that ends by itself ends this program too.
+        threading.Thread(target=lambda: (server.process.wait(), end.set()), daemon=True).start()
+        slots: Optional[Slots] = None
+        try:
+            server.wait_until_ready()
+            slots = Slots(server, command, store, folder, salt)
+            proxy.behind, proxy.slots = server, slots
+            threading.Thread(target=proxy.serve_forever, daemon=True).start()
+            if slots.why_aside is None:
+                say(f"keeps prompts in {options.store}; listens on http://{command.host}:{command.port}")
+            end.wait()
+            proxy.shutdown()
+        except ServerError as problem:
+            say(str(problem))
+        finally:
+            proxy.server_close()
+            was_running = server.process.poll() is None
+            status = server.end()
+            if slots is not None:
+                slots.close()
+    return 0 if was_running and slots is not None else (status or 1)
+
+
+def main(arguments: List[str]) -> int:
+    """Runs the program. Exit status: 0 ended by a signal, 2 a wrong command line, otherwise that of llama-server."""
+    options = _options(arguments)
+    folder = None
+    try:
+        command = CommandLine(options.command, os.environ)
+        folder = Path(tempfile.mkdtemp(prefix="prefixstore-slots-", dir=options.slots))
+        return _serve(options, command, folder)
+    except (CommandError, PrefixStoreError, OSError, ValueError) as problem:
+        print(f"prefixstore llama-server: {problem}", file=sys.stderr)
+        return 2
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
