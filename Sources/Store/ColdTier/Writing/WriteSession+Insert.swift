@@ -26,7 +26,7 @@ extension WriteSession {
         try write(recency, of: name.hash, firstToken: node.firstToken, replacing: nil, &transaction)
         try transaction.erase(tables.quarantine, key)
         counters.count(node, by: 1)
-        try update(name.root, &transaction) { $0.lastUse = max($0.lastUse, used) }
+        try update(name.root, &transaction) { $0.lastUse = used }
         spared.insert(name.hash)
     }
 
@@ -44,8 +44,7 @@ extension WriteSession {
         try write(new, of: hash, firstToken: node.firstToken, replacing: stored, &transaction)
         try update(node.root, &transaction) { space in
             space.hitTokens.shift(by: Int(node.tokenCount) * Int(touch.uses))
-            // Uses are written later than they happen, and not in their order.
-            space.lastUse = max(space.lastUse, used)
+            space.lastUse = used
         }
     }
 

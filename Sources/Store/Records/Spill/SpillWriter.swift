@@ -62,8 +62,8 @@ package final class SpillWriter: Sendable {
     private func waitForRoom(_ job: SpillJob, before deadline: Deadline?) -> EnqueueOutcome {
         let size = UInt64(job.rawBytes)
         defer { state.broadcast() }
-        let isReady = { (state: State) in state.isClosed || state.hasRoom(size, options.queueCapacity) }
-        let enter = { (state: inout State) -> EnqueueOutcome in
+        func isReady(_ state: State) -> Bool { state.isClosed || state.hasRoom(size, options.queueCapacity) }
+        func enter(_ state: inout State) -> EnqueueOutcome {
             state.blockedCallers -= 1
             return admit(job, waits: true, &state) ?? .closed
         }
