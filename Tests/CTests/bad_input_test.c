@@ -232,6 +232,12 @@ static void rows_of_all_kinds(void) {
     rows_refused(&cells, rows, 1, PFX_INVALID_PAGES);
     rows.index = farthest;
     rows_refused(&cells, rows, 1, PFX_INVALID_PAGES);
+    for (int plane = 0; plane < PLANES; plane++) strides[plane] = huge / 2;
+    rows = good;
+    rows.strides = strides;
+    rows_refused(&cells, rows, 1, PFX_INVALID_PAGES);
+    rows = good;
+    rows.index = farthest;
     rows.index_count = huge;
     rows_refused(&cells, rows, 1, PFX_INVALID_ARGUMENT);
     rows = good;

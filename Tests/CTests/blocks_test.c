@@ -122,6 +122,17 @@ static void refused(pfx_store *store, pfx_blocks *blocks, pfx_queue *queue) {
     EXPECT_IS(pfx_queue_close(second), PFX_INVALID_HANDLE);
 }
 
+/* A block without bytes is one, and any key may name one. */
+static void empty(pfx_store *store, pfx_queue *queue) {
+    uint8_t result;
+    pfx_key key = {"\0\xFF", 2};
+    pfx_span span = {NULL, 0};
+    EXPECT(finish(queue, pfx_submit_put(queue, &key, &span, 1, 1, &result)).succeeded == 1);
+    EXPECT_IS(pfx_flush(store, 0), PFX_OK);
+    EXPECT(finish(queue, pfx_submit_get(queue, &key, &span, 1, 1, &result)).succeeded == 1);
+    EXPECT(finish(queue, pfx_submit_put(queue, NULL, NULL, 1, 0, NULL)).count == 0);
+}
+
 /* Too many jobs are refused; a queue that is closed with jobs before it touches no memory afterwards. */
 static void flooded(pfx_blocks *blocks) {
     pfx_queue *queue;
@@ -175,6 +186,7 @@ int main(int count, char **arguments) {
     get_back(queue);
     refused(store, blocks, queue);
     partly(blocks, queue);
+    empty(store, queue);
     flooded(blocks);
     EXPECT_IS(pfx_close(store), PFX_OK);
     return 0;
