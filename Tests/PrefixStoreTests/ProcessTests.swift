@@ -1,5 +1,6 @@
 // Real processes on one folder: two at once, and one that is killed.
 
+import Foundation
 import PrefixStore
 import StoreTestKit
 import Testing
@@ -28,6 +29,26 @@ struct ProcessTests {
         let info = try inspector.info()
         #expect(info.usedBytes <= info.quotaBytes, "\(info)")
         inspector.close()
+    }
+
+    @Test("keep its files off standard input, output and error, when a host runs with those closed")
+    func standardDescriptors() throws {
+        let worker = try ChildProcess(
+            "/bin/sh", ["-c", "exec \"$0\" \"$@\" <&- >&- 2>&-", ChildProcess.product("store-worker"), "fill", path, "1"])
+        defer {
+            worker.send(SIGKILL)
+            _ = worker.wait()
+        }
+        let folder = "/proc/\(worker.processID)/fd"
+        var open: [String: String] = [:]
+        for _ in 0..<1000 where !open.values.contains(where: { $0.hasSuffix("data.mdb") }) {
+            usleep(10_000)
+            for number in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+                open[number] = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(number)")
+            }
+        }
+        #expect(open.values.contains { $0.hasSuffix("data.mdb") })
+        for (number, file) in open where file.hasPrefix(path) { #expect(try #require(Int(number)) > 2, "\(file)") }
     }
 
     @Test("lose nothing that a flush returned for when one is killed at any moment", .timeLimit(.minutes(5)))

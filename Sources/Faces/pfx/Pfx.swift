@@ -43,6 +43,7 @@ struct Pfx: ParsableCommand {
 
     /// Runs the command that the arguments name, and ends the process with its status.
     static func main() {
+        StandardDescriptors.prepare()
         do {
             try refuseUnknownCommand()
             var command = try parseAsRoot()

@@ -44,7 +44,7 @@ package final class ColdTier: Sendable {
             throw .outside(Limits.readers, "number of readers", options.maxReaders)
         }
         let folder = StoreFolder(path: path, options: options)
-        let found = try folder.prepare()
+        let found = try StandardDescriptors.taken { () throws(StoreError) in try folder.prepare() }
         // If the counters are damaged and this opening only inspects, the quota decides only about the size of the map,
         // which follows the file anyway.
         quota = options.quota ?? found.quota ?? folder.newQuota
@@ -60,7 +60,8 @@ package final class ColdTier: Sendable {
         } catch {
             throw StoreError(error, path: path, options: options)
         }
-        opener = Opener(folder: path, role: options.opening == .createIfMissing ? .engine : .tool)
+        let role: OpenerRole = options.opening == .createIfMissing ? .engine : .tool
+        opener = StandardDescriptors.taken { Opener(folder: path, role: role) }
         // Inspecting a store, or changing it with a tool, leaves the engines' quota as it is.
         if options.opening == .createIfMissing, found.quota != quota { try writeQuota() }
     }

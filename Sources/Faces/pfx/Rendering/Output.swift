@@ -38,6 +38,7 @@ enum Output {
         let remedy =
             switch number {
             case EISDIR: "Name a file, not a folder."
+            case EBADF: "Run it with standard output open, or name an output file."
             case ENOSPC, EDQUOT, EFBIG: "Make room on the disk, and run it again; the store keeps its pages."
             default: "Name a file in a folder that exists and that this user may write."
             }
@@ -46,5 +47,10 @@ enum Output {
     }
 
     /// Writes a line to standard error.
-    static func say(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
+    static func say(_ line: String) { writeMessage(line + "\n") }
+
+    /// Writes text to standard error. When that is closed or full, nobody is left to tell.
+    static func writeMessage(_ text: String) {
+        try? write(Array(text.utf8), to: STDERR_FILENO, named: "standard error")
+    }
 }

@@ -63,7 +63,7 @@ final class ProgressLine {
 
     private func overwrite(_ text: String) {
         let padding = String(repeating: " ", count: max(0, width - text.count))
-        FileHandle.standardError.write(Data("\r\(text)\(padding)\r".utf8))
+        Output.writeMessage("\r\(text)\(padding)\r")
         width = text.count
     }
 }

@@ -60,7 +60,7 @@ struct RunSummary: Encodable {
         let text = json ? try JSONOutput.text(self) : text
         switch destination {
         case .standardOutput: try Output.write(text)
-        case .standardError: FileHandle.standardError.write(Data(text.utf8))
+        case .standardError: Output.writeMessage(text)
         }
     }
 
