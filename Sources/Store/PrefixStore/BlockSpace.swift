@@ -57,11 +57,12 @@ public final class BlockSpace: Sendable {
     /// store's own thread does; `flush()` waits for that.
     ///
     /// A key names its bytes: a block whose key is stored already, or waits, is not stored again, and that counts as a
-    /// use of it. A block whose parent is neither stored nor given before it is not stored.
+    /// use of it. A block whose parent is neither stored, nor waits, nor is given before it is not stored; it counts in
+    /// `StoreStatistics.orphanPages`.
     ///
     /// - Parameter blocks: a parent before those that follow it.
-    /// - Returns: how many blocks now wait to be written; the others are stored already, or the queue was full and
-    ///   `StoreOptions.whenQueueFull` says to drop them.
+    /// - Returns: how many blocks now wait to be written; the others are stored already, have no parent, or the queue
+    ///   was full and `StoreOptions.whenQueueFull` says to drop them.
     /// - Throws: `.invalidBlock` for a key or a size outside the bounds; nothing was stored then. `.readersFull`,
     ///   `.damaged`, `.system`. What keeps a block from being written later, `flush()` throws.
     /// - Complexity: one copy of each new block; a full spill queue makes it wait if `whenQueueFull` says so.
@@ -70,14 +71,29 @@ public final class BlockSpace: Sendable {
         try store.checkOpen()
         let names = try blocks.map { (block) throws(StoreError) in try name(of: block) }
         let now = SystemClock.wallMilliseconds()
-        var known = try store.cold.held(names.map(\.hash), usedAt: now)
+        let parents = names.map(\.parent).filter { $0 != root }
+        // What waits is asked first: it may be stored a moment later, and would be found in neither place otherwise.
+        let waiting = store.writer.waiting(among: parents)
+        var known = try store.cold.held(names.map(\.hash) + parents, usedAt: now)
+        var there = known.union(waiting).union([root])
         var queued = 0
         for (name, block) in zip(names, blocks) where known.insert(name.hash).inserted {
-            let job = SpillJob(name, block: BlockCopy(block.source), layout: layout, insertedAt: now)
-            if store.writer.enqueue(job) == .queued { queued += 1 }
+            guard there.contains(name.parent) else {
+                store.counters.orphanPages.add(1)
+                continue
+            }
+            guard enqueue(name, block.source, now) == .queued else { continue }
+            there.insert(name.hash)
+            queued += 1
         }
         store.counters.insertedPages.add(UInt64(queued))
         return queued
+    }
+
+    /// Copies a block into the queue, unless it waits there already or would be refused: it can be a GiB.
+    private func enqueue(_ name: PageName, _ source: BlockSource, _ now: Int64) -> EnqueueOutcome {
+        if let answer = store.writer.answer(withoutCopyOf: name.hash, byteCount: source.byteCount) { return answer }
+        return store.writer.enqueue(SpillJob(name, block: BlockCopy(source), layout: layout, insertedAt: now))
     }
 
     /// Which of these blocks are stored. Asking does not count as a use. A block that still waits to be written is not
