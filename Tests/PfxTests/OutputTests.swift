@@ -42,6 +42,23 @@ struct OutputTests {
         try Snapshot.check(Run("tree", sample.path, "--depth", "1", "--limit", "1").output, "tree-short", of: sample)
     }
 
+    @Test("is as recorded for blocks, which have no token ids to show")
+    func blocks() throws {
+        let sample = try Sample(blocks: true)
+        let root = sample.blocks.identity.spaceRoot
+        let runs = try Run("tree", sample.path, "--space", root.short, "--reveal", "--json")
+        try Snapshot.check(runs.output, "json-tree-blocks", of: sample)
+        let tree = try Run("tree", sample.path, "--space", root.short, "--reveal")
+        try Snapshot.check(tree.output, "tree-blocks", of: sample)
+        let list = try Run("ls", sample.path, "--space", root.short, "--order", "position")
+        try Snapshot.check(list.output, "ls-blocks", of: sample)
+        try Snapshot.check(Run("spaces", sample.path).output, "spaces-blocks", of: sample)
+        let last = PrefixHash.block([3], in: root).short
+        try Snapshot.check(Run("show", sample.path, last, "--reveal").output, "show-block", of: sample)
+        let shown = try Run("show", sample.path, last, "--reveal", "--json").json()
+        #expect(shown["tokens"] == nil && shown["depth"] as? Int == 3)
+    }
+
     @Test("has the JSON fields that are recorded")
     func fields() throws {
         let sample = try Sample()
