@@ -27,6 +27,9 @@ public enum Limits {
     /// Entries that one transaction reads or writes: LMDB keeps a list of what a transaction has changed.
     package static let transactionEntries = 1000
 
+    /// Entries of the table `quarantine`, which the quota does not count: enough to see what kind of damage there is.
+    package static let quarantined = 4096
+
     /// Pages with the same first token ids behind one page: a look-up compares at most this many and takes the best.
     package static let alternatives = 128
 
