@@ -101,6 +101,28 @@ struct NameTests {
     @Test("that is damaged stands for nothing, and can be taken away or given again")
     func damaged() throws {
         try tier.setName("a", of: first)
+    @Test("comes and goes with a pin in one step: if one is refused, neither happens")
+    func withPins() throws {
+        let path = model.path(tokens(8))
+        #expect(throws: StoreError.noSuchPage(model.root.short)) { try tier.pin(path: [model.root], name: "a") }
+        #expect(try tier.names().isEmpty)
+        try tier.pin(path: path, name: "a")
+        #expect(try tier.prefix(named: "a")?.hash == last && tier.page(first).pins == 1)
+        try tier.setName("b", of: first)
+        #expect(throws: StoreError.invalidName("it is the name of page \(first.short)")) {
+            try tier.unpin(path: path, removing: "b")
+        }
+        #expect(throws: StoreError.noSuchName("c")) { try tier.unpin(path: path, removing: "c") }
+        #expect(try tier.page(last).pins == 1 && tier.names().map(\.name) == ["a", "b"])
+        try tier.unpin(path: path, removing: "a")
+        #expect(try tier.page(last).pins == 0 && tier.names().map(\.name) == ["b"])
+        #expect(throws: StoreError.invalidName("it is the name of page \(first.short)")) {
+            try tier.removeName("b", of: last)
+        }
+        try tier.removeName("b", of: first)
+        #expect(try tier.names().isEmpty)
+    }
+
         try tier.setName("b", of: first)
         try tier.writing { (transaction, _) throws(LMDBError) in
             for name in ["a", "b"] {

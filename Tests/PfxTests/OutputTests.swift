@@ -190,6 +190,18 @@ struct OutputTests {
         #expect(unknown.status == 1)
     }
 
+    @Test("removes a name from its own prefix only, and no pin when it does not")
+    func namesOfOthers() throws {
+        let sample = try Sample()
+        let (first, last) = (sample.hashes(Sample.first)[4].short, sample.hashes(Sample.second)[3].short)
+        #expect(try Run("pin", sample.path, first, "--name", "first").status == 0)
+        #expect(try Run("pin", sample.path, last, "--name", "second").status == 0)
+        let other = try Run("unpin", sample.path, first, "--name", "second")
+        #expect(other.status == 64 && other.errors.contains("The name is invalid: it is the name of page \(last)."))
+        #expect(try Run("ls", sample.path, "--names").output.contains("second"))
+        #expect(try Run("show", sample.path, first).output.contains("pins         1"))
+    }
+
     @Test("has no control characters in a pipe", arguments: ["info", "spaces", "ls", "tree", "verify"])
     func plain(command: String) throws {
         let sample = try Sample()
