@@ -46,10 +46,13 @@ struct NameTests {
         again.close()
     }
 
-    @Test("has 1 to 64 bytes and no control characters")
+    @Test("has 1 to 64 bytes, all of them of characters that can be seen")
     func bounds() throws {
         let long = [String(repeating: "n", count: 65), String(repeating: "\u{e8}", count: 33)]
-        for name in long + ["", "a\nb", "\u{7f}", "\u{85}"] {
+        // A mark that turns the writing direction round, a soft hyphen, separators of lines and of paragraphs, a code
+        // point that is no character, and one for private use.
+        let hidden = ["a\u{202e}b", "a\u{ad}b", "a\u{2028}b", "a\u{2029}b", "a\u{378}b", "a\u{e000}b"]
+        for name in long + ["", "a\nb", "\u{7f}", "\u{85}"] + hidden {
             let calls: [() throws -> Void] = [
                 { try tier.setName(name, of: first) }, { try tier.removeName(name) },
                 { _ = try tier.prefix(named: name) },
@@ -98,9 +101,6 @@ struct NameTests {
         #expect(try tier.verify().findings.isEmpty)
     }
 
-    @Test("that is damaged stands for nothing, and can be taken away or given again")
-    func damaged() throws {
-        try tier.setName("a", of: first)
     @Test("comes and goes with a pin in one step: if one is refused, neither happens")
     func withPins() throws {
         let path = model.path(tokens(8))
@@ -123,6 +123,9 @@ struct NameTests {
         #expect(try tier.names().isEmpty)
     }
 
+    @Test("that is damaged stands for nothing, and can be taken away or given again")
+    func damaged() throws {
+        try tier.setName("a", of: first)
         try tier.setName("b", of: first)
         try tier.writing { (transaction, _) throws(LMDBError) in
             for name in ["a", "b"] {
