@@ -142,8 +142,12 @@ struct BlockSpaceTests {
             try space.put([odd])
         }
         #expect(throws: StoreError.invalidBlock("1 keys and 0 targets")) { _ = try space.load([[1]], into: []) }
-        #expect(throws: StoreError.self) { _ = try store.blockSpace(GeneratedModel().identity) }
-        #expect(throws: StoreError.self) { _ = try store.space(Self.identity()) }
+        #expect(throws: StoreError.invalidLayout("a space of blocks has the layout KVLayout.blocks(element:)")) {
+            _ = try store.blockSpace(GeneratedModel().identity)
+        }
+        #expect(throws: StoreError.invalidLayout("blocks are not found by token ids")) {
+            _ = try store.space(Self.identity())
+        }
         try store.close()
     }
 }
