@@ -69,6 +69,33 @@ struct DamageTests {
         #expect(try model.load(tokens(16) + tokens(21, from: 500), from: again) == 37)
     }
 
+    @Test("is noted for the 4,096 pages that were removed last, and no more")
+    func quarantineBounds() throws {
+        let old = (0..<4095).map { PrefixHash.sha256([UInt8($0 & 255), UInt8($0 >> 8)]) }
+        try withTables(folder.store) { transaction, tables in
+            for (number, hash) in old.enumerated() {
+                let record = QuarantineRecord(
+                    time: Int64(1000 + number), reason: .damagedRecord, slotBytes: 4096, root: model.root)
+                try transaction.write(tables.quarantine, hash.bytes, record.encoded)
+            }
+        }
+        try damage(\.pages, path[6].bytes) { $0[200] ^= 1 }
+        let tier = try ColdTier(folder.store)
+        #expect(try model.load(tokens(64), from: tier) == 48)
+        try tier.flushTouches()
+        #expect(try tier.info().quarantinedPages == 4096)
+        #expect(try tier.statistics.quarantinedPages == 2)
+        tier.close()
+        // Two pages came, so the oldest entry went.
+        try withTables(folder.store) { transaction, tables in
+            var noted: [Bool] = []
+            for hash in [old[0], old[1], old[4094], path[6], path[7]] {
+                noted.append(try transaction.has(tables.quarantine, hash.bytes))
+            }
+            #expect(noted == [false, true, true, true, true])
+        }
+    }
+
     @Test("of a record's payload is a miss, and removes only its own subtree", arguments: [2, 5, 7])
     func payload(page: Int) throws {
         try damage({ $0.pages }, path[page].bytes) { $0[$0.count / 4] ^= 1 }

@@ -50,9 +50,10 @@ struct GoldenFileTests {
             rawBytes: 512, encodedBytes: 300, createdAt: 1_700_000_000_000)
         let key = Array("key".utf8)
         let block = PrefixHash.block(key, in: root)
-        let blockNode = NodeRecord(
-            block: key, parent: parent, root: root, depth: 3, codec: 0, rawBytes: 68, encodedBytes: 68,
+        var blockNode = NodeRecord(
+            PageName(block: key, root: root, parent: parent), codec: 0, flags: .block, rawBytes: 68, encodedBytes: 68,
             createdAt: 1_700_000_000_000)
+        blockNode.firstToken = 3
         var recency = RecencyRecord(lastUse: 6, uses: 7, branches: 0x0102)
         (recency.place, recency.pins, recency.expiry) = (EvictionPlace(useClass: 3, time: 5), 8, 9)
         return [

@@ -46,10 +46,13 @@ struct NameTests {
         again.close()
     }
 
-    @Test("has 1 to 64 bytes and no control characters")
+    @Test("has 1 to 64 bytes, all of them of characters that can be seen")
     func bounds() throws {
         let long = [String(repeating: "n", count: 65), String(repeating: "\u{e8}", count: 33)]
-        for name in long + ["", "a\nb", "\u{7f}", "\u{85}"] {
+        // A mark that turns the writing direction round, a soft hyphen, separators of lines and of paragraphs, a code
+        // point that is no character, and one for private use.
+        let hidden = ["a\u{202e}b", "a\u{ad}b", "a\u{2028}b", "a\u{2029}b", "a\u{378}b", "a\u{e000}b"]
+        for name in long + ["", "a\nb", "\u{7f}", "\u{85}"] + hidden {
             let calls: [() throws -> Void] = [
                 { try tier.setName(name, of: first) }, { try tier.removeName(name) },
                 { _ = try tier.prefix(named: name) },
@@ -96,6 +99,28 @@ struct NameTests {
         let names = try tier.names()
         #expect(names.map(\.name) == ["gone", "kept"] && names.map(\.isStored) == [false, true])
         #expect(try tier.verify().findings.isEmpty)
+    }
+
+    @Test("comes and goes with a pin in one step: if one is refused, neither happens")
+    func withPins() throws {
+        let path = model.path(tokens(8))
+        #expect(throws: StoreError.noSuchPage(model.root.short)) { try tier.pin(path: [model.root], name: "a") }
+        #expect(try tier.names().isEmpty)
+        try tier.pin(path: path, name: "a")
+        #expect(try tier.prefix(named: "a")?.hash == last && tier.page(first).pins == 1)
+        try tier.setName("b", of: first)
+        #expect(throws: StoreError.invalidName("it is the name of page \(first.short)")) {
+            try tier.unpin(path: path, removing: "b")
+        }
+        #expect(throws: StoreError.noSuchName("c")) { try tier.unpin(path: path, removing: "c") }
+        #expect(try tier.page(last).pins == 1 && tier.names().map(\.name) == ["a", "b"])
+        try tier.unpin(path: path, removing: "a")
+        #expect(try tier.page(last).pins == 0 && tier.names().map(\.name) == ["b"])
+        #expect(throws: StoreError.invalidName("it is the name of page \(first.short)")) {
+            try tier.removeName("b", of: last)
+        }
+        try tier.removeName("b", of: first)
+        #expect(try tier.names().isEmpty)
     }
 
     @Test("that is damaged stands for nothing, and can be taken away or given again")

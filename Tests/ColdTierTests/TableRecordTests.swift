@@ -144,9 +144,10 @@ struct TableRecordTests {
     func blockNode() {
         let key = Array("block".utf8)
         let own = PrefixHash.block(key, in: root)
-        let node = NodeRecord(
-            block: key, parent: parent, root: root, depth: 3, codec: 0, rawBytes: 512, encodedBytes: 640,
+        var node = NodeRecord(
+            PageName(block: key, root: root, parent: parent), codec: 0, flags: .block, rawBytes: 512, encodedBytes: 640,
             createdAt: 1_700_000_000_000)
+        node.firstToken = 3
         let bytes = node.encoded(key: own)
         let golden =
             parent.description + root.description + "03000000" + "00000000" + "00" + "02" + "0002000000000000"

@@ -42,6 +42,23 @@ struct OutputTests {
         try Snapshot.check(Run("tree", sample.path, "--depth", "1", "--limit", "1").output, "tree-short", of: sample)
     }
 
+    @Test("is as recorded for blocks, which have no token ids to show")
+    func blocks() throws {
+        let sample = try Sample(blocks: true)
+        let root = sample.blocks.identity.spaceRoot
+        let runs = try Run("tree", sample.path, "--space", root.short, "--reveal", "--json")
+        try Snapshot.check(runs.output, "json-tree-blocks", of: sample)
+        let tree = try Run("tree", sample.path, "--space", root.short, "--reveal")
+        try Snapshot.check(tree.output, "tree-blocks", of: sample)
+        let list = try Run("ls", sample.path, "--space", root.short, "--order", "position")
+        try Snapshot.check(list.output, "ls-blocks", of: sample)
+        try Snapshot.check(Run("spaces", sample.path).output, "spaces-blocks", of: sample)
+        let last = PrefixHash.block([3], in: root).short
+        try Snapshot.check(Run("show", sample.path, last, "--reveal").output, "show-block", of: sample)
+        let shown = try Run("show", sample.path, last, "--reveal", "--json").json()
+        #expect(shown["tokens"] == nil && shown["depth"] as? Int == 3)
+    }
+
     @Test("has the JSON fields that are recorded")
     func fields() throws {
         let sample = try Sample()
@@ -171,6 +188,18 @@ struct OutputTests {
         #expect(try Run("ls", sample.path, "--names").output == "No names.\n")
         let unknown = try Run("unpin", sample.path, last, "--name", "x")
         #expect(unknown.status == 1)
+    }
+
+    @Test("removes a name from its own prefix only, and no pin when it does not")
+    func namesOfOthers() throws {
+        let sample = try Sample()
+        let (first, last) = (sample.hashes(Sample.first)[4].short, sample.hashes(Sample.second)[3].short)
+        #expect(try Run("pin", sample.path, first, "--name", "first").status == 0)
+        #expect(try Run("pin", sample.path, last, "--name", "second").status == 0)
+        let other = try Run("unpin", sample.path, first, "--name", "second")
+        #expect(other.status == 64 && other.errors.contains("The name is invalid: it is the name of page \(last)."))
+        #expect(try Run("ls", sample.path, "--names").output.contains("second"))
+        #expect(try Run("show", sample.path, first).output.contains("pins         1"))
     }
 
     @Test("has no control characters in a pipe", arguments: ["info", "spaces", "ls", "tree", "verify"])

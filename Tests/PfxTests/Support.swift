@@ -57,10 +57,15 @@ final class Sample {
     static let first = document + (100..<130).map { TokenID($0) }
     static let second = document + (200..<210).map { TokenID($0) }
 
-    init() throws {
+    /// A third space, of four blocks: the second follows the first, and two follow the second.
+    let blocks: GeneratedModel
+
+    /// - Parameter blocks: whether to store the blocks too.
+    init(blocks hasBlocks: Bool = false) throws {
         path = NSTemporaryDirectory() + "/pfx-cli-" + UUID().uuidString
         model = try GeneratedModel("demo")
         salted = try GeneratedModel("demo", salt: Salt(Array("a tenant's secret".utf8)))
+        blocks = try GeneratedModel("demo blocks", layout: .blocks(element: .bf16))
         let store = try Store(at: path, options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(1)))
         let space = try store.space(model.identity)
         try space.insertGenerated(Self.document, by: model)
@@ -68,8 +73,21 @@ final class Sample {
         try space.insertGenerated(Self.second, by: model)
         try store.flush()
         try store.space(salted.identity).insertGenerated(Self.document, by: salted)
+        if hasBlocks { try putBlocks(store.blockSpace(blocks.identity)) }
         try store.flush()
         try store.close()
+    }
+
+    private func putBlocks(_ space: BlockSpace) throws {
+        let contents = (0..<4).map { number in (0..<6000).map { UInt8(truncatingIfNeeded: $0 ^ number) } }
+        let memory = GeneratedMemory(contents)
+        defer { memory.free() }
+        let keys: [(key: UInt8, parent: UInt8?)] = [(1, nil), (2, 1), (3, 2), (4, 2)]
+        try space.put(
+            keys.enumerated().map { index, block in
+                let bytes = unsafe UnsafeRawBufferPointer(memory.bytes(index))
+                return unsafe Block([block.key], after: block.parent.map { [$0] }, BlockSource(bytes))
+            })
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }

@@ -94,12 +94,16 @@ struct BlockSpaceTests {
         let store = try open()
         let space = try store.blockSpace(Self.identity())
         try put([[1]], into: space)
-        try put([[2], [3]], after: [1], into: space)
-        try put([[5]], after: [4], into: space)
+        #expect(try put([[2], [3]], after: [1], into: space) == 2)
+        #expect(try put([[5]], after: [4], into: space) == 0)
+        #expect(store.statistics.orphanPages == 1)
         try space.touch([[1], [9]])
         try store.flush()
         #expect(try space.holds([[1], [2], [3], [4], [5]]) == [true, true, true, false, false])
-        #expect(try space.remove([[1], [9]]) == 3)
+        #expect(try put([[6]], after: [2], into: space) == 1)
+        try store.flush()
+        #expect(store.statistics.orphanPages == 1)
+        #expect(try space.remove([[1], [9]]) == 4)
         #expect(try space.leadingCount(of: [[1]]) == 0)
         try store.close()
     }
@@ -139,8 +143,12 @@ struct BlockSpaceTests {
             try space.put([odd])
         }
         #expect(throws: StoreError.invalidBlock("1 keys and 0 targets")) { _ = try space.load([[1]], into: []) }
-        #expect(throws: StoreError.self) { _ = try store.blockSpace(GeneratedModel().identity) }
-        #expect(throws: StoreError.self) { _ = try store.space(Self.identity()) }
+        #expect(throws: StoreError.invalidLayout("a space of blocks has the layout KVLayout.blocks(element:)")) {
+            _ = try store.blockSpace(GeneratedModel().identity)
+        }
+        #expect(throws: StoreError.invalidLayout("blocks are not found by token ids")) {
+            _ = try store.space(Self.identity())
+        }
         try store.close()
     }
 }

@@ -34,7 +34,8 @@ struct ProcessTests {
     @Test("keep its files off standard input, output and error, when a host runs with those closed")
     func standardDescriptors() throws {
         let worker = try ChildProcess(
-            "/bin/sh", ["-c", "exec \"$0\" \"$@\" <&- >&- 2>&-", ChildProcess.product("store-worker"), "fill", path, "1"])
+            "/bin/sh",
+            ["-c", "exec \"$0\" \"$@\" <&- >&- 2>&-", ChildProcess.product("store-worker"), "fill", path, "1"])
         defer {
             worker.send(SIGKILL)
             _ = worker.wait()

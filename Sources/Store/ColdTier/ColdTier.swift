@@ -1,5 +1,6 @@
 // The cold tier: pages on disk, in one LMDB environment per store.
 
+internal import Glibc
 package import KVFormat
 package import LMDB
 internal import Threads
@@ -130,13 +131,20 @@ extension ColdTier {
     }
 
     /// As `writing`, but throws LMDB's errors.
+    ///
+    /// - Parameter bytes: disk that the transaction must find for what it stores. What an eviction needs is reserved in
+    ///   any case, as far as the disk allows.
     func transact<R>(
+        reserving bytes: Int = 0,
         _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> R
     ) throws(LMDBError) -> R {
         // A dead reader keeps LMDB from reusing every page that was freed since.
         _ = try environment.freeDeadReaders()
         let now = SystemClock.wallMilliseconds()
         return try environment.write { (transaction) throws(LMDBError) in
+            // Inside the transaction, so that no other process counts on the same bytes.
+            let isReserved = try transaction.reserveDisk(evictionReserve + bytes)
+            guard isReserved || bytes == 0 else { throw .code(ENOSPC, call: "fallocate") }
             var session = try WriteSession(&transaction, tables, now: now)
             let result = try body(&transaction, &session)
             try session.finish(&transaction)

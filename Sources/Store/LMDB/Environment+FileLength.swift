@@ -1,4 +1,4 @@
-// The length of the data file: one that is shorter than its last page, and room behind that for what comes.
+// The length of the data file: one that is shorter than its last page, and room behind that for what a writer needs.
 
 import CLMDB
 import Glibc
@@ -30,24 +30,26 @@ extension Environment {
         let status = posix_fallocate(writable, off_t(last), off_t(pageSize))
         guard status == 0 else { throw .code(status, call: "making the data file whole") }
     }
+}
 
+extension WriteTransaction {
     /// Sees to it that the data file has `byteCount` bytes of disk behind its last page: a transaction that takes no
-    /// more of them never finds the disk full.
+    /// more of them never finds the disk full. Only this transaction can take them, because only one writes.
     ///
     /// - Returns: false when the disk, a quota of the file system or a limit on files has no room for that; true where
     ///   the file system cannot promise anything.
-    /// - Throws: `.closed`, `.forked`, `.mapResized`; a `.code`.
-    package func reserveDisk(_ byteCount: Int) throws(LMDBError) -> Bool {
-        try requireOwnProcess()
-        try gate.enter()
-        defer { gate.leave() }
+    package borrowing func reserveDisk(_ byteCount: Int) throws(LMDBError) -> Bool {
         var info = unsafe MDB_envinfo()
-        try check(unsafe mdb_env_info(handle, &info), call: "mdb_env_info")
-        let (used, overflows) = unsafe (info.me_last_pgno &+ 1).multipliedReportingOverflow(by: pageSize)
-        guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
+        try check(unsafe mdb_env_info(mdb_txn_env(core.handle), &info), call: "mdb_env_info")
+        let (used, overflows) = unsafe (info.me_last_pgno &+ 1).multipliedReportingOverflow(by: core.pageSize)
+        guard let size = fileSize(core.descriptor) else { throw .code(errno, call: "fstat") }
         guard !overflows, size < used &+ byteCount else { return true }
-        // Only ever makes the file longer, whatever other processes do meanwhile.
-        guard fallocate64(descriptor, 0, off_t(size), off_t(used + byteCount - size)) != 0 else { return true }
-        return ![ENOSPC, EDQUOT, EFBIG].contains(errno)
+        return canExtend(core.descriptor, from: size, by: used + byteCount - size)
     }
+}
+
+/// Extends a file from its end on, unless the disk has no room for that. Only ever makes it longer, whatever other
+/// processes do meanwhile.
+func canExtend(_ descriptor: Int32, from size: Int, by byteCount: Int) -> Bool {
+    fallocate64(descriptor, 0, off_t(size), off_t(byteCount)) == 0 || !LMDBError.fullDisk.contains(errno)
 }

@@ -1,6 +1,7 @@
 // Information about an environment: sizes, readers, free pages.
 
 import CLMDB
+import Glibc
 
 /// The state of an environment at one moment.
 package struct EnvironmentInfo: Sendable, Equatable {
@@ -8,8 +9,11 @@ package struct EnvironmentInfo: Sendable, Equatable {
     package let mapSize: Int
     /// Bytes of an LMDB page.
     package let pageSize: Int
-    /// The highest page number in use; the file has this many pages and one more.
+    /// The highest page number in use.
     let lastPage: Int
+    /// Bytes of the file, as the file system has them: the pages in use, those that are free, and room behind the last
+    /// page that a writer has reserved.
+    package let fileBytes: Int
     /// The number of the last committed transaction.
     package let lastTransaction: Int
     /// Freed pages that can be reused, unless a reader still sees them.
@@ -23,8 +27,11 @@ package struct EnvironmentInfo: Sendable, Equatable {
 
     /// Bytes of pages in use, including LMDB's own: what a quota counts.
     package var usedBytes: Int { (lastPage + 1 - freePages) * pageSize }
-    /// Bytes of the file, including free pages.
-    package var fileBytes: Int { (lastPage + 1) * pageSize }
+    /// Bytes of the file that are free and will be used again.
+    package var freeBytes: Int { max(0, fileBytes - usedBytes) }
+    /// The transaction that the oldest open snapshot sees; nil without readers. What was freed later cannot be reused
+    /// yet.
+    package var oldestSnapshot: Int? { oldestReaderLag.map { lastTransaction - $0 } }
 }
 
 extension Environment {
@@ -35,9 +42,10 @@ extension Environment {
             var info = unsafe MDB_envinfo()
             try check(unsafe mdb_env_info(handle, &info), call: "mdb_env_info")
             let last = unsafe info.me_last_txnid
+            guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
             return unsafe EnvironmentInfo(
-                mapSize: info.me_mapsize, pageSize: pageSize, lastPage: info.me_last_pgno, lastTransaction: last,
-                freePages: try transaction.countFreePages(), readers: slots.count,
+                mapSize: info.me_mapsize, pageSize: pageSize, lastPage: info.me_last_pgno, fileBytes: size,
+                lastTransaction: last, freePages: try transaction.countFreePages(), readers: slots.count,
                 maxReaders: Int(info.me_maxreaders), oldestReaderLag: slots.min().map { max(0, last - $0) })
         }
     }

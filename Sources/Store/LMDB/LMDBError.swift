@@ -49,16 +49,18 @@ extension LMDBError {
         if case .code(let status, _) = self { status } else { nil }
     }
 
-    /// No room: the map is full, the disk is full, or a write came back short, which LMDB reports as `EIO`.
+    /// No room: the map is full, or the disk.
     ///
     /// The whole transaction is lost; everything committed before is intact. After a full disk, once there is room
     /// again, one more commit is needed before puts work again.
-    package var isFull: Bool {
-        switch status {
-        case ENOSPC, EDQUOT, EFBIG, EIO: true
-        default: isMapFull
-        }
-    }
+    package var isFull: Bool { isDiskFull || isMapFull }
+
+    /// No room on the disk, in a quota of the file system, or below a limit on the size of files. A write that came
+    /// back short for one of these reasons is `ENOSPC`.
+    package var isDiskFull: Bool { status.map(Self.fullDisk.contains) ?? false }
+
+    /// What the system says when a file cannot grow.
+    static let fullDisk = [ENOSPC, EDQUOT, EFBIG]
 
     /// No room in the map, as opposed to the disk: the address space is used up, or one transaction changed too many
     /// pages.

@@ -1,6 +1,7 @@
 // Write transactions, of which only one runs at a time in all processes together.
 
 import CLMDB
+import Glibc
 
 /// A write transaction. It sees its own changes; others see them after it has committed. Its `deinit` aborts it unless
 /// `commit` has consumed it. It is bound to its thread, so it is only lent to closures.
@@ -16,9 +17,15 @@ package struct WriteTransaction: ~Copyable, Transaction {
 
     /// Makes the changes durable: returns after the data and then the meta page have been synced.
     consuming func commit() throws(LMDBError) {
-        let handle = unsafe core.handle
+        let (handle, descriptor) = unsafe (core.handle, core.descriptor)
         discard self  // LMDB frees the handle even when the commit fails, so `deinit` must not run
-        try check(unsafe mdb_txn_commit(handle), call: "mdb_txn_commit")
+        let status = unsafe mdb_txn_commit(handle)
+        // LMDB reports a write that came back short as EIO, as it does a disk that fails. A file that cannot grow by a
+        // page tells them apart.
+        if status == EIO, let size = fileSize(descriptor), !canExtend(descriptor, from: size, by: 1) {
+            throw .code(ENOSPC, call: "mdb_txn_commit")
+        }
+        try check(status, call: "mdb_txn_commit")
     }
 }
 

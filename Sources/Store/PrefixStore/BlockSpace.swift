@@ -30,6 +30,8 @@ public enum PutBlock: Hashable, Sendable {
     case alreadyThere
     /// The queue was full, and `StoreOptions.whenQueueFull` says to leave it out.
     case dropped
+    /// Its parent is neither stored, nor waits, nor came before it: it is not stored.
+    case orphan
 }
 
 /// All blocks that engines of one identity share. Made by `Store.blockSpace(_:)`; thread-safe. It keeps its store open.
@@ -67,7 +69,8 @@ public final class BlockSpace: Sendable {
     /// store's own thread does; `flush()` waits for that.
     ///
     /// A key names its bytes: a block whose key is stored already, or waits, is not stored again, and that counts as a
-    /// use of it. A block whose parent is neither stored nor given before it is not stored.
+    /// use of it. A block whose parent is neither stored, nor waits, nor is given before it is not stored; it counts in
+    /// `StoreStatistics.orphanPages`.
     ///
     /// - Parameter blocks: a parent before those that follow it.
     /// - Returns: what became of each block.
@@ -79,14 +82,29 @@ public final class BlockSpace: Sendable {
         try store.checkOpen()
         let names = try blocks.map { (block) throws(StoreError) in try name(of: block) }
         let now = SystemClock.wallMilliseconds()
-        var known = try store.cold.held(names.map(\.hash), usedAt: now)
-        let outcomes = zip(names, blocks).map { name, block in
-            guard known.insert(name.hash).inserted else { return PutBlock.alreadyThere }
-            let job = SpillJob(name, block: BlockCopy(block.source), layout: layout, insertedAt: now)
-            return store.writer.enqueue(job) == .queued ? .queued : .dropped
+        let parents = names.map(\.parent).filter { $0 != root }
+        // What waits is asked first: it may be stored a moment later, and would be found in neither place otherwise.
+        let waiting = store.writer.waiting(among: parents)
+        var known = try store.cold.held(names.map(\.hash) + parents, usedAt: now)
+        var there = known.union(waiting).union([root])
+        let outcomes = zip(names, blocks).map { name, block -> PutBlock in
+            guard known.insert(name.hash).inserted else { return .alreadyThere }
+            guard there.contains(name.parent) else {
+                store.counters.orphanPages.add(1)
+                return .orphan
+            }
+            guard enqueue(name, block.source, now) == .queued else { return .dropped }
+            there.insert(name.hash)
+            return .queued
         }
         store.counters.insertedPages.add(UInt64(outcomes.count { $0 == .queued }))
         return outcomes
+    }
+
+    /// Copies a block into the queue, unless it waits there already or would be refused: it can be a GiB.
+    private func enqueue(_ name: PageName, _ source: BlockSource, _ now: Int64) -> EnqueueOutcome {
+        if let answer = store.writer.answer(withoutCopyOf: name.hash, byteCount: source.byteCount) { return answer }
+        return store.writer.enqueue(SpillJob(name, block: BlockCopy(source), layout: layout, insertedAt: now))
     }
 
     /// Which of these blocks are stored. Asking does not count as a use. A block that still waits to be written is not

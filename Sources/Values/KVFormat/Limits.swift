@@ -27,6 +27,9 @@ public enum Limits {
     /// Entries that one transaction reads or writes: LMDB keeps a list of what a transaction has changed.
     package static let transactionEntries = 1000
 
+    /// Entries of the table `quarantine`, which the quota does not count: enough to see what kind of damage there is.
+    package static let quarantined = 4096
+
     /// Pages with the same first token ids behind one page: a look-up compares at most this many and takes the best.
     package static let alternatives = 128
 
@@ -75,8 +78,8 @@ public enum Limits {
     /// Names of one store: people give them, one by one; programs that name every prefix have keys for that.
     public static let prefixNames = 4096
 
-    /// Refuses what is no name for a prefix: one of another length, or with control characters, which a terminal would
-    /// obey.
+    /// Refuses what is no name for a prefix: one of another length, or with characters that a terminal would obey or
+    /// that hide what a name says, such as control characters, marks of the writing direction and line separators.
     ///
     /// - Throws: `.invalidName`.
     package static func check(prefixName name: String) throws(StoreError) {
@@ -84,10 +87,15 @@ public enum Limits {
             throw .invalidName(
                 "\(name.utf8.count) bytes; \(prefixName.lowerBound) to \(prefixName.upperBound) are possible")
         }
-        guard name.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control }) else {
-            throw .invalidName("it has control characters")
+        guard name.unicodeScalars.allSatisfy({ !invisible.contains($0.properties.generalCategory) }) else {
+            throw .invalidName("it has control characters or others that cannot be seen")
         }
     }
+
+    /// Characters without a shape of their own, or with a different one on every machine.
+    private static let invisible: Set<Unicode.GeneralCategory> = [
+        .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse, .surrogate,
+    ]
 
     /// Bytes of a text field of an identity (engine name, position parameters, a label).
     public static let identityText = 4096

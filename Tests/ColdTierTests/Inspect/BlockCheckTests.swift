@@ -32,9 +32,10 @@ struct BlockCheckTests {
         let record = EncodedRecord()
         let bytes = [UInt8](repeating: 3, count: 340)
         unsafe RecordEncoder().encode(block: bytes.span.bytes, element: .q8x0, key: hash, codec: .zstd, into: record)
-        let node = NodeRecord(
-            block: key, parent: parent ?? root, root: root, depth: depth, codec: 1, rawBytes: 340,
+        var node = NodeRecord(
+            PageName(block: key, root: root, parent: parent), codec: 1, flags: .block, rawBytes: 340,
             encodedBytes: UInt64(record.byteCount), createdAt: 1000)
+        node.firstToken = depth
         let tables = tier.tables
         try tier.writing { (transaction, session) throws(LMDBError) in
             try transaction.writeSlot(tables.pages, hash.bytes, record.bytes)

@@ -127,6 +127,24 @@ struct SpillWriterTests {
         #expect(released.of(hash).count == 1)
     }
 
+    @Test("says before a page is copied that it waits already, or would be dropped")
+    func asked() throws {
+        let capacity = ByteCount.kibibytes(2)
+        let writer = writer(SpillOptions(queueCapacity: capacity, whenFull: .drop, batchMilliseconds: 1))
+        #expect(writer.answer(withoutCopyOf: Self.hash(1), byteCount: 4096) == nil)
+        disk.hold()
+        #expect(writer.enqueue(try job(1)) == .queued)
+        #expect(writer.answer(withoutCopyOf: Self.hash(1), byteCount: 1024) == .queued)
+        #expect(writer.waiting(among: [Self.hash(1), Self.hash(2)]) == [Self.hash(1)])
+        #expect(writer.answer(withoutCopyOf: Self.hash(2), byteCount: 1024) == nil)
+        #expect(writer.answer(withoutCopyOf: Self.hash(2), byteCount: 1025) == .dropped)
+        #expect(writer.statistics.droppedPages == 1)
+        disk.letGo()
+        try writer.close()
+        #expect(writer.answer(withoutCopyOf: Self.hash(2), byteCount: 1024) == .closed)
+        #expect(writer.waiting(among: [Self.hash(1)]).isEmpty)
+    }
+
     @Test("takes a page that is waiting already only once, and reports to both callers")
     func duplicates() throws {
         let writer = writer()

@@ -30,7 +30,7 @@ struct BlockJob: @unchecked Sendable {
                 let list = unsafe zip(keys, spans).map { key, pieces in
                     unsafe Block(key, BlockSource(parts: pieces.map { UnsafeRawBufferPointer($0) }))
                 }
-                succeeded = try blocks.put(list).map { $0 != .dropped }
+                succeeded = try blocks.put(list).map { $0 == .queued || $0 == .alreadyThere }
             case .get: succeeded = try blocks.load(keys, into: unsafe spans.map { unsafe BlockTarget(parts: $0) })
             case .exists: succeeded = try blocks.holds(keys)
             }

@@ -65,8 +65,13 @@ extension StoreInspector {
     /// The page whose prefix has the name `digits`, or whose hash begins with it. A name goes first: it was given by
     /// hand.
     func pageHash(_ digits: String) throws -> PrefixHash {
-        // What cannot be a name is no name; what keeps the store from answering, the look-up of the digits meets too.
-        if let named = try? prefix(named: digits) { return named.hash }
+        do throws(StoreError) {
+            if let named = try prefix(named: digits) { return named.hash }
+        } catch .invalidName {
+            // What cannot be a name is no name.
+        } catch {
+            throw error
+        }
         return try unique(try resolve(digits), digits, noun: "page", list: "ls")
     }
 

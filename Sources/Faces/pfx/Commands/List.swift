@@ -9,8 +9,8 @@ struct List: ParsableCommand {
         commandName: "ls",
         abstract: "List pages.",
         discussion: """
-            One line per page: the first digits of its prefix hash and of its space, the position of its first token, \
-            its number of tokens, its slot on disk, how many times smaller that is than the raw page, hits since it \
+            One line per page: the first digits of its prefix hash and of its space, the position of its first token \
+            (for a block, how many blocks come before it), its number of tokens, its slot on disk, how many times smaller that is than the raw page, hits since it \
             was stored, time since its last use, the number of pages that follow it, and notes: tail, block, pinned, \
             side states, expiry.
 
@@ -94,6 +94,9 @@ private struct NamesJSON: Encodable {
 }
 
 extension PageInfo {
+    /// What people call it.
+    var noun: String { isBlock ? "block" : "page" }
+
     /// Notes about the page, as people read them.
     var notes: [String] {
         var notes: [String] = []

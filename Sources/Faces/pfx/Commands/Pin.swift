@@ -29,9 +29,7 @@ struct Pin: ParsableCommand {
     func run() throws {
         let (page, pages) = try store.withStore { store in
             let page = try store.pageHash(hash)
-            // The name goes first, since it can be refused, and a pin that was counted twice is hard to see.
-            if let name { try store.setName(name, of: page) }
-            return (page, try store.pin(page))
+            return (page, try store.pin(page, name: name))
         }
         let named = name.map { " It is now called \(Reveal.escaped($0))." } ?? ""
         try store.print(

@@ -29,7 +29,7 @@ struct Show: ParsableCommand {
             let record = try ShownRecord(of: hash, in: store)
             return ShownPage(
                 page: try store.page(hash), depth: try? store.path(to: hash).count, record: record,
-                tokens: reveal == nil ? nil : try store.tokens(of: hash))
+                tokens: try reveal?.tokens(of: hash, in: store))
         }
         try store.print(ShowJSON(shown, reveal), or: shown.text(reveal))
         if !shown.isSound { throw ExitStatus.damage.code }
@@ -61,22 +61,27 @@ struct ShownRecord {
 /// What is shown of a page.
 struct ShownPage {
     var page: PageInfo
-    /// Pages from the beginning of the sequence to this one; nil when the path is broken.
+    /// Pages or blocks from the beginning of the sequence to this one; nil when the path is broken.
     var depth: Int?
     var record: ShownRecord
+    /// With --reveal, and not for a block.
     var tokens: [TokenID]?
 
     var isSound: Bool { record.isSound }
 
     func text(_ reveal: Reveal?) -> String {
         var table = TextTable(("", .left), ("", .left))
-        table.add("page", page.hash.description)
+        table.add(page.noun, page.hash.description)
         table.add("space", page.root.description)
         table.add("parent", page.isFirst ? "none, it begins a sequence" : page.parent.description)
+        if !page.isBlock {
+            table.add(
+                "tokens", Render.range(page.firstToken, page.tokenCount) + (page.isTail ? ", a tail" : ""))
+        }
         table.add(
-            "tokens", Render.range(page.firstToken, page.tokenCount) + (page.isTail ? ", a tail" : ""))
-        table.add("path", depth.map { Render.count($0, "page") } ?? "broken: a page before it is missing or damaged")
-        table.add("followed by", Render.count(page.childCount, "page"))
+            "path",
+            depth.map { Render.count($0, page.noun) } ?? "broken: a \(page.noun) before it is missing or damaged")
+        table.add("followed by", Render.count(page.childCount, page.noun))
         table.add("raw", "\(page.rawBytes)")
         table.add("encoded", "\(page.encodedBytes)")
         table.add("slot", "\(page.slotBytes), \(Render.comparison(page.rawBytes, page.slotBytes)) than raw")

@@ -31,10 +31,14 @@ struct Spaces: ParsableCommand {
             let name = space.descriptor.labels["model"].map { "  \($0)" } ?? ""
             text += "\(space.root.short)\(name)\n"
             var table = TextTable(("", .left), ("", .left), ("", .left))
-            table.add(
-                "", "pages",
-                "\(Render.count(space.pages)), \(Render.count(space.tails)) of them tails, "
-                    + "\(Render.count(space.tokens, "token"))")
+            if space.isOfBlocks {
+                table.add("", "blocks", Render.count(space.pages))
+            } else {
+                table.add(
+                    "", "pages",
+                    "\(Render.count(space.pages)), \(Render.count(space.tails)) of them tails, "
+                        + "\(Render.count(space.tokens, "token"))")
+            }
             table.add(
                 "", "sizes",
                 Render.sizes(raw: space.rawBytes, encoded: space.encodedBytes, slots: space.slotBytes))

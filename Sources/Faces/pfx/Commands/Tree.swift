@@ -9,7 +9,7 @@ struct Tree: ParsableCommand {
         abstract: "Draw the tree of prefixes.",
         discussion: """
             One line per run of pages that follow each other without a branch: the first digits of the last page's \
-            prefix hash, the positions of the run's tokens, its pages, their slots on disk, the hits of its most used \
+            prefix hash, the positions of the run's tokens or blocks, its pages, their slots on disk, the hits of its most used \
             page, and the time since its last use. `pfx show` and `pfx pin` take the hash; pinning it pins the whole \
             path to it.
 
@@ -91,8 +91,14 @@ struct PageRun {
         lastUse = max(lastUse, page.lastUse)
     }
 
-    /// The position behind the last token.
-    var end: Int { last.firstToken + last.tokenCount }
+    /// Tokens of the run; 0 for blocks.
+    var tokens: Int { first.isBlock ? 0 : last.firstToken + last.tokenCount - first.firstToken }
+
+    /// Where it lies: `tokens 0-31`, or `blocks 0-2`.
+    private var place: String {
+        first.isBlock
+            ? "blocks \(Render.range(first.firstToken, pages))" : "tokens \(Render.range(first.firstToken, tokens))"
+    }
 
     /// The text before the lines of the branches below.
     var trunkBelow: String { trunk + (isLast ? "   " : "|  ") }
@@ -101,8 +107,8 @@ struct PageRun {
         let notes = last.notes.isEmpty ? "" : "  " + last.notes.joined(separator: ", ")
         var text =
             trunk + (isLast ? "`- " : "+- ")
-            + "\(last.hash.short)  tokens \(Render.range(first.firstToken, end - first.firstToken))  "
-            + "\(Render.count(pages, "page"))  \(slotBytes)  \(Render.count(hits, "hit"))  "
+            + "\(last.hash.short)  \(place)  "
+            + "\(Render.count(pages, first.noun))  \(slotBytes)  \(Render.count(hits, "hit"))  "
             + "\(Render.age(lastUse))\(notes)\n"
         if let revealed { text += trunkBelow + revealed + "\n" }
         if hiddenBranches > 0 {
@@ -139,7 +145,7 @@ struct SpaceTree {
             {
                 run.append(child)
             }
-            if let reveal { run.revealed = reveal.line(try store.tokens(of: run.first.hash)) }
+            if let tokens = try reveal?.tokens(of: run.first.hash, in: store) { run.revealed = reveal?.line(tokens) }
             if run.last.childCount > 1 {
                 if depth > run.depth + 1 {
                     let below = try Self.branches(
@@ -167,11 +173,21 @@ struct SpaceTree {
     var text: String {
         let model = space.descriptor.labels["model"].map { "  \($0)" } ?? ""
         var text =
-            "\(space.root.short)\(model)  \(Render.count(space.pages, "page")), "
-            + "\(Render.count(space.tokens, "token")), \(space.slotBytes)\n"
+            "\(space.root.short)\(model)  \(space.contents), \(space.slotBytes)\n"
         for run in runs { text += run.text }
         if hiddenFirst > 0 { text += "\(Render.count(hiddenFirst)) more, see --limit\n" }
         return text
+    }
+}
+
+extension SpaceInfo {
+    /// Whether blocks are stored in it, and not pages.
+    var isOfBlocks: Bool { descriptor.layout.isOfBlocks }
+
+    /// `10 pages, 128 tokens`, or `3 blocks`.
+    fileprivate var contents: String {
+        isOfBlocks
+            ? Render.count(pages, "block") : "\(Render.count(pages, "page")), \(Render.count(tokens, "token"))"
     }
 }
 
@@ -193,7 +209,7 @@ private struct TreeJSON: Encodable {
             lastUse = run.lastUse
             depth = run.depth
             firstToken = run.first.firstToken
-            tokens = run.end - run.first.firstToken
+            tokens = run.tokens
             pages = run.pages
             hits = run.hits
             branches = run.last.childCount

@@ -8,8 +8,8 @@ struct Unpin: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Remove one pin from a page and from all pages before it.",
         discussion: """
-            Pages that have no pin stay as they are. --name also removes a name, as `pfx ls --names` lists them, even \
-            if its page is gone.
+            Pages that have no pin stay as they are. --name also removes a name of the prefix, as `pfx ls --names` \
+            lists them, even if its page is gone.
 
             EXAMPLES:
               pfx unpin kv 3fa9
@@ -27,23 +27,11 @@ struct Unpin: ParsableCommand {
     func run() throws {
         let (page, pages) = try store.withStore { store in
             let page = try store.pageHash(hash)
-            if let name { try store.removeName(name) }
-            return (page, try unpinned(page, in: store))
+            return (page, try store.unpin(page, removing: name))
         }
         let named = name.map { " The name \(Reveal.escaped($0)) is removed." } ?? ""
         try store.print(
             PinJSON(hash: page.description, pages: pages, name: name),
             or: "Removed a pin from \(Render.count(pages, "page")), up to \(page.short).\(named)\n")
-    }
-
-    /// Takes a pin off the path. A name that was removed may have outlived its page: there is nothing to unpin then.
-    private func unpinned(_ page: PrefixHash, in store: StoreInspector) throws -> Int {
-        do throws(StoreError) {
-            return try store.unpin(page)
-        } catch .noSuchPage where name != nil {
-            return 0
-        } catch {
-            throw error
-        }
     }
 }

@@ -42,9 +42,13 @@ enum Render {
         "\(raw) raw, \(encoded) encoded, \(slots) in slots: \(comparison(raw, slots))"
     }
 
-    /// `0-2495`: the positions of `count` tokens, the last one included.
+    /// `0-2495`: the positions of `count` tokens, blocks or layers, the last one included; `-` when there are none.
     static func range(_ first: Int, _ count: Int) -> String {
-        count == 1 ? "\(first)" : "\(first)-\(first + count - 1)"
+        switch count {
+        case ..<1: "-"
+        case 1: "\(first)"
+        default: "\(first)-\(first + count - 1)"
+        }
     }
 
     /// `2026-11-24 23:42:01Z`.

@@ -27,6 +27,12 @@ struct Reveal {
         return exists && isFolder.boolValue ? path + "/tokenizer.json" : path
     }
 
+    /// The token ids of a page; nil for a block, which has none.
+    func tokens(of hash: PrefixHash, in store: StoreInspector) throws -> [TokenID]? {
+        let tokens = try store.tokens(of: hash)
+        return tokens.isEmpty ? nil : tokens
+    }
+
     /// The beginning of the text of `tokens`.
     func line(_ tokens: [TokenID]) -> String {
         guard let tokenizer else {

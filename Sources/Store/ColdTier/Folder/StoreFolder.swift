@@ -67,10 +67,13 @@ struct StoreFolder {
         switch errno {
         case EEXIST: return
         case ENOENT, ENOTDIR: throw .notAFolder(path: path)
-        case EACCES, EPERM, EROFS: throw .readOnly(path: path)
-        case ENOSPC, EDQUOT: throw .diskFull(path: path)
-        default: throw .system(call: "mkdir", errno: errno)
+        default: throw failure(of: "mkdir")
         }
+    }
+
+    /// The error for a call of the system that has just failed: as one of LMDB's calls.
+    private func failure(of call: String) -> StoreError {
+        StoreError(.code(errno, call: call), path: path, options: options)
     }
 
     private func checkFolder() throws(StoreError) {
@@ -173,7 +176,7 @@ struct StoreFolder {
 
     private func make() throws(StoreError) {
         let aside = path + "/" + Self.makingPrefix + "\(getpid())-\(SystemClock.monotonicNanoseconds())"
-        guard unsafe mkdir(aside, 0o700) == 0 else { throw .system(call: "mkdir", errno: errno) }
+        guard unsafe mkdir(aside, 0o700) == 0 else { throw failure(of: "mkdir") }
         defer { Self.discard(aside) }
         do throws(LMDBError) {
             let environment = try openEnvironment(aside)
@@ -183,7 +186,7 @@ struct StoreFolder {
             throw StoreError(error, path: path, options: options)
         }
         guard unsafe link(aside + "/" + Self.dataFile, dataPath) == 0 || errno == EEXIST else {
-            throw .system(call: "link", errno: errno)
+            throw failure(of: "link")
         }
         try sync(path)
         try sync(parent)
@@ -217,7 +220,7 @@ struct StoreFolder {
         // its creator made it.
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw .system(call: "fsync", errno: errno) }
+        guard fsync(descriptor) == 0 else { throw failure(of: "fsync") }
     }
 
     /// Removes what is left of processes that died while they made a store. The names contain their process ids.

@@ -23,7 +23,7 @@ extension ColdTier {
                 slotBytes: ByteCount(counters.slotBytes),
                 indexBytes: ByteCount(counters.indexBytes), encodedBytes: ByteCount(counters.encodedBytes),
                 rawBytes: ByteCount(counters.rawBytes), fileBytes: ByteCount(UInt64(file.fileBytes)),
-                freeBytes: ByteCount(UInt64(file.freePages * file.pageSize)),
+                freeBytes: ByteCount(UInt64(file.freeBytes)),
                 mapBytes: ByteCount(UInt64(file.mapSize)), pages: Int(clamping: counters.pages),
                 tails: census.values.reduce(0) { $0 + $1.tails },
                 tokens: census.values.reduce(0) { $0 + $1.tokens },

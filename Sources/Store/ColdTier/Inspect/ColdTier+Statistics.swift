@@ -19,7 +19,7 @@ package struct ColdStatistics: Sendable, Equatable {
     package let usedBytes: Int
     /// Bytes that may be used.
     package let quota: ByteCount
-    /// Bytes of the data file.
+    /// Bytes of the data file, as the file system has them.
     package let fileBytes: Int
     /// Bytes of it that are free and will be used again.
     package let freeBytes: Int
@@ -59,7 +59,7 @@ extension ColdTier {
                 pages: Int(clamping: counters.pages), sideStates: Int(clamping: counters.sideStates), spaces: spaces,
                 rawBytes: Int(clamping: counters.rawBytes), encodedBytes: Int(clamping: counters.encodedBytes),
                 usedBytes: Int(clamping: counters.usedBytes), quota: ByteCount(counters.quota),
-                fileBytes: info.fileBytes, freeBytes: info.freePages * info.pageSize,
+                fileBytes: info.fileBytes, freeBytes: info.freeBytes,
                 evictedPages: Int(clamping: counters.evicted), quarantinedPages: Int(clamping: counters.quarantined),
                 generation: Int(clamping: counters.generation), readers: info.readers, maxReaders: info.maxReaders,
                 oldestReaderLag: info.oldestReaderLag, damagedPages: pending.damagedPages,

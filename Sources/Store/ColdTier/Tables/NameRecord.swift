@@ -2,7 +2,8 @@
 
 package import KVFormat
 
-/// The prefix that a name stands for. The key is the name: 1 to 64 bytes of UTF-8 without control characters.
+/// The prefix that a name stands for. The key is the name: 1 to 64 bytes of UTF-8 without control characters
+/// and others that cannot be seen.
 ///
 /// | bytes | field |
 /// | --- | --- |

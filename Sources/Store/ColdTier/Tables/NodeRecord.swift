@@ -106,24 +106,6 @@ package struct NodeRecord: Equatable, Sendable {
         key = name.blockKey
     }
 
-    /// The node of a block that comes after `depth` others.
-    package init(
-        block key: [UInt8], parent: PrefixHash, root: PrefixHash, depth: UInt32, codec: UInt8, rawBytes: UInt64,
-        encodedBytes: UInt64, createdAt: Int64
-    ) {
-        self.parent = parent
-        self.root = root
-        firstToken = depth
-        tokenCount = 0
-        self.codec = codec
-        flags = .block
-        self.rawBytes = rawBytes
-        self.encodedBytes = encodedBytes
-        self.createdAt = createdAt
-        tokens = []
-        self.key = key
-    }
-
     /// Reads the node stored under `hash`; nil when it is damaged or belongs to another key.
     package init?(_ bytes: RawSpan, key hash: PrefixHash) {
         self.init(fields: bytes, key: hash)

@@ -11,33 +11,22 @@ extension ColdTier {
     ///   `.damaged`, `.closed`, `.forked`, `.system`.
     package func setName(_ name: String, of hash: PrefixHash) throws(StoreError) {
         try Limits.check(prefixName: name)
-        let key = Array(name.utf8)
-        let failure = try writing { (transaction, session) throws(LMDBError) -> StoreError? in
-            guard let node = try transaction.node(hash, tables).record else { return .noSuchPage(hash.short) }
-            if try !transaction.has(tables.names, key),
-                try transaction.entryCount(tables.names) >= Limits.prefixNames
-            {
-                return .tooManyNames(limit: Limits.prefixNames)
-            }
-            let record = NameRecord(hash: hash, root: node.root, createdAt: session.now)
-            try transaction.write(tables.names, key, record.encoded(name: key))
-            return nil
+        let failure = try writing { (transaction, session) throws(LMDBError) in
+            try session.setName(name, of: hash, &transaction)
         }
         if let failure { throw failure }
     }
 
     /// Takes a name away; its prefix stays as it is. A damaged entry goes as well.
     ///
-    /// - Throws: `.invalidName`, `.noSuchName`, and as `setName`.
-    package func removeName(_ name: String) throws(StoreError) {
+    /// - Parameter hash: the last page of the prefix that must have the name; nil for any.
+    /// - Throws: `.invalidName`, also for the name of another prefix than `hash`; `.noSuchName`, and as `setName`.
+    package func removeName(_ name: String, of hash: PrefixHash? = nil) throws(StoreError) {
         try Limits.check(prefixName: name)
-        let key = Array(name.utf8)
-        let isThere = try writing { (transaction, _) throws(LMDBError) -> Bool in
-            guard try transaction.has(tables.names, key) else { return false }
-            try transaction.erase(tables.names, key)
-            return true
+        let failure = try writing { (transaction, session) throws(LMDBError) in
+            try session.removeName(name, of: hash, &transaction)
         }
-        guard isThere else { throw .noSuchName(name) }
+        if let failure { throw failure }
     }
 
     /// What has this name; nil when nothing has, or its entry is damaged.
@@ -58,6 +47,34 @@ extension ColdTier {
             }
             return names
         }
+    }
+}
+
+extension WriteSession {
+    /// Names a prefix, and returns what forbids that.
+    func setName(
+        _ name: String, of hash: PrefixHash, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) -> StoreError? {
+        let key = Array(name.utf8)
+        guard let node = try transaction.node(hash, tables).record else { return .noSuchPage(hash.short) }
+        if try !transaction.has(tables.names, key), try transaction.entryCount(tables.names) >= Limits.prefixNames {
+            return .tooManyNames(limit: Limits.prefixNames)
+        }
+        let record = NameRecord(hash: hash, root: node.root, createdAt: now)
+        try transaction.write(tables.names, key, record.encoded(name: key))
+        return nil
+    }
+
+    /// Takes a name away, and returns what forbids that. A name that is damaged is nobody's and goes.
+    func removeName(
+        _ name: String, of hash: PrefixHash?, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) -> StoreError? {
+        let key = Array(name.utf8)
+        guard try transaction.has(tables.names, key) else { return .noSuchName(name) }
+        let owner = try transaction.read(tables.names, key) { NameRecord($0, name: key) }.record?.hash
+        if let hash, let owner, owner != hash { return .invalidName("it is the name of page \(owner.short)") }
+        try transaction.erase(tables.names, key)
+        return nil
     }
 }
 

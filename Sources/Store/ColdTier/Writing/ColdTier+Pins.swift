@@ -7,16 +7,38 @@ extension ColdTier {
     /// Adds one pin to every page of a path. A page is not evicted until it has been unpinned as often as it was
     /// pinned. Pins are stored.
     ///
-    /// - Parameter hashes: the whole path, the first page first.
-    /// - Throws: `.noSuchPage` when one of them is not stored. Then nothing was pinned.
-    package func pin(path hashes: [PrefixHash]) throws(StoreError) {
-        try change(hashes) { $0.pins = $0.pins == .max ? .max : $0.pins + 1 }
+    /// - Parameters:
+    ///   - hashes: the whole path, the first page first.
+    ///   - name: a name to give to the prefix that ends with the last page, in the same transaction.
+    /// - Throws: `.noSuchPage` when one of them is not stored; `.invalidName`, `.tooManyNames`. Then nothing was pinned
+    ///   or named.
+    package func pin(path hashes: [PrefixHash], name: String? = nil) throws(StoreError) {
+        if let name { try Limits.check(prefixName: name) }
+        func give(
+            _ transaction: inout WriteTransaction, _ session: inout WriteSession
+        ) throws(LMDBError) -> StoreError? {
+            guard let name, let last = hashes.last else { return nil }
+            return try session.setName(name, of: last, &transaction)
+        }
+        try change(hashes, after: give) { $0.pins = $0.pins == .max ? .max : $0.pins + 1 }
     }
 
     /// Removes one pin from every page of a path. Pages without pins do not change.
-    /// - Throws: `.noSuchPage` when one of them is not stored. Then nothing was unpinned.
-    package func unpin(path hashes: [PrefixHash]) throws(StoreError) {
-        try change(hashes) { $0.pins = $0.pins == 0 ? 0 : $0.pins - 1 }
+    ///
+    /// - Parameters:
+    ///   - hashes: the whole path, the first page first.
+    ///   - name: a name of the prefix that ends with the last page, which is taken away in the same transaction.
+    /// - Throws: `.noSuchPage` when one of them is not stored; `.invalidName` for the name of another prefix,
+    ///   `.noSuchName`. Then nothing was changed.
+    package func unpin(path hashes: [PrefixHash], removing name: String? = nil) throws(StoreError) {
+        if let name { try Limits.check(prefixName: name) }
+        func take(
+            _ transaction: inout WriteTransaction, _ session: inout WriteSession
+        ) throws(LMDBError) -> StoreError? {
+            guard let name, let last = hashes.last else { return nil }
+            return try session.removeName(name, of: last, &transaction)
+        }
+        try change(hashes, after: take) { $0.pins = $0.pins == 0 ? 0 : $0.pins - 1 }
     }
 
     /// Makes a page and all that follow it expire at `date`; nil removes the date. An expired page is a miss, and is
@@ -83,13 +105,19 @@ extension ColdTier {
         return path
     }
 
-    private func change(_ hashes: [PrefixHash], _ change: (inout RecencyRecord) -> Void) throws(StoreError) {
-        let missing = try writing { (transaction, session) throws(LMDBError) -> PrefixHash? in
-            for hash in hashes where try transaction.node(hash, tables).record == nil { return hash }
+    /// Changes pages that must all be stored, after `first` has done its part and found nothing wrong.
+    private func change(
+        _ hashes: [PrefixHash],
+        after first: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> StoreError? = { (_, _) in nil },
+        _ change: (inout RecencyRecord) -> Void
+    ) throws(StoreError) {
+        let failure = try writing { (transaction, session) throws(LMDBError) -> StoreError? in
+            for hash in hashes where try transaction.node(hash, tables).record == nil { return .noSuchPage(hash.short) }
+            if let failure = try first(&transaction, &session) { return failure }
             for hash in hashes { try session.change(hash, &transaction, change) }
             return nil
         }
-        if let missing { throw .noSuchPage(missing.short) }
+        if let failure { throw failure }
     }
 }
 

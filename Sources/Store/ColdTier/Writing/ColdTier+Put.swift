@@ -1,6 +1,5 @@
 // Storing pages and blocks: a batch is one transaction, or a few when it is large.
 
-internal import Glibc
 package import KVFormat
 internal import LMDB
 package import Records
@@ -15,21 +14,26 @@ extension ColdTier {
     /// by as much. The transaction also writes the uses and suspects that readers left. A new page replaces an old one
     /// whose date has passed, together with all that follow the old one.
     ///
+    /// On a full disk, pages are evicted until the new ones fit into what the disk holds: see `makingRoom`.
+    ///
     /// - Returns: what became of each page. `.noRoom` and `.orphan` are not errors: the engine will compute the page
     ///   again.
-    /// - Throws: `.diskFull`, `.mapFull`: the transaction that failed stored nothing, earlier ones did, and nothing
-    ///   that was stored is lost. `.damaged`, `.closed`, `.forked`, `.system`.
+    /// - Throws: `.diskFull` when the disk is full and nothing is left to evict, `.mapFull`: the transaction that
+    ///   failed stored nothing, earlier ones did, and nothing that was stored is lost. `.damaged`, `.closed`,
+    ///   `.forked`, `.system`.
     /// - Complexity: waits for the writers of other processes, and syncs each transaction twice.
     package func put(_ batch: [PageRecord]) throws(StoreError) -> PutReport {
         var report = PutReport()
         for slice in slices(of: batch) {
+            let before = report
             do throws(LMDBError) {
-                do throws(LMDBError) {
-                    guard try hasDisk(for: slice) else { throw .code(ENOSPC, call: "fallocate") }
-                    try put(slice, &report)
-                } catch {
-                    guard error.isFull else { throw error }
-                    try putAfterMakingRoom(slice, &report)
+                let stored = try makingRoom(for: slice.cost, sparing: slice.parents) { (reserve) throws(LMDBError) in
+                    try put(slice, reserving: reserve, adding: before)
+                }
+                if let stored {
+                    report = stored
+                } else {
+                    report.outcomes += slice.map { _ in .noRoom }
                 }
             } catch {
                 throw StoreError(error, path: path, options: options)
@@ -61,24 +65,27 @@ extension ColdTier {
     /// the first nudge.
     private static let earlyBytes = 4 << 20
 
-    private func put(_ slice: ArraySlice<PageRecord>, _ report: inout PutReport) throws(LMDBError) {
+    private func put(
+        _ slice: ArraySlice<PageRecord>, reserving bytes: Int, adding report: PutReport
+    ) throws(LMDBError) -> PutReport {
         var changed = report
-        let isLarge = slice.reduce(0) { $0 + $1.cost } >= Self.earlyBytes
+        let isLarge = slice.cost >= Self.earlyBytes
         if isLarge { transactionMemory.reserve() }
         defer { if isLarge { writeback.end() } }
-        try writePending(touchLimit: Limits.transactionEntries) { (transaction, session) throws(LMDBError) in
-            changed = report
+        try writePending(
+            touchLimit: Limits.transactionEntries, reserving: bytes
+        ) { (transaction, session) throws(LMDBError) in
             if isLarge { writeback.begin(environment) }
             // If eviction took a parent to make room for another page of the batch, the parent's child would become an
             // orphan.
-            session.spared = Set(slice.map(\.name.parent))
+            session.spared = slice.parents
             for page in slice {
                 let outcome = try store(page, &transaction, &session, &changed)
                 changed.outcomes.append(outcome)
             }
             changed.evicted += session.evicted
         }
-        report = changed
+        return changed
     }
 
     private func store(
@@ -124,61 +131,14 @@ extension ColdTier {
         if name.isBlock { return Int(parent.firstToken) + 1 }
         return Int(parent.firstToken) + Int(parent.tokenCount) == name.firstToken ? name.firstToken : nil
     }
+}
 
-    /// Whether the disk has room for a slice, and then for an eviction: behind the file's last page, or in it. Eviction
-    /// writes too, so a file that fills the disk to its last page could never give anything up again.
-    private func hasDisk(for slice: ArraySlice<PageRecord>) throws(LMDBError) -> Bool {
-        let bytes = 2 * slice.reduce(0) { $0 + $1.cost }
-        if try environment.reserveDisk(bytes + Self.evictionBytes) { return true }
-        let info = try environment.info()
-        return info.freePages >= bytes / info.pageSize
-    }
+extension ArraySlice<PageRecord> {
+    /// Bytes that the pages take of the quota.
+    fileprivate var cost: Int { reduce(0) { $0 + $1.cost } }
 
-    /// What a transaction that evicts a few pages writes, generously: a dozen pages of LMDB for each.
-    private static let evictionBytes = 512 << 10
-
-    /// A full disk cannot hold more than it does: pages go so that others can come, more and more of them until the new
-    /// ones fit, since a record needs a run of neighbouring pages of LMDB.
-    ///
-    /// - Throws: an error with `isFull` when nothing is left to go.
-    private func putAfterMakingRoom(_ slice: ArraySlice<PageRecord>, _ report: inout PutReport) throws(LMDBError) {
-        let wanted = 2 * slice.reduce(0) { $0 + $1.cost }
-        var step = wanted
-        var freed = 0
-        while true {
-            let given: Int
-            do throws(LMDBError) {
-                given = try giveUp(step, for: slice)
-            } catch {
-                // What eviction itself writes found no room: fewer pages at once.
-                guard error.isFull, step > 1 else { throw error }
-                step /= 4
-                continue
-            }
-            freed += given
-            if given > 0, freed < wanted { continue }
-            do throws(LMDBError) {
-                return try put(slice, &report)
-            } catch {
-                guard error.isFull, given > 0 else { throw error }
-                freed = 0
-            }
-        }
-    }
-
-    /// Evicts `bytes` bytes. What they leave can be used two transactions later, hence the two small ones.
-    ///
-    /// - Returns: bytes evicted; 0 when all that is left is pinned or spared.
-    private func giveUp(_ bytes: Int, for slice: ArraySlice<PageRecord>) throws(LMDBError) -> Int {
-        let given = try transact { (transaction, session) throws(LMDBError) -> Int in
-            session.spared = Set(slice.map(\.name.parent))
-            let used = session.counters.usedBytes
-            _ = try session.makeRoom(for: bytes, within: used, &transaction)
-            return Int(clamping: used &- min(used, session.counters.usedBytes))
-        }
-        for _ in 0..<2 { try transact { (_, _) throws(LMDBError) in } }
-        return given
-    }
+    /// The pages that they follow.
+    fileprivate var parents: Set<PrefixHash> { Set(map(\.name.parent)) }
 }
 
 extension PageRecord {

@@ -8,7 +8,7 @@ extension ColdTier {
     /// Removes the suspects, each with all that follow it, and notes them in the table `quarantine`.
     ///
     /// Each suspect is checked once more, because another process may have stored it again since a reader of this
-    /// process met the damage.
+    /// process met the damage. The table keeps the newest `Limits.quarantined` entries.
     func quarantine(
         _ suspects: [PrefixHash: QuarantineReason], _ transaction: inout WriteTransaction, _ session: inout WriteSession
     ) throws(LMDBError) {
@@ -24,6 +24,20 @@ extension ColdTier {
                 session.counters.quarantined.shift(by: 1)
             }
         }
+        if !suspects.isEmpty { try forgetOldest(&transaction) }
+    }
+
+    private func forgetOldest(_ transaction: inout WriteTransaction) throws(LMDBError) {
+        let excess = try transaction.entryCount(tables.quarantine) - Limits.quarantined
+        guard excess > 0 else { return }
+        var entries: [(time: Int64, key: [UInt8])] = []
+        for key in try transaction.keys(tables.quarantine, from: [0], limit: .max, while: { _ in true }) {
+            // An entry that cannot be read goes first.
+            let record = try transaction.read(tables.quarantine, key) { QuarantineRecord($0) }.record
+            entries.append((record?.time ?? .min, key))
+        }
+        entries.sort { $0.time < $1.time }
+        for entry in entries.prefix(excess) { try transaction.erase(tables.quarantine, entry.key) }
     }
 
     private func isDamaged(

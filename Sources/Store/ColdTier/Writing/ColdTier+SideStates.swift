@@ -12,7 +12,8 @@ extension ColdTier {
     ///   - name: 1 to `Limits.sideStateName` bytes.
     ///   - hash: the page after whose last token the state was taken.
     ///   - bytes: at most `Limits.sideStateBytes`.
-    /// - Throws: `.invalidSideState`; `.noSuchPage`; `.quotaFull` when no room can be made; `.diskFull`, `.mapFull`.
+    /// - Throws: `.invalidSideState`; `.noSuchPage`; `.quotaFull` when no room can be made within the quota;
+    ///   `.diskFull` when none can be made on a full disk; `.mapFull`.
     package func putSideState(_ name: String, of hash: PrefixHash, _ bytes: RawSpan) throws(StoreError) {
         guard let key = SideKey(hash, name: name)?.encoded else {
             throw .invalidSideState("a name has 1 to \(Limits.sideStateName) bytes")
@@ -22,11 +23,20 @@ extension ColdTier {
         }
         let record = EncodedRecord()
         RecordEncoder().encode(sideState: bytes, key: hash, name: name, codec: options.codec, into: record)
-        let outcome = try writing { (transaction, session) throws(LMDBError) in
-            try store(record, key, of: hash, &transaction, &session)
+        let outcome: Outcome?
+        do throws(LMDBError) {
+            let bytes = SlotSize.slotBytes(holding: record.byteCount)
+            outcome = try makingRoom(for: bytes, sparing: [hash]) { (reserve) throws(LMDBError) in
+                try transact(reserving: reserve) { (transaction, session) throws(LMDBError) in
+                    try store(record, key, of: hash, &transaction, &session)
+                }
+            }
+        } catch {
+            throw StoreError(error, path: path, options: options)
         }
         switch outcome {
         case .stored: return
+        case nil: throw .diskFull(path: path)
         case .noPage: throw .noSuchPage(hash.short)
         case .tooMany: throw .invalidSideState("a prefix has at most \(Limits.sideStates) side states")
         case .noRoom: throw .quotaFull(quota: quota)

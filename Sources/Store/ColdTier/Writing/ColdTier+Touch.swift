@@ -38,13 +38,14 @@ extension ColdTier {
 
     /// One transaction: writes what is pending, then runs `body`.
     func writePending(
-        touchLimit: Int, _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> Void
+        touchLimit: Int, reserving bytes: Int = 0,
+        _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> Void
     ) throws(LMDBError) {
         let suspects = pending.suspects
         let touches = pending.takeTouches(limit: touchLimit)
         var dates: [PrefixHash: Int64] = [:]
         do throws(LMDBError) {
-            try transact { (transaction, session) throws(LMDBError) in
+            try transact(reserving: bytes) { (transaction, session) throws(LMDBError) in
                 try quarantine(suspects, &transaction, &session)
                 for (hash, touch) in touches { try session.touch(hash, touch, &transaction) }
                 dates = session.dates

@@ -111,23 +111,38 @@ public final class StoreInspector: Sendable {
 
     /// Pins a page and all before it once more, so that none of them is evicted.
     ///
+    /// - Parameters:
+    ///   - hash: the last page of the prefix.
+    ///   - name: a name to give to the prefix in the same step, as `setName`; nil for none.
     /// - Returns: the pages that were pinned.
-    /// - Throws: `.noSuchPage`; nothing was pinned then.
+    /// - Throws: `.noSuchPage`, `.invalidName`, `.tooManyNames`, `.diskFull`; nothing was pinned or named then.
     @discardableResult
-    public func pin(_ hash: PrefixHash) throws(StoreError) -> Int {
+    public func pin(_ hash: PrefixHash, name: String? = nil) throws(StoreError) -> Int {
         let path = try cold.path(to: hash)
-        try cold.pin(path: path)
+        try cold.pin(path: path, name: name)
         return path.count
     }
 
     /// Takes one pin off a page and off all before it; pages without pins stay without.
     ///
-    /// - Returns: the pages of the path.
-    /// - Throws: `.noSuchPage`; nothing was unpinned then.
+    /// - Parameters:
+    ///   - hash: the last page of the prefix.
+    ///   - name: a name of the prefix that is taken away in the same step; nil for none. It is taken away even if the
+    ///     page is gone.
+    /// - Returns: the pages of the path; 0 when the page of a name is gone.
+    /// - Throws: `.noSuchPage`, `.noSuchName`, `.diskFull`; `.invalidName` when another prefix has the name. Nothing
+    ///   was changed then.
     @discardableResult
-    public func unpin(_ hash: PrefixHash) throws(StoreError) -> Int {
-        let path = try cold.path(to: hash)
-        try cold.unpin(path: path)
+    public func unpin(_ hash: PrefixHash, removing name: String? = nil) throws(StoreError) -> Int {
+        let path: [PrefixHash]
+        do throws(StoreError) {
+            path = try cold.path(to: hash)
+        } catch {
+            guard let name, case .noSuchPage = error else { throw error }
+            try cold.removeName(name, of: hash)
+            return 0
+        }
+        try cold.unpin(path: path, removing: name)
         return path.count
     }
 

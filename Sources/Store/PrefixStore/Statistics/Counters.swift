@@ -13,6 +13,7 @@ struct Counters: Sendable {
     let savedNanoseconds = Counter()
     let skippedTokens = Counter()
     let insertedPages = Counter()
+    let orphanPages = Counter()
 }
 
 /// A number that many threads add to. Relaxed: nothing is ordered by it.

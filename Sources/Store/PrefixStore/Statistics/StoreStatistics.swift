@@ -33,6 +33,9 @@ public struct StoreStatistics: Hashable, Sendable {
     /// Pages and blocks that were not written because the queue was full, the quota was full of pins, or writing
     /// failed.
     public var droppedPages: UInt64 = 0
+    /// Pages and blocks that were not written because what they follow is not stored: eviction took it, or it was never
+    /// put.
+    public var orphanPages: UInt64 = 0
     /// Pages evicted from the hot tier.
     public var hotEvictions: UInt64 = 0
     /// Bytes in use of the hot tier.
@@ -65,6 +68,7 @@ extension Store {
         all.spilledRawBytes = ByteCount(spilled.rawBytes)
         all.spilledEncodedBytes = ByteCount(spilled.encodedBytes)
         all.droppedPages = spilled.droppedPages + spilled.failedPages
+        all.orphanPages = spilled.orphanPages + counters.orphanPages.value
         let ram = hot.statistics
         all.hotEvictions = UInt64(ram.evicted)
         all.hotBytes = ram.usedBytes

@@ -25,7 +25,7 @@ package struct SpillStatistics: Hashable, Sendable {
     /// Pages that were on disk already.
     package var knownPages: UInt64 = 0
     /// Pages whose parent was not on disk.
-    var orphanPages: UInt64 = 0
+    package var orphanPages: UInt64 = 0
     /// Pages refused by a full queue or a full quota.
     package var droppedPages: UInt64 = 0
     /// Pages lost to an error of the disk.

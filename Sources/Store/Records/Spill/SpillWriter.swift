@@ -59,6 +59,24 @@ package final class SpillWriter: Sendable {
         return outcome
     }
 
+    /// What `enqueue` would say now to a page without a callback; nil when it would take the page or wait for room. Ask
+    /// before copying a page that may not be taken. A page that is refused here counts as dropped.
+    package func answer(withoutCopyOf hash: PrefixHash, byteCount: Int) -> EnqueueOutcome? {
+        state.withLock { state in
+            if state.isClosed { return .closed }
+            if state.waiting[hash] != nil { return .queued }
+            let hasRoom = state.hasRoom(UInt64(byteCount), options.queueCapacity)
+            guard options.whenFull == .drop, !hasRoom else { return nil }
+            state.statistics.droppedPages += 1
+            return .dropped
+        }
+    }
+
+    /// Which of these pages wait or are being written.
+    package func waiting(among hashes: [PrefixHash]) -> Set<PrefixHash> {
+        state.withLock { state in Set(hashes.filter { state.waiting[$0] != nil }) }
+    }
+
     private func waitForRoom(_ job: SpillJob, before deadline: Deadline?) -> EnqueueOutcome {
         let size = UInt64(job.rawBytes)
         defer { state.broadcast() }

@@ -8,9 +8,9 @@ public struct PageInfo: Sendable, Equatable, Encodable {
     public let parent: PrefixHash
     /// The space root.
     public let root: PrefixHash
-    /// Position of the page's first token in its sequence.
+    /// Position of the page's first token in its sequence; for a block, how many blocks come before it.
     public let firstToken: Int
-    /// Tokens of the page.
+    /// Tokens of the page; 0 for a block.
     public let tokenCount: Int
     /// Whether the page has fewer tokens than the page size.
     public let isTail: Bool

@@ -21,9 +21,9 @@ public struct StoreInfo: Sendable, Equatable, Encodable {
     public let encodedBytes: ByteCount
     /// Bytes of the pages as the engine gave them.
     public let rawBytes: ByteCount
-    /// Bytes of the data file.
+    /// Bytes of the data file, as `ls -l` shows them.
     public let fileBytes: ByteCount
-    /// Bytes inside the data file that are free and will be used again.
+    /// Bytes of the data file that are free and will be used again, those included that writers have reserved.
     public let freeBytes: ByteCount
     /// Bytes of address space that LMDB has reserved.
     public let mapBytes: ByteCount
