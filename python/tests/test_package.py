@@ -104,3 +104,10 @@ def test_everything_that_is_public_is_documented() -> None:
         for method, value in vars(thing).items() if isinstance(thing, type) else ():
             if callable(value) and not method.startswith("_"):
                 assert value.__doc__, f"{name}.{method}"
+
+
+def test_the_library_uses_what_is_in_the_wheel_and_not_what_the_system_has() -> None:
+    code = "import prefixstore; print(open('/proc/self/maps').read())"
+    maps = subprocess.check_output([sys.executable, "-c", code], text=True)
+    mapped = {line.split()[-1] for line in maps.splitlines() if "liblmdb" in line or "libcrypto" in line}
+    assert {Path(path).parent for path in mapped} == {FOLDER.parent / "prefixstore.libs"} and len(mapped) == 2

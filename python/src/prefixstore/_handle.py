@@ -14,10 +14,15 @@ from ._library import check
 Self = TypeVar("Self", bound="Handle")
 
 
-def _give_back(give_back: Callable[[int], int], number: int, process: int, kept: Any) -> None:
-    # `kept` is what the library may use until now. Nobody is left to hear of an error.
+def _give_back(give_back: Callable[[int], int], number: int, process: int, after: Callable[[], None]) -> None:
+    # Nobody is left to hear of an error.
     if os.getpid() == process:
         give_back(number)
+    after()
+
+
+def _nothing() -> None:
+    pass
 
 
 class Handle:
@@ -27,14 +32,16 @@ class Handle:
     _name = "object"
 
     def __init__(
-        self, number: int, give_back: Callable[[int], int], owner: Optional[Handle] = None, kept: Any = None
+        self, number: int, give_back: Callable[[int], int], owner: Optional[Handle] = None,
+        after: Callable[[], None] = _nothing,
     ) -> None:
+        # `after` is called once the library has the handle back. It must not keep the object alive.
         self._number = number
         self._process = os.getpid()
         self._owner = owner
-        self._function = give_back
+        self._give_back, self._after = give_back, after
         # Runs before modules are taken apart at the end of the interpreter, which `__del__` does not.
-        self._finalizer = weakref.finalize(self, _give_back, give_back, number, self._process, kept)
+        self._finalizer = weakref.finalize(self, _give_back, give_back, number, self._process, after)
 
     @property
     def closed(self) -> bool:
@@ -43,17 +50,18 @@ class Handle:
 
     def close(self) -> None:
         """Gives the object back. Closing twice does no harm, and neither does closing in a forked child."""
-        if self._finalizer.detach() is None or self._process != os.getpid():
-            return
-        if self._owner is not None and self._owner.closed:
-            # The store took all its objects with it.
+        if self._finalizer.detach() is None:
             return
         try:
-            check(self._function(self._number))
+            # A store takes all its objects with it when it is closed.
+            if self._process == os.getpid() and not (self._owner is not None and self._owner.closed):
+                check(self._give_back(self._number))
         except InvalidHandleError:
             # The store was closed in between.
             if self._owner is None:
                 raise
+        finally:
+            self._after()
 
     def _use(self) -> int:
         """The handle, for a call."""

@@ -59,10 +59,11 @@ class Queue(Handle):
     _name = "queue"
 
     def __init__(self, number: int, store: Store) -> None:
-        self._jobs: Dict[int, _Kept] = {}
+        jobs: Dict[int, _Kept] = {}
+        self._jobs = jobs
         # A job must be in the table before another thread can drain it.
         self._lock = threading.Lock()
-        super().__init__(number, library.pfx_queue_close, owner=store, kept=self._jobs)
+        super().__init__(number, library.pfx_queue_close, owner=store, after=lambda: _let_go(jobs))
 
     def fileno(self) -> int:
         """A descriptor that is readable while completions wait, for `selectors` and asyncio's `add_reader`.
@@ -120,9 +121,6 @@ class Queue(Handle):
     def close(self) -> None:
         """Leaves out the jobs that have not begun, waits for those that have, and lets go of all buffers."""
         super().close()
-        for _, memories in self._jobs.values():
-            _release(memories)
-        self._jobs.clear()
 
     def _lock_of_process(self) -> Any:
         # In a forked child the lock may be held by a thread that the child does not have.
@@ -164,6 +162,12 @@ def _code_name(code: int) -> str:
 def _release(memories: List[Memory]) -> None:
     for memory in memories:
         memory.release()
+
+
+def _let_go(jobs: Dict[int, _Kept]) -> None:
+    for _, memories in jobs.values():
+        _release(memories)
+    jobs.clear()
 
 
 def _spans(blocks: Sequence[Block], count: int, writable: bool, memories: List[Memory]) -> Tuple[Any, int]:

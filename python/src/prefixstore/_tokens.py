@@ -35,11 +35,6 @@ def numbers(values: Any, name: str, code: str, wrong: Any) -> memoryview:
         raise TypeError(f"{name} is a flat sequence of whole numbers; it has others in it.") from None
 
 
-def count_of(tokens: Tokens) -> int:
-    """How many tokens there are."""
-    return len(tokens)
-
-
 @contextmanager
 def token_ids(tokens: Tokens) -> Iterator[Tuple[Any, int]]:
     """The address and the number of token ids, as two arguments of a call."""
