@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 from array import array
 from typing import Any, List, Tuple
 
+import ml_dtypes
 import numpy
 import pytest
 
@@ -43,9 +45,12 @@ class Tensor:
     lambda: bytearray(32 * ROW),
     lambda: memoryview(bytearray(40 * ROW))[ROW:],
     lambda: array("d", bytes(32 * ROW)),
+    lambda: mmap.mmap(-1, 32 * ROW),
     lambda: numpy.zeros(32 * ROW, dtype=numpy.uint8),
     lambda: numpy.zeros((32, 2, 16), dtype=numpy.float16),
     lambda: numpy.zeros((2, 16, 32), dtype=numpy.uint16),
+    # A type that numpy itself does not know, and for which it offers no buffer with a format.
+    lambda: numpy.zeros((32, 2, 16), dtype=ml_dtypes.bfloat16),
     lambda: numpy.zeros((32, 100), dtype=numpy.uint8)[:, 20:20 + ROW],
     lambda: numpy.zeros((64, ROW), dtype=numpy.int8)[::2],
     lambda: numpy.zeros(32, dtype="V64"),
@@ -57,6 +62,7 @@ def test_a_load_fills_any_memory_of_whole_rows(full: Space, make: Any) -> None:
         assert match.load(into) == 32
     for got, right in zip(into, kv(TOKENS)):
         got = got.memory if isinstance(got, Tensor) else got
+        got = numpy.frombuffer(got, dtype=numpy.uint8) if isinstance(got, mmap.mmap) else got
         assert numpy.ascontiguousarray(got).tobytes()[: len(right)] == right
 
 
