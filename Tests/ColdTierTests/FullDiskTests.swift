@@ -126,12 +126,14 @@ struct FullDiskTests {
             let before = try tier.statistics.pages
             let outcomes = try tier.reading { (_) throws(LMDBError) in
                 // Its own thread: a thread that reads may not write as well.
-                let outcomes = Guarded<[TakeOutcome]?>(nil)
-                let writer = try? Thread { outcomes.withLock { $0 = try? tier.put(next).outcomes } }
+                let outcomes = Guarded<[TakeOutcome]>([])
+                let writer = try? Thread {
+                    for _ in 0..<10 { outcomes.withLock { $0 += (try? tier.put(next).outcomes) ?? [] } }
+                }
                 writer?.join()
                 return outcomes.withLock { $0 }
             }
-            #expect(outcomes == next.map { _ in .noRoom })
+            #expect(outcomes == [TakeOutcome](repeating: .noRoom, count: 100))
             let lost = try before - tier.statistics.pages
             #expect((10..<30).contains(lost), "\(lost)")
             #expect(try tier.put(next).count(.stored) == 10)

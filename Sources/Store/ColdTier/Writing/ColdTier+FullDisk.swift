@@ -43,10 +43,11 @@ extension ColdTier {
         let info = try environment.info()
         // However much is evicted, what is larger than the file never fits into it.
         guard bytes <= info.fileBytes else { throw .code(ENOSPC, call: "fallocate") }
-        if info.freePages * info.pageSize >= wanted,
-            let stored = try unlessFull({ () throws(LMDBError) in try store(0) })
-        {
-            return stored
+        if info.freePages * info.pageSize >= wanted {
+            if let stored = try unlessFull({ () throws(LMDBError) in try store(0) }) { return stored }
+            // A snapshot that is older than the last commits keeps what they freed. Evicting would only add to that,
+            // one batch after the other.
+            if let lag = info.oldestReaderLag, lag > 1 { return nil }
         }
         for _ in 0..<Self.rounds {
             let before = try environment.info().lastTransaction
