@@ -53,6 +53,11 @@ struct StatusTests {
             try expect(Run(command, sample.path, unknown), 1, "No page begins with", "`pfx ls`")
             try expect(Run(command, sample.path, "hash"), 64, "'hash' is not a hash", "hexadecimal")
         }
+        try expect(Run("show", sample.path, "\u{1B}[31m\n"), 64, "'\\u{1b}[31m\\n' is not a hash", "`pfx ls --names`")
+        // A whole hash means its page, even when somebody has called another one so.
+        let (page, other) = (sample.hashes(Sample.first)[0].description, sample.hashes(Sample.second)[2].description)
+        #expect(try Run("pin", sample.path, page, "--name", other).status == 0)
+        #expect(try Run("show", sample.path, other, "--json").json()["hash"] as? String == other)
         try expect(Run("ls", sample.path, "--space", unknown), 1, "No space begins with", "`pfx spaces`")
         // Of 17 hashes two begin alike.
         let store = try Store(at: sample.path, options: StoreOptions(quota: .mebibytes(64)))

@@ -29,6 +29,6 @@ public struct QuotaNotice: Hashable, Sendable, CustomStringConvertible {
     /// What happens, in one sentence.
     public var description: String {
         "The quota changes from \(previous) to \(quota), below the \(usedBytes) in use: the next write evicts about "
-            + "\(pagesToEvict) of \(pages) pages."
+            + "\(pagesToEvict) of \(pages) pages, as far as they are not pinned."
     }
 }

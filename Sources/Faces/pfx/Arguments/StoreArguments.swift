@@ -66,7 +66,9 @@ extension StoreInspector {
     /// hand.
     func pageHash(_ digits: String) throws -> PrefixHash {
         do throws(StoreError) {
-            if let named = try prefix(named: digits) { return named.hash }
+            // A whole hash is never a name, whatever somebody has called a prefix.
+            let isHash = digits.utf8.count == 64 && digits.allSatisfy { $0.isASCII && $0.isHexDigit }
+            if !isHash, let named = try prefix(named: digits) { return named.hash }
         } catch .invalidName {
             // What cannot be a name is no name.
         } catch {
@@ -82,9 +84,12 @@ extension StoreInspector {
 
     private func unique(_ found: HashResolution, _ digits: String, noun: String, list: String) throws -> PrefixHash {
         guard (1...64).contains(digits.count), digits.allSatisfy({ $0.isASCII && $0.isHexDigit }) else {
+            let isPage = noun == "page"
             throw CommandFailure(
-                status: .usage, sentence: "'\(digits)' is not a hash.",
-                remedy: "Give 1 to 64 hexadecimal digits, as `pfx \(list)` shows them.")
+                status: .usage,
+                sentence: "'\(Reveal.escaped(digits))' is not a hash\(isPage ? ", nor the name of a prefix" : "").",
+                remedy: "Give 1 to 64 hexadecimal digits, as `pfx \(list)` shows them"
+                    + (isPage ? ", or a name of `pfx ls --names`." : "."))
         }
         switch found {
         case .unique(let hash): return hash
