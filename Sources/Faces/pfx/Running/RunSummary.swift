@@ -91,7 +91,8 @@ struct RunSummary: Encodable {
         if let saved = store.secondsSaved { table.add("saved", String(format: "%.2f s of prefill", saved)) }
         table.add("store", "\(store.path), \(ByteCount(store.bytesOnDisk)) on disk")
         if store.droppedPages > 0 {
-            table.add("", "\(Render.count(Int(store.droppedPages), "page")) not written: disk full, or quota full of pins")
+            let dropped = Render.count(Int(store.droppedPages), "page")
+            table.add("", "\(dropped) not written: the disk was full, or the quota full of pins")
         }
         if store.damagedPages > 0 {
             table.add("", "\(Render.count(Int(store.damagedPages), "damaged page")) recomputed; see `pfx verify`")
