@@ -197,8 +197,8 @@ static void run_session(struct host *host, llama_token *tokens, long n, llama_se
 }
 
 /* Times the engine's wait for the store and for its own session file, in turns. Every turn has a space of its own. */
-static void run_puts(
-    struct host *host, pfx_store *store, pfx_llama_options options, const llama_token *tokens, long n) {
+static void run_puts(struct host *host, pfx_store *store, pfx_llama_options options, const llama_token *tokens,
+                     long n) {
     decode(host, tokens, 0, n, 0, 0);
     for (long turn = 0; turn < number("turns", 5); turn++) {
         char name[32];

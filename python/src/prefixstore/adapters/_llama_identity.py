@@ -65,7 +65,7 @@ _FIELDS = {
 
 
 def sentence(explanation: dict) -> str:
-    """What `Space.explain` found, for people: how much is stored, and if nothing is, what the nearest space differs in."""
+    """What `Space.explain` found, for people: how much is stored, or else in what the nearest space differs."""
     found = sum(explanation["found_tokens"].values())
     asked = explanation["requested_tokens"]
     if found:

@@ -1,4 +1,4 @@
-"""Restores and stores the slots of a llama-server: the longest stored prefix before a completion, what is new after it."""
+"""Restores and stores the slots of a llama-server: the longest stored prefix before a completion, what is new after."""
 
 from __future__ import annotations
 

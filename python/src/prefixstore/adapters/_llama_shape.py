@@ -1,9 +1,9 @@
 """The form in which a llama.cpp context writes the keys and values of a sequence.
 
-`llama_state_seq_get_data`, session files and slot files all hold the same body: per group of layers, the positions of the
-cells, then the rows of K per layer, then those of V. Models without sliding windows have one group; those with them a
-second one, of the windowed layers. Cells come in the order of the cache, which is not that of the positions once a cell
-was freed and used again, so every row is found by its position. With flash attention off, V comes transposed.
+`llama_state_seq_get_data`, session files and slot files all hold the same body: per group of layers, the positions of
+the cells, then the rows of K per layer, then those of V. Models without sliding windows have one group; those with them
+a second one, of the windowed layers. Cells come in the order of the cache, which is not that of the positions once a
+cell was freed and used again, so every row is found by its position. With flash attention off, V comes transposed.
 """
 
 from __future__ import annotations
@@ -156,8 +156,8 @@ class Shape:
                     groups[1].window = window
                 return cls(groups)
         raise UnknownMemoryError(
-            "The memory of this model cannot be cut into tokens (recurrent, hybrid, or with positions of several numbers),"
-            " or has a form that this version does not know. Run the model without a store.")
+            "The memory of this model cannot be cut into tokens (recurrent, hybrid, or with positions of several "
+            "numbers), or has a form that this version does not know. Run the model without a store.")
 
     @property
     def flash_attention(self) -> bool:

@@ -1,7 +1,7 @@
-"""Slot files of llama-server, which are session files of llama.cpp: a header, token ids, and a body as in `_llama_shape`.
+"""Slot files of llama-server, which are session files of llama.cpp: header, token ids, a body as in `_llama_shape`.
 
-llama-server ends its process when a slot file is shorter than it says, so a file is made in its full length before a byte
-of it is written, and it is named to the server only when it is complete.
+llama-server aborts when a slot file is shorter than it says, so a file is made in its full length before a byte of it
+is written, and it is named to the server only when it is complete.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read(path: Path) -> Tuple[np.ndarray, np.ndarray]:
 
 def write(path: Path, shape: Shape, match: Any, tokens: np.ndarray, count: int) -> int:
     """Writes the first `count` tokens of a match as a slot file. Returns how many the file holds: fewer when a page was
-    evicted or damaged meanwhile, and then there is no file for 0. Raises OSError when there is no room for it."""
+    evicted or damaged meanwhile. For 0 there is no file. Raises OSError when there is no room for it."""
     while count > 0:
         begin = _HEADER.size + 4 * count
         size = begin + shape.body_bytes(0, count)

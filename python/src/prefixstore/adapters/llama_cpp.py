@@ -84,13 +84,13 @@ class _Memory:
 class PrefixCache(BaseLlamaCache):
     """Keeps the keys and values of prompts and replies of a `Llama` in a store. For `Llama.set_cache`.
 
-    `llm`: the model. `folder`: the store, which other processes may use at the same time; or an open `Store`.
+    `llm`: the model. `folder`: the store, which other processes may use at the same time, or an open `Store`.
     `quota`: bytes on disk, for all processes. `salt`: a tenant's secret of 16 bytes or more. `page_tokens`: tokens of a
     page. `changes`: names whatever changes keys and values and is not in the model's file, its LoRA or its
     `kv_overrides`, such as control vectors.
 
-    It is a cache: what cannot be stored or loaded is computed, and a warning says why. Raises `UnknownMemoryError` for a
-    model whose memory cannot be cut into tokens, and the errors of `prefixstore.open`. Not thread-safe, as `Llama`.
+    It is a cache: what cannot be stored or loaded is computed, and a warning says why. Raises `UnknownMemoryError` for
+    a model whose memory cannot be cut into tokens, and the errors of `prefixstore.open`. Not thread-safe, as `Llama`.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class PrefixCache(BaseLlamaCache):
         if api.llama_model_is_recurrent(model) or api.llama_model_is_hybrid(model):
             raise UnknownMemoryError("This model has a recurrent state, which cannot be cut. Run it without a store.")
         if llm.context_params.n_seq_max != 1:
-            raise UnknownMemoryError("This Llama was made for embeddings, and keeps no prompts. Run it without a store.")
+            raise UnknownMemoryError("A Llama for embeddings keeps no prompts. Run it without a store.")
         last = api.llama_memory_seq_pos_max(memory.handle, 0)
         if last < 0:
             tokens = (api.llama_token * 1)(max(0, llm.token_bos()))
@@ -283,8 +283,8 @@ class PrefixCache(BaseLlamaCache):
             self._stored = tokens[:start + len(rows[0])]
             if start + len(rows[0]) < stop:
                 warnings.warn(
-                    f"Token {len(self._stored)} has left the windows of this model and is not stored. Make the Llama with "
-                    "swa_full=True.", stacklevel=3)
+                    f"Token {len(self._stored)} has left the windows of this model and is not stored. Make the Llama "
+                    "with swa_full=True.", stacklevel=3)
                 return
         if len(tokens) % self._space.page_tokens:
             sequence.store_tail()

@@ -3,8 +3,8 @@
     prefixstore llama-server [--store FOLDER] [--quota BYTES] [--salt-file FILE] -- llama-server -m model.gguf ...
 
 It starts the server behind itself, and listens where the server would. Every endpoint passes through. Before a
-completion or chat completion it restores the longest stored prefix into a slot; afterwards it stores what is new. If slot
-files cannot carry what this server keeps, it says so once and passes everything through.
+completion or chat completion it restores the longest stored prefix into a slot; afterwards it stores what is new. If
+slot files cannot carry what this server keeps, it says so once and passes everything through.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             if body.get("lora"):
                 slots.step_aside("a request brings its own adapters, which slot files do not name.")
             elif body.get("n_cache_reuse"):
-                slots.step_aside("a request shifts chunks, which then hold other keys and values than their tokens say.")
+                slots.step_aside("a request shifts chunks, which then hold other keys than their tokens say.")
             elif body.get("cache_prompt", True) and body.get("n", 1) == 1:
                 wanted = body.get("id_slot", -1)
                 tokens = _prompt_of(self.server.behind, path, body)
@@ -187,10 +187,12 @@ class _Proxy(ThreadingHTTPServer):
 def _options(arguments: List[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="prefixstore llama-server", description=__doc__.partition("\n")[0])
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    parser.add_argument("--store", default=f"{cache}/prefixstore/llama-server", help="folder of the store (%(default)s)")
+    parser.add_argument(
+        "--store", default=f"{cache}/prefixstore/llama-server", help="folder of the store (%(default)s)")
     parser.add_argument("--quota", type=int, help="bytes on disk, for all processes")
     parser.add_argument("--salt-file", type=Path, help="a tenant's secret: a file of 16 bytes or more")
-    parser.add_argument("--slots", type=Path, default=Path("/dev/shm"), help="where slot files pass, in memory (%(default)s)")
+    parser.add_argument(
+        "--slots", type=Path, default=Path("/dev/shm"), help="where slot files pass, in memory (%(default)s)")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- llama-server and its options")
     options = parser.parse_args(arguments)
     options.command = options.command[1:] if options.command[:1] == ["--"] else options.command
