@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from typing import Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from .. import Identity, Store
 
@@ -64,7 +64,7 @@ _FIELDS = {
 }
 
 
-def sentence(explanation: dict) -> str:
+def sentence(explanation: Dict[str, Any]) -> str:
     """What `Space.explain` found, for people: how much is stored, or else in what the nearest space differs."""
     found = sum(explanation["found_tokens"].values())
     asked = explanation["requested_tokens"]

@@ -14,7 +14,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from .. import Element, InvalidLayoutError, Plane
+from .. import Element, InvalidLayoutError, Match, Plane
 
 #: Bytes before the body in `llama_state_seq_get_data`: a magic number, and the sequence.
 HEAD = struct.Struct("<Ii")
@@ -140,7 +140,8 @@ class Shape:
         is right. Raises `UnknownMemoryError`.
         """
         for has_values in (True, False):
-            reader, groups = _Reader(body), []
+            reader = _Reader(body)
+            groups: List[Group] = []
             try:
                 while reader.at < len(body) and len(groups) < _MAX_GROUPS:
                     group, cells = _read_group(reader, has_values)
@@ -285,7 +286,7 @@ class Shape:
         return places
 
 
-def load(shape: Shape, match, places: Sequence[Optional[np.ndarray]], start: int, stop: int) -> int:
+def load(shape: Shape, match: Match, places: Sequence[Optional[np.ndarray]], start: int, stop: int) -> int:
     """Loads tokens `start` to `stop` of a match into the places that `Shape.frame` gave. Returns how many came."""
     targets: List[Optional[np.ndarray]] = []
     for form, place in zip(shape.forms, places):

@@ -199,6 +199,12 @@ def _options(arguments: List[str]) -> argparse.Namespace:
     return options
 
 
+def _follow(server: Server, end: threading.Event) -> None:
+    """A server that ends by itself ends this program too."""
+    server.process.wait()
+    end.set()
+
+
 def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> int:
     os.makedirs(options.store, exist_ok=True)
     salt = options.salt_file.read_bytes() if options.salt_file else None
@@ -208,8 +214,7 @@ def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> i
         end = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: end.set())
-        # A server that ends by itself ends this program too.
-        threading.Thread(target=lambda: (server.process.wait(), end.set()), daemon=True).start()
+        threading.Thread(target=_follow, args=(server, end), daemon=True).start()
         slots: Optional[Slots] = None
         try:
             server.wait_until_ready()
