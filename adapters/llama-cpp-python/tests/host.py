@@ -32,6 +32,17 @@ def answer(llm, cache, prompt, max_tokens):
         "restored": getattr(cache, "restored_tokens", 0), "logits": hashlib.sha256(logits.tobytes()).hexdigest()}
 
 
+def look_up(llm, cache, prompt, result):
+    """Times opening the cache, finding the prompt and putting it into the context, which Llama does in the same way."""
+    tokens = llm.tokenize(prompt.encode(), special=True)
+    begin = time.perf_counter()
+    try:
+        llm.load_state(cache[tokens])
+    except KeyError:
+        pass  # PrefixCache has loaded it by itself
+    result["look_up_seconds"] = time.perf_counter() - begin + result["open_seconds"]
+
+
 def main():
     model, store, prompts, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), json.loads(sys.argv[4])
     llm = Llama(model, **{"n_ctx": 4096, "verbose": False, "n_threads": 1, **options.get("llama", {})})
@@ -48,6 +59,8 @@ def main():
     result = {"open_seconds": time.perf_counter() - begin, "answers": []}
     if isinstance(cache, PrefixCache):
         result["explain"] = cache.explain(prompts[0])
+    if options.get("measure"):
+        look_up(llm, cache, prompts[0], result)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for prompt in prompts:

@@ -1,0 +1,120 @@
+"""Measures the llama.cpp adapters against what the engine has by itself, in turns.
+
+    tools/engines/measure llama.cpp [restore | put | disk | python] ...    all of them when none is named
+
+- restore: 2,048 tokens into a new process, opening the store included, against llama.cpp's own session file
+- put: what the engine waits for when it stores 2,048 tokens, against saving a session file
+- disk: bytes of 20 prompts of 2,000 tokens that share 1,500, against 20 session files
+- python: a new llama-cpp-python process answers a stored prompt, with PrefixCache and with LlamaDiskCache
+"""
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HOME = Path(os.environ["LLAMA_TEST_HOME"])
+HOST = Path(__file__).resolve().parents[3] / "adapters" / "llama-cpp-python" / "tests" / "host.py"
+MODELS = ("small", "medium")
+TURNS = 9
+CONTEXT = {"context": 4096, "batch": 512, "threads": 2}
+
+
+def host(action, model, store, **settings):
+    """Runs the test program of the adapter in C; its figures, one dictionary per line of output."""
+    arguments = [HOME / "host", action, HOME / "models" / f"{model}.gguf", store, store.with_suffix(".logits")]
+    arguments += [f"{name}={value}" for name, value in {**CONTEXT, **settings}.items()]
+    run = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    lines = [dict(re.findall(r"(\w+)=([\d.]+)", line)) for line in run.stdout.splitlines()]
+    return [{name: float(value) for name, value in line.items()} for line in lines]
+
+
+def show(what, ours, theirs, goal):
+    ratios = [one / other for one, other in zip(ours, theirs)]
+    print(f"{what}: {statistics.median(ours):.1f} ms (least {min(ours):.1f}) against {statistics.median(theirs):.1f} ms "
+          f"(least {min(theirs):.1f}); ratio of the medians "
+          f"{statistics.median(ours) / statistics.median(theirs):.2f}, median of the ratios of turns "
+          f"{statistics.median(ratios):.2f}, goal {goal}", flush=True)
+
+
+def restore(folder):
+    for model in MODELS:
+        store, session = folder / model, folder / f"{model}.session"
+        host("live", model, store, n=2049, cut=2048, session=session)
+        ours, theirs = [], []
+        for turn in range(TURNS + 1):
+            run = host("restored", model, store, n=2049, cut=2048)[0]
+            assert run["restored"] == 2048, run
+            own = host("session", model, folder / "unused", n=2049, cut=2048, session=session)[0]
+            if turn > 0:  # the first brings the files into the page cache
+                ours.append(run["open_ms"] + run["restore_ms"])
+                theirs.append(own["session_ms"])
+        show(f"restore, {model}", ours, theirs, "1.10")
+
+
+def put(folder):
+    for model in MODELS:
+        turns = host("puts", model, folder / f"puts-{model}", n=2048, cut=2048, turns=TURNS + 1,
+                     session=folder / f"{model}.put")[1:]
+        show(f"put, {model}", [turn["put_ms"] for turn in turns], [turn["session_ms"] for turn in turns], "1.20")
+        durable = [turn["durable_ms"] for turn in turns]
+        print(f"until it is durable, {model}: {statistics.median(durable):.0f} ms", flush=True)
+
+
+def disk(folder):
+    store, session = folder / "shared", folder / "shared.session"
+    for prompt in range(20):
+        host("live", "small", store, n=2000, cut=1999, seed=prompt + 2, other=1500, session=session)
+    own = 20 * session.stat().st_size * 2000 / 1999
+    used = (store / "data.mdb").stat().st_blocks * 512
+    print(f"disk: {used:,} bytes against {own:,.0f} of 20 session files; ratio {used / own:.2f}, goal 0.30", flush=True)
+
+
+def python(folder):
+    # As many bytes are as many tokens in the vocabulary of these models, but for pairs of letters.
+    prompt = "The library opens at 9; maps are on floor 2. " * 64
+    for model in MODELS:
+        seconds = {"PrefixCache": [], "LlamaDiskCache": []}
+        for turn in range(TURNS + 1):
+            for name, values in seconds.items():
+                store = folder / f"{name}-{model}"
+                spelled = str(store) if name == "PrefixCache" else f"disk:{store}"
+                # LlamaDiskCache removes the entry that it reads, so every turn reads a copy of a full one.
+                if turn > 0:
+                    full = folder / f"{store.name}-full"
+                    shutil.rmtree(store)
+                    shutil.copytree(full, store)
+                options = json.dumps({"llama": {"n_threads": 2, "flash_attn": True}, "measure": True})
+                gguf = HOME / "models" / f"{model}.gguf"
+                arguments = [sys.executable, "-B", HOST, gguf, spelled, json.dumps([prompt]), options]
+                run = subprocess.run(arguments, capture_output=True, text=True, check=True)
+                if turn == 0:
+                    shutil.copytree(store, folder / f"{store.name}-full")
+                else:
+                    values.append(1e3 * json.loads(run.stdout)["look_up_seconds"])
+        show(f"python, {model}", seconds["PrefixCache"], seconds["LlamaDiskCache"], "0.20")
+
+
+def main():
+    parts = {"restore": restore, "put": put, "disk": disk, "python": python}
+    chosen = sys.argv[1:] or list(parts)
+    if any(name not in parts for name in chosen):
+        print(__doc__, file=sys.stderr)
+        return 2
+    folder = Path(tempfile.mkdtemp(prefix="pfx-llama-"))
+    try:
+        for name in chosen:
+            print(f"load average {os.getloadavg()[0]:.1f}", flush=True)
+            parts[name](folder)
+    finally:
+        shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
