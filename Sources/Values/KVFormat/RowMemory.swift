@@ -31,9 +31,13 @@ public struct RowMemory: @unchecked Sendable {
         self.first = first
     }
 
-    /// Rows in any order; the other parameters are those of `init(planes:strides:capacity:first:)`.
+    /// Rows in any order.
     ///
-    /// - Parameter index: the row of each token, all different.
+    /// - Parameters:
+    ///   - planes: the address of row 0, for each plane of the layout. A load leaves out planes without an address.
+    ///   - strides: bytes from one row to the next, for each plane; nil for rows without gaps.
+    ///   - capacity: rows that each plane has room for.
+    ///   - index: the row of each token, all different.
     public init(
         planes: UnsafeBufferPointer<UnsafeMutableRawPointer?>, strides: [Int]? = nil, capacity: Int,
         index: UnsafeBufferPointer<UInt32>
