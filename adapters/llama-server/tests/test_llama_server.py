@@ -33,7 +33,8 @@ class Running:
 
     def __init__(self, folder, store, *options, model="tiny", before=(), context=8192):
         self.port, self.log = free_port(), folder / f"log-{time.monotonic_ns()}"
-        command = [BINARY, "-m", HOME / "models" / f"{model}.gguf", "-c", context, "-t", 1, "--port", self.port, *options]
+        path = model if isinstance(model, Path) else HOME / "models" / f"{model}.gguf"
+        command = [BINARY, "-m", path, "-c", context, "-t", 1, "--port", self.port, *options]
         self.slots = folder / "slots"
         self.slots.mkdir(exist_ok=True)
         if store is not None:

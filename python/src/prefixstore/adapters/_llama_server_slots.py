@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Set
 
 import numpy as np
 
@@ -23,8 +23,14 @@ _WAITING_FILES = 4
 _PAGE_TOKENS = 64
 
 
+_said: Set[str] = set()
+
+
 def say(text: str) -> None:
-    print(f"prefixstore: {text}", file=sys.stderr, flush=True)
+    """Tells the operator; the same text only once."""
+    if text not in _said:
+        _said.add(text)
+        print(f"prefixstore: {text}", file=sys.stderr, flush=True)
 
 
 def _common(one: np.ndarray, other: np.ndarray) -> int:
@@ -125,12 +131,10 @@ class Slots:
             slot.is_busy, slot.last_use = False, time.monotonic()
             self._changed.notify_all()
 
-    def flush(self) -> None:
-        """Waits until every slot that was saved is durable."""
-        done = threading.Event()
-        self._work.put(done.set)
-        done.wait()
-        self._store.flush()
+    def statistics(self) -> Dict[str, Any]:
+        """Counts of requests and tokens, and why it steps aside, or None."""
+        with self._changed:
+            return {**self.counts, "steps_aside": self.why_aside}
 
     def close(self) -> None:
         """Stores what waits. The store stays open."""
@@ -195,11 +199,13 @@ class Slots:
         if self._work.full():
             return
         path = self._path()
-        self._server.slot(slot.number, "save", path.name)
         try:
+            self._server.slot(slot.number, "save", path.name)
             self._work.put_nowait(lambda: self._insert(path))
-        except queue.Full:
-            path.unlink()
+        except Exception as problem:
+            path.unlink(missing_ok=True)
+            if not isinstance(problem, queue.Full):
+                raise
 
     def _insert(self, path: Path) -> None:
         """Stores what a slot file holds."""

@@ -68,24 +68,28 @@ class _Handler(BaseHTTPRequestHandler):
 
     def relay(self) -> None:
         path = self.path.partition("?")[0]
+        if self.server.slots is None:
+            # What llama-server itself says meanwhile.
+            return self._answer(503, {"error": {
+                "code": 503, "type": "unavailable_error", "message": "Loading model"}})
         if path == STATISTICS and self.command == "GET":
-            return self._answer(200, {**self.server.slots.counts, "steps_aside": self.server.slots.why_aside})
+            return self._answer(200, self.server.slots.statistics())
         if path.startswith("/slots/") and "action=erase" not in self.path and self.command == "POST":
             return self._answer(501, {"error": {
                 "code": 501, "type": "not_supported_error",
                 "message": "Slots are saved and restored by prefixstore. Leave it out to do it by hand."}})
-        content = self._body()
+        slots, content = self.server.slots, self._body()
         lease: Optional[Lease] = None
         if self.command == "POST" and path in _COMPLETIONS | _CHATS:
-            lease, content = self._lease(path, content)
+            lease, content = self._lease(slots, path, content)
         elif path == "/lora-adapters" and self.command == "POST":
-            self.server.slots.step_aside("the adapters of the server were changed while it ran.")
+            slots.step_aside("the adapters of the server were changed while it ran.")
         was_answered = False
         try:
             was_answered = self._forward(content, lease)
         finally:
             if lease is not None:
-                self.server.slots.end(lease, was_answered)
+                slots.end(lease, was_answered)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = relay
 
@@ -100,9 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
             if size == 0:
                 return b"".join(parts)
 
-    def _lease(self, path: str, content: bytes) -> Tuple[Optional[Lease], bytes]:
+    def _lease(self, slots: Slots, path: str, content: bytes) -> Tuple[Optional[Lease], bytes]:
         """A slot for a completion, and the request that names it; nothing if it had better pass through."""
-        slots = self.server.slots
         if slots.why_aside is not None:
             return None, content
         try:
@@ -181,7 +184,8 @@ class _Proxy(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
     behind: Server
-    slots: Slots
+    #: None until the model is loaded.
+    slots: Optional[Slots] = None
 
 
 def _options(arguments: List[str]) -> argparse.Namespace:
@@ -215,19 +219,19 @@ def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> i
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: end.set())
         threading.Thread(target=_follow, args=(server, end), daemon=True).start()
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
         slots: Optional[Slots] = None
         try:
             server.wait_until_ready()
             slots = Slots(server, command, store, folder, salt)
             proxy.behind, proxy.slots = server, slots
-            threading.Thread(target=proxy.serve_forever, daemon=True).start()
             if slots.why_aside is None:
                 say(f"keeps prompts in {options.store}; listens on http://{command.host}:{command.port}")
             end.wait()
-            proxy.shutdown()
         except ServerError as problem:
             say(str(problem))
         finally:
+            proxy.shutdown()
             proxy.server_close()
             was_running = server.process.poll() is None
             status = server.end()
