@@ -76,8 +76,7 @@ def disk(folder):
 
 
 def python(folder):
-    # As many bytes are as many tokens in the vocabulary of these models, but for pairs of letters.
-    prompt = "The library opens at 9; maps are on floor 2. " * 64
+    prompt = "The library opens at 9; maps are on floor 2. " * 35  # 2,069 tokens in the vocabulary of these models
     for model in MODELS:
         seconds = {"PrefixCache": [], "LlamaDiskCache": []}
         for turn in range(TURNS + 1):

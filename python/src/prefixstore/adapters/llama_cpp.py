@@ -23,7 +23,8 @@ from llama_cpp.llama_cache import BaseLlamaCache
 
 from .. import Space, Store
 from .. import open as open_store
-from ._llama_identity import identity, positions, sentence
+from ._llama_form import recall, remember
+from ._llama_identity import identity, model_digest, positions, sentence
 from ._llama_shape import HEAD, MAGIC, Shape, UnknownMemoryError, load
 
 __all__ = ["PrefixCache", "UnknownMemoryError"]
@@ -71,6 +72,17 @@ class _Memory:
         api.llama_memory_seq_rm(self.handle, self.spare, -1, -1)
         return went_in
 
+    def accepts(self, shape: Shape) -> bool:
+        """Whether the context takes a token of this form, of zeros, which goes again at once."""
+        blob = self.room(HEAD.size + shape.body_bytes(0, 1))
+        blob[:] = 0
+        blob[:HEAD.size] = np.frombuffer(HEAD.pack(MAGIC, 0), np.uint8)
+        shape.frame(blob[HEAD.size:], 0, 1)
+        size = len(blob)
+        is_taken = api.llama_state_seq_set_data(self.context, blob.ctypes.data_as(_BYTES), size, self.spare) == size
+        api.llama_memory_seq_rm(self.handle, self.spare, -1, -1)
+        return bool(is_taken)
+
     def cut(self, count: int) -> None:
         api.llama_memory_seq_rm(self.handle, 0, count, -1)
 
@@ -100,10 +112,11 @@ class PrefixCache(BaseLlamaCache):
         super().__init__()
         self._llm = llm
         self._memory = _Memory(llm._ctx.ctx)
-        self._shape = self._learn()
+        self._refuse()
         self._owns_store = not isinstance(folder, Store)
         #: The store; the first call of `close` closes it if this cache has opened it.
         self.store: Store = open_store(folder, quota=quota) if self._owns_store else folder
+        self._shape = self._learn()
         settings = llm.context_params
         loras = [(llm.lora_path, llm.lora_scale)] if llm.lora_path else []
         overrides = sorted((llm.kv_overrides or {}).items())
@@ -183,22 +196,34 @@ class PrefixCache(BaseLlamaCache):
         caller = sys._getframe(1).f_code.co_name
         return None if caller == "_create_completion" and self._llm.cache is self else self._save_state()
 
-    def _learn(self) -> Shape:
-        """Looks at one token in the context: one that is there, or one that is decoded for it."""
-        llm, memory = self._llm, self._memory
-        model = llm._model.model
+    def _refuse(self) -> None:
+        """Raises `UnknownMemoryError` for what cannot work."""
+        model = self._llm._model.model
         if api.llama_model_is_recurrent(model) or api.llama_model_is_hybrid(model):
             raise UnknownMemoryError("This model has a recurrent state, which cannot be cut. Run it without a store.")
-        if llm.context_params.n_seq_max != 1:
+        if self._llm.context_params.n_seq_max != 1:
             raise UnknownMemoryError("A Llama for embeddings keeps no prompts. Run it without a store.")
+
+    def _learn(self) -> Shape:
+        """The form of the context's state, from the store if it is remembered there and the context accepts it.
+        Otherwise from a token in the context: one that is there, or one that is decoded for it."""
+        llm, memory = self._llm, self._memory
+        settings = llm.context_params
+        context = f"k={settings.type_k} v={settings.type_v} flash={settings.flash_attn_type}"
+        weights = model_digest(self.store, llm.model_path)
+        known = recall(self.store, weights, context)
+        if known is not None and memory.accepts(known):
+            return known
         last = api.llama_memory_seq_pos_max(memory.handle, 0)
         if last < 0:
             tokens = (api.llama_token * 1)(max(0, llm.token_bos()))
             if api.llama_decode(llm._ctx.ctx, api.llama_batch_get_one(tokens, 1)) != 0:
                 raise UnknownMemoryError("llama_decode of one token failed.")
-        shape = Shape.learn(memory.fetch(max(0, last), max(0, last) + 1), api.llama_model_n_swa(model))
+        window = api.llama_model_n_swa(llm._model.model)
+        shape = Shape.learn(memory.fetch(max(0, last), max(0, last) + 1), window)
         if last < 0:
             memory.cut(0)
+        remember(self.store, weights, context, shape)
         return shape
 
     def _empty(self) -> None:
