@@ -21,7 +21,7 @@ from pathlib import Path
 HOME = Path(os.environ["LLAMA_TEST_HOME"])
 HOST = Path(__file__).resolve().parents[3] / "adapters" / "llama-cpp-python" / "tests" / "host.py"
 MODELS = ("small", "medium")
-TURNS = 9
+TURNS = 7
 CONTEXT = {"context": 4096, "batch": 512, "threads": 2}
 
 
