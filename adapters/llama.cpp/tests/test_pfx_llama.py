@@ -9,6 +9,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from prefixstore.testing import damage
+
 HOME = Path(os.environ["LLAMA_TEST_HOME"])
 MODELS = HOME / "models"
 
@@ -187,13 +189,9 @@ class Doubt(Case):
 
     def test_a_damaged_store_gives_fewer_tokens_and_the_same_logits(self):
         self.host("live")
-        data = self.store / "data.mdb"
-        content = bytearray(data.read_bytes())
-        for at in range(len(content) // 2, len(content) * 3 // 4, 997):
-            content[at] ^= 0x10
-        data.write_bytes(content)
+        self.assertGreater(damage(self.store), 0)
         restored = self.host("restored")
-        self.assertLess(int(restored["restored"]), 1000)
+        self.assertEqual(restored["restored"], "0")
         self.store = self.folder / "another"
         live = self.host("live", cut=restored["restored"])
         self.assertTrue(live["logits"] == restored["logits"])
