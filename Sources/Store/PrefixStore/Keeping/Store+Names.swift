@@ -12,8 +12,10 @@ extension Space {
     /// try space.setName("librarian", of: systemPrompt)
     /// ```
     ///
-    /// - Parameter name: `Limits.prefixName` bytes of UTF-8, without control characters and others that cannot be seen;
-    ///   one name for the whole store.
+    /// - Parameters:
+    ///   - name: `Limits.prefixName` bytes of UTF-8, without control characters and others that cannot be seen; one
+    ///     name for the whole store.
+    ///   - tokens: the whole prefix.
     /// - Throws: `.invalidName`; `.noSuchPage` when the prefix is not on disk (call `flush()` before); `.tooManyNames`
     ///   beyond `Limits.prefixNames`; `.diskFull`, `.closed`. Nothing was changed then.
     public func setName(_ name: String, of tokens: [TokenID]) throws(StoreError) {

@@ -100,7 +100,7 @@ package final class SpillWriter: Sendable {
             state.statistics.droppedPages += 1
             return .dropped
         }
-        guard startThreads(&state) else { return .closed }
+        guard startThreads(&state) else { return .dropped }
         state.append(job)
         return .queued
     }
@@ -172,12 +172,18 @@ package final class SpillWriter: Sendable {
     /// Called under the lock. False when the system refuses a thread. Then the page is refused, and the next one tries
     /// again.
     private func startThreads(_ state: inout State) -> Bool {
-        if state.writingThread == nil { state.writingThread = try? Thread { self.writeBatches() } }
-        guard state.writingThread != nil else { return false }
-        if state.encodingThread == nil {
-            state.encodingThread = try? Thread(priority: .background) { self.encodeBatches() }
+        do throws(ThreadError) {
+            if state.writingThread == nil { state.writingThread = try Thread { self.writeBatches() } }
+            if state.encodingThread == nil {
+                state.encodingThread = try Thread(priority: .background) { self.encodeBatches() }
+            }
+            return true
+        } catch {
+            // The next page tries again. Until then nothing reaches the disk: the next flush has to say so.
+            state.failure = state.failure ?? .system(call: "pthread_create", errno: error.errno)
+            state.statistics.failedPages += 1
+            return false
         }
-        return state.encodingThread != nil
     }
 
     /// Counts what became of the pages and calls their callbacks. Only then it makes room and wakes the waiting
