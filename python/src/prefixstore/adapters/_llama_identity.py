@@ -8,6 +8,7 @@ import re
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from .. import Identity, Store
+from . import _sentence
 
 #: LLAMA_STATE_SEQ_VERSION: the version of the bytes of a sequence.
 FORMAT = 3
@@ -66,12 +67,4 @@ _FIELDS = {
 
 def sentence(explanation: Dict[str, Any]) -> str:
     """What `Space.explain` found, for people: how much is stored, or else in what the nearest space differs."""
-    found = sum(explanation["found_tokens"].values())
-    asked = explanation["requested_tokens"]
-    if found:
-        return f"{found} of {asked} tokens are stored."
-    others = sorted(explanation["other_spaces"], key=lambda other: len(other["differs_in"]))
-    if not others:
-        return f"None of {asked} tokens is stored."
-    fields = [_FIELDS.get(name, name) + f" ({name})" for name in others[0]["differs_in"]]
-    return f"None of {asked} tokens is stored for this context. What is stored differs in " + ", ".join(fields) + "."
+    return _sentence.sentence(explanation, _FIELDS)
