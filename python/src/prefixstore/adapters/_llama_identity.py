@@ -59,9 +59,10 @@ def identity(
 
 # What people call the fields in which two spaces differ.
 _FIELDS = {
-    "weights": "the model's file", "tokenizer": "its tokenizer", "layout": "the types of K and V, or the page size",
-    "engine": "the flash-attention setting", "adapter": "the adapters (LoRA) or their scales",
-    "salt": "the salt", "positions": "the RoPE settings", "engineFormat": "the version of llama.cpp's state",
+    "weights": "the model's file", "tokenizer": "its tokenizer", "layout": "the types of K and V",
+    "page size": "the tokens of a page", "engine": "the flash-attention setting",
+    "adapter": "the adapters (LoRA) or their scales", "salt": "the salt", "positions": "the RoPE settings",
+    "engine format": "the version of llama.cpp's state",
 }
 
 

@@ -155,10 +155,10 @@ def identity(model: Any, tokenizer: bytes, salt: Optional[bytes], changes: str) 
 # What people call the fields in which two spaces differ.
 _FIELDS = {
     "weights": "the weights or the configuration", "tokenizer": "the tokenizer",
-    "layout": "the dtype or shape of K and V, or the page size",
+    "layout": "the dtype or shape of K and V", "page size": "the tokens of a page",
     "engine": "the versions of transformers and torch, or the attention implementation",
     "adapter": "the adapters (LoRA), or `changes`", "salt": "the salt", "positions": "the RoPE settings",
-    "engineFormat": "the version of this adapter",
+    "engine format": "the version of this adapter",
 }
 
 
