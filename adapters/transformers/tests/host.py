@@ -2,8 +2,9 @@
 
     host.py MODEL STORE PROMPTS OPTIONS
 
-PROMPTS and OPTIONS are JSON. For each prompt it gets the KV of what is stored, computes the rest in one batch, and stores
-that. One line of JSON tells per prompt what was reused, the time to the first token, and a digest of the logits. OPTIONS:
+PROMPTS and OPTIONS are JSON. For each prompt it gets the KV of what is stored, computes the rest in one batch, and
+stores that. One line of JSON tells per prompt what was reused, the time to the first token, and a digest of the logits.
+OPTIONS:
 
     live      true: a prompt continues the cache of the prompt before it, as an engine does that is not restarted
     reply     tokens to generate, with `PrefixCache.generate`, or for a live prompt with the model's own
@@ -60,8 +61,10 @@ def main():
     folder, store, prompts, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), json.loads(sys.argv[4])
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation=options.get("attention", "sdpa")).eval()
-    # PyTorch loads its kernels with the first call: not a part of what is measured.
-    model(torch.ones(1, 8, dtype=torch.int64))
+    # PyTorch loads code with the first prompt and with the first continuation of one: not a part of what is measured.
+    warm = DynamicCache(config=model.config)
+    for _ in range(2):
+        model(torch.ones(1, 8, dtype=torch.int64), past_key_values=warm)
     settings = options.get("cache", {})
     if "salt" in settings:
         settings["salt"] = settings["salt"].encode()

@@ -1,4 +1,4 @@
-"""The adapter passes the suite that every adapter must pass: branches, damage, two engines at once, kills, other names."""
+"""The adapter passes the suite for adapters: branches, damage, two engines at once, kills, other names."""
 
 import hashlib
 from types import SimpleNamespace

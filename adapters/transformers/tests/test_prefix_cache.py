@@ -127,7 +127,8 @@ class TestAModelThatChanges:
 
     def test_an_adapter_is_a_miss(self, engine, prompt):
         self.assert_a_miss(
-            engine, prompt, lambda model: model.add_adapter(LORA), lambda model: model.delete_adapter("default"), "adapter")
+            engine, prompt, lambda model: model.add_adapter(LORA), lambda model: model.delete_adapter("default"),
+            "adapter")
 
     def test_another_strength_of_an_adapter_is_a_miss(self, engine, prompt):
         engine[0].add_adapter(LORA)

@@ -47,11 +47,11 @@ def check_model(model: Any) -> None:
     rope = rope_of(model.config)
     if rope.get("rope_type") in _GROWING_ROPE:
         raise UnsupportedModelError(
-            f"The rope_type {rope['rope_type']!r} changes all keys when a prompt grows. Run the model without a store.")
+            f"The rope_type {rope['rope_type']!r} changes all keys when a prompt grows. Run it without a store.")
     for tensor_name, tensor in tensors(model):
         if tensor.device.type != "cpu":
             raise UnsupportedModelError(
-                f"{tensor_name} is on the device {tensor.device}. Move the model to the CPU, or run it without a store.")
+                f"{tensor_name} is on the device {tensor.device}. Move the model to the CPU, or use no store.")
         if type(tensor) not in (torch.Tensor, nn.Parameter):
             raise UnsupportedModelError(
                 f"{tensor_name} is a {type(tensor).__name__}, whose bytes are not known. Run the model without a store.")
@@ -110,7 +110,7 @@ def _feed(digest: Any, name: str, tensor: torch.Tensor) -> None:
 
 
 def _digests(model: Any) -> Tuple[bytes, Optional[bytes], str]:
-    """The digests of the weights and of the adapters, and what places rest on. One pass over all of the model's bytes."""
+    """The digests of weights and adapters, and what describes positions. Reads all of the model's bytes."""
     settings = {key: value for key, value in model.config.to_dict().items() if key not in _WITHOUT_EFFECT}
     weights = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     layers = adapters(model)

@@ -207,17 +207,17 @@ class PrefixCache:
                 has = (tuple(tensor.shape), tensor.dtype, tensor.device.type)
                 if has != (wanted, self._model.dtype, "cpu"):
                     raise UnsupportedModelError(
-                        f"The {side} of layer {at} are {has[0]} of {has[1]} on {tensor.device}; a cache of this model has "
-                        f"{wanted} of {self._model.dtype} on the CPU. Give a cache of one sequence that it has filled.")
+                        f"The {side} of layer {at} are {has[0]} of {has[1]} on {tensor.device}; a cache of this model "
+                        f"has {wanted} of {self._model.dtype} on the CPU. Give a cache of one sequence that it has filled.")
 
     def _check_options(self, options: Any) -> None:
         settings = options.get("generation_config") or self._model.generation_config
         for name in _OWN_CACHE:
             if options.get(name, getattr(settings, name, None)) is not None:
-                raise UnsupportedModelError(f"generate with {name} makes a cache of its own. Leave it out, or use no store.")
+                raise UnsupportedModelError(f"generate with {name} makes its own cache. Leave it out, or use no store.")
         for name in _ONE:
             if (options.get(name, getattr(settings, name, None)) or 1) != 1:
-                raise UnsupportedModelError(f"generate with {name} computes several sequences. Leave it out, or use no store.")
+                raise UnsupportedModelError(f"generate with {name} has several sequences. Leave it out, or use no store.")
         if options.get("use_cache", getattr(settings, "use_cache", True)) is False:
             raise UnsupportedModelError("generate with use_cache=False keeps nothing. Leave it out, or use no store.")
         mask = options.get("attention_mask")
@@ -254,7 +254,7 @@ def _token_ids(input_ids: TokenIds) -> np.ndarray:
     if ids.ndim == 2 and len(ids) == 1:
         ids = ids[0]
     if ids.ndim != 1:
-        raise UnsupportedModelError(f"input_ids have the shape {list(ids.shape)}. Give one prompt: [1, tokens] or [tokens].")
+        raise UnsupportedModelError(f"input_ids have the shape {list(ids.shape)}. Give one prompt, [1, tokens].")
     if len(ids) and not (0 <= ids.min() and ids.max() < 2 ** 31):
         raise ValueError("A token id is below 0, or 2**31 or more. Give the ids of the tokenizer.")
     return ids.astype(np.int32)
