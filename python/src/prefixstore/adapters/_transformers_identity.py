@@ -54,7 +54,7 @@ def check_model(model: Any) -> None:
                 f"{tensor_name} is on the device {tensor.device}. Move the model to the CPU, or use no store.")
         if type(tensor) not in (torch.Tensor, nn.Parameter):
             raise UnsupportedModelError(
-                f"{tensor_name} is a {type(tensor).__name__}, whose bytes are not known. Run the model without a store.")
+                f"{tensor_name} is a {type(tensor).__name__}, whose bytes are not known. Run it without a store.")
 
 
 def rope_of(config: Any) -> Dict[str, Any]:

@@ -208,7 +208,7 @@ class PrefixCache:
                 if has != (wanted, self._model.dtype, "cpu"):
                     raise UnsupportedModelError(
                         f"The {side} of layer {at} are {has[0]} of {has[1]} on {tensor.device}; a cache of this model "
-                        f"has {wanted} of {self._model.dtype} on the CPU. Give a cache of one sequence that it has filled.")
+                        f"has {wanted} of {self._model.dtype} on the CPU. Give one that it has filled.")
 
     def _check_options(self, options: Any) -> None:
         settings = options.get("generation_config") or self._model.generation_config
@@ -217,7 +217,7 @@ class PrefixCache:
                 raise UnsupportedModelError(f"generate with {name} makes its own cache. Leave it out, or use no store.")
         for name in _ONE:
             if (options.get(name, getattr(settings, name, None)) or 1) != 1:
-                raise UnsupportedModelError(f"generate with {name} has several sequences. Leave it out, or use no store.")
+                raise UnsupportedModelError(f"generate with {name} has several sequences. Leave it out, or go without.")
         if options.get("use_cache", getattr(settings, "use_cache", True)) is False:
             raise UnsupportedModelError("generate with use_cache=False keeps nothing. Leave it out, or use no store.")
         mask = options.get("attention_mask")
