@@ -10,8 +10,8 @@ import ml_dtypes
 import numpy
 import pytest
 
-from prefixstore import InvalidArgumentError, InvalidPagesError, InvalidTokensError, Rows, Space, Store
-from support import ROW, kv, prompt, room
+from prefixstore import InvalidArgumentError, InvalidPagesError, InvalidTokensError, Plane, Rows, Space, Store
+from support import ROW, kv, prompt, room, space_of
 
 TOKENS = prompt(32)
 
@@ -53,6 +53,8 @@ class Tensor:
     lambda: numpy.zeros((32, 2, 16), dtype=ml_dtypes.bfloat16),
     lambda: numpy.zeros((32, 100), dtype=numpy.uint8)[:, 20:20 + ROW],
     lambda: numpy.zeros((64, ROW), dtype=numpy.int8)[::2],
+    lambda: numpy.zeros((32, 2), dtype="V64")[:, :1],
+    lambda: numpy.zeros((32, 2, 1, ROW), dtype=numpy.uint8)[:, 1],
     lambda: numpy.zeros(32, dtype="V64"),
     lambda: Tensor(numpy.zeros((32, 3, ROW), dtype=numpy.uint8)[:, 1]),
 ])
@@ -64,6 +66,23 @@ def test_a_load_fills_any_memory_of_whole_rows(full: Space, make: Any) -> None:
         got = got.memory if isinstance(got, Tensor) else got
         got = numpy.frombuffer(got, dtype=numpy.uint8) if isinstance(got, mmap.mmap) else got
         assert numpy.ascontiguousarray(got).tobytes()[: len(right)] == right
+
+
+@pytest.mark.parametrize("row_bytes, make", [
+    (4, lambda: numpy.zeros((32, 2, 1), dtype=numpy.float32)[:, 0]),
+    (1, lambda: numpy.zeros((32, 3), dtype=numpy.uint8)[:, :1]),
+])
+def test_a_row_of_one_number_may_have_a_dimension_of_its_own(store: Store, row_bytes: int, make: Any) -> None:
+    planes = [Plane(0, row_bytes)]
+    small = space_of(store, planes=planes)
+    rows = make()
+    rows[:, 0] = range(32)
+    small.insert(TOKENS, [rows])
+    store.flush()
+    into = make()
+    with small.match(TOKENS) as match:
+        assert match.load([into]) == 32
+    assert into[:, 0].tolist() == list(range(32))
 
 
 def loads(space: Space, into: Any) -> None:

@@ -61,6 +61,9 @@ def _place(memory: Memory, row_bytes: int, name: str) -> Tuple[int, int]:
         raise InvalidPagesError(
             f"{name} has the shape {shape} of {memory.itemsize} bytes each, in which no dimensions make a row of "
             f"{row_bytes} bytes. Give an array of rows, or flat memory.")
+    # A dimension of 1 beside them belongs to the row: its stride says nothing.
+    while axis > 1 and shape[axis - 1] == 1:
+        axis -= 1
     # Those before count the rows.
     stride, rows = strides[axis - 1], shape[axis - 1]
     for outer in range(axis - 2, -1, -1):
