@@ -66,7 +66,6 @@ class Memory:
     """The memory of a buffer. It cannot be freed or moved before `release`."""
 
     def __init__(self, buffer: Any, name: str, writable: bool) -> None:
-        self._view: Optional[_PyBuffer] = None
         self._kept = buffer
         if hasattr(buffer, "data_ptr") and hasattr(buffer, "element_size"):
             self._take_tensor(buffer, name)
@@ -76,6 +75,8 @@ class Memory:
         for count in self.shape:
             self.nbytes *= count
 
+    # A default of the class: `__del__` also follows an `__init__` that a signal interrupted before its first line.
+    _view: Optional[_PyBuffer] = None
     address: int
     itemsize: int
     shape: Tuple[int, ...]
@@ -83,7 +84,8 @@ class Memory:
     nbytes: int
 
     def _take_buffer(self, buffer: Any, name: str, writable: bool) -> None:
-        view = _PyBuffer()
+        # Known to `release` before anything is taken; releasing what was not taken does nothing.
+        view = self._view = _PyBuffer()
         try:
             _get(buffer, byref(view), _STRIDES)
         except TypeError:
@@ -93,9 +95,8 @@ class Memory:
         except (BufferError, ValueError) as problem:
             raise InvalidPagesError(f"The memory of {name} cannot be used: {problem}.") from None
         if writable and view.readonly:
-            _release(byref(view))
+            self.release()
             raise InvalidPagesError(f"{name} is read-only. Give memory that can be written, such as a bytearray.")
-        self._view = view
         self.address = view.buf or 0
         self.itemsize = view.itemsize
         self.shape = tuple(view.shape[: view.ndim])
@@ -121,9 +122,9 @@ class Memory:
 
     def release(self) -> None:
         """Lets the owner move or free the memory again."""
-        view, self._view, self._kept = self._view, None, None
-        if view is not None:
-            _release(byref(view))
+        if self._view is not None:
+            _release(byref(self._view))
+        self._view = self._kept = None
 
     def __enter__(self) -> Memory:
         return self

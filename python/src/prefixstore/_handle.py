@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Optional, Type, TypeVar
+from typing import Any, Callable, List, Optional, Type, TypeVar
 
 from ._errors import ClosedError, ForkedError, InvalidHandleError
 from ._library import check
@@ -14,10 +14,20 @@ from ._library import check
 Self = TypeVar("Self", bound="Handle")
 
 
-def _give_back(give_back: Callable[[int], int], number: int, process: int, after: Callable[[], None]) -> None:
+_INVALID_HANDLE = InvalidHandleError.code
+
+
+def _give_back(
+    give_back: Callable[[int], int], number: int, process: int, answers: List[int], of_owner: Optional[List[int]],
+    after: Callable[[], None],
+) -> None:
     # Nobody is left to hear of an error.
     if os.getpid() == process:
-        give_back(number)
+        # One instruction, which no signal interrupts: there is an answer if, and only if, the library was called.
+        answers.extend(map(give_back, [number]))
+        # Another thread is closing the owner. Until that ends, the library may use what `after` would let go.
+        if answers[0] == _INVALID_HANDLE and of_owner is not None and not of_owner:
+            return
     after()
 
 
@@ -39,9 +49,12 @@ class Handle:
         self._number = number
         self._process = os.getpid()
         self._owner = owner
-        self._give_back, self._after = give_back, after
+        # What the library said when it got the handle back.
+        self._answers: List[int] = []
         # Runs before modules are taken apart at the end of the interpreter, which `__del__` does not.
-        self._finalizer = weakref.finalize(self, _give_back, give_back, number, self._process, after)
+        self._finalizer = weakref.finalize(
+            self, _give_back, give_back, number, self._process, self._answers,
+            None if owner is None else owner._answers, after)
 
     @property
     def closed(self) -> bool:
@@ -50,18 +63,15 @@ class Handle:
 
     def close(self) -> None:
         """Gives the object back. Closing twice does no harm, and neither does closing in a forked child."""
-        if self._finalizer.detach() is None:
+        pending = self._finalizer.detach()
+        if pending is None:
             return
-        try:
+        _, function, arguments, _ = pending
+        function(*arguments)
+        for answer in self._answers:
             # A store takes all its objects with it when it is closed.
-            if self._process == os.getpid() and not (self._owner is not None and self._owner.closed):
-                check(self._give_back(self._number))
-        except InvalidHandleError:
-            # The store was closed in between.
-            if self._owner is None:
-                raise
-        finally:
-            self._after()
+            if answer != _INVALID_HANDLE or self._owner is None:
+                check(answer)
 
     def _use(self) -> int:
         """The handle, for a call."""

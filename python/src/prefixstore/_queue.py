@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
 
 from ._buffers import Buffer, Memory, piece
 from ._checks import UINT32, number
 from ._errors import InvalidBlockError, PrefixStoreError, error
 from ._handle import Handle
+from ._jobs import Jobs, Kept
 from ._keys import key_list
 from ._library import check, library
 from ._structs import CompletionStruct, SpanStruct
@@ -43,10 +44,6 @@ class Completion:
     error: Optional[PrefixStoreError]
 
 
-#: The results of a job, and the memory that the library may use until it is reported.
-_Kept = Tuple[Any, List[Memory]]
-
-
 class Queue(Handle):
     """A queue of jobs on blocks. Made by `Blocks.queue`. Thread-safe.
 
@@ -54,16 +51,18 @@ class Queue(Handle):
     `submit_` call waits for the disk or for another job. The queue holds the buffers of a job where they are until
     `drain` has reported it, or until the queue is closed: a bytearray cannot be resized meanwhile. Write to the memory
     of a put, and read that of a get, only afterwards.
+
+    An exception of a signal handler, such as KeyboardInterrupt, may come out of a `submit_` call whose job was accepted.
+    `drain` reports it like any other. A `drain` that is interrupted loses what it took, and no other job.
     """
 
     _name = "queue"
 
     def __init__(self, number: int, store: Store) -> None:
-        jobs: Dict[int, _Kept] = {}
-        self._jobs = jobs
+        self._jobs = Jobs()
         # A job must be in the table before another thread can drain it.
         self._lock = threading.Lock()
-        super().__init__(number, library.pfx_queue_close, owner=store, after=lambda: _let_go(jobs))
+        super().__init__(number, library.pfx_queue_close, owner=store, after=self._jobs.let_go)
 
     def fileno(self) -> int:
         """A descriptor that is readable while completions wait, for `selectors` and asyncio's `add_reader`.
@@ -105,7 +104,11 @@ class Queue(Handle):
             while left > 0:
                 room = min(left, len(structs))
                 taken = check(library.pfx_drain(self._use(), structs, size, room))
-                found += [self._completion(structs[at]) for at in range(taken)]
+                for at in range(taken):
+                    # A job that is not in the table must not keep the others of its batch from being reported.
+                    kept = self._jobs.take(structs[at].job)
+                    if kept is not None:
+                        found.append(_completion(structs[at], kept))
                 left -= taken
                 if taken < room:
                     break
@@ -127,29 +130,20 @@ class Queue(Handle):
         self._use()
         return self._lock
 
-    def _completion(self, struct: CompletionStruct) -> Completion:
-        results, memories = self._jobs.pop(struct.job)
-        _release(memories)
-        return Completion(
-            job=struct.job, count=struct.count, succeeded=struct.succeeded, leading=struct.leading,
-            results=bytes(results),
-            error=None if struct.status == 0 else error(struct.status, _EARLY.format(code=_code_name(struct.status))))
-
     def _submit(self, function: Any, keys: Sequence[bytes], blocks: Optional[Sequence[Block]], writable: bool) -> int:
         structs, count = key_list(keys)
-        results = (ctypes.c_uint8 * count)()
-        memories: List[Memory] = []
+        kept = Kept((ctypes.c_uint8 * count)(), [])
+        spans: Tuple[Any, ...] = ()
         try:
-            arguments: Tuple[Any, ...] = ()
+            handle = self._use()
             if blocks is not None:
-                arguments = _spans(blocks, count, writable, memories)
-            with self._lock_of_process():
-                job = check(function(self._use(), structs, *arguments, count, results))
-                self._jobs[job] = (results, memories)
-            return job
+                spans = _spans(blocks, count, writable, kept.memories)
         except BaseException:
-            _release(memories)
+            kept.release()
             raise
+        # From here on, only the table knows whether the library has the memory.
+        with self._lock_of_process():
+            return check(self._jobs.submit(function, (handle, structs, *spans, count, kept.results), kept))
 
 
 _EARLY = "The job ended early with {code}. Its results say which keys succeeded; submit the others again."
@@ -159,15 +153,12 @@ def _code_name(code: int) -> str:
     return str(library.pfx_error_name(code).decode())
 
 
-def _release(memories: List[Memory]) -> None:
-    for memory in memories:
-        memory.release()
-
-
-def _let_go(jobs: Dict[int, _Kept]) -> None:
-    for _, memories in jobs.values():
-        _release(memories)
-    jobs.clear()
+def _completion(struct: CompletionStruct, kept: Kept) -> Completion:
+    kept.release()
+    return Completion(
+        job=struct.job, count=struct.count, succeeded=struct.succeeded, leading=struct.leading,
+        results=bytes(kept.results),
+        error=None if struct.status == 0 else error(struct.status, _EARLY.format(code=_code_name(struct.status))))
 
 
 def _spans(blocks: Sequence[Block], count: int, writable: bool, memories: List[Memory]) -> Tuple[Any, int]:
