@@ -14,6 +14,7 @@
  *
  * Memory. The library keeps no pointer of the caller after a call returns, except where pfx_submit_put and
  * pfx_submit_get say so. It cannot check that an address is valid, but checks every count and size that comes with it.
+ * When the system has no memory left for the library's own work, the process ends.
  *
  * Structs. A struct begins with its own size. Set all of it to zero, then `size` to sizeof, then what you need: zero is
  * the default everywhere. A struct that lies in an array has its size beside the array instead. Structs only grow, and
@@ -23,7 +24,10 @@
  * other.
  *
  * Fork. A child process cannot use handles of its parent: every call returns PFX_FORKED. It may open stores of its own.
- * The library starts no thread before the first store is opened. It installs no signal handler. */
+ * The library starts no thread before the first store is opened. It installs no signal handler.
+ *
+ * Limits of the process. A store needs address space of four times its quota, and at least 1 GiB. Under RLIMIT_FSIZE,
+ * ignore SIGXFSZ: otherwise a write beyond the limit ends the process; ignored, it is an error. */
 #ifndef PREFIXSTORE_H
 #define PREFIXSTORE_H
 
@@ -185,13 +189,14 @@ enum {
 
 /* One row of bytes per token: the keys of a layer, or its values, or what else an engine caches per token. */
 typedef struct pfx_plane {
-    uint32_t layer;     /* rising from 0, none left out; a layer has one plane or more */
+    uint32_t layer;     /* rising from 0, none left out; a layer has one plane or more; 1,024 layers at most */
     uint32_t row_bytes; /* bytes per token, a whole number of the element's groups */
     uint32_t element;   /* PFX_BF16 and so on */
     uint32_t window;    /* tokens before the next one that the layer looks at; 0: all */
 } pfx_plane;
 
-/* The planes of a page, in their order, and its size in tokens. */
+/* The planes of a page, in their order, and its size in tokens. A page, which is the rows of `page_tokens` tokens of
+ * all planes, has at most 1 GiB. */
 typedef struct pfx_layout {
     size_t size;             /* sizeof(pfx_layout) */
     uint32_t page_tokens;    /* tokens of a page: 1 to 4096; 0: 64 */
@@ -235,7 +240,8 @@ typedef struct pfx_rows {
     const size_t *strides; /* bytes from one row to the next, per plane; NULL: rows without gaps */
     size_t plane_count;    /* numbers in `planes` and in `strides`: the planes of the layout */
     size_t capacity;       /* rows that each plane has room for */
-    const uint32_t *index; /* the row of each token of the call, in order, all different; NULL: see `first` */
+    const uint32_t *index; /* the row of each token of the call, in order, all different; NULL: see `first`.
+                              Not checked: a row named twice holds nothing of use after a load */
     size_t index_count;    /* numbers in `index`, at least one per token of the call; 0 when that is NULL */
     size_t first;          /* without `index`: the row of the call's first token; the others follow it */
 } pfx_rows;
@@ -275,6 +281,9 @@ int pfx_record_prefill(pfx_space *space, uint64_t tokens, uint64_t nanoseconds);
  * store differ from this one. For people and logs: it reads the descriptions of all spaces. Length as of
  * pfx_statistics. */
 int64_t pfx_explain(pfx_space *space, const int32_t *tokens, size_t count, char *text, size_t capacity);
+
+/* The prefix of pfx_side_put, pfx_pin, pfx_unpin, pfx_expire and pfx_name_set must end where a stored page ends:
+ * behind a whole page, or behind the partial page that pfx_seq_store_tail stored. Any other prefix is PFX_NO_SUCH_PAGE. */
 
 /* Stores a named blob with a prefix: a recurrent state, a window, the last logits. The prefix must be on disk (call
  * pfx_flush before). It is synced when this returns. `name` has 1 to 64 bytes, `bytes` at most 1 GiB. */
