@@ -282,8 +282,8 @@ int pfx_record_prefill(pfx_space *space, uint64_t tokens, uint64_t nanoseconds);
  * pfx_statistics. */
 int64_t pfx_explain(pfx_space *space, const int32_t *tokens, size_t count, char *text, size_t capacity);
 
-/* The prefix of pfx_side_put, pfx_pin, pfx_unpin, pfx_expire and pfx_name_set must end where a stored page ends:
- * behind a whole page, or behind the partial page that pfx_seq_store_tail stored. Any other prefix is PFX_NO_SUCH_PAGE. */
+/* The prefix of the calls below must end where a stored page ends: behind a whole page, or behind the partial page that
+ * pfx_seq_store_tail stored. Any other prefix is PFX_NO_SUCH_PAGE; pfx_side_get finds nothing. */
 
 /* Stores a named blob with a prefix: a recurrent state, a window, the last logits. The prefix must be on disk (call
  * pfx_flush before). It is synced when this returns. `name` has 1 to 64 bytes, `bytes` at most 1 GiB. */
