@@ -17,6 +17,9 @@ public final class ChildProcess: @unchecked Sendable {
     private static let spawning = NSLock()
     private var status: Int32?
 
+    /// From the first child on, writing to one that has ended is an error of that write and no end of the test run.
+    private static let closedPipesAreErrors: Void = { signal(SIGPIPE, SIG_IGN) }()
+
     /// What a child could not be started for.
     public struct StartError: Error {
         /// The error number of `posix_spawn`.
@@ -38,6 +41,16 @@ public final class ChildProcess: @unchecked Sendable {
             guard let descriptor else { continue }
             unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
         }
+        // The test run ignores SIGPIPE, and what is ignored would be ignored in the child too.
+        Self.closedPipesAreErrors
+        var attributes = unsafe posix_spawnattr_t()
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe posix_spawnattr_destroy(&attributes) }
+        var reset = sigset_t()
+        unsafe sigemptyset(&reset)
+        unsafe sigaddset(&reset, SIGPIPE)
+        unsafe posix_spawnattr_setsigdefault(&attributes, &reset)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
         // A child that is killed while it writes its coverage leaves half a file, and no profile of the run can be
         // merged.
         let quiet = ["LLVM_PROFILE_FILE": "/dev/null"].merging(environment) { $1 }
@@ -50,7 +63,7 @@ public final class ChildProcess: @unchecked Sendable {
         }
         var child: pid_t = 0
         let failure = Self.spawning.withLock {
-            unsafe posix_spawn(&child, executable, &actions, nil, &list, &variables)
+            unsafe posix_spawn(&child, executable, &actions, &attributes, &list, &variables)
         }
         guard failure == 0 else { throw StartError(number: failure) }
         processID = child
