@@ -26,6 +26,8 @@ package final class ColdTier: Sendable {
     let writeback = Writeback()
     private let opener: Opener
     let transactionMemory = TransactionMemory()
+    /// The spaces that this process has opened: pages of no other are stored.
+    let opened = Guarded<[PrefixHash: SpaceDescriptor]>([:])
 
     /// Opens the store in the folder `path`. Makes one when there is none and `options.opening` allows it.
     ///
@@ -132,8 +134,8 @@ extension ColdTier {
 
     /// As `writing`, but throws LMDB's errors.
     ///
-    /// - Parameter bytes: disk that the transaction must find for what it stores. What an eviction needs is reserved in
-    ///   any case, as far as the disk allows.
+    /// - Parameter bytes: disk that the transaction must find behind the file's last page for what it stores. What an
+    ///   eviction needs is reserved in any case, as far as the disk allows.
     func transact<R>(
         reserving bytes: Int = 0,
         _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> R
@@ -143,9 +145,11 @@ extension ColdTier {
         let now = SystemClock.wallMilliseconds()
         return try environment.write { (transaction) throws(LMDBError) in
             // Inside the transaction, so that no other process counts on the same bytes.
+            if bytes > 0, try transaction.bytesAtBeginning > recordBound - bytes { throw .pastBound }
             let isReserved = try transaction.reserveDisk(evictionReserve + bytes)
             guard isReserved || bytes == 0 else { throw .code(ENOSPC, call: "fallocate") }
             var session = try WriteSession(&transaction, tables, now: now)
+            session.recordBound = recordBound
             let result = try body(&transaction, &session)
             try session.finish(&transaction)
             return result

@@ -50,6 +50,25 @@ extension Environment {
         }
     }
 
+    /// Bytes of the data file, as the file system has them.
+    package var lengthOfFile: Int {
+        get throws(LMDBError) {
+            try requireOwnProcess()
+            guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
+            return size
+        }
+    }
+
+    /// How many transactions were committed since the oldest open snapshot; nil without readers.
+    package func oldestReaderLag() throws(LMDBError) -> Int? {
+        guard let oldest = try readerSlots().min() else { return nil }
+        try gate.enter()
+        defer { gate.leave() }
+        var info = unsafe MDB_envinfo()
+        try check(unsafe mdb_env_info(handle, &info), call: "mdb_env_info")
+        return unsafe max(0, info.me_last_txnid - oldest)
+    }
+
     /// Frees the slots of dead readers, and returns how many there were. Call it before each batch of writes: the slot
     /// of a dead reader keeps LMDB from reusing every page that was freed since.
     package func freeDeadReaders() throws(LMDBError) -> Int {

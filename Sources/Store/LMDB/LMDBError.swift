@@ -34,6 +34,8 @@ package enum LMDBError: Error, Equatable, Sendable {
     case tableMissing(name: String)
     /// The key's size in bytes is not in `LMDBLimits.keyBytes`.
     case keySize(Int)
+    /// A value found no room within the part of the file that its writer may use: see `put(_:key:value:paddedTo:within:)`.
+    case pastBound
     /// The file contains something impossible; the text says what.
     case damaged(String)
 }
@@ -58,6 +60,9 @@ extension LMDBError {
     /// No room on the disk, in a quota of the file system, or below a limit on the size of files. A write that came
     /// back short for one of these reasons is `ENOSPC`.
     package var isDiskFull: Bool { status.map(Self.fullDisk.contains) ?? false }
+
+    /// No room for a record, on the disk or within the bound that its writer keeps.
+    package var isNoRoom: Bool { isDiskFull || self == .pastBound }
 
     /// What the system says when a file cannot grow.
     static let fullDisk = [ENOSPC, EDQUOT, EFBIG]
@@ -99,6 +104,7 @@ extension LMDBError {
         case .mapResized: "Retry. Keep transactions short, and never begin one inside another."
         case .tableMissing: "Open the folder for writing once, or check that it is the right one."
         case .keySize: "Use keys of \(LMDBLimits.keyBytes.lowerBound) to \(LMDBLimits.keyBytes.upperBound) bytes."
+        case .pastBound: "Delete records, and end old read transactions; then retry."
         case .damaged: "Move the folder aside and start with a new one."
         case .code: codeRemedy
         }
@@ -130,6 +136,7 @@ extension LMDBError: CustomStringConvertible {
         case .mapResized: "Another process enlarged the map."
         case .tableMissing(let name): "There is no table \(name)."
         case .keySize(let bytes): "A key of \(bytes) bytes is not possible."
+        case .pastBound: "The file has no free run of pages that is long enough."
         case .damaged(let what): "The file is damaged: \(what)."
         }
     }

@@ -45,11 +45,15 @@ extension WriteTransaction {
         try check(status, call: "mdb_put")
     }
 
-    /// Stores a value with zeros behind it, `byteCount` bytes in all: copied once, straight into LMDB's page.
+    /// Stores a value with zeros behind it, `byteCount` bytes in all: copied once, straight into LMDB's page. The value
+    /// must be so large that LMDB gives it a run of pages of its own.
     ///
-    /// - Throws: as `put`.
+    /// - Parameter limit: the run must lie within the first so many bytes of the file. LMDB takes the first free run
+    ///   that is long enough, and makes the file longer only when there is none.
+    /// - Throws: as `put`; `.pastBound` when the run ends behind `limit`. The transaction must then be aborted, or the
+    ///   file becomes longer.
     package mutating func put(
-        _ table: Table, key: RawSpan, value: RawSpan, paddedTo byteCount: Int
+        _ table: Table, key: RawSpan, value: RawSpan, paddedTo byteCount: Int, within limit: Int = .max
     ) throws(LMDBError) {
         precondition(byteCount >= value.byteCount, "a value is cut by its padding")
         try requireKeySize(key)
@@ -60,6 +64,10 @@ extension WriteTransaction {
             return unsafe mdb_put(handle, table.handle, &key, &room, UInt32(MDB_RESERVE))
         }
         try check(status, call: "mdb_put")
+        if limit != .max, let start = unsafe room.mv_data {
+            let end = unsafe Self.end(ofRunWith: start, byteCount: byteCount, pageSize: core.pageSize)
+            guard end <= limit else { throw .pastBound }
+        }
         let target = unsafe UnsafeMutableRawBufferPointer(start: room.mv_data, count: byteCount)
         unsafe value.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
         // No old bytes of the heap may reach the disk.
@@ -83,5 +91,17 @@ extension WriteTransaction {
     /// Deletes every key of a table; the table stays.
     package mutating func clear(_ table: Table) throws(LMDBError) {
         try check(unsafe mdb_drop(core.handle, table.handle, 0), call: "mdb_drop")
+    }
+}
+
+extension WriteTransaction {
+    /// Bytes of the header of LMDB's pages, before the value in a run: number, flags, and how many pages follow.
+    private static let headerBytes = 16
+
+    /// Bytes of the file up to the end of the run that holds a value.
+    private static func end(ofRunWith value: UnsafeMutableRawPointer, byteCount: Int, pageSize: Int) -> Int {
+        // LMDB has no call for it. The header is part of its file format.
+        let number = unsafe value.loadUnaligned(fromByteOffset: -headerBytes, as: Int.self)
+        return number * pageSize + headerBytes + byteCount
     }
 }

@@ -28,7 +28,7 @@ struct Spaces: ParsableCommand {
         guard !spaces.isEmpty else { return "No spaces: no engine has stored anything here yet.\n" }
         var text = ""
         for space in spaces {
-            let name = space.descriptor.labels["model"].map { "  \($0)" } ?? ""
+            let name = space.descriptor.labels["model"].map { "  \(Reveal.visible($0))" } ?? ""
             text += "\(space.root.short)\(name)\n"
             var table = TextTable(("", .left), ("", .left), ("", .left))
             if space.isOfBlocks {
@@ -85,8 +85,9 @@ struct SpaceDifference {
     /// Lines for people.
     var text: String {
         let names = fields.map(\.name).joined(separator: ", ")
-        return fields.reduce("\(roots[0].short) and \(roots[1].short) are both \(model), but differ in \(names):\n") {
-            $0 + "  \($1.name): \($1.values[0]) / \($1.values[1])\n"
+        let pair = "\(roots[0].short) and \(roots[1].short) are both \(Reveal.visible(model))"
+        return fields.reduce("\(pair), but differ in \(names):\n") {
+            $0 + "  \($1.name): " + Reveal.visible("\($1.values[0]) / \($1.values[1])") + "\n"
         }
     }
 }

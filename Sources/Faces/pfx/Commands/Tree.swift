@@ -171,7 +171,7 @@ struct SpaceTree {
     }
 
     var text: String {
-        let model = space.descriptor.labels["model"].map { "  \($0)" } ?? ""
+        let model = space.descriptor.labels["model"].map { "  \(Reveal.visible($0))" } ?? ""
         var text =
             "\(space.root.short)\(model)  \(space.contents), \(space.slotBytes)\n"
         for run in runs { text += run.text }

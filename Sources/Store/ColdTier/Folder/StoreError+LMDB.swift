@@ -18,6 +18,7 @@ extension StoreError {
         case .mapResized: self = .system(call: "following the enlarged map", errno: EBUSY)
         case .tableMissing: self = .notAStore(path: path)
         case .keySize(let bytes): self = .damaged(path: path, "a key of \(bytes) bytes")
+        case .pastBound: self = .quotaFull(quota: options.quota ?? ByteCount(0))
         case .damaged(let what): self = .damaged(path: path, what)
         case .code(let status, let call):
             self = Self.code(status, call, error, path: path, options: options)

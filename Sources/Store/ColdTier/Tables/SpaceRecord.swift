@@ -29,7 +29,10 @@ package struct SpaceRecord: Equatable, Sendable {
     package var descriptor: SpaceDescriptor
 
     /// A space without pages.
-    package init(_ descriptor: SpaceDescriptor) { self.descriptor = descriptor }
+    package init(_ descriptor: SpaceDescriptor, lastUse: Int64 = 0) {
+        self.descriptor = descriptor
+        self.lastUse = lastUse
+    }
 
     /// Reads a stored space; nil when the descriptor is damaged. Damaged counters read as zeros, because only people
     /// read them.

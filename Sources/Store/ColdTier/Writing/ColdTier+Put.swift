@@ -99,7 +99,7 @@ extension ColdTier {
             session.spared.insert(hash)
             return .alreadyThere
         }
-        guard let space = try session.space(page.name.root, &transaction), space.wrappedKey.isEmpty else {
+        guard let space = try openedSpace(page.name.root, &session, &transaction), space.wrappedKey.isEmpty else {
             return .orphan
         }
         let layout = space.descriptor.layout

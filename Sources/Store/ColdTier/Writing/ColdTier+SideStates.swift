@@ -83,7 +83,7 @@ extension ColdTier {
         let bytes = SlotSize.slotBytes(holding: record.byteCount)
         guard try session.makeRoom(for: bytes, &transaction) else { return .noRoom }
         try session.removeSide(key, &transaction)
-        try transaction.writeSlot(tables.sides, key, record.bytes)
+        try transaction.writeSlot(tables.sides, key, record.bytes, within: session.recordBound)
         session.counters.sideStates.shift(by: 1)
         session.counters.slotBytes.shift(by: bytes)
         return .stored

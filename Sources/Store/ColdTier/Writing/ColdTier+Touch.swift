@@ -23,6 +23,8 @@ extension ColdTier {
             // Only what is pending now: other threads may touch pages faster than the disk can sync.
             var left = pending.touchCount
             while !pending.isEmpty {
+                // Uses only make eviction more accurate, and each write of them makes such a file longer.
+                if pending.suspects.isEmpty, try isHeldAtBound() { break }
                 try writePending(touchLimit: Self.touchesPerTransaction) { (_, _) throws(LMDBError) in }
                 left -= Self.touchesPerTransaction
                 if left <= 0 { break }

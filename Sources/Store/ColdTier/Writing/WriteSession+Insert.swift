@@ -18,7 +18,7 @@ extension WriteSession {
             rawBytes: UInt64(page.bytes.rawBytes), encodedBytes: UInt64(page.bytes.encodedBytes), createdAt: used)
         node.firstToken = UInt32(place)
         let key = name.hash.bytes
-        try transaction.writeSlot(tables.pages, key, page.bytes.bytes)
+        try transaction.writeSlot(tables.pages, key, page.bytes.bytes, within: recordBound)
         try transaction.write(tables.nodes, key, node.encoded(key: name.hash))
         let edge = EdgeKey(parent: name.parent, tokens: node.tokens, child: name.hash)
         try transaction.write(tables.edges, edge.encoded, EdgeKey.value(tokenCount: node.tokens.count))

@@ -17,6 +17,8 @@ package struct WriteSession {
     /// How far this transaction has walked along the eviction order.
     var walk = EvictionWalk()
     private var learned: UseHistory?
+    /// Bytes of the file within which records are stored: see `ColdTier.recordBound`.
+    var recordBound = Int.max
     /// Dates of the used pages that have one.
     var dates: [PrefixHash: Int64] = [:]
     /// Pages evicted in this transaction.
