@@ -2,10 +2,11 @@
 
 package import KVFormat
 internal import LMDB
+package import Threads
 
 extension ColdTier {
     /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration
-    /// stay.
+    /// stay. When another process writes just now, the next write registers it.
     /// - Throws: `.damaged` when the stored descriptor cannot be read or differs; `.sealedSpace`.
     package func open(space descriptor: SpaceDescriptor) throws(StoreError) {
         let root = descriptor.root
@@ -16,11 +17,9 @@ extension ColdTier {
         case .sound(let space):
             guard space.wrappedKey.isEmpty else { throw .sealedSpace(root.short) }
         case .missing:
-            try writing { (transaction, session) throws(LMDBError) in
-                guard case .missing = try transaction.space(root, tables) else { return }
-                var space = SpaceRecord(descriptor)
-                space.lastUse = session.now
-                session.add(space)
+            pending.add(space: descriptor)
+            try registering { () throws(LMDBError) in
+                try transact(before: .after(Self.openingPatience)) { (_, _) throws(LMDBError) in }
             }
         }
     }
@@ -47,8 +46,10 @@ extension ColdTier {
     /// Stores how long the engine needs to prefill a token of a space, for later processes.
     ///
     /// - Throws: `.noSuchSpace`.
-    package func setPrefillTime(nanosecondsPerToken: UInt64, of root: PrefixHash) throws(StoreError) {
-        let isThere = try writing { (transaction, session) throws(LMDBError) in
+    package func setPrefillTime(
+        nanosecondsPerToken: UInt64, of root: PrefixHash, before deadline: Deadline? = nil
+    ) throws(StoreError) {
+        let isThere = try writing(before: deadline) { (transaction, session) throws(LMDBError) in
             try session.update(root, &transaction) { $0.prefillNanoseconds = nanosecondsPerToken }
             return try session.space(root, &transaction) != nil
         }

@@ -36,6 +36,19 @@ package struct WriteSession {
         }
     }
 
+    /// Registers what openings left to the next write.
+    mutating func register(
+        _ registrations: Registrations, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) {
+        if let quota = registrations.quota { counters.quota = quota }
+        for (root, descriptor) in registrations.spaces {
+            guard case .missing = try transaction.space(root, tables) else { continue }
+            var space = SpaceRecord(descriptor)
+            space.lastUse = now
+            add(space)
+        }
+    }
+
     /// Writes the counters. The last thing a transaction does.
     mutating func finish(_ transaction: inout WriteTransaction) throws(LMDBError) {
         counters.generation &+= 1
