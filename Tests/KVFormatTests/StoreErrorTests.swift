@@ -1,5 +1,6 @@
 // Errors of the store, as numbers and as sentences.
 
+import Glibc
 import KVFormat
 import Testing
 
@@ -35,6 +36,9 @@ struct StoreErrorTests {
         (.readersFull(slots: 512), 304),
         (.damaged(path: "kv", "what"), 305),
         (.system(call: "open", errno: 5), 306),
+        (.writerBusy(path: "kv", holder: "Process 4711"), 307),
+        (.diskFailure(path: "kv", call: "fdatasync"), 308),
+        (.fileReplaced(path: "kv", file: "data.mdb"), 309),
     ]
 
     /// Whether `recorded` has to have the case: a case that is not named here does not compile. Add it there too.
@@ -44,7 +48,7 @@ struct StoreErrorTests {
             .alreadyOpen, .forked, .closed, .noSuchPage, .noSuchSpace, .invalidBlock, .invalidName,
             .tooManyNames, .noSuchName, .notAFolder, .notAStore, .readOnly,
             .permissions, .networkFileSystem, .formatMismatch, .sealedSpace, .diskFull, .quotaFull, .mapFull,
-            .readersFull, .damaged, .system:
+            .readersFull, .damaged, .system, .writerBusy, .diskFailure, .fileReplaced:
             true
         }
     }
@@ -74,5 +78,18 @@ struct StoreErrorTests {
             }
             #expect(error.description != error.remedy)
         }
+    }
+
+    @Test("names what the system lacked, and sends nobody to the disk for it")
+    func system() {
+        let files = StoreError.system(call: "open", errno: EMFILE)
+        #expect(files.description == "The system call open failed: Too many open files (error number 24).")
+        #expect(files.remedy.contains("ulimit -n") && !files.remedy.contains("disk"))
+        let memory = StoreError.system(call: "mdb_env_open", errno: ENOMEM)
+        #expect(memory.description.contains("Cannot allocate memory"))
+        #expect(memory.remedy.contains("address space") && !memory.remedy.contains("disk"))
+        #expect(StoreError.system(call: "mdb_env_open", errno: ENODEV).remedy.contains("mapped"))
+        #expect(StoreError.system(call: "pthread_create", errno: EAGAIN).remedy.contains("threads"))
+        #expect(StoreError.system(call: "mdb_txn_begin", errno: -30_783).description.contains("error number -30783"))
     }
 }

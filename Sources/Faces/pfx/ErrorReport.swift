@@ -90,11 +90,11 @@ extension StoreError {
         case .notAFolder: .missingInput
         case .noSuchPage, .noSuchName, .noSuchSpace, .sealedSpace: .failure
         case .notAStore, .readOnly, .permissions, .networkFileSystem, .alreadyOpen, .formatMismatch, .damaged,
-            .readersFull:
+            .readersFull, .writerBusy, .fileReplaced:
             .unusableStore
         case .diskFull, .quotaFull, .mapFull, .tooManyNames: .noRoom
         case .forked, .closed: .internalError
-        case .system: .inputOutput
+        case .system, .diskFailure: .inputOutput
         }
     }
 }

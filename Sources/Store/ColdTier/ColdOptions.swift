@@ -24,15 +24,19 @@ package struct ColdOptions: Sendable {
     /// Read transactions that can run at once, in all processes together. The first process that opens the folder
     /// decides.
     package var maxReaders: Int
+    /// How long a call that writes waits for the writers of other processes.
+    package var patience: Duration
 
     /// Options for one store.
     package init(
-        quota: ByteCount? = nil, opening: Opening = .createIfMissing, codec: CodecChoice = .zstd, maxReaders: Int = 512
+        quota: ByteCount? = nil, opening: Opening = .createIfMissing, codec: CodecChoice = .zstd, maxReaders: Int = 512,
+        patience: Duration = .seconds(30)
     ) {
         self.quota = quota
         self.opening = opening
         self.codec = codec
         self.maxReaders = maxReaders
+        self.patience = patience
     }
 
     /// Address space for LMDB: four times the quota, because nothing can even be deleted from a map that is completely

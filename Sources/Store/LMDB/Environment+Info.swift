@@ -40,7 +40,8 @@ extension Environment {
         let slots = try readerSlots()
         return try read { (transaction) throws(LMDBError) in
             var info = unsafe MDB_envinfo()
-            try check(unsafe mdb_env_info(handle, &info), call: "mdb_env_info")
+            let environment = unsafe mdb_txn_env(transaction.core.handle)
+            try check(unsafe mdb_env_info(environment, &info), call: "mdb_env_info")
             let last = unsafe info.me_last_txnid
             guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
             return unsafe EnvironmentInfo(
@@ -75,8 +76,10 @@ extension Environment {
         try requireOwnProcess()
         try gate.enter()
         defer { gate.leave() }
+        // What is about to be opened anew frees them then.
+        guard let opened else { return 0 }
         var dead: Int32 = 0
-        try check(unsafe mdb_reader_check(handle, &dead), call: "mdb_reader_check")
+        try check(unsafe mdb_reader_check(opened.handle, &dead), call: "mdb_reader_check")
         return Int(dead)
     }
 
@@ -85,10 +88,11 @@ extension Environment {
         try requireOwnProcess()
         try gate.enter()
         defer { gate.leave() }
+        guard let opened else { return [] }
         var text: [UInt8] = []
         let status = unsafe withUnsafeMutablePointer(to: &text) { text in
             unsafe mdb_reader_list(
-                handle,
+                opened.handle,
                 { line, context in
                     guard let line = unsafe line, let context = unsafe context else { return -1 }
                     let text = unsafe context.assumingMemoryBound(to: [UInt8].self)

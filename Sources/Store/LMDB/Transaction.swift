@@ -68,6 +68,9 @@ package struct TransactionCore {
     /// Whether values can lie in memory that this transaction wrote, outside the map.
     let isWriting: Bool
 
+    /// Ends the transaction; nothing of it stays.
+    func abort() { unsafe mdb_txn_abort(handle) }
+
     func find(_ table: Table, _ key: RawSpan) throws(LMDBError) -> UnsafeRawBufferPointer? {
         try requireKeySize(key)
         var value = unsafe MDB_val()

@@ -104,12 +104,15 @@ public final class Store: Sendable {
     /// those pages survive a kill and a power cut.
     ///
     /// - Throws: the error that kept a page from being written since the last call. The pages stay usable in RAM.
+    ///   `.writerBusy` when another process writes and does not finish: it is waited for half a minute. `.fileReplaced`
+    ///   when the store's files were deleted or exchanged: nothing that is written to them is found again.
     public func flush() throws(StoreError) {
         try checkOpen()
         spiller.spillDirtyPages()
         try writer.flush()
         try cold.flushTouches()
-        keepPrefillTimes()
+        keepPrefillTimes(before: nil)
+        try cold.checkFiles()
     }
 
     /// As `flush()`, for `limit` at most. What is being written when the time is up goes on being written.
@@ -119,43 +122,76 @@ public final class Store: Sendable {
     public func flush(within limit: Duration) throws(StoreError) -> Bool {
         try checkOpen()
         let deadline = Deadline.after(limit)
-        guard spiller.spillDirtyPages(before: deadline), try writer.flush(before: deadline) else { return false }
-        try cold.flushTouches()
-        keepPrefillTimes()
+        guard spiller.spillDirtyPages(before: deadline), try writer.flush(before: deadline),
+            try flushTouches(before: deadline)
+        else { return false }
+        keepPrefillTimes(before: deadline)
+        try cold.checkFiles()
         return true
     }
 
     /// Writes what waits to be written, stops the writer and closes the folder. Later calls throw `.closed`; calling it
     /// twice does no harm. A store that is dropped closes itself; an error is lost then.
-    public func close() throws(StoreError) {
+    ///
+    /// - Throws: the error that kept a page from being written since the last `flush()`. `.writerBusy` when another
+    ///   process writes and does not finish: it is waited for half a minute. The store is closed in every case.
+    public func close() throws(StoreError) { _ = try close(before: nil) }
+
+    /// As `close()`, for `limit` at most: a writer of another process that stands still holds it up no longer. Pages
+    /// that were not written by then are not stored; what was flushed stays.
+    ///
+    /// - Returns: false when the time was up before everything was on disk. The store is closed all the same.
+    /// - Complexity: it may take one batch longer, since a batch that is being written is not interrupted.
+    public func close(within limit: Duration) throws(StoreError) -> Bool { try close(before: .after(limit)) }
+
+    private func close(before deadline: Deadline?) throws(StoreError) -> Bool {
         // The writer's thread is the parent's: a forked child has nothing to write, and must not wait for it.
         guard getpid() == processID else { throw .forked }
         let wasOpen = life.withLock { life in
             defer { life = .closed }
             return life == .open
         }
-        guard wasOpen else { return }
-        spiller.spillDirtyPages()
+        guard wasOpen else { return true }
+        let isQueued = spiller.spillDirtyPages(before: deadline)
         defer {
-            cold.close()
+            cold.close(before: deadline)
             team.close()
         }
-        try writer.close()
-        try cold.flushTouches()
-        keepPrefillTimes()
+        guard try writer.close(before: deadline), isQueued, try flushTouches(before: deadline) else { return false }
+        keepPrefillTimes(before: deadline)
+        try cold.checkFiles()
+        return true
     }
 
     deinit { try? close() }
 
+    /// False when the deadline passed while another process was writing.
+    private func flushTouches(before deadline: Deadline?) throws(StoreError) -> Bool {
+        do throws(StoreError) {
+            try cold.flushTouches(before: deadline)
+            return true
+        } catch .writerBusy where deadline != nil {
+            return false
+        } catch {
+            throw error
+        }
+    }
+
     /// Stores the engines' current prefill times in the folder, for later processes.
-    private func keepPrefillTimes() {
+    private func keepPrefillTimes(before deadline: Deadline?) {
+        let deadline = deadline ?? .after(.seconds(1))
         for (root, space) in spaces.withLock({ $0 }) {
             guard let time = space.changedPrefillTime else { continue }
             // A failure here loses little: the next process measures again.
-            guard (try? cold.setPrefillTime(nanosecondsPerToken: time, of: root)) != nil else { continue }
+            do throws(StoreError) {
+                try cold.setPrefillTime(nanosecondsPerToken: time, of: root, before: deadline)
+            } catch { continue }
             space.storedPrefillTime.set(time)
         }
     }
+
+    /// Whether a thread of this process waits for another process to finish writing, and has for a while.
+    package static var isHeldUp: Bool { ColdTier.isHeldUp }
 
     /// The space with this root, if this process has opened it.
     func spaceState(_ root: PrefixHash) -> SpaceState? { spaces.withLock { $0[root] } }

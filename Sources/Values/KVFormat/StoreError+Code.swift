@@ -43,6 +43,9 @@ extension StoreError {
         case .readersFull: 304
         case .damaged: 305
         case .system: 306
+        case .writerBusy: 307
+        case .diskFailure: 308
+        case .fileReplaced: 309
         }
     }
 

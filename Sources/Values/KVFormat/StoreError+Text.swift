@@ -1,5 +1,7 @@
 // What each error of the store says, and what to do about it.
 
+internal import Glibc
+
 extension StoreError: CustomStringConvertible {
     /// What happened, in one sentence.
     public var description: String {
@@ -33,7 +35,11 @@ extension StoreError: CustomStringConvertible {
         case .noSuchName(let name): "No prefix has the name \(name)."
         case .noSuchSpace(let root): "No space has the root \(root)."
         case .sealedSpace(let root): "The space \(root) is sealed, and this build reads no sealed spaces."
-        case .system(let call, let number): "The system call \(call) failed: error number \(number)."
+        case .system(let call, let number): "The system call \(call) failed: \(Self.words(of: number))."
+        case .writerBusy(let path, let holder): "\(holder) is writing to the store \(path) and has not finished."
+        case .diskFailure(let path, let call): "The disk that holds \(path) failed in the call \(call)."
+        case .fileReplaced(let path, let file):
+            "\(file) of the store \(path) was deleted or replaced while the store was open."
         }
     }
 
@@ -63,7 +69,28 @@ extension StoreError: CustomStringConvertible {
         case .noSuchName: "List the names with `pfx ls --names`."
         case .noSuchSpace: "List the spaces with `pfx spaces`."
         case .sealedSpace: "Use the build that sealed it, or another salt, which makes a separate space."
-        case .system: "Check the disk, the limits of the user and the folder's permissions, then try again."
+        case .system(_, let number): Self.systemRemedy(number)
+        case .writerBusy:
+            "Let that process go on (`kill -CONT`), or end it, and try again; what is stored stays, and can be read."
+        case .diskFailure: "Check the disk and the system's log, then try again; nothing that was stored was given up."
+        case .fileReplaced: "Close the store and open it again; put its files back first if they were moved away."
+        }
+    }
+
+    /// What an error number means, with the number.
+    private static func words(of number: Int32) -> String {
+        // Numbers below 0 are LMDB's own.
+        number > 0 ? "\(unsafe String(cString: strerror(number))) (error number \(number))" : "error number \(number)"
+    }
+
+    private static func systemRemedy(_ number: Int32) -> String {
+        switch number {
+        case EMFILE, ENFILE: "Raise the limit on open files (`ulimit -n`), or close some, then try again."
+        case ENOMEM:
+            "Raise the limit on address space (`ulimit -v`): the store maps four times its quota."
+        case EAGAIN: "Raise the limit on threads and processes (`ulimit -u`), then try again."
+        case ENODEV: "Put the store on a file system whose files can be mapped into memory."
+        default: "Check the limits of the user, the folder's permissions and the disk, then try again."
         }
     }
 }

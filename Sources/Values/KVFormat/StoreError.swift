@@ -69,4 +69,10 @@ public enum StoreError: Error, Equatable, Sendable {
     case damaged(path: String, String)
     /// The system refused a call.
     case system(call: String, errno: Int32)
+    /// Another process writes to the store and has not finished in time; `holder` says which.
+    case writerBusy(path: String, holder: String)
+    /// The disk failed to read or write, twice; nothing that was stored was given up for that.
+    case diskFailure(path: String, call: String)
+    /// A file of the store was deleted or replaced while the store was open.
+    case fileReplaced(path: String, file: String)
 }

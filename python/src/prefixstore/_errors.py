@@ -230,6 +230,24 @@ class SystemCallError(MachineError):
     code = -306
 
 
+class WriterBusyError(MachineError):
+    """Another process writes to the store and has not finished; the text names it. Loading goes on meanwhile."""
+
+    code = -307
+
+
+class DiskFailureError(MachineError):
+    """The disk failed to read or write, twice. Nothing that was stored was given up for that."""
+
+    code = -308
+
+
+class FileReplacedError(MachineError):
+    """A file of the store was deleted or replaced while the store was open: close it and open it again."""
+
+    code = -309
+
+
 def _all(kind: Type[PrefixStoreError]) -> Iterator[Type[PrefixStoreError]]:
     for below in kind.__subclasses__():
         yield below

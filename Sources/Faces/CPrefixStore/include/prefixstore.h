@@ -42,14 +42,12 @@ extern "C" {
 
 enum {
     PFX_OK = 0,
-
     /* Mistakes at this door, which only the C library knows. */
     PFX_INVALID_ARGUMENT = -1, /* a NULL pointer, a wrong size, a number outside its range */
     PFX_INVALID_HANDLE = -2,   /* the handle was given back, or is of another type */
     PFX_TIMED_OUT = -3,        /* the time that the caller allowed has passed */
     PFX_TOO_MANY = -4,         /* a bound on handles or waiting jobs was reached: give some back, or drain */
     PFX_OUT_OF_MEMORY = -5,    /* the system has no memory, thread or descriptor to give */
-
     /* The caller's mistakes. */
     PFX_INVALID_LAYOUT = -101,
     PFX_INVALID_IDENTITY = -102,
@@ -66,7 +64,6 @@ enum {
     PFX_INVALID_NAME = -113,
     PFX_TOO_MANY_NAMES = -114,
     PFX_NO_SUCH_NAME = -115,
-
     /* The folder. */
     PFX_NOT_A_FOLDER = -201,
     PFX_NOT_A_STORE = -202,
@@ -75,14 +72,16 @@ enum {
     PFX_NETWORK_FILE_SYSTEM = -205,
     PFX_FORMAT_MISMATCH = -206,
     PFX_SEALED_SPACE = -207,
-
     /* Resources, and damage. */
     PFX_DISK_FULL = -301,
     PFX_QUOTA_FULL = -302,
     PFX_MAP_FULL = -303,
     PFX_READERS_FULL = -304,
     PFX_DAMAGED = -305,
-    PFX_SYSTEM = -306
+    PFX_SYSTEM = -306,
+    PFX_WRITER_BUSY = -307,
+    PFX_DISK_FAILURE = -308,
+    PFX_FILE_REPLACED = -309
 };
 
 /* What the last failed call on this thread met, and what to do about it. Empty before the first failure. Good until the

@@ -70,12 +70,15 @@ extension ColdTier {
     ) throws(LMDBError) -> PutReport {
         var changed = report
         let isLarge = slice.cost >= Self.earlyBytes
-        if isLarge { transactionMemory.reserve() }
         defer { if isLarge { writeback.end() } }
         try writePending(
             touchLimit: Limits.transactionEntries, reserving: bytes
         ) { (transaction, session) throws(LMDBError) in
-            if isLarge { writeback.begin(environment) }
+            changed = report
+            if isLarge {
+                transactionMemory.reserve()
+                writeback.begin(environment)
+            }
             // If eviction took a parent to make room for another page of the batch, the parent's child would become an
             // orphan.
             session.spared = slice.parents
