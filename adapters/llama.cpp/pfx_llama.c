@@ -783,3 +783,52 @@ void pfx_llama_close(pfx_llama *cache) {
 }
 
 pfx_space *pfx_llama_space(pfx_llama *cache) { return cache == NULL ? NULL : cache->space; }
+
+/* What people call the fields in which two spaces differ. */
+static const struct { const char *field, *words; } field_words[] = {
+    {"weights", "the model's file"}, {"tokenizer", "its tokenizer"}, {"layout", "the types of K and V"},
+    {"page size", "the tokens of a page"}, {"engine", "the flash-attention setting"},
+    {"adapter", "the adapters (LoRA) or their scales"}, {"salt", "the salt"}, {"positions", "the RoPE settings"},
+    {"engine format", "the version of llama.cpp's state"},
+};
+
+/* Appends to a text of `capacity` bytes what has room. */
+static void append(char *text, size_t capacity, const char *format, ...) {
+    size_t length = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    if (length + 1 < capacity) vsnprintf(text + length, capacity - length, format, arguments);
+    va_end(arguments);
+}
+
+int pfx_llama_explain(pfx_llama *cache, const llama_token *tokens, size_t count, char *text, size_t capacity) {
+    if (cache == NULL || text == NULL || capacity == 0)
+        return fail(PFX_INVALID_ARGUMENT, "pfx_llama_explain: `cache` and room for a text");
+    text[0] = 0;
+    pfx_match *match;
+    int64_t found = checked(pfx_match_prefix(cache->space, tokens, count, &match));
+    if (found < 0) return (int)found;
+    if (match != NULL) pfx_match_end(match);
+    append(text, capacity, "%lld of %zu tokens are stored.", (long long)found, count);
+    if (found > 0) return PFX_OK;
+    char json[1 << 14];
+    int64_t length = checked(pfx_explain(cache->space, tokens, count, json, sizeof json));
+    if (length < 0) return (int)length;
+    /* The first of the other spaces differs in the fewest fields. */
+    char *field = strstr(json, "\"differs_in\":["), *end = field == NULL ? NULL : strchr(field, ']');
+    if (end == NULL) return PFX_OK;
+    *end = 0;
+    append(text, capacity, " What is stored differs in");
+    const char *comma = " ";
+    char *rest;
+    for (field = strtok_r(field + strlen("\"differs_in\":["), ",\"", &rest); field != NULL;
+         field = strtok_r(NULL, ",\"", &rest)) {
+        const char *words = field;
+        for (size_t f = 0; f < sizeof field_words / sizeof *field_words; f++)
+            if (strcmp(field, field_words[f].field) == 0) words = field_words[f].words;
+        append(text, capacity, "%s%s (%s)", comma, words, field);
+        comma = ", ";
+    }
+    append(text, capacity, ".");
+    return PFX_OK;
+}

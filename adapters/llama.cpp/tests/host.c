@@ -254,6 +254,8 @@ int main(int count, char **arguments) {
         static char text[1 << 16];
         check(pfx_explain(pfx_llama_space(host.cache), tokens, (size_t)n, text, sizeof text), "explain");
         printf("%s\n", text);
+        check(pfx_llama_explain(host.cache, tokens, (size_t)n, text, sizeof text), "pfx_llama_explain");
+        printf("%s\n", text);
     } else if (strcmp(arguments[1], "puts") != 0) {
         if (!number("store_at_cut", 0)) write_logits(&host, model, arguments[4]);
         printf(" why=%s\n", pfx_llama_last_error());

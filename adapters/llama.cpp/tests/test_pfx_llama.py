@@ -157,8 +157,16 @@ class NoReuse(Case):
     def assert_misses(self, *fields, model="tiny", **settings):
         self.host("live")
         self.assertEqual(self.host("restored", model, **settings)["restored"], "0")
-        explained = json.loads(self.host("explain", model, **settings)["text"].partition(" ")[2])
-        self.assertEqual([other["differs_in"] for other in explained["other_spaces"]], [list(fields)])
+        explained, sentence = self.host("explain", model, **settings)["text"].partition(" ")[2].splitlines()
+        self.assertEqual([other["differs_in"] for other in json.loads(explained)["other_spaces"]], [list(fields)])
+        self.assertRegex(sentence, "^0 of [0-9]+ tokens are stored. What is stored differs in ")
+        for field in fields:
+            self.assertIn(f"({field})", sentence)
+
+    def test_a_prompt_that_is_stored_says_how_much(self):
+        self.host("live")
+        sentence = self.host("explain")["text"].splitlines()[-1]
+        self.assertRegex(sentence, "^[1-9][0-9]* of [0-9]+ tokens are stored.$")
 
     def test_another_model_of_the_same_shape(self):
         self.assert_misses("weights", "tokenizer", model="tiny-other")
