@@ -135,7 +135,7 @@ def _engine(config: Any, offloading: Any) -> str:
         "vllm": vllm.__version__, "torch": torch.__version__, "python": platform.python_version(),
         "processor": _processor(), "dtype": config.model_config.dtype, "kv dtype": offloading.model.dtype,
         "attention": attention.backend or "auto", "attention settings": _sha256(vars(attention)).hex()[:16],
-        "implementation": config.model_config.model_impl, "block": config.cache_config.block_size,
+        "implementation": f"{config.model_config.model_impl} v2={config.use_v2_model_runner}", "block": config.cache_config.block_size,
         "layout": f"{offloading.kv_cache_layout} canonical={offloading.canonical_layout} "
                   f"replicated={offloading.replicated_layout}",
         "bytes": offloading.worker_kv_bytes_per_block, "groups": _sha256(groups).hex()[:16],

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Union
+from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Set, Union
 
 try:
     from vllm.config import get_current_vllm_config_or_none, set_current_vllm_config
@@ -28,7 +28,7 @@ except ImportError as problem:
 
 from .. import (
     Blocks, Completion, Element, InvalidArgumentError, InvalidIdentityError, InvalidOptionError, PrefixStoreError, Queue,
-    Store)
+    Store, TimedOutError)
 from .. import open as open_store
 from ._vllm_identity import ELEMENTS, UnknownEngineError, check, identity, sign
 from ._vllm_lookups import Lookups
@@ -97,7 +97,8 @@ class PrefixStoreTier(SecondaryTierManager):
         # What the store works on, by its own numbers: the keys of a look-up, or a job of vLLM.
         self._running: Dict[int, Union[List[bytes], _Transfer]] = {}
         self._finished: List[JobResult] = []
-        self._said: set[str] = set()
+        self._said: Set[str] = set()
+        self._lost = 0
         #: The open store; None when the tier is off.
         self.store: Optional[Store] = None
         self._blocks: Optional[Blocks] = None
@@ -142,8 +143,9 @@ class PrefixStoreTier(SecondaryTierManager):
         return RequestOffloadingContext()
 
     def on_request_finished(self, req_context: Any) -> None:
-        """Forgets what the request has asked for."""
+        """Forgets what the request has asked for. Says it when the store's disk has not taken all of its blocks."""
         self._lookups.forget(req_context.req_id)
+        self._look_for_losses()
 
     def touch(self, keys: Collection[bytes], req_context: Any) -> None:
         """Counts as a use in the store, for its eviction."""
@@ -202,6 +204,8 @@ class PrefixStoreTier(SecondaryTierManager):
                     self._take(completion)
             except PrefixStoreError as problem:
                 self._say("hear of its jobs", problem)
+                # vLLM would wait for ever for what nobody reports.
+                self._end_jobs()
         finished, self._finished = self._finished, []
         return finished
 
@@ -256,6 +260,20 @@ class PrefixStoreTier(SecondaryTierManager):
                 store.close()
             except PrefixStoreError as problem:
                 self._say("close its folder", problem)
+
+    def _look_for_losses(self) -> None:
+        """Blocks are written after their job has ended: only the store's counts tell of a full disk."""
+        if self.store is None or self.store.closed:
+            return
+        try:
+            lost = int(self.store.statistics()["dropped_pages"])
+            if lost > self._lost:
+                self.store.flush(timeout=0)  # raises what kept the blocks from being written
+                self._lost = lost
+        except TimedOutError:
+            pass  # the reason comes with a later request
+        except PrefixStoreError as problem:
+            self._say("write blocks", problem)
 
     def _say(self, what: str, problem: PrefixStoreError) -> None:
         """One line per kind of trouble, however often it comes."""
