@@ -50,7 +50,7 @@ def keys_of(tokens):
 class Engine:
     """One scheduler with one tier of PrefixStore. `options` are those of the tier."""
 
-    def __init__(self, folder, model="llama", config=None, chunks=CHUNKS, dtype="bfloat16", **options):
+    def __init__(self, folder, model="llama", config=None, chunks=CHUNKS, dtype="bfloat16", workers=1, **options):
         self.seed = hashlib.sha256(f"{model} {options.get('adapters')}".encode()).digest()
         page = BLOCK * ROW
         tier = {
@@ -59,11 +59,11 @@ class Engine:
         offloading = OffloadingConfig(
             groups=(OffloadingGroupConfig(tokens_per_block=BLOCK, layer_names=("layer 0",), group_id=0),),
             worker_kv_bytes_per_block=page, enable_kv_cache_events=False,
-            extra_config={"cpu_bytes_to_use": chunks * page, "secondary_tiers": [tier]},
+            extra_config={"cpu_bytes_to_use": chunks * workers * page, "secondary_tiers": [tier]},
             engine_id=f"test_{os.getpid()}_{next(_numbers)}", model=OffloadingModelConfig(str(MODELS / model), dtype),
             cache=OffloadingCacheConfig(tokens_per_hash=BLOCK, blocks_per_chunk=1),
             parallel=OffloadingParallelConfig(
-                rank=0, world_size=1, tp_size=1, pp_size=1, pcp_size=1, dcp_size=1, data_parallel_index=0,
+                rank=0, world_size=workers, tp_size=workers, pp_size=1, pcp_size=1, dcp_size=1, data_parallel_index=0,
                 data_parallel_size=1, data_parallel_rank_local=None, is_parallelism_agnostic=True))
         with set_current_vllm_config(engine_config(model) if config is None else config):
             self.manager = TieringOffloadingSpec(offloading).get_manager()

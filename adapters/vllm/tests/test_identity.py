@@ -44,6 +44,7 @@ def changed(part, **fields):
     ("engine", lambda folder: {"config": changed("model_config", dtype="float32")}),
     ("engine", lambda folder: {"config": changed("cache_config", prefix_caching_hash_algo="sha256_cbor")}),
     ("engine", lambda folder: {"config": changed("attention_config", flash_attn_version=3)}),
+    ("shard", lambda folder: {"workers": 2}),
     ("adapter", lambda folder: {"adapters": [lora(folder / "lora", "a lora")]}),
     ("salt", lambda folder: {"salt": "a tenant's secret"}),
 ])
@@ -91,6 +92,9 @@ class TestOff:
         self.assert_off(tmp_path, log, '"kv_connector"', "PrefixStoreConnector")
 
     @pytest.mark.parametrize("part, fields, words", [
+        ("model_config", {
+            "trust_remote_code": True, "hf_config": SimpleNamespace(auto_map={"AutoModel": "another/place--model.Model"}),
+        }, ["another repository"]),
         ("load_config", {"load_format": "dummy"}, ["'dummy'", "safetensors"]),
         ("cache_config", {"prefix_caching_hash_algo": "xxhash"}, ["'xxhash'", "--prefix-caching-hash-algo sha256"]),
         ("cache_config", {"calculate_kv_scales": True}, ["scales"]),

@@ -61,6 +61,9 @@ def check(config: Any, adapters: Sequence[str], accepted_version: Optional[str])
     if load not in _LOAD_FORMATS:
         raise UnknownEngineError(
             f"with the load format {load!r} it cannot tell the weights. Use one of {', '.join(_LOAD_FORMATS)}")
+    code = getattr(config.model_config.hf_config, "auto_map", None) or {}
+    if config.model_config.trust_remote_code and any("--" in str(name) for name in code.values()):
+        raise UnknownEngineError("the model's code is in another repository. Copy it into the model's folder")
     hashes = config.cache_config.prefix_caching_hash_algo
     if hashes not in _HASHES:
         raise UnknownEngineError(
