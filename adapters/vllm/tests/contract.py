@@ -41,6 +41,12 @@ def lora(folder, name):
     return str(folder)
 
 
+def secret(path, text="a tenant's secret"):
+    """A file with a tenant's salt."""
+    Path(path).write_text(text)
+    return str(path)
+
+
 def keys_of(tokens):
     """The keys of the whole blocks of a prompt: each hash covers all tokens up to the end of its block."""
     ends = range(BLOCK, len(tokens) + 1, BLOCK)
@@ -60,7 +66,7 @@ class Engine:
             groups=(OffloadingGroupConfig(tokens_per_block=BLOCK, layer_names=("layer 0",), group_id=0),),
             worker_kv_bytes_per_block=page, enable_kv_cache_events=False,
             extra_config={"cpu_bytes_to_use": chunks * workers * page, "secondary_tiers": [tier]},
-            engine_id=f"test_{os.getpid()}_{next(_numbers)}", model=OffloadingModelConfig(str(MODELS / model), dtype),
+            engine_id=f"pfx-test-{os.getpid()}-{next(_numbers)}", model=OffloadingModelConfig(str(MODELS / model), dtype),
             cache=OffloadingCacheConfig(tokens_per_hash=BLOCK, blocks_per_chunk=1),
             parallel=OffloadingParallelConfig(
                 rank=0, world_size=workers, tp_size=workers, pp_size=1, pcp_size=1, dcp_size=1, data_parallel_index=0,

@@ -28,7 +28,8 @@ def start(folder, store, options):
     more = {}
     if store != "-":
         more["kv_transfer_config"] = KVTransferConfig(
-            kv_connector="PrefixStoreConnector", kv_role="kv_both", kv_connector_extra_config={
+            kv_connector="PrefixStoreConnector", kv_role="kv_both", engine_id=f"pfx-test-{os.getpid()}-0",
+            kv_connector_extra_config={
                 "spec_name": "CpuTieringSpec", "spec_module_path": "cpu_spec", "cpu_bytes_to_use": 256 << 20,
                 "secondary_tiers": [{"type": "prefixstore", "folder": store, **options.get("tier", {})}]})
     return LLM(

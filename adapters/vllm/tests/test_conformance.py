@@ -1,10 +1,8 @@
 """The tier passes the suite for adapters behind vLLM's own manager: branches, damage, two engines, kills, other names."""
 
-from contract import BLOCK, Engine, lora
+from contract import BLOCK, Engine, lora, secret
 
 from prefixstore.testing import Conformance, Driver, Served
-
-TENANTS = {None: None, "a tenant": "a tenant's secret"}
 
 
 class VllmDriver(Driver):
@@ -12,8 +10,9 @@ class VllmDriver(Driver):
 
     def start(self, setup):
         adapters = [lora(setup.folder + " lora", setup.adapter)] if setup.adapter else []
+        salt = secret(setup.folder + " salt", setup.tenant * 2) if setup.tenant else None
         model = "llama" if setup.model == "one" else "llama-other"
-        return Engine(setup.folder, model, adapters=adapters, salt=TENANTS[setup.tenant])
+        return Engine(setup.folder, model, adapters=adapters, salt_file=salt)
 
     def prefill(self, engine, tokens):
         return Served(*engine.prefill(tokens))

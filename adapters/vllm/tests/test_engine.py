@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from support import BLOCK, Engine, prompt
@@ -59,9 +60,11 @@ def test_damaged_records_are_computed(stored, folder):
 
 @pytest.mark.parametrize("field, options", [
     ("weights", {"model": "llama-other"}), ("layout", {"engine": {"dtype": "float32"}}),
-    ("salt", {"tier": {"salt": "a tenant's secret"}}),
+    ("salt", {"tier": {"salt_file": "salt"}}),
 ])
-def test_what_differs_is_a_miss_and_a_sentence_says_what(folder, field, options):
+def test_what_differs_is_a_miss_and_a_sentence_says_what(folder, tmp_path, monkeypatch, field, options):
+    monkeypatch.chdir(tmp_path)
+    Path("salt").write_text("a tenant's secret")
     with Engine(folder, **options) as engine:
         (answer,) = engine.answer(DOCUMENT)
         assert answer["reused"] == 0

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import vllm
-from contract import BLOCK, Engine, engine_config, lora
+from contract import BLOCK, Engine, engine_config, lora, secret
 from vllm.config import LoRAConfig
 
 from prefixstore import InvalidIdentityError, InvalidOptionError
@@ -46,7 +46,7 @@ def changed(part, **fields):
     ("engine", lambda folder: {"config": changed("attention_config", flash_attn_version=3)}),
     ("shard", lambda folder: {"workers": 2}),
     ("adapter", lambda folder: {"adapters": [lora(folder / "lora", "a lora")]}),
-    ("salt", lambda folder: {"salt": "a tenant's secret"}),
+    ("salt", lambda folder: {"salt_file": secret(folder / "salt")}),
 ])
 def test_what_differs_is_a_miss_and_a_sentence_says_what(tmp_path, log, field, options):
     assert [serve(tmp_path / "kv") for _ in range(2)] == [0, 4 * BLOCK]
@@ -113,15 +113,24 @@ class TestOff:
     def test_lora_folders_that_are_missing(self, tmp_path, log):
         self.assert_off(tmp_path, log, "no-such-lora", adapters=[str(tmp_path / "no-such-lora")])
 
+    def test_a_salt_file_that_is_missing(self, tmp_path, log):
+        self.assert_off(tmp_path, log, "no-such-salt", salt_file=str(tmp_path / "no-such-salt"))
+
+    def test_a_version_that_was_accepted_and_lacks_a_setting(self, tmp_path, log):
+        self.assert_off(tmp_path, log, "hf_config", config=SimpleNamespace(**{
+            **vars(engine_config("llama")), "model_config": None, "use_v2_model_runner": False}))
+
     def test_a_folder_that_cannot_be_a_store(self, tmp_path, log):
         (tmp_path / "kv").write_text("a file")
         self.assert_off(tmp_path, log, "kv")
 
 
 @pytest.mark.parametrize("options, error", [
-    ({"quota": 1}, InvalidOptionError), ({"salt": "too short"}, InvalidIdentityError), ({"salt": 5}, TypeError),
+    ({"quota": 1}, InvalidOptionError), ({"salt_file": "short"}, InvalidIdentityError),
     ({"adapters": "a folder"}, TypeError), ({"no_such_option": 1}, TypeError),
 ])
-def test_wrong_options_end_the_start(tmp_path, options, error):
+def test_wrong_options_end_the_start(tmp_path, monkeypatch, options, error):
+    monkeypatch.chdir(tmp_path)
+    secret("short", "too short")
     with pytest.raises(error):
         Engine(tmp_path / "kv", **options)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Set, Union
 
 try:
@@ -72,25 +73,26 @@ class PrefixStoreTier(SecondaryTierManager):
     """Keeps the blocks of vLLM's host memory in a store.
 
     `folder`: the store, which any number of engines use at the same time. `quota`: bytes on disk, for all of them.
-    `salt`: a tenant's secret of 16 characters or more. `adapters`: the folders of all LoRA of this engine.
-    `accept_version`: a version of vLLM besides those that are tested.
+    `salt_file`: a file with a tenant's secret of 16 bytes or more; vLLM would log the secret itself. `adapters`: the
+    folders of all LoRA of this engine. `accept_version`: a version of vLLM besides those that are tested.
 
-    vLLM calls it on the thread of its scheduler, and no call but the first and the last waits for the disk. It is a
-    cache: what cannot be stored or loaded is computed, and one line of the log says why. An engine that it does not know
-    well enough runs without it, and the log says why. Raises the errors of wrong options when the engine starts.
+    vLLM calls it on the thread of its scheduler. Only the constructor, `drain_jobs` and `shutdown` wait for the disk.
+    It is a cache: what cannot be stored or loaded is computed, and one line of the log says why. An engine that it does
+    not know well enough runs without it, and the log says why. Raises the errors of wrong options when the engine
+    starts.
     """
 
     medium = Medium.STORAGE
 
     def __init__(
         self, offloading_spec: Any, primary_kv_view: memoryview, tier_type: str, backpressure_detector: Any = None, *,
-        folder: str, quota: Optional[int] = None, salt: Optional[str] = None, adapters: Sequence[str] = (),
+        folder: str, quota: Optional[int] = None, salt_file: Optional[str] = None, adapters: Sequence[str] = (),
         accept_version: Optional[str] = None,
     ) -> None:
         super().__init__(offloading_spec, primary_kv_view, tier_type, backpressure_detector)
         self.locality = Locality.LOCAL
-        if isinstance(adapters, str) or (salt is not None and not isinstance(salt, str)):
-            raise TypeError("adapters is a list of folders, and salt is text.")
+        if isinstance(adapters, str):
+            raise TypeError("adapters is a list of folders, not one text.")
         self._memory = primary_kv_view.cast("B")
         self._chunk_bytes = _bytes_in_use(offloading_spec, self._block_size_bytes)
         self._lookups = Lookups()
@@ -105,10 +107,12 @@ class PrefixStoreTier(SecondaryTierManager):
         self._queue: Optional[Queue] = None
         # In what the nearest other engine differs. Said once, with the first prompt of which nothing is found.
         self._difference: Optional[str] = None
-        secret = None if salt is None else salt.encode()
         try:
-            self._open(offloading_spec, folder, quota, secret, adapters, accept_version)
-        except (UnknownEngineError, PrefixStoreError, OSError) as problem:
+            # An editor ends a file with a line break.
+            salt = None if salt_file is None else Path(salt_file).read_bytes().rstrip(b"\n")
+            self._open(offloading_spec, folder, quota, salt, adapters, accept_version)
+        # A version that was accepted untested may lack what is read here.
+        except (UnknownEngineError, PrefixStoreError, OSError, AttributeError, ImportError) as problem:
             self.shutdown()
             if isinstance(problem, (InvalidArgumentError, InvalidIdentityError, InvalidOptionError)):
                 raise
