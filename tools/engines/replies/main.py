@@ -1,0 +1,114 @@
+"""Counts the replies that a prefix cache on disk changes. tools/engines/equality describes the options."""
+
+import argparse
+import datetime
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import child
+from process import HERE, environment
+from prompts import prompts
+from states import Reference, States
+
+DOCUMENT = HERE.parents[2] / "docs" / "engines" / "equality.md"
+STATES = ("cold", "warm", "restart", "crash", "small quota")
+OURS = "PrefixStore"
+
+
+def row(title, cache, counts):
+    """A line of the table: replies that differ, of how many, and the share of prompt tokens that were reused."""
+    cells = []
+    for state in STATES:
+        count = counts[state]
+        if count is None:
+            cells.append("no bound")
+            continue
+        cell = f"{count.differing:,} of {count.served:,}"
+        if count.otherwise_rounded:
+            cell += f" ({count.otherwise_rounded:,} rounded)"
+        if count.failed:
+            cell += f", {count.failed:,} failed"
+        cells.append(f"{cell}; {count.reused_tokens / max(1, count.prompt_tokens):.0%}")
+    return f"| {title} | {cache} | " + " | ".join(cells) + " |"
+
+
+def head():
+    return "| engine | cache | " + " | ".join(STATES) + " |\n| --- | --- |" + " --- |" * len(STATES)
+
+
+def is_good(counts):
+    """Whether no reply differs, no request failed, and something was reused after a restart."""
+    present = [count for count in counts.values() if count is not None]
+    return counts["restart"].reused_tokens > 0 and not any(count.differing or count.failed for count in present)
+
+
+def run(name, arguments, lines):
+    """All caches of an engine. Appends to the lines of the table; whether ours is good."""
+    engine = child.load(name)
+    prepared = environment(engine)
+    made = prompts(arguments.prompts, arguments.seed)
+    folder = Path(tempfile.mkdtemp(prefix="pfx-replies-"))
+    good = True
+    try:
+        reference = Reference(name, prepared, folder)
+        for cache in engine.caches:
+            begin = time.monotonic()
+            place = folder / cache.replace(" ", "-")
+            place.mkdir()
+            counts = States(name, engine, prepared, cache, reference, place, made, arguments.seed).run()
+            lines.append(row(engine.title, cache, counts))
+            print(f"{lines[-1]}  {time.monotonic() - begin:.0f} s", flush=True)
+            good = good and (cache != OURS or is_good(counts))
+        of, distinct = reference.distinct()
+        print(f"{engine.title}: {distinct:,} of {of:,} replies of the engine itself are distinct.", flush=True)
+        reference.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return good
+
+
+def write(lines, arguments):
+    """Puts the table into the document, with what it was measured with."""
+    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
+    note = (
+        f"`tools/engines/equality --prompts {arguments.prompts} --seed {arguments.seed}` at commit {commit}, "
+        f"{datetime.date.today()}, {os.cpu_count()} cores{', ' + processor[1] if processor else ''}:")
+    text = DOCUMENT.read_text()
+    begin, end = "<!-- the table -->\n", "<!-- its end -->"
+    before, rest = text.split(begin)
+    DOCUMENT.write_text(before + begin + "\n".join([note, "", head(), *lines]) + "\n" + end + rest.split(end)[1])
+
+
+def main():
+    names = sorted(path.stem for path in (HERE / "drivers").glob("*.py"))
+    parser = argparse.ArgumentParser(prog="tools/engines/equality", description=__doc__)
+    parser.add_argument("--prompts", type=int, default=200)
+    parser.add_argument("--engines", default=",".join(names), help=f"of {', '.join(names)}; or the path of a driver")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    chosen = arguments.engines.split(",")
+    for name in chosen:
+        if name not in names and not name.endswith(".py"):
+            parser.error(f"there is no engine {name!r}; there are {', '.join(names)}")
+    if arguments.prompts < 4:
+        parser.error("--prompts: 4 or more")
+    print(head(), flush=True)
+    lines = []
+    # All of them run, also behind one that is not good.
+    good = [run(name, arguments, lines) for name in chosen]
+    if arguments.write:
+        write(lines, arguments)
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
