@@ -51,23 +51,24 @@ extension Environment {
         }
     }
 
-    /// Bytes of the data file, as the file system has them.
-    package var lengthOfFile: Int {
-        get throws(LMDBError) {
-            try requireOwnProcess()
-            guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
-            return size
-        }
-    }
-
-    /// How many transactions were committed since the oldest open snapshot; nil without readers.
-    package func oldestReaderLag() throws(LMDBError) -> Int? {
-        guard let oldest = try readerSlots().min() else { return nil }
+    /// How many transactions were committed since the oldest open snapshot; nil without readers, and when the data file
+    /// has at most `bytes` bytes.
+    package func oldestReaderLag(ifLongerThan bytes: Int) throws(LMDBError) -> Int? {
+        guard try isLonger(than: bytes), let oldest = try readerSlots().min() else { return nil }
         try gate.enter()
         defer { gate.leave() }
+        guard let opened else { return nil }
         var info = unsafe MDB_envinfo()
-        try check(unsafe mdb_env_info(handle, &info), call: "mdb_env_info")
+        try check(unsafe mdb_env_info(opened.handle, &info), call: "mdb_env_info")
         return unsafe max(0, info.me_last_txnid - oldest)
+    }
+
+    private func isLonger(than bytes: Int) throws(LMDBError) -> Bool {
+        try requireOwnProcess()
+        try gate.enter()
+        defer { gate.leave() }
+        guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
+        return size > bytes
     }
 
     /// Frees the slots of dead readers, and returns how many there were. Call it before each batch of writes: the slot

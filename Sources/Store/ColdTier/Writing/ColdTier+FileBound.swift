@@ -23,8 +23,7 @@ extension ColdTier {
     /// Whether the file has reached its bound while an old snapshot keeps LMDB from using its free pages: whatever is
     /// written then makes it longer. A reader that was stopped in the middle of a load has such a snapshot.
     func isHeldAtBound() throws(LMDBError) -> Bool {
-        guard try environment.lengthOfFile > recordBound else { return false }
-        return try environment.oldestReaderLag().map { $0 > Self.usualLag } ?? false
+        try environment.oldestReaderLag(ifLongerThan: recordBound).map { $0 > Self.usualLag } ?? false
     }
 
     /// Commits during which a reader in good health may hold its snapshot.
