@@ -77,6 +77,8 @@ struct StoreErrorTests {
                 #expect(sentence.count > 10 && sentence.hasSuffix("."), "\(error)")
             }
             #expect(error.description != error.remedy)
+            // A program in C or Python has no `pfx`.
+            #expect(!error.remedy.contains("`"), "\(error)")
         }
     }
 

@@ -43,7 +43,7 @@ extension StoreError: CustomStringConvertible {
         }
     }
 
-    /// What to do about it, in one sentence.
+    /// What to do about it, in one sentence. It names no command of `pfx`: callers in C and Python may not have it.
     public var remedy: String {
         switch self {
         case .invalidLayout, .invalidIdentity, .invalidOption, .invalidTokens, .invalidPages, .invalidSideState,
@@ -59,15 +59,15 @@ extension StoreError: CustomStringConvertible {
         case .formatMismatch: "Name another folder: this one stays as it is, and a new store fills itself."
         case .forked: "Open the store in the child, or start workers with spawn."
         case .closed: "Open it again."
-        case .diskFull: "Free some space on the disk, or run `pfx trim`; writing then resumes."
-        case .quotaFull: "Raise the quota, or unpin prefixes with `pfx unpin`."
+        case .diskFull: "Free some space on the disk; writing then resumes."
+        case .quotaFull: "Raise the quota, or unpin prefixes that nobody needs."
         case .mapFull: "Close the store in every process, then open it with a larger quota."
         case .readersFull: "Close some of the processes that use the store."
         case .damaged: "Move the folder aside and start with a new one; a cache fills itself again."
-        case .noSuchPage: "List the stored pages with `pfx ls`; this one may have been evicted."
-        case .tooManyNames: "Remove names that nobody needs; `pfx ls --names` lists them."
-        case .noSuchName: "List the names with `pfx ls --names`."
-        case .noSuchSpace: "List the spaces with `pfx spaces`."
+        case .noSuchPage: "Flush the store and try again; if it was evicted, store it again first."
+        case .tooManyNames: "List the names of the store, and remove those that nobody needs."
+        case .noSuchName: "List the names of the store, and give one of them."
+        case .noSuchSpace: "Open the space first: that registers it in the store."
         case .sealedSpace: "Use the build that sealed it, or another salt, which makes a separate space."
         case .system(_, let number): Self.systemRemedy(number)
         case .writerBusy:

@@ -25,17 +25,18 @@ from ._errors import (
 from ._identity import Element, Identity, Plane, kv_planes
 from ._match import Match, MatchInfo
 from ._queue import Completion, Queue
-from ._rows import Rows
+from ._rows import PackedRows, Rows
 from ._sequence import Sequence
 from ._space import Space
 from ._store import Store, file_digest, open
 from ._version import __version__
 
 __all__ = [
-    "Blocks", "Completion", "Element", "Identity", "Match", "MatchInfo", "Plane", "Queue", "Rows", "Sequence",
-    "Space", "Store", "__version__", "file_digest", "kv_planes", "open",
+    "Blocks", "Completion", "Element", "Identity", "Match", "MatchInfo", "PackedRows", "Plane", "Queue", "Rows",
+    "Sequence", "Space", "Store", "__version__", "file_digest", "kv_planes", "open",
     "AlreadyOpenError", "CallerError", "ClosedError", "DamagedError", "DiskFailureError", "DiskFullError",
-    "FileReplacedError", "ForkedError", "FormatMismatchError", "InvalidArgumentError", "InvalidBlockError", "InvalidHandleError",
+    "FileReplacedError", "ForkedError", "FormatMismatchError", "InvalidArgumentError", "InvalidBlockError",
+    "InvalidHandleError",
     "InvalidIdentityError", "InvalidLayoutError", "InvalidNameError", "InvalidOptionError", "InvalidPagesError",
     "InvalidSideStateError", "InvalidTokensError", "LibraryError", "MachineError", "MapFullError",
     "NetworkFileSystemError", "NoMemoryError", "NoSuchNameError", "NoSuchPageError", "NoSuchSpaceError",
