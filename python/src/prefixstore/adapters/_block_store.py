@@ -76,8 +76,9 @@ class BlockStore:
     def differences(self) -> List[str]:
         """The fields in which the nearest other context of the folder differs; none when there is no other."""
         found: Dict[str, Any] = self._space.explain([0])
-        others = [other["differs_in"] for other in found["other_spaces"] if other["model"].endswith(_MARK)]
-        return list(min(others, key=len)) if others else []
+        others: List[List[str]] = [
+            other["differs_in"] for other in found["other_spaces"] if other["model"].endswith(_MARK)]
+        return min(others, key=lambda fields: len(fields)) if others else []
 
     def statistics(self) -> Dict[str, Any]:
         """What this process has done with the store."""
