@@ -208,6 +208,8 @@ def test_no_call_raises_whatever_is_given_or_happens(given, caplog):
     pool = host_pool()
     storage = store(given, pool)
     assert storage.batch_get_v1(KEYS, places(pool, 0, 3)) == [False] * 12
+    # As many pieces as pages, each half a page.
+    assert storage.batch_set_v1(["f" * 64, "e" * 64], places(pool, 0, 1)) == [False] * 2
     assert storage.batch_set_v1(KEYS, None) == [False] * 12
     assert storage.batch_set(KEYS, [None] * 12) is False
     assert storage.batch_exists_v2(KEYS, [object()]).kv_hit_pages == 0
@@ -249,7 +251,7 @@ def test_threads_set_get_and_look_up_at_once(given):
 
 
 def test_a_quota_holds_and_what_is_left_is_right(given):
-    given["quota"] = 1 << 20
+    given["quota"] = 4 << 20
     pool = host_pool(page=16, heads=4)
     storage = attach(storage_config(given), pool)
     many = [hashlib.sha256(f"many {at}".encode()).hexdigest() for at in range(640)]
@@ -259,7 +261,8 @@ def test_a_quota_holds_and_what_is_left_is_right(given):
         storage._blocks.flush()
     right = [page(pool, at) for at in range(32)]
     found = [storage.exists(key) for key in many]
-    assert 10 < sum(found) < 200 and all(found[-10:])
+    # Random bfloat16 becomes two thirds of its size on disk.
+    assert 100 < sum(found) < 400 and all(found[-10:])
     pool.kv_buffer.zero_()
     for at, came in enumerate(storage.batch_get_v1(many[-32:], places(pool, 0, 32))):
         assert not came or torch.equal(page(pool, at), right[at])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Sequence
 
 from .. import Element, Identity, Plane, Queue, Store
+from .._identity import element_of
 from .._queue import Block
 
 # Marks the spaces that say in which fields two contexts differ: a space of blocks has no layout of its own.
@@ -29,7 +30,8 @@ class Context:
 
     def of_blocks(self) -> Identity:
         """The identity of the blocks, which has planes and tokens in its engine."""
-        layout = hashlib.sha256(repr((list(self.planes), self.page_tokens)).encode()).hexdigest()
+        planes = [(plane.layer, plane.row_bytes, int(element_of(plane.element)), plane.window) for plane in self.planes]
+        layout = hashlib.sha256(repr((planes, self.page_tokens)).encode()).hexdigest()
         return replace(self.identity, engine=f"{self.identity.engine}; pages {layout[:32]}")
 
 

@@ -64,17 +64,18 @@ class PrefixStoreStorage(HiCacheStorage):
         self._said: Set[str] = set()
         self._has_missed = False
         self._blocks: Optional[BlockStore] = None
+        self._page_bytes = 0
 
     # What SGLang calls while it attaches the storage.
 
     def register_mem_pool_host(self, mem_pool_host: Any) -> None:
         """Opens the store for the pages of this pool."""
         check_pool(mem_pool_host)
-        size = mem_pool_host.page_size * mem_pool_host.size_per_token
-        if size < _SMALL:
+        self._page_bytes = mem_pool_host.page_size * mem_pool_host.size_per_token
+        if self._page_bytes < _SMALL:
             self._say(
-                f"A page of {mem_pool_host.page_size} tokens has {size} bytes here. Below {_SMALL} bytes, storing and "
-                "loading take several times as long per token. Set a larger --page-size.")
+                f"A page of {mem_pool_host.page_size} tokens has {self._page_bytes} bytes here. Below {_SMALL} bytes, "
+                "storing and loading take several times as long per token. Set a larger --page-size.")
         super().register_mem_pool_host(mem_pool_host)
         self.close()
         store = open_store(self._settings.folder, quota=self._settings.quota)
@@ -204,9 +205,9 @@ class PrefixStoreStorage(HiCacheStorage):
     def _pages(self, host_indices: Any, count: int) -> List[List[Any]]:
         """The memory of each page in the host pool, in pieces: keys and values, of all layers or of one each."""
         addresses, sizes = self.mem_pool_host.get_page_buffer_meta(host_indices)
-        per_page, rest = divmod(len(addresses), max(count, 1))
-        if rest or len(sizes) != len(addresses):
-            raise ValueError(f"SGLang has given {len(addresses)} pieces of memory for {count} pages.")
+        per_page = len(addresses) // max(count, 1)
+        if len(sizes) != len(addresses) or sum(sizes) != count * self._page_bytes:
+            raise ValueError(f"SGLang has given {sum(sizes)} bytes for {count} pages of {self._page_bytes}.")
         pieces = [(ctypes.c_char * size).from_address(address) for address, size in zip(addresses, sizes)]
         return [pieces[at : at + per_page] for at in range(0, len(pieces), per_page)]
 
