@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Sequence
 
 from .. import Element, Identity, Plane, Queue, Store
+from .._identity import element_of
 from .._queue import Block
 
 # Marks the spaces that say in which fields two contexts differ: a space of blocks has no layout of its own.
@@ -29,7 +30,8 @@ class Context:
 
     def of_blocks(self) -> Identity:
         """The identity of the blocks, which has planes and tokens in its engine."""
-        layout = hashlib.sha256(repr((list(self.planes), self.page_tokens)).encode()).hexdigest()
+        planes = [(plane.layer, plane.row_bytes, int(element_of(plane.element)), plane.window) for plane in self.planes]
+        layout = hashlib.sha256(repr((planes, self.page_tokens)).encode()).hexdigest()
         return replace(self.identity, engine=f"{self.identity.engine}; pages {layout[:32]}")
 
 
@@ -76,8 +78,9 @@ class BlockStore:
     def differences(self) -> List[str]:
         """The fields in which the nearest other context of the folder differs; none when there is no other."""
         found: Dict[str, Any] = self._space.explain([0])
-        others = [other["differs_in"] for other in found["other_spaces"] if other["model"].endswith(_MARK)]
-        return list(min(others, key=len)) if others else []
+        others: List[List[str]] = [
+            other["differs_in"] for other in found["other_spaces"] if other["model"].endswith(_MARK)]
+        return min(others, key=lambda fields: len(fields)) if others else []
 
     def statistics(self) -> Dict[str, Any]:
         """What this process has done with the store."""
