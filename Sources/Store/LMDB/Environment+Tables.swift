@@ -35,6 +35,7 @@ extension Environment {
         }
         // A read transaction commits too: that is how LMDB keeps the handles.
         try check(unsafe mdb_txn_commit(core.handle), call: "mdb_txn_commit")
+        snapshots.add(tables)
         return tables
     }
 

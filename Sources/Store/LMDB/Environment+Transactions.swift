@@ -32,7 +32,10 @@ extension Environment {
         let core: TransactionCore
         do throws(LMDBError) { core = try begin(flags: 0) } catch { throw E(error) }
         defer { gate.leave() }
-        return try Self.lend(WriteTransaction(core), to: body)
+        let result = try Self.lend(WriteTransaction(core), to: body)
+        // What this process has written itself needs no check by its next transaction.
+        snapshots.checkedFreeList.store(core.snapshot.transaction + 1, ordering: .relaxed)
+        return result
     }
 
     /// Ends the snapshot before it returns, so that it has ended when the gate counts it out.
@@ -56,13 +59,19 @@ extension Environment {
     func begin(flags: UInt32) throws(LMDBError) -> TransactionCore {
         try requireOwnProcess()
         var triedDeadReaders = false
+        var isOverwritten = false
         for _ in 0..<LMDBLimits.remapAttempts {
             try gate.enter()
             var begun: OpaquePointer?
             let status = unsafe mdb_txn_begin(handle, nil, flags, &begun)
             if let transaction = unsafe begun, status == MDB_SUCCESS {
                 do throws(LMDBError) {
-                    return try unsafe core(transaction, isWriting: flags == 0)
+                    if let core = try unsafe core(transaction, isWriting: flags == 0) { return core }
+                    // Two commits came between LMDB's choice of a meta page and the look at it, or it is damaged.
+                    unsafe mdb_txn_abort(transaction)
+                    gate.leave()
+                    isOverwritten = true
+                    continue
                 } catch {
                     unsafe mdb_txn_abort(transaction)
                     gate.leave()
@@ -82,7 +91,7 @@ extension Environment {
                 throw .code(status, call: "mdb_txn_begin")
             }
         }
-        throw .mapResized
+        throw isOverwritten ? .damaged("a meta page is damaged") : .mapResized
     }
 
     /// Adopts the map size that another process set.
@@ -109,14 +118,8 @@ extension Environment {
         }
     }
 
-    private func core(_ transaction: OpaquePointer, isWriting: Bool) throws(LMDBError) -> TransactionCore {
-        unsafe TransactionCore(
-            handle: transaction, map: map, limit: min(map.byteCount, try currentFileBytes()), descriptor: descriptor,
-            pageSize: pageSize, isWriting: isWriting)
-    }
-
     /// The data file's size in bytes, asked of the system only when LMDB uses more than was seen before.
-    private func currentFileBytes() throws(LMDBError) -> Int {
+    func currentFileBytes() throws(LMDBError) -> Int {
         var info = unsafe MDB_envinfo()
         try check(unsafe mdb_env_info(handle, &info), call: "mdb_env_info")
         let known = fileBytes.load(ordering: .relaxed)

@@ -25,6 +25,7 @@ package final class Environment: @unchecked Sendable {
     let descriptor: Int32
     /// The data file's size in bytes when it was last checked; it only grows.
     let fileBytes = Atomic<Int>(0)
+    let snapshots = Snapshots()
 
     /// How often this process has opened an environment: to open a store costs one.
     package static var openings: Int { opened.load(ordering: .relaxed) }
@@ -91,6 +92,7 @@ package final class Environment: @unchecked Sendable {
             try check(unsafe mdb_env_set_maxdbs(handle, UInt32(options.maxTables)), call: "mdb_env_set_maxdbs")
             try check(unsafe mdb_env_set_maxreaders(handle, UInt32(options.maxReaders)), call: "mdb_env_set_maxreaders")
             let flags = options.access == .readOnly ? UInt32(MDB_NOTLS | MDB_RDONLY) : UInt32(MDB_NOTLS)
+            try DataFile.requireSound(in: folder)
             try check(unsafe mdb_env_open(handle, folder, flags, 0o600), call: "mdb_env_open")
             var dead: Int32 = 0
             try check(unsafe mdb_reader_check(handle, &dead), call: "mdb_reader_check")
