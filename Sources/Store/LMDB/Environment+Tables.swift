@@ -57,6 +57,7 @@ extension Environment {
 
     private func remember(_ opened: [Table]) -> [Table] {
         tables.withLock { known in known += opened.filter { !known.contains($0) } }
+        snapshots.add(opened)
         return opened
     }
 }

@@ -38,11 +38,14 @@ extension Environment {
             let isDone = try writer.run(
                 before: deadline ?? .after(options.patience),
                 begin: { [self] in Result { () throws(LMDBError) in try begin(isWriting: true) } },
-                body: { begun in
+                body: { [self] begun in
                     outcome = Result { () throws(E) in
                         let core: TransactionCore
                         do throws(LMDBError) { core = try begun.get() } catch { throw E(error) }
-                        return try Self.lend(WriteTransaction(core), to: body)
+                        let result = try Self.lend(WriteTransaction(core), to: body)
+                        // What this process has written itself needs no check by its next transaction.
+                        snapshots.checkedFreeList.store(core.snapshot.transaction + 1, ordering: .relaxed)
+                        return result
                     }
                 },
                 end: { [self] wasBegun in
@@ -84,12 +87,13 @@ extension Environment {
     func begin(isWriting: Bool) throws(LMDBError) -> TransactionCore {
         try requireOwnProcess()
         var triedDeadReaders = false
+        var isOverwritten = false
         for _ in 0..<LMDBLimits.beginAttempts {
             // Outside of the gate, so that waiting for another process holds up nobody here.
             if isWriting { WriterLock.take(descriptor) }
             try gate.enter()
             let handle = unsafe opened?.handle
-            let status: Int32
+            let status: Int32?
             do throws(LMDBError) {
                 switch try attempt(isWriting: isWriting) {
                 case .success(let core): return core
@@ -100,6 +104,10 @@ extension Environment {
                 throw error
             }
             gate.leave()
+            guard let status else {
+                isOverwritten = true
+                continue
+            }
             switch status {
             case MDB_MAP_RESIZED:
                 try followMap()
@@ -114,11 +122,12 @@ extension Environment {
                 throw .code(status, call: "mdb_txn_begin")
             }
         }
-        throw .mapResized
+        throw isOverwritten ? .damaged("a meta page is damaged") : .mapResized
     }
 
-    /// A status of LMDB that `begin` has an answer to.
-    private struct Refusal: Error { let status: Int32 }
+    /// A status of LMDB that `begin` has an answer to; nil when two commits came between LMDB's choice of a meta page
+    /// and the look at it, or the page is damaged.
+    private struct Refusal: Error { let status: Int32? }
 
     /// Tries to begin a transaction inside the gate.
     private func attempt(isWriting: Bool) throws(LMDBError) -> Result<TransactionCore, Refusal> {
@@ -132,10 +141,9 @@ extension Environment {
             return .failure(Refusal(status: status))
         }
         do throws(LMDBError) {
-            return .success(
-                try unsafe TransactionCore(
-                    handle: transaction, map: opened.map, limit: min(opened.map.byteCount, fileBytes(of: opened)),
-                    descriptor: descriptor, pageSize: pageSize, isWriting: isWriting))
+            if let core = try unsafe core(transaction, of: opened, isWriting: isWriting) { return .success(core) }
+            unsafe mdb_txn_abort(transaction)
+            return .failure(Refusal(status: nil))
         } catch {
             unsafe mdb_txn_abort(transaction)
             throw error
@@ -167,7 +175,7 @@ extension Environment {
     }
 
     /// The data file's size in bytes, asked of the system only when LMDB uses more than was seen before.
-    private func fileBytes(of opened: Opened) throws(LMDBError) -> Int {
+    func fileBytes(of opened: Opened) throws(LMDBError) -> Int {
         var info = unsafe MDB_envinfo()
         try check(unsafe mdb_env_info(opened.handle, &info), call: "mdb_env_info")
         let known = fileBytes.load(ordering: .relaxed)

@@ -35,6 +35,7 @@ package final class Environment: @unchecked Sendable {
     /// When readers last checked that the files are in their places, on the monotonic clock.
     let checkedAt = Atomic<UInt64>(0)
     let writer = WriterThread()
+    let snapshots = Snapshots()
 
     /// How often this process has opened an environment: to open a store costs one.
     package static var openings: Int { openCount.load(ordering: .relaxed) }

@@ -52,6 +52,7 @@ struct Opened {
             try check(unsafe mdb_env_set_maxdbs(handle, UInt32(options.maxTables)), call: "mdb_env_set_maxdbs")
             try check(unsafe mdb_env_set_maxreaders(handle, UInt32(options.maxReaders)), call: "mdb_env_set_maxreaders")
             let flags = options.access == .readOnly ? UInt32(MDB_NOTLS | MDB_RDONLY) : UInt32(MDB_NOTLS)
+            try DataFile.requireSound(in: folder)
             try check(unsafe mdb_env_open(handle, folder, flags, 0o600), call: "mdb_env_open")
             var dead: Int32 = 0
             try check(unsafe mdb_reader_check(handle, &dead), call: "mdb_reader_check")

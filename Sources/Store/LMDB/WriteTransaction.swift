@@ -10,15 +10,17 @@ import Glibc
 @safe
 package struct WriteTransaction: ~Copyable, Transaction {
     package let core: TransactionCore
+    /// LMDB frees its handle with a commit, even when the commit fails.
+    private var isOver = false
 
     init(_ core: TransactionCore) { self.core = core }
 
-    deinit { unsafe mdb_txn_abort(core.handle) }
+    deinit { if !isOver { unsafe mdb_txn_abort(core.handle) } }
 
     /// Makes the changes durable: returns after the data and then the meta page have been synced.
     consuming func commit() throws(LMDBError) {
         let (handle, descriptor) = unsafe (core.handle, core.descriptor)
-        discard self  // LMDB frees the handle even when the commit fails, so `deinit` must not run
+        isOver = true
         let status = unsafe mdb_txn_commit(handle)
         // LMDB reports a write that came back short as EIO, as it does a disk that fails. A file that cannot grow by a
         // page tells them apart.
@@ -35,6 +37,7 @@ extension WriteTransaction {
     package mutating func put(_ table: Table, key: RawSpan, value: RawSpan) throws(LMDBError) {
         try requireKeySize(key)
         let handle = unsafe core.handle
+        unsafe try prepare(table, key, WriteGuard.put)
         let status = unsafe key.withUnsafeBytes { keyBytes in
             unsafe value.withUnsafeBytes { valueBytes in
                 var key = unsafe MDB_val(reading: keyBytes)
@@ -57,6 +60,7 @@ extension WriteTransaction {
     ) throws(LMDBError) {
         precondition(byteCount >= value.byteCount, "a value is cut by its padding")
         try requireKeySize(key)
+        unsafe try prepare(table, key, WriteGuard.put)
         var room = unsafe MDB_val(mv_size: byteCount, mv_data: nil)
         let handle = unsafe core.handle
         let status = unsafe key.withUnsafeBytes { bytes in
@@ -79,6 +83,7 @@ extension WriteTransaction {
     package mutating func delete(_ table: Table, key: RawSpan) throws(LMDBError) -> Bool {
         try requireKeySize(key)
         let handle = unsafe core.handle
+        unsafe try prepare(table, key, WriteGuard.delete)
         let status = unsafe key.withUnsafeBytes { bytes in
             var key = unsafe MDB_val(reading: bytes)
             return unsafe mdb_del(handle, table.handle, &key, nil)
@@ -90,7 +95,17 @@ extension WriteTransaction {
 
     /// Deletes every key of a table; the table stays.
     package mutating func clear(_ table: Table) throws(LMDBError) {
+        try core.writeGuard?.clear(table)
         try check(unsafe mdb_drop(core.handle, table.handle, 0), call: "mdb_drop")
+    }
+
+    /// Has the pages checked that LMDB walks to change a key.
+    private func prepare(
+        _ table: Table, _ key: RawSpan,
+        _ check: (WriteGuard) -> (Table, UnsafeRawBufferPointer) throws(LMDBError) -> Void
+    ) throws(LMDBError) {
+        guard let writeGuard = core.writeGuard else { return }
+        unsafe try key.withUnsafeBytes { (bytes) throws(LMDBError) in unsafe try check(writeGuard)(table, bytes) }
     }
 }
 

@@ -48,7 +48,10 @@ struct Verification {
 
     /// Runs all checks. Throws only what is no damage.
     mutating func run() throws(LMDBError) {
-        totalPages = try entryCount(tables.nodes)
+        try checkFile()
+        totalPages = try orDamage(0) { (verification) throws(LMDBError) in
+            try verification.entryCount(verification.tables.nodes)
+        }
         try check(tables.meta, name: .meta) { (_, key, value, _) throws(LMDBError) in Self.findings(meta: key, value) }
         try check(tables.spaces, name: .spaces) { (_, key, value, report) throws(LMDBError) in
             report.spaces += 1
@@ -84,8 +87,20 @@ struct Verification {
         try check(tables.names, name: .names) { (_, key, value, _) throws(LMDBError) in
             Self.findings(name: key, value)
         }
-        try checkCounters()
+        try orDamage(()) { (verification) throws(LMDBError) in try verification.checkCounters() }
         tell()
+    }
+
+    /// Runs a step that has nothing to say about damage itself, because another step finds it: answers `otherwise` then.
+    private mutating func orDamage<R>(
+        _ otherwise: R, _ step: (inout Verification) throws(LMDBError) -> R
+    ) throws(LMDBError) -> R {
+        do throws(LMDBError) {
+            return try step(&self)
+        } catch {
+            guard error.isDamage else { throw error }
+            return otherwise
+        }
     }
 
     /// What a check answers about one entry; counts go into the report.
