@@ -24,15 +24,19 @@ package struct ColdOptions: Sendable {
     /// Read transactions that can run at once, in all processes together. The first process that opens the folder
     /// decides.
     package var maxReaders: Int
+    /// The owner's key: every space that is made with it is sealed. Nil: sealed spaces are not opened.
+    package var sealingKey: SealingKey?
 
     /// Options for one store.
     package init(
-        quota: ByteCount? = nil, opening: Opening = .createIfMissing, codec: CodecChoice = .zstd, maxReaders: Int = 512
+        quota: ByteCount? = nil, opening: Opening = .createIfMissing, codec: CodecChoice = .zstd, maxReaders: Int = 512,
+        sealingKey: SealingKey? = nil
     ) {
         self.quota = quota
         self.opening = opening
         self.codec = codec
         self.maxReaders = maxReaders
+        self.sealingKey = sealingKey
     }
 
     /// Address space for LMDB: four times the quota, because nothing can even be deleted from a map that is completely

@@ -32,7 +32,10 @@ extension StoreError: CustomStringConvertible {
         case .noSuchPage(let hash): "No page has the prefix hash \(hash)."
         case .noSuchName(let name): "No prefix has the name \(name)."
         case .noSuchSpace(let root): "No space has the root \(root)."
-        case .sealedSpace(let root): "The space \(root) is sealed, and this build reads no sealed spaces."
+        case .sealedSpace(let root): "The space \(root) is sealed, and no sealing key was given."
+        case .wrongKey(let found, let given):
+            "The store's spaces are sealed with the key \(found); the key \(given) was given."
+        case .invalidKey(let what): "The sealing key is not valid: \(what)."
         case .system(let call, let number): "The system call \(call) failed: error number \(number)."
         }
     }
@@ -62,7 +65,9 @@ extension StoreError: CustomStringConvertible {
         case .tooManyNames: "Remove names that nobody needs; `pfx ls --names` lists them."
         case .noSuchName: "List the names with `pfx ls --names`."
         case .noSuchSpace: "List the spaces with `pfx spaces`."
-        case .sealedSpace: "Use the build that sealed it, or another salt, which makes a separate space."
+        case .sealedSpace: "Give the key (`pfx --key-file`, or the option of the store), or name another folder."
+        case .wrongKey: "Give the key that sealed them, or name another folder; nothing was changed."
+        case .invalidKey: "Give 32 random bytes, or 64 hexadecimal digits, in a file that only this user can read."
         case .system: "Check the disk, the limits of the user and the folder's permissions, then try again."
         }
     }

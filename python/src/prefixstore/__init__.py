@@ -14,12 +14,12 @@ holds Python's global lock while it works. A forked child cannot use objects of 
 from ._blocks import Blocks
 from ._errors import (
     AlreadyOpenError, CallerError, ClosedError, DamagedError, DiskFullError, ForkedError, FormatMismatchError,
-    InvalidArgumentError, InvalidBlockError, InvalidHandleError, InvalidIdentityError, InvalidLayoutError,
-    InvalidNameError, InvalidOptionError, InvalidPagesError, InvalidSideStateError, InvalidTokensError,
-    LibraryError, MachineError, MapFullError, NetworkFileSystemError, NoMemoryError, NoSuchNameError,
-    NoSuchPageError, NoSuchSpaceError, NotAFolderError, NotAStoreError, OperatorError, PermissionsError,
-    PrefixStoreError, QuotaFullError, ReadOnlyError, ReadersFullError, SealedSpaceError, SystemCallError,
-    TimedOutError, TooManyError, TooManyNamesError,
+    InvalidArgumentError, InvalidBlockError, InvalidHandleError, InvalidIdentityError, InvalidKeyError,
+    InvalidLayoutError, InvalidNameError, InvalidOptionError, InvalidPagesError, InvalidSideStateError,
+    InvalidTokensError, LibraryError, MachineError, MapFullError, NetworkFileSystemError, NoMemoryError,
+    NoSuchNameError, NoSuchPageError, NoSuchSpaceError, NotAFolderError, NotAStoreError, OperatorError,
+    PermissionsError, PrefixStoreError, QuotaFullError, ReadOnlyError, ReadersFullError, SealedSpaceError,
+    SystemCallError, TimedOutError, TooManyError, TooManyNamesError, WrongKeyError,
 )
 from ._identity import Element, Identity, Plane, kv_planes
 from ._match import Match, MatchInfo
@@ -35,10 +35,10 @@ __all__ = [
     "Space", "Store", "__version__", "file_digest", "kv_planes", "open",
     "AlreadyOpenError", "CallerError", "ClosedError", "DamagedError", "DiskFullError", "ForkedError",
     "FormatMismatchError", "InvalidArgumentError", "InvalidBlockError", "InvalidHandleError",
-    "InvalidIdentityError", "InvalidLayoutError", "InvalidNameError", "InvalidOptionError", "InvalidPagesError",
-    "InvalidSideStateError", "InvalidTokensError", "LibraryError", "MachineError", "MapFullError",
-    "NetworkFileSystemError", "NoMemoryError", "NoSuchNameError", "NoSuchPageError", "NoSuchSpaceError",
-    "NotAFolderError", "NotAStoreError", "OperatorError", "PermissionsError", "PrefixStoreError", "QuotaFullError",
-    "ReadOnlyError", "ReadersFullError", "SealedSpaceError", "SystemCallError", "TimedOutError", "TooManyError",
-    "TooManyNamesError",
+    "InvalidIdentityError", "InvalidKeyError", "InvalidLayoutError", "InvalidNameError", "InvalidOptionError",
+    "InvalidPagesError", "InvalidSideStateError", "InvalidTokensError", "LibraryError", "MachineError",
+    "MapFullError", "NetworkFileSystemError", "NoMemoryError", "NoSuchNameError", "NoSuchPageError",
+    "NoSuchSpaceError", "NotAFolderError", "NotAStoreError", "OperatorError", "PermissionsError",
+    "PrefixStoreError", "QuotaFullError", "ReadOnlyError", "ReadersFullError", "SealedSpaceError",
+    "SystemCallError", "TimedOutError", "TooManyError", "TooManyNamesError", "WrongKeyError",
 ]

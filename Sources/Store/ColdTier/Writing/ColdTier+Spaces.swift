@@ -6,8 +6,16 @@ internal import LMDB
 extension ColdTier {
     /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration
     /// stay.
-    /// - Throws: `.damaged` when the stored descriptor cannot be read or differs; `.sealedSpace`.
-    package func open(space descriptor: SpaceDescriptor) throws(StoreError) {
+    ///
+    /// With a sealing key, it is the sealed space of that identity, whose root is its own. A space that is not sealed
+    /// is another one.
+    ///
+    /// - Returns: how the space's pages are named and read.
+    /// - Throws: `.damaged` when the stored descriptor cannot be read or differs; `.wrongKey`; `.sealedSpace` without a
+    ///   key when the space is sealed, or would be new beside sealed ones of its model.
+    @discardableResult
+    package func open(space descriptor: SpaceDescriptor) throws(StoreError) -> SpaceAccess {
+        if let key = options.sealingKey { return try openSealed(descriptor, key) }
         let root = descriptor.root
         let known = try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables) }
         switch known {
@@ -16,6 +24,7 @@ extension ColdTier {
         case .sound(let space):
             guard space.wrappedKey.isEmpty else { throw .sealedSpace(root.short) }
         case .missing:
+            try refuseBesideSealed(descriptor)
             try writing { (transaction, session) throws(LMDBError) in
                 guard case .missing = try transaction.space(root, tables) else { return }
                 var space = SpaceRecord(descriptor)
@@ -23,6 +32,7 @@ extension ColdTier {
                 session.add(space)
             }
         }
+        return SpaceAccess(root: root, seal: nil)
     }
 
     /// A space with its counters; nil when it is not registered, or damaged.
