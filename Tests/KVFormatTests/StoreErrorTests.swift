@@ -29,7 +29,7 @@ struct StoreErrorTests {
         (.permissions(path: "kv", "what"), 204),
         (.networkFileSystem(path: "kv"), 205),
         (.formatMismatch(path: "kv", found: 3, supported: 2), 206),
-        (.sealedSpace("3fa9"), 207),
+        (.sealedSpace("3fa9"), 207), (.wrongKey(found: "1", given: "2"), 208), (.invalidKey("what"), 209),
         (.diskFull(path: "kv"), 301),
         (.quotaFull(quota: .mebibytes(4)), 302),
         (.mapFull(mapSize: .mebibytes(16)), 303),
@@ -47,8 +47,8 @@ struct StoreErrorTests {
         case .invalidLayout, .invalidIdentity, .invalidOption, .invalidTokens, .invalidPages, .invalidSideState,
             .alreadyOpen, .forked, .closed, .noSuchPage, .noSuchSpace, .invalidBlock, .invalidName,
             .tooManyNames, .noSuchName, .notAFolder, .notAStore, .readOnly,
-            .permissions, .networkFileSystem, .formatMismatch, .sealedSpace, .diskFull, .quotaFull, .mapFull,
-            .readersFull, .damaged, .system, .writerBusy, .diskFailure, .fileReplaced:
+            .permissions, .networkFileSystem, .formatMismatch, .sealedSpace, .wrongKey, .invalidKey, .diskFull,
+            .quotaFull, .mapFull, .readersFull, .damaged, .system, .writerBusy, .diskFailure, .fileReplaced:
             true
         }
     }

@@ -101,7 +101,8 @@ extension StoreError {
             .invalidBlock:
             .badInput
         case .notAFolder: .missingInput
-        case .noSuchPage, .noSuchName, .noSuchSpace, .sealedSpace: .failure
+        case .invalidKey: .usage
+        case .noSuchPage, .noSuchName, .noSuchSpace, .sealedSpace, .wrongKey: .failure
         case .notAStore, .readOnly, .permissions, .networkFileSystem, .alreadyOpen, .formatMismatch, .damaged,
             .readersFull, .writerBusy, .fileReplaced:
             .unusableStore

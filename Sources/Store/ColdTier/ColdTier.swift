@@ -24,6 +24,8 @@ package final class ColdTier: Sendable {
     let tables: Tables
     let pending = PendingWork()
     let writeback = Writeback()
+    /// The seals of the sealed spaces that this process has opened.
+    let seals = Guarded<[PrefixHash: SpaceSeal]>([:])
     private let opener: Opener
     let transactionMemory = TransactionMemory()
     /// The spaces that this process has opened: pages of no other are stored.
@@ -74,8 +76,8 @@ package final class ColdTier: Sendable {
 
     /// Opens a store that exists and leaves its quota as it is. Engines of other processes may have it open.
     /// - Throws: as `init(path:options:)`; `.notAFolder` or `.notAStore` when there is no store. It never makes one.
-    package convenience init(existing path: String) throws(StoreError) {
-        try self.init(path: path, options: ColdOptions(opening: .existing))
+    package convenience init(existing path: String, sealingKey: SealingKey? = nil) throws(StoreError) {
+        try self.init(path: path, options: ColdOptions(opening: .existing, sealingKey: sealingKey))
     }
 
     /// Writes what is pending and closes the store, after the running calls have ended. A second call does nothing.

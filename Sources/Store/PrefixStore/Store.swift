@@ -40,6 +40,7 @@ public final class Store: Sendable {
     let writer: SpillWriter
     let spiller: Spiller
     let counters = Counters()
+    /// The open spaces, by the roots of their identities: that of a sealed space is another.
     private let spaces = Guarded<[PrefixHash: SpaceState]>([:])
     private let life = Guarded<Life>(.open)
 
@@ -56,7 +57,8 @@ public final class Store: Sendable {
         self.path = path
         let cold = try ColdTier(
             path: path,
-            options: ColdOptions(quota: options.quota, opening: .createIfMissing))
+            options: ColdOptions(
+                quota: options.quota, opening: .createIfMissing, sealingKey: options.sealingKey))
         self.cold = cold
         let helpers = Team.spareCores
         team = Team(helpers: helpers)
@@ -80,19 +82,23 @@ public final class Store: Sendable {
 
     /// The space of `identity`: all pages that engines of this identity share. The first call registers it in the
     /// folder.
+    ///
+    /// - Throws: `.invalidLayout`; `.wrongKey` when the store's spaces are sealed with another key; `.sealedSpace` when
+    ///   they are sealed and the store was opened without a key; `.damaged`, `.closed`, `.forked`, `.diskFull`,
+    ///   `.system`.
     public func space(_ identity: ModelIdentity) throws(StoreError) -> Space {
         try checkOpen()
         guard !identity.layout.isOfBlocks else { throw .invalidLayout("blocks are not found by token ids") }
         let descriptor = identity.descriptor
-        let root = descriptor.root
-        if let known = spaceState(root) { return Space(known, of: self) }
-        try cold.open(space: descriptor)
-        let prefillTime = min(try cold.space(root)?.prefillNanoseconds ?? 0, Space.longestPrefill)
-        let hotSpace = try hot.space(root: root, layout: identity.layout)
+        let name = descriptor.root
+        if let known = spaces.withLock({ $0[name] }) { return Space(known, of: self) }
+        let access = try cold.open(space: descriptor)
+        let prefillTime = min(try cold.space(access.root)?.prefillNanoseconds ?? 0, Space.longestPrefill)
+        let hotSpace = try hot.space(root: access.root, layout: identity.layout, seal: access.seal)
         let state = spaces.withLock { spaces in
-            if let known = spaces[root] { return known }
-            let state = SpaceState(hotSpace, prefillTime: prefillTime)
-            spaces[root] = state
+            if let known = spaces[name] { return known }
+            let state = SpaceState(hotSpace, seal: access.seal, prefillTime: prefillTime)
+            spaces[name] = state
             return state
         }
         return Space(state, of: self)
@@ -180,11 +186,11 @@ public final class Store: Sendable {
     /// Stores the engines' current prefill times in the folder, for later processes.
     private func keepPrefillTimes(before deadline: Deadline?) {
         let deadline = deadline ?? .after(.seconds(1))
-        for (root, space) in spaces.withLock({ $0 }) {
+        for space in spaces.withLock({ $0.values.map { $0 } }) {
             guard let time = space.changedPrefillTime else { continue }
             // A failure here loses little: the next process measures again.
             do throws(StoreError) {
-                try cold.setPrefillTime(nanosecondsPerToken: time, of: root, before: deadline)
+                try cold.setPrefillTime(nanosecondsPerToken: time, of: space.root, before: deadline)
             } catch { continue }
             space.storedPrefillTime.set(time)
         }
@@ -192,9 +198,6 @@ public final class Store: Sendable {
 
     /// Whether a thread of this process waits for another process to finish writing, and has for a while.
     package static var isHeldUp: Bool { ColdTier.isHeldUp }
-
-    /// The space with this root, if this process has opened it.
-    func spaceState(_ root: PrefixHash) -> SpaceState? { spaces.withLock { $0[root] } }
 
     /// Refuses calls after `close()`, and in a child that was forked from the process that opened the store.
     func checkOpen() throws(StoreError) {

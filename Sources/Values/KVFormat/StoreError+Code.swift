@@ -37,6 +37,8 @@ extension StoreError {
         case .networkFileSystem: 205
         case .formatMismatch: 206
         case .sealedSpace: 207
+        case .wrongKey: 208
+        case .invalidKey: 209
         case .diskFull: 301
         case .quotaFull: 302
         case .mapFull: 303

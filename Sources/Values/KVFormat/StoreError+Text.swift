@@ -34,7 +34,10 @@ extension StoreError: CustomStringConvertible {
         case .noSuchPage(let hash): "No page has the prefix hash \(hash)."
         case .noSuchName(let name): "No prefix has the name \(name)."
         case .noSuchSpace(let root): "No space has the root \(root)."
-        case .sealedSpace(let root): "The space \(root) is sealed, and this build reads no sealed spaces."
+        case .sealedSpace(let root): "The space \(root) is sealed, and no sealing key was given."
+        case .wrongKey(let found, let given):
+            "The store's spaces are sealed with the key \(found); the key \(given) was given."
+        case .invalidKey(let what): "The sealing key is not valid: \(what)."
         case .system(let call, let number): "The system call \(call) failed: \(Self.words(of: number))."
         case .writerBusy(let path, let holder): "\(holder) is writing to the store \(path) and has not finished."
         case .diskFailure(let path, let call): "The disk that holds \(path) failed in the call \(call)."
@@ -68,7 +71,9 @@ extension StoreError: CustomStringConvertible {
         case .tooManyNames: "List the names of the store, and remove those that nobody needs."
         case .noSuchName: "List the names of the store, and give one of them."
         case .noSuchSpace: "Open the space first: that registers it in the store."
-        case .sealedSpace: "Use the build that sealed it, or another salt, which makes a separate space."
+        case .sealedSpace: "Give the key with which its owner sealed it, or name another folder."
+        case .wrongKey: "Give the key that sealed them, or name another folder; nothing was changed."
+        case .invalidKey: "Give 32 random bytes, or 64 hexadecimal digits, in a file that only this user can read."
         case .system(_, let number): Self.systemRemedy(number)
         case .writerBusy:
             "Let that process go on (`kill -CONT`), or end it, and try again; what is stored stays, and can be read."

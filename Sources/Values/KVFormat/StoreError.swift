@@ -52,8 +52,12 @@ public enum StoreError: Error, Equatable, Sendable {
     case networkFileSystem(path: String)
     /// The store was written by another version.
     case formatMismatch(path: String, found: UInt32, supported: UInt32)
-    /// The space is sealed: only a build that has its owner's key reads it, and none of its pages are found here.
+    /// The space is sealed, and the store was opened without its key: none of its pages are found.
     case sealedSpace(String)
+    /// The spaces of the store are sealed with another key; the ids of both.
+    case wrongKey(found: String, given: String)
+    /// What was given as a sealing key is none, or cannot be read; the text says why, and contains nothing of it.
+    case invalidKey(String)
 
     // MARK: Resources, damage and the system, 3xx
 

@@ -13,14 +13,14 @@ holds Python's global lock while it works. A forked child cannot use objects of 
 
 from ._blocks import Blocks
 from ._errors import (
-    AlreadyOpenError, CallerError, ClosedError, DamagedError, DiskFailureError, DiskFullError, FileReplacedError,
-    ForkedError, FormatMismatchError,
-    InvalidArgumentError, InvalidBlockError, InvalidHandleError, InvalidIdentityError, InvalidLayoutError,
-    InvalidNameError, InvalidOptionError, InvalidPagesError, InvalidSideStateError, InvalidTokensError,
-    LibraryError, MachineError, MapFullError, NetworkFileSystemError, NoMemoryError, NoSuchNameError,
-    NoSuchPageError, NoSuchSpaceError, NotAFolderError, NotAStoreError, OperatorError, PermissionsError,
-    PrefixStoreError, QuotaFullError, ReadOnlyError, ReadersFullError, SealedSpaceError, SystemCallError,
-    TimedOutError, TooManyError, TooManyNamesError, WriterBusyError,
+    AlreadyOpenError, CallerError, ClosedError, DamagedError, DiskFailureError, DiskFullError,
+    FileReplacedError, ForkedError, FormatMismatchError, InvalidArgumentError, InvalidBlockError,
+    InvalidHandleError, InvalidIdentityError, InvalidKeyError, InvalidLayoutError, InvalidNameError,
+    InvalidOptionError, InvalidPagesError, InvalidSideStateError, InvalidTokensError, LibraryError,
+    MachineError, MapFullError, NetworkFileSystemError, NoMemoryError, NoSuchNameError, NoSuchPageError,
+    NoSuchSpaceError, NotAFolderError, NotAStoreError, OperatorError, PermissionsError, PrefixStoreError,
+    QuotaFullError, ReadOnlyError, ReadersFullError, SealedSpaceError, SystemCallError, TimedOutError,
+    TooManyError, TooManyNamesError, WriterBusyError, WrongKeyError,
 )
 from ._identity import Element, Identity, Plane, kv_planes
 from ._match import Match, MatchInfo
@@ -32,15 +32,15 @@ from ._store import Store, file_digest, open
 from ._version import __version__
 
 __all__ = [
-    "Blocks", "Completion", "Element", "Identity", "Match", "MatchInfo", "PackedRows", "Plane", "Queue", "Rows",
-    "Sequence", "Space", "Store", "__version__", "file_digest", "kv_planes", "open",
+    "Blocks", "Completion", "Element", "Identity", "Match", "MatchInfo", "PackedRows", "Plane", "Queue",
+    "Rows", "Sequence", "Space", "Store", "__version__", "file_digest", "kv_planes", "open",
     "AlreadyOpenError", "CallerError", "ClosedError", "DamagedError", "DiskFailureError", "DiskFullError",
     "FileReplacedError", "ForkedError", "FormatMismatchError", "InvalidArgumentError", "InvalidBlockError",
-    "InvalidHandleError",
-    "InvalidIdentityError", "InvalidLayoutError", "InvalidNameError", "InvalidOptionError", "InvalidPagesError",
-    "InvalidSideStateError", "InvalidTokensError", "LibraryError", "MachineError", "MapFullError",
-    "NetworkFileSystemError", "NoMemoryError", "NoSuchNameError", "NoSuchPageError", "NoSuchSpaceError",
-    "NotAFolderError", "NotAStoreError", "OperatorError", "PermissionsError", "PrefixStoreError", "QuotaFullError",
-    "ReadOnlyError", "ReadersFullError", "SealedSpaceError", "SystemCallError", "TimedOutError", "TooManyError",
-    "TooManyNamesError", "WriterBusyError",
+    "InvalidHandleError", "InvalidIdentityError", "InvalidKeyError", "InvalidLayoutError", "InvalidNameError",
+    "InvalidOptionError", "InvalidPagesError", "InvalidSideStateError", "InvalidTokensError", "LibraryError",
+    "MachineError", "MapFullError", "NetworkFileSystemError", "NoMemoryError", "NoSuchNameError",
+    "NoSuchPageError", "NoSuchSpaceError", "NotAFolderError", "NotAStoreError", "OperatorError",
+    "PermissionsError", "PrefixStoreError", "QuotaFullError", "ReadOnlyError", "ReadersFullError",
+    "SealedSpaceError", "SystemCallError", "TimedOutError", "TooManyError", "TooManyNamesError",
+    "WriterBusyError", "WrongKeyError",
 ]

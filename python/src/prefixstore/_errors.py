@@ -189,9 +189,21 @@ class FormatMismatchError(OperatorError):
 
 
 class SealedSpaceError(OperatorError):
-    """The space is sealed: only a build that has its owner's key reads it."""
+    """The space is sealed, and the store was opened without its key. Give it to `open`."""
 
     code = -207
+
+
+class WrongKeyError(OperatorError):
+    """The spaces of the store are sealed with another key. Nothing was changed."""
+
+    code = -208
+
+
+class InvalidKeyError(OperatorError, ValueError):
+    """What was given as a key is none, or its file is missing or open to others; the text says which."""
+
+    code = -209
 
 
 class DiskFullError(MachineError):

@@ -72,6 +72,7 @@ enum {
     PFX_NETWORK_FILE_SYSTEM = -205,
     PFX_FORMAT_MISMATCH = -206,
     PFX_SEALED_SPACE = -207,
+    PFX_WRONG_KEY = -208, PFX_INVALID_KEY = -209,
     /* Resources, and damage. */
     PFX_DISK_FULL = -301,
     PFX_QUOTA_FULL = -302,
@@ -122,6 +123,9 @@ typedef struct pfx_options {
     uint32_t write_policy;     /* PFX_WRITE_ */
     uint32_t write_after_hits; /* for PFX_WRITE_AFTER_HITS: 1 or more */
     uint32_t flags;            /* PFX_KEEP_LOADED, PFX_DROP_WHEN_FULL */
+    const char *key_file;      /* file with the key that seals what is stored, mode 0600; NULL: see `key` */
+    const void *key;           /* the key itself: 32 random bytes, which are copied; NULL: nothing is sealed */
+    size_t key_bytes;          /* 32, or 0 */
 } pfx_options;
 
 /* Opens the store in `folder`, which is made when it is missing or empty. A process opens a folder once. `options` may
@@ -179,11 +183,7 @@ enum {
     PFX_FP8_E5M2 = 6,
     PFX_BYTES = 7, /* a row of bytes per token, whatever they mean */
     PFX_Q8_0 = 8,  /* and the following: ggml's block types */
-    PFX_Q4_0 = 9,
-    PFX_Q4_1 = 10,
-    PFX_Q5_0 = 11,
-    PFX_Q5_1 = 12,
-    PFX_IQ4_NL = 13
+    PFX_Q4_0 = 9, PFX_Q4_1 = 10, PFX_Q5_0 = 11, PFX_Q5_1 = 12, PFX_IQ4_NL = 13
 };
 
 /* One row of bytes per token: the keys of a layer, or its values, or what else an engine caches per token. */

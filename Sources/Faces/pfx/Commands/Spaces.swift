@@ -10,7 +10,7 @@ struct Spaces: ParsableCommand {
         discussion: """
             Pages are shared only within a space. If one engine does not find the pages of another, their identities \
             differ in at least one of these fields. Digests are shown by their first digits. A salt itself is not \
-            stored, only its digest.
+            stored, only its digest; of a sealed space a digest that nobody can compare.
 
             EXAMPLES:
               pfx spaces kv
@@ -46,6 +46,11 @@ struct Spaces: ParsableCommand {
                 "", "hits", "\(Render.count(space.hitTokens, "token")), last use \(Render.age(space.lastUse)) ago")
             if let time = space.prefillTimePerToken {
                 table.add("", "prefill", "\(Render.count(Int(time / .microseconds(1)))) us per token")
+            }
+            switch space.sealing {
+            case .none: break
+            case .sealed(let id): table.add("", "sealed", "with the key \(id)")
+            case .forgotten: table.add("", "sealed", "forgotten: run `pfx forget` again")
             }
             for field in SpaceDescriptor.Field.allCases {
                 table.add("", field.description, space.descriptor.text(field))

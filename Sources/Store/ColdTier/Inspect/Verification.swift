@@ -53,15 +53,16 @@ struct Verification {
             try verification.entryCount(verification.tables.nodes)
         }
         try check(tables.meta, name: .meta) { (_, key, value, _) throws(LMDBError) in Self.findings(meta: key, value) }
+        let tier = tier
         try check(tables.spaces, name: .spaces) { (_, key, value, report) throws(LMDBError) in
             report.spaces += 1
-            return Self.findings(space: key, value)
+            return Self.findings(space: key, value, tier)
         }
-        let pages = PageCheck(tables: tables, decoder: decoder, scratch: scratch)
+        let pages = PageCheck(tier: tier, decoder: decoder, scratch: scratch)
         try check(tables.nodes, name: .nodes) { (transaction, key, value, report) throws(LMDBError) in
             try pages.findings(transaction, key, value, &report)
         }
-        let entries = EntryCheck(tables: tables, decoder: decoder, scratch: scratch)
+        let entries = EntryCheck(tier: tier, decoder: decoder, scratch: scratch)
         try check(tables.pages, name: .pages) { (transaction, key, _, _) throws(LMDBError) in
             try entries.findings(record: key, transaction)
         }

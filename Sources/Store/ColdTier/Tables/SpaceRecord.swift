@@ -22,8 +22,8 @@ package struct SpaceRecord: Equatable, Sendable {
     package var lastUse: Int64 = 0
     /// Nanoseconds that the engine needs to prefill a token; 0 when unknown.
     package var prefillNanoseconds: UInt64 = 0
-    /// The key that seals the space's content, itself encrypted for the owner; empty for a space that is not sealed.
-    /// This build seals nothing and opens no sealed space.
+    /// The key that seals the space's content, itself encrypted for the owner (`WrappedKey`); empty for a space that is
+    /// not sealed.
     package var wrappedKey: [UInt8] = []
     /// The identity.
     package var descriptor: SpaceDescriptor

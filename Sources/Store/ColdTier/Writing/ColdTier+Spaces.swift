@@ -8,8 +8,16 @@ extension ColdTier {
     /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration
     /// stay. When another process writes just now, the next write registers it. Spaces without pages are forgotten when
     /// there are many: see `WriteSession.forgetEmptySpaces`.
-    /// - Throws: `.damaged` when the stored descriptor cannot be read or differs; `.sealedSpace`.
-    package func open(space descriptor: SpaceDescriptor) throws(StoreError) {
+    ///
+    /// With a sealing key, it is the sealed space of that identity, whose root is its own. A space that is not sealed
+    /// is another one.
+    ///
+    /// - Returns: how the space's pages are named and read.
+    /// - Throws: `.damaged` when the stored descriptor cannot be read or differs; `.wrongKey`; `.sealedSpace` without a
+    ///   key when the space is sealed, or would be new beside sealed ones of its model.
+    @discardableResult
+    package func open(space descriptor: SpaceDescriptor) throws(StoreError) -> SpaceAccess {
+        if let key = options.sealingKey { return try openSealed(descriptor, key) }
         let root = descriptor.root
         let known = try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables) }
         switch known {
@@ -18,16 +26,18 @@ extension ColdTier {
         case .sound(let space):
             guard space.wrappedKey.isEmpty else { throw .sealedSpace(root.short) }
         case .missing:
+            try refuseBesideSealed(descriptor)
             pending.add(space: descriptor)
             try registering { () throws(LMDBError) in
                 try transact(before: .after(Self.openingPatience)) { (_, _) throws(LMDBError) in }
             }
         }
         opened.withLock { $0[root] = descriptor }
+        return SpaceAccess(root: root, seal: nil)
     }
 
     /// The space that a page is stored in; nil when this process has not opened it, or it is damaged. One that was
-    /// forgotten because it had no pages is registered again.
+    /// forgotten because it had no pages is registered again, but never a sealed one: its key is destroyed.
     func openedSpace(
         _ root: PrefixHash, _ session: inout WriteSession, _ transaction: inout WriteTransaction
     ) throws(LMDBError) -> SpaceRecord? {

@@ -17,7 +17,8 @@ extension WriteSession {
     }
 
     /// Forgets spaces that have no pages, beginning with those that were not used for the longest time, so that
-    /// three quarters of `Limits.emptySpaces` are left. Spaces with pages all stay: the quota bounds them.
+    /// three quarters of `Limits.emptySpaces` are left. Spaces with pages all stay: the quota bounds them. So do sealed
+    /// spaces that were used lately, because with the entry goes the key.
     private mutating func forgetEmptySpaces(_ transaction: inout WriteTransaction) throws(LMDBError) {
         // Looked at only once in a while, because the walk meets the spaces with pages too.
         let (count, step) = (try transaction.entryCount(tables.spaces), Limits.emptySpaces / 4)
@@ -26,7 +27,9 @@ extension WriteSession {
         for key in try transaction.keys(tables.spaces, from: [0], limit: .max, while: { _ in true }) {
             guard let root = unsafe PrefixHash(key: key.span.bytes) else { continue }
             guard try firstChild(of: root, &transaction) == nil else { continue }
-            empty.append((try transaction.space(root, tables).record?.lastUse ?? 0, key))
+            let space = try transaction.space(root, tables).record
+            if let space, !space.wrappedKey.isEmpty, space.lastUse > now - Self.sealedAge { continue }
+            empty.append((space?.lastUse ?? 0, key))
         }
         let excess = empty.count - 3 * step
         guard excess > 0 else { return }
@@ -34,4 +37,7 @@ extension WriteSession {
             try transaction.erase(tables.spaces, space.key)
         }
     }
+
+    /// Milliseconds for which a sealed space without pages stays: a process that has it open may be about to fill it.
+    private static let sealedAge: Int64 = 24 * 3_600_000
 }

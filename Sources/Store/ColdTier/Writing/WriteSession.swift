@@ -67,6 +67,9 @@ package struct WriteSession {
     /// A space that is registered in this transaction.
     mutating func add(_ space: SpaceRecord) { spaces[space.descriptor.root] = space }
 
+    /// Leaves a space out of what the transaction writes: its entry is deleted.
+    mutating func remove(space root: PrefixHash) { spaces[root] = nil }
+
     /// A space; nil when it is not registered, or damaged.
     mutating func space(_ root: PrefixHash, _ transaction: inout WriteTransaction) throws(LMDBError) -> SpaceRecord? {
         if let known = spaces[root] { return known }
