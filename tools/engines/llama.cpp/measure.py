@@ -8,6 +8,9 @@
 - put: what the engine waits for when it stores 2,048 tokens, against saving a session file
 - disk: bytes of 20 prompts of 2,000 tokens that share 1,500, against 20 session files
 - python: a new llama-cpp-python process answers a stored prompt, with PrefixCache and with LlamaDiskCache
+
+MEASURE_UNDER=COMMAND  runs every process that is timed, of both sides, under a command. `chrt -f 10` keeps the programs
+                       of others away from them, on a machine that others use too.
 """
 
 import json
@@ -24,12 +27,14 @@ HOME = Path(os.environ["LLAMA_TEST_HOME"])
 HOST = Path(__file__).resolve().parents[3] / "adapters" / "llama-cpp-python" / "tests" / "host.py"
 MODELS = ("small", "medium")
 TURNS = 7
+UNDER = os.environ.get("MEASURE_UNDER", "").split()
 CONTEXT = {"context": 4096, "batch": 512, "threads": 2}
 
 
 def host(action, model, store, **settings):
     """Runs the test program of the adapter in C; its figures, one dictionary per line of output."""
-    arguments = [HOME / "host", action, HOME / "models" / f"{model}.gguf", store, store.with_suffix(".logits")]
+    under = [] if action == "live" else UNDER
+    arguments = [*under, HOME / "host", action, HOME / "models" / f"{model}.gguf", store, store.with_suffix(".logits")]
     arguments += [f"{name}={value}" for name, value in {**CONTEXT, **settings}.items()]
     run = subprocess.run(arguments, capture_output=True, text=True, check=True)
     lines = [dict(re.findall(r"(\w+)=([\d.]+)", line)) for line in run.stdout.splitlines()]
@@ -48,15 +53,17 @@ def restore(folder):
     for model in MODELS:
         store, session = folder / model, folder / f"{model}.session"
         host("live", model, store, n=2049, cut=2048, session=session)
-        ours, theirs = [], []
+        ours, opened, theirs = [], [], []
         for turn in range(TURNS + 1):
             run = host("restored", model, store, n=2049, cut=2048)[0]
             assert run["restored"] == 2048, run
             own = host("session", model, folder / "unused", n=2049, cut=2048, session=session)[0]
             if turn > 0:  # the first brings the files into the page cache
                 ours.append(run["open_ms"] + run["llama_open_ms"] + run["restore_ms"])
+                opened.append(run["restore_ms"])
                 theirs.append(own["session_ms"])
         show(f"restore, {model}", ours, theirs, "1.10")
+        show(f"restore, {model}, with the store and the adapter open already", opened, theirs, "none")
 
 
 def put(folder):
@@ -107,7 +114,8 @@ def python(folder):
                     shutil.copytree(full, store)
                 options = json.dumps({"llama": {"n_threads": 2, "flash_attn": True}, "measure": True})
                 gguf = HOME / "models" / f"{model}.gguf"
-                arguments = [sys.executable, "-B", HOST, gguf, spelled, json.dumps([prompt]), options]
+                under = UNDER if turn > 0 else []
+                arguments = [*under, sys.executable, "-B", HOST, gguf, spelled, json.dumps([prompt]), options]
                 run = subprocess.run(arguments, capture_output=True, text=True, check=True)
                 if turn == 0:
                     shutil.copytree(store, folder / f"{store.name}-full")
