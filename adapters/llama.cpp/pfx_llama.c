@@ -30,7 +30,7 @@ enum {
     PAGE_TOKENS = 64,
     PIECE_BYTES = 1 << 20, /* moved at once: so that a piece is still in the processor's cache when it is used next */
     SLOTS = 2,             /* pieces of a restore at a time: one is loaded while the one before goes into the context */
-    FORM_BYTES = 1 << 16   /* of a form that is remembered; a block has one length */
+    FORM_BYTES = 1 << 14   /* of a form that is remembered; a block has one length */
 };
 
 /* One plane of the store: K or V of a layer. */

@@ -23,7 +23,9 @@
  *
  * Results are as in prefixstore.h: 0 or more, or a negative PFX_ code; then pfx_llama_last_error() says what to do.
  *
- * Threads: as llama.h: all calls on a context, and so on its pfx_llama, come from one thread at a time. */
+ * Threads: as llama.h: all calls on a context, and so on its pfx_llama, come from one thread at a time. During
+ * pfx_llama_restore a thread of this file reads from the store; it has ended when the call returns. Compile with
+ * -pthread. */
 #ifndef PFX_LLAMA_H
 #define PFX_LLAMA_H
 
@@ -71,8 +73,9 @@ typedef struct pfx_llama_options {
     const char *label;    /* the model's name for people, or NULL */
 } pfx_llama_options;
 
-/* Opens the pages of a context. Decodes one token in an empty sequence to see how the context keeps keys and values:
- * call it before the context is used. On failure *cache is NULL.
+/* Opens the pages of a context. The first time for a model and these settings, decodes one token to see how the context
+ * keeps keys and values; the store remembers that. Needs an empty sequence for it: call it before the context is used.
+ * On failure *cache is NULL.
  *
  * PFX_INVALID_LAYOUT: the memory of this model is not known; run without a store. PFX_INVALID_ARGUMENT: an option.
  * Otherwise as pfx_file_digest and pfx_space_open. The store must stay open. */

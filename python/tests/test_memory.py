@@ -11,7 +11,9 @@ import ml_dtypes
 import numpy
 import pytest
 
-from prefixstore import InvalidArgumentError, InvalidPagesError, InvalidTokensError, Plane, Rows, Space, Store
+from prefixstore import (
+    InvalidArgumentError, InvalidPagesError, InvalidTokensError, PackedRows, Plane, Rows, Space, Store,
+)
 from support import ROW, kv, prompt, room, space_of
 
 TOKENS = prompt(32)
@@ -137,6 +139,13 @@ def test_what_is_no_memory_is_a_type_error(full: Space, into: Any, words: str) -
     (Rows(room(32), first=1), "from row 1 on do not fit"),
     (Rows(room(32), index=range(31)), "31 rows for 32 tokens"),
     (Rows(room(32), index=range(1, 33)), "row 32"),
+    (PackedRows(bytearray(4 * 32 * ROW), [0, 0, 0], 32), "3 offsets for 4 planes"),
+    (PackedRows(bytearray(4 * 32 * ROW), [0, 0, 0, 0], 31), "do not fit in 31 rows"),
+    (PackedRows(bytearray(4 * 32 * ROW), [0, 0, 0, 0], 32, first=1), "from row 1 on do not fit"),
+    (PackedRows(bytearray(4 * 32 * ROW), [0, 0, 0, 96 * ROW + 1], 32), "plane 3 from byte 6145 on do not fit"),
+    (PackedRows(bytearray(4 * 32 * ROW), [0, -1, 0, 0], 32), "plane 1 from byte -1 on do not fit"),
+    (PackedRows(bytes(4 * 32 * ROW), [0, 0, 0, 0], 32), "read-only"),
+    (PackedRows(bytearray(4 * 32 * ROW), [None] * 4, 32), "no plane has an address"),
 ])
 def test_a_wrong_count_is_refused(full: Space, into: Any, words: str) -> None:
     with pytest.raises(InvalidPagesError, match=words):
@@ -152,6 +161,8 @@ def test_a_row_number_outside_its_range_is_refused(full: Space, first: int) -> N
 def test_rows_to_store_need_every_plane(space: Space) -> None:
     with pytest.raises(InvalidPagesError, match="None"):
         space.insert(TOKENS, [None, *kv(TOKENS)[1:]])
+    with pytest.raises(InvalidPagesError, match="The offset of plane 0 is None"):
+        space.insert(TOKENS, PackedRows(bytearray(4 * 32 * ROW), [None, 0, 0, 0], 32))
 
 
 def test_read_only_memory_can_be_stored(store: Store, space: Space) -> None:

@@ -11,7 +11,7 @@ import numpy
 import pytest
 
 import prefixstore
-from prefixstore import InvalidPagesError, Match, Plane, Rows, Space, Store
+from prefixstore import InvalidPagesError, Match, PackedRows, Plane, Rows, Space, Store
 from support import DIGEST, IDENTITY, MIB, PAGE, PLANES, ROW, kv, load, open_store, prompt, room, space_of
 
 
@@ -129,6 +129,28 @@ def test_rows_lie_anywhere(store: Store, space: Space) -> None:
             targets = room(64)
             assert match.load(Rows(targets, index=index)) == 48
             assert targets == scattered
+
+
+def test_planes_lie_in_one_buffer(store: Store, space: Space) -> None:
+    tokens = prompt(48)
+    rows = kv(tokens)
+    # A head of 5 bytes before each plane, as in a blob that an engine writes.
+    blob = bytearray()
+    offsets: List[int] = []
+    for plane in rows:
+        offsets.append(len(blob) + 5)
+        blob += b"head " + plane
+    space.insert(tokens, PackedRows(blob, offsets, 48))
+    store.flush()
+    assert load(space, tokens) == 48
+    with space.match(tokens) as match:
+        into = bytearray(blob[:5].join(bytes(len(plane)) for plane in [b"", *rows]))
+        assert match.load(PackedRows(into, offsets, 48)) == 48 and into == blob
+        # A part, at a later row, and without two of the planes.
+        into = bytearray(len(blob))
+        assert match.load(PackedRows(into, [None, offsets[1], None, offsets[3]], 48, first=8), 8, 24) == 16
+        assert into[offsets[1] + 8 * ROW : offsets[1] + 24 * ROW] == rows[1][8 * ROW : 24 * ROW]
+        assert not any(into[: offsets[1] + 8 * ROW]) and not any(into[offsets[2] : offsets[3] + 8 * ROW])
 
 
 def cache_with_gaps(rows: List[bytearray], count: int) -> Any:

@@ -4,6 +4,7 @@
  *     host restored MODEL STORE LOGITS [name=value ...]  restores it and computes the rest
  *     host session MODEL STORE LOGITS [name=value ...]   loads llama.cpp's own session file and computes the rest
  *     host puts MODEL STORE - [name=value ...]           stores it, and saves its session file, `turns` times in turns
+ *     host stream MODEL STORE - [name=value ...]         decodes token by token from `cut` on, every other page stored
  *     host explain MODEL STORE - [name=value ...]        says why a prompt is a miss
  *
  * It writes the logits of the last token to LOGITS and one line of name=value to standard output. Names:
@@ -218,8 +219,30 @@ static void run_puts(struct host *host, pfx_store *store, pfx_llama_options opti
     }
 }
 
+/* Times decoding token by token, a page at a time. In some of the times, the page before is stored first: its encoding
+ * and writing then go on beside the decoding. Those with and without a page follow each other as A B B A, because
+ * decoding gets slower as the sequence grows. */
+static void run_stream(struct host *host, pfx_store *store, const llama_token *tokens, long n, long cut) {
+    const long page = 64;
+    decode(host, tokens, 0, cut, 0, 0);
+    host->batch = 1;
+    check(pfx_llama_store(host->cache, 0, tokens, (size_t)(cut - page)), "store");
+    check(pfx_flush(store, 0), "flush");
+    for (long first = cut, number = 0; first + page <= n; first += page, number++) {
+        int is_stored = number % 4 == 1 || number % 4 == 2;
+        double begin = now();
+        if (is_stored) check(pfx_llama_store(host->cache, 0, tokens, (size_t)first), "store");
+        double stored = now();
+        decode(host, tokens, first, first + page, 0, 0);
+        printf("is_stored=%d page_ms=%.3f store_ms=%.3f\n", is_stored, now() - begin, stored - begin);
+        fflush(stdout);
+        check(pfx_llama_store(host->cache, 0, tokens, (size_t)first), "store");
+        check(pfx_flush(store, 0), "flush");
+    }
+}
+
 int main(int count, char **arguments) {
-    if (count < 5) return fprintf(stderr, "usage: host live|restored|explain MODEL STORE LOGITS [name=value ...]\n"), 2;
+    if (count < 5) return fprintf(stderr, "usage: host live|restored|... MODEL STORE LOGITS [name=value ...]\n"), 2;
     settings = arguments + 5;
     setting_count = count - 5;
     long n = number("n", 1200), cut = number("cut", 1000);
@@ -257,6 +280,7 @@ int main(int count, char **arguments) {
     if (strcmp(arguments[1], "live") == 0) run_live(&host, tokens, n, cut, seq);
     if (strcmp(arguments[1], "restored") == 0) run_restored(&host, tokens, n, cut, seq);
     if (strcmp(arguments[1], "puts") == 0) run_puts(&host, store, options, tokens, n);
+    if (strcmp(arguments[1], "stream") == 0) run_stream(&host, store, tokens, n, cut);
     if (strcmp(arguments[1], "session") == 0) run_session(&host, tokens, n, seq);
     if (strcmp(arguments[1], "explain") == 0) {
         static char text[1 << 16];
@@ -264,7 +288,7 @@ int main(int count, char **arguments) {
         printf("%s\n", text);
         check(pfx_llama_explain(host.cache, tokens, (size_t)n, text, sizeof text), "pfx_llama_explain");
         printf("%s\n", text);
-    } else if (strcmp(arguments[1], "puts") != 0) {
+    } else if (strcmp(arguments[1], "puts") != 0 && strcmp(arguments[1], "stream") != 0) {
         if (!number("store_at_cut", 0)) write_logits(&host, model, arguments[4]);
         printf(" why=%s\n", pfx_llama_last_error());
     }

@@ -1,11 +1,16 @@
 """Measures the llama.cpp adapters against what the engine has by itself, in turns.
 
-    tools/engines/measure llama.cpp [restore | put | disk | python] ...    all of them when none is named
+    tools/engines/measure llama.cpp [restore | put | disk | stream | python] ...    all of them when none is named
 
-- restore: 2,048 tokens into a new process, opening the store included, against llama.cpp's own session file
+- restore: 2,048 tokens into a new process, against llama.cpp's own session file: all that a program waits for once it
+  has its context (the store and the adapter are opened, the prompt is found and put into the context)
+- stream: decoding token by token at 8,192 tokens, with every page stored as it finishes, against decoding alone
 - put: what the engine waits for when it stores 2,048 tokens, against saving a session file
 - disk: bytes of 20 prompts of 2,000 tokens that share 1,500, against 20 session files
 - python: a new llama-cpp-python process answers a stored prompt, with PrefixCache and with LlamaDiskCache
+
+MEASURE_UNDER=COMMAND  runs every process that is timed, of both sides, under a command. `chrt -f 10` keeps the programs
+                       of others away from them, on a machine that others use too.
 """
 
 import json
@@ -22,12 +27,14 @@ HOME = Path(os.environ["LLAMA_TEST_HOME"])
 HOST = Path(__file__).resolve().parents[3] / "adapters" / "llama-cpp-python" / "tests" / "host.py"
 MODELS = ("small", "medium")
 TURNS = 7
+UNDER = os.environ.get("MEASURE_UNDER", "").split()
 CONTEXT = {"context": 4096, "batch": 512, "threads": 2}
 
 
 def host(action, model, store, **settings):
     """Runs the test program of the adapter in C; its figures, one dictionary per line of output."""
-    arguments = [HOME / "host", action, HOME / "models" / f"{model}.gguf", store, store.with_suffix(".logits")]
+    under = [] if action == "live" else UNDER
+    arguments = [*under, HOME / "host", action, HOME / "models" / f"{model}.gguf", store, store.with_suffix(".logits")]
     arguments += [f"{name}={value}" for name, value in {**CONTEXT, **settings}.items()]
     run = subprocess.run(arguments, capture_output=True, text=True, check=True)
     lines = [dict(re.findall(r"(\w+)=([\d.]+)", line)) for line in run.stdout.splitlines()]
@@ -36,8 +43,8 @@ def host(action, model, store, **settings):
 
 def show(what, ours, theirs, goal):
     ratios = [one / other for one, other in zip(ours, theirs)]
-    print(f"{what}: {statistics.median(ours):.1f} ms (least {min(ours):.1f}) against {statistics.median(theirs):.1f} ms "
-          f"(least {min(theirs):.1f}); ratio of the medians "
+    print(f"{what}: {statistics.median(ours):.1f} ms (least {min(ours):.1f}) against "
+          f"{statistics.median(theirs):.1f} ms (least {min(theirs):.1f}); ratio of the medians "
           f"{statistics.median(ours) / statistics.median(theirs):.2f}, median of the ratios of turns "
           f"{statistics.median(ratios):.2f}, goal {goal}", flush=True)
 
@@ -46,15 +53,17 @@ def restore(folder):
     for model in MODELS:
         store, session = folder / model, folder / f"{model}.session"
         host("live", model, store, n=2049, cut=2048, session=session)
-        ours, theirs = [], []
+        ours, opened, theirs = [], [], []
         for turn in range(TURNS + 1):
             run = host("restored", model, store, n=2049, cut=2048)[0]
             assert run["restored"] == 2048, run
             own = host("session", model, folder / "unused", n=2049, cut=2048, session=session)[0]
             if turn > 0:  # the first brings the files into the page cache
-                ours.append(run["open_ms"] + run["restore_ms"])
+                ours.append(run["open_ms"] + run["llama_open_ms"] + run["restore_ms"])
+                opened.append(run["restore_ms"])
                 theirs.append(own["session_ms"])
         show(f"restore, {model}", ours, theirs, "1.10")
+        show(f"restore, {model}, with the store and the adapter open already", opened, theirs, "none")
 
 
 def put(folder):
@@ -75,6 +84,21 @@ def disk(folder):
     print(f"disk: {used:,} bytes against {own:,.0f} of 20 session files; ratio {used / own:.2f}, goal 0.30", flush=True)
 
 
+def stream(folder):
+    pages = 4 * TURNS
+    lines = host("stream", "small", folder / "stream", n=8192, cut=8192 - 64 * pages, context=8448)
+    lines = [line for line in lines if "page_ms" in line]
+    ratios, shares = [], []
+    for turn in range(0, len(lines), 4):
+        four = lines[turn:turn + 4]
+        both = [sum(line["page_ms"] for line in four if line["is_stored"] == stored) for stored in (1, 0)]
+        ratios.append(both[0] / both[1])
+        shares += [line["store_ms"] / line["page_ms"] for line in four if line["is_stored"]]
+    print(f"stream, small: {len(lines)} pages of 64 tokens up to 8,192; decoding with pages stored / alone "
+          f"{statistics.median(ratios):.4f} (from {min(ratios):.4f} to {max(ratios):.4f}); the decoding thread is in "
+          f"the adapter for {statistics.median(shares):.2%} of the time; goal 1.01", flush=True)
+
+
 def python(folder):
     prompt = "The library opens at 9; maps are on floor 2. " * 35  # 2,069 tokens in the vocabulary of these models
     for model in MODELS:
@@ -90,7 +114,8 @@ def python(folder):
                     shutil.copytree(full, store)
                 options = json.dumps({"llama": {"n_threads": 2, "flash_attn": True}, "measure": True})
                 gguf = HOME / "models" / f"{model}.gguf"
-                arguments = [sys.executable, "-B", HOST, gguf, spelled, json.dumps([prompt]), options]
+                under = UNDER if turn > 0 else []
+                arguments = [*under, sys.executable, "-B", HOST, gguf, spelled, json.dumps([prompt]), options]
                 run = subprocess.run(arguments, capture_output=True, text=True, check=True)
                 if turn == 0:
                     shutil.copytree(store, folder / f"{store.name}-full")
@@ -100,7 +125,7 @@ def python(folder):
 
 
 def main():
-    parts = {"restore": restore, "put": put, "disk": disk, "python": python}
+    parts = {"restore": restore, "put": put, "disk": disk, "stream": stream, "python": python}
     chosen = sys.argv[1:] or list(parts)
     if any(name not in parts for name in chosen):
         print(__doc__, file=sys.stderr)

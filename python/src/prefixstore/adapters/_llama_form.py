@@ -11,7 +11,7 @@ from .. import Identity, Store
 from ._llama_shape import Group, PlaneForm, Shape
 
 # A block has one length: JSON, and spaces behind it.
-_ROOM = 1 << 18
+_ROOM = 1 << 14
 
 
 def _identity(weights: bytes) -> Identity:

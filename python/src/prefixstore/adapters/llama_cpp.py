@@ -31,8 +31,8 @@ from ._llama_shape import HEAD, MAGIC, Frame, Shape, UnknownMemoryError
 
 __all__ = ["PrefixCache", "UnknownMemoryError"]
 
-# Moved at once: so that a piece is still in the processor's cache when it is used next.
-_PIECE_BYTES = 4 << 20
+# The first piece of a restore, which nothing is done beside, and the others, of which two are on their way at once.
+_FIRST_BYTES, _PIECE_BYTES = 2 << 20, 8 << 20
 _BYTES = ctypes.POINTER(ctypes.c_uint8)
 
 
@@ -135,9 +135,11 @@ class PrefixCache(BaseLlamaCache):
                 weights=weights),
             self._shape.planes(), page_tokens)
         self._window = 0 if settings.swa_full else self._shape.window
-        piece = max(1, _PIECE_BYTES // (self._shape.token_bytes * page_tokens)) * page_tokens
         # A blob leaves out what the sequence's last token does not see. Nothing of one page is out of sight.
-        self._piece = page_tokens if self._shape.window else piece
+        self._first, self._piece = (
+            page_tokens if self._shape.window
+            else max(1, size // (self._shape.token_bytes * page_tokens)) * page_tokens
+            for size in (_FIRST_BYTES, _PIECE_BYTES))
         self._sequence: Optional[Any] = None
         self._stored = np.empty(0, np.int32)
         #: Tokens that the last look-up loaded.
@@ -274,7 +276,7 @@ class PrefixCache(BaseLlamaCache):
         edge = max(0, stop - self._window) if self._window else 0
         cuts: List[Cut] = []
         while start < stop:
-            end = min(stop, start + self._piece)
+            end = min(stop, start + (self._piece if cuts else self._first))
             if start < edge < end:
                 end = edge
             cuts.append(Cut(start, end, start >= edge))
