@@ -5,8 +5,9 @@
 #
 #   --without-server  leaves llama-server out: it takes most of the time, and only its own adapter needs it
 #
-# Everything goes into .build-engines/llama.cpp, and nothing is done twice: delete that folder to begin again, and after a
-# move to another type of processor, for which the library is not built. Afterwards there are
+# Everything goes into .build-engines/llama.cpp, and nothing is done twice; other versions are installed over those that
+# lie there. Delete the folder after a move to another type of processor, for which the library is not built. Afterwards
+# there are
 #   .build-engines/llama.cpp/build/bin   libllama.so and its friends, llama-server
 #   .build-engines/llama.cpp/include     llama.h and the ggml headers
 #   .build-engines/llama.cpp/venv        Python with llama_cpp, gguf, numpy, pytest, and a small trained model, SmolLM2-135M
@@ -23,6 +24,7 @@ readonly packages=(cmake==4.1.2 ninja==1.13.0 numpy==2.3.5 typing_extensions==4.
 readonly home=$PWD/.build-engines/llama.cpp
 readonly source=$home/llama_cpp_python-$bindings/vendor/llama.cpp
 readonly build=$home/build
+readonly versions="$bindings ${packages[*]}"
 
 fetch() {
     [[ -x $home/venv/bin/python ]] || python3 -m venv "$home/venv"
@@ -32,6 +34,7 @@ fetch() {
     done
     "$home/venv/bin/pip" install -q markupsafe pyyaml tqdm requests pytest==9.0.2
     if [[ ! -d $source ]]; then
+        rm -rf "$build"
         "$home/venv/bin/pip" download -q --no-deps --no-binary llama-cpp-python -d "$home" "llama-cpp-python==$bindings"
         tar xzf "$home/llama_cpp_python-$bindings.tar.gz" -C "$home"
     fi
@@ -47,7 +50,7 @@ compile() {
 }
 
 bind() {
-    [[ -d $(echo "$home"/venv/lib/python3*/site-packages/llama_cpp) ]] || CMAKE_ARGS=-DLLAMA_BUILD=OFF \
+    [[ -d $(echo "$home"/venv/lib/python3*/site-packages/llama_cpp_python-$bindings.dist-info) ]] || CMAKE_ARGS=-DLLAMA_BUILD=OFF \
         "$home/venv/bin/pip" install -q --no-deps "$home/llama_cpp_python-$bindings.tar.gz"
 }
 
@@ -66,10 +69,15 @@ main() {
             exit 2
             ;;
     esac
-    mkdir -p "$home"
-    fetch
-    compile "${targets[@]}"
-    bind
+    # Says which versions are complete.
+    local stamp=$home/installed-${targets[-1]} target
+    if [[ ! -e $stamp || $(<"$stamp") != "$versions" ]]; then
+        mkdir -p "$home"
+        fetch
+        compile "${targets[@]}"
+        bind
+        for target in "${targets[@]}"; do printf '%s\n' "$versions" >"$home/installed-$target"; done
+    fi
     printf 'llama.cpp is installed in %s.\n' "$home"
 }
 

@@ -1,9 +1,10 @@
 """Writes a model with random weights in GGUF form: real shapes for the tests of the adapters, and nothing to download.
 
-    make_gguf.py OUT.gguf SHAPE [--seed N]
+    make_gguf.py OUT.gguf SHAPE [--seed N] [--lora]
 
     SHAPE   tiny, small or medium (plain attention), or windowed (every third layer looks at all tokens, the others at 128)
     --seed  another number gives another model of the same shape
+    --lora  writes an adapter for a model of plain attention in place of a model: it changes keys and values
 
 Its vocabulary is the 256 bytes and 253 pairs of letters, so that it takes any text. Needs the packages gguf and numpy.
 """
@@ -22,6 +23,7 @@ SHAPES = {
 }
 WINDOW = 128
 TOKENS = 512
+LORA_RANK = 4
 
 
 def vocabulary():
@@ -96,15 +98,33 @@ def write_tensors(writer, shape, random):
         matrix("output", TOKENS, width, 3.0)
 
 
+def write_lora(writer, shape, random):
+    layers, width, heads, kv_heads, _ = SHAPES[shape]
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(LORA_RANK))
+    for layer in range(layers):
+        for name in ("attn_k", "attn_v"):
+            inner = random.standard_normal((LORA_RANK, width), dtype=np.float32) / width ** 0.5
+            outer = random.standard_normal((kv_heads * width // heads, LORA_RANK), dtype=np.float32)
+            writer.add_tensor(f"blk.{layer}.{name}.weight.lora_a", inner)
+            writer.add_tensor(f"blk.{layer}.{name}.weight.lora_b", outer)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out")
     parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--lora", action="store_true")
     arguments = parser.parse_args()
     writer = gguf.GGUFWriter(arguments.out, "gemma3" if arguments.shape == "windowed" else "llama")
-    write_header(writer, arguments.shape)
-    write_tensors(writer, arguments.shape, np.random.default_rng(arguments.seed))
+    random = np.random.default_rng(arguments.seed)
+    if arguments.lora:
+        write_lora(writer, arguments.shape, random)
+    else:
+        write_header(writer, arguments.shape)
+        write_tensors(writer, arguments.shape, random)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -75,14 +75,16 @@ class Reuse(Case):
 class NoReuse(Case):
     def test_what_differs_is_a_miss_and_a_sentence_says_what(self):
         self.run_host("where")
-        others = {
-            "weights": {"model": "tiny-other"}, "layout": {"llama": {"type_k": 8}},
-            "engine": {"llama": {"flash_attn": True}}, "positions": {"llama": {"rope_freq_base": 500000}},
-            "salt": {"cache": {"salt": "0123456789abcdef"}}, "adapter": {"cache": {"changes": "control vector 0.5"}},
-        }
-        for field, options in others.items():
-            with self.subTest(field=field):
-                store = self.folder / field  # a copy: this run stores what it computes
+        lora = str(MODELS / "tiny-lora.gguf")
+        others = (
+            ("weights", {"model": "tiny-other"}), ("layout", {"llama": {"type_k": 8}}),
+            ("engine", {"llama": {"flash_attn": True}}), ("positions", {"llama": {"rope_freq_base": 500000}}),
+            ("salt", {"cache": {"salt": "0123456789abcdef"}}), ("adapter", {"cache": {"changes": "control vector 0.5"}}),
+            ("adapter", {"llama": {"lora_path": lora}}), ("adapter", {"llama": {"lora_path": lora, "lora_scale": 0.5}}),
+        )
+        for at, (field, options) in enumerate(others):
+            with self.subTest(field=field, options=options):
+                store = self.folder / f"kv-{at}"  # a copy: this run stores what it computes
                 shutil.copytree(self.store, store)
                 missed = self.run_host("where", store=store, **options)
                 self.assertEqual(missed["answers"][0]["restored"], 0)

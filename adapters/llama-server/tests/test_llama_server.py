@@ -1,103 +1,44 @@
 """What the users of `prefixstore llama-server` may rely on. Every server is a real llama-server in processes of its own."""
 
 import concurrent.futures
+import http.client
 import json
-import os
-import re
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 import urllib.error
-import urllib.request
 from pathlib import Path
 
-HOME = Path(os.environ["LLAMA_TEST_HOME"])
-BINARY = HOME / "build" / "bin" / "llama-server"
-# Longer than a thousand tokens in the vocabulary of the test models.
-DOCUMENT = "the library opens at nine and the maps are on the second floor beside the atlases " * 24
+from endure import endure
+from support import BINARY, DOCUMENT, HOME, Case
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+# Says that it is healthy, and hangs up in the middle of every other answer.
+HALF_A_SERVER = '''
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(b"{}", 2) if self.path == "/health" else self.answer(b"{}", 3)
 
-class Running:
-    """A llama-server that runs, behind prefixstore if there is a store."""
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(b'{"content": "the ma', 100)
 
-    def __init__(self, folder, store, *options, model="tiny", before=(), context=8192):
-        self.port, self.log = free_port(), folder / f"log-{time.monotonic_ns()}"
-        path = model if isinstance(model, Path) else HOME / "models" / f"{model}.gguf"
-        command = [BINARY, "-m", path, "-c", context, "-t", 1, "--port", self.port, *options]
-        self.slots = folder / "slots"
-        self.slots.mkdir(exist_ok=True)
-        if store is not None:
-            stand = [sys.executable, "-B", "-m", "prefixstore", "llama-server", "--store", store, "--slots", self.slots]
-            command = [*stand, *before, "--", *command]
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
-        while True:
-            try:
-                self.get("/health")
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    raise RuntimeError(self.said()) from None
-                time.sleep(0.05)
+    def answer(self, content, length):
+        self.send_response(200)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(content)
 
-    def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
-            return json.load(answer)
-
-    def post(self, path, **body):
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            self.restored = int(answer.headers.get("X-PrefixStore-Restored-Tokens", 0))
-            if body.get("stream"):
-                return answer.read().decode()
-            return json.load(answer)
-
-    def complete(self, question, tokens=8, **more):
-        return self.post("/completion", prompt=DOCUMENT + question, n_predict=tokens, temperature=0, **more)
-
-    def chat(self, question, **more):
-        messages = [{"role": "system", "content": DOCUMENT}, {"role": "user", "content": question}]
-        return self.post("/v1/chat/completions", messages=messages, max_tokens=8, temperature=0, **more)
-
-    def server_pid(self):
-        """The llama-server behind prefixstore."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(children[0])
-
-    def said(self):
-        return self.log.read_text(errors="replace")
-
-    def notices(self):
-        return [line for line in self.said().splitlines() if line.startswith("prefixstore: steps aside")]
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-        return self.process.wait(60)
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="pfx-llama-"))
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.store = self.folder / "kv"
-
-    def start(self, *options, store=True, **more):
-        running = Running(self.folder, self.store if store else None, *options, **more)
-        self.addCleanup(running.end)
-        return running
+HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Handler).serve_forever()
+'''
 
 
 class Reuse(Case):
@@ -210,51 +151,123 @@ class PassingThrough(Case):
         self.assertEqual(len(running.notices()), 1)
         self.assertIn("adapters", running.notices()[0])
 
-    def test_another_setting_reuses_nothing(self):
+class HangingUp(Case):
+    """Neither side waits for one that has gone."""
+
+    def test_a_reply_that_the_server_cuts_short_is_cut_short_for_the_client(self):
+        server = self.folder / "half-a-server"
+        server.write_text(f"#!{sys.executable}\n" + HALF_A_SERVER)
+        server.chmod(0o700)
+        running = self.start(binary=server)
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)
+        self.addCleanup(connection.close)
+        connection.request("POST", "/completion", b"{}")
+        with self.assertRaises(http.client.IncompleteRead) as caught:
+            connection.getresponse().read()
+        self.assertEqual(caught.exception.partial, b'{"content": "the ma')
+
+    def test_a_client_that_hangs_up_ends_its_completion(self):
+        running = self.start("-np", 1)
+        body = json.dumps({"prompt": DOCUMENT, "n_predict": 6000, "ignore_eos": True}).encode()
+        with socket.create_connection(("127.0.0.1", running.port)) as client:
+            client.sendall(b"POST /completion HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            self.wait_for(lambda: running.get("/slots")[0]["is_processing"])
+        self.wait_for(lambda: not running.get("/slots")[0]["is_processing"])
+        self.assertLess(running.get("/slots")[0]["next_token"][0]["n_decoded"], 6000)
+        self.assertTrue(running.complete("where")["content"])
+
+
+class NoReuse(Case):
+    def test_what_differs_is_a_miss_and_a_sentence_says_what(self):
         first = self.start("-fa", "on")
         first.complete("where")
         first.end()
-        for options in (("-fa", "on", "-ctk", "q8_0"), ("-fa", "off"), ("-fa", "on", "--rope-freq-base", "500000")):
-            with self.subTest(options=options):
-                other = self.start(*options)
-                other.complete("where")
-                self.assertEqual(other.restored, 0)
-                other.end()
         tenant = self.folder / "salt"
         tenant.write_bytes(b"0123456789abcdef")
-        salted = self.start("-fa", "on", before=("--salt-file", tenant))
-        salted.complete("where")
-        self.assertEqual(salted.restored, 0)
+        lora = HOME / "models" / "tiny-lora.gguf"
+        same = ("-fa", "on")
+        others = (
+            ("weights", same, {"model": "tiny-other"}), ("layout", (*same, "-ctk", "q8_0"), {}),
+            ("engine", ("-fa", "off"), {}), ("positions", (*same, "--rope-freq-base", "500000"), {}),
+            ("adapter", (*same, "--lora", lora), {}), ("adapter", (*same, "--lora-scaled", f"{lora}:0.5"), {}),
+            ("salt", same, {"before": ("--salt-file", tenant)}),
+        )
+        for at, (field, options, more) in enumerate(others):
+            with self.subTest(field=field, options=options):
+                folder = self.folder / f"kv-{at}"  # a copy: this server stores what it computes
+                shutil.copytree(self.store, folder)
+                other = self.start(*options, store=folder, **more)
+                other.complete("where")
+                self.assertEqual(other.restored, 0)
+                sentence = other.get("/prefixstore")["last_miss"]
+                self.assertIn("differs in", sentence)
+                self.assertIn(f"({field})", sentence)
+                self.assertIn(f"prefixstore: {sentence}", other.said())
+                other.end()
+
+    def test_a_prompt_that_is_new_to_the_store_is_said_to_be_nothing_else(self):
+        running = self.start()
+        running.complete("where")
+        self.assertRegex(running.get("/prefixstore")["last_miss"], r"^None of \d+ tokens is stored\.$")
 
 
 class Ends(Case):
     def test_a_signal_ends_both_and_leaves_no_slot_file(self):
         running = self.start()
         running.complete("where")
-        server = running.server_pid()
+        server = running.server()
         self.assertEqual(running.end(), 0)
-        self.assertFalse(Path(f"/proc/{server}").exists())
+        self.assertTrue(server.has_ended(0))
         self.assertEqual(list(running.slots.iterdir()), [])
+
+    def test_a_signal_while_the_model_is_loaded(self):
+        running = self.start(wait=False)
+        server = running.server()
+        self.assertEqual(running.end(), 0)
+        self.assertTrue(server.has_ended(0))
+
+    def test_a_reply_that_was_given_is_stored_before_the_end(self):
+        running = self.start()
+        running.complete("where")
+        self.assertEqual(running.end(), 0)
+        again = self.start()
+        again.complete("where")
+        self.assertGreater(again.restored, 1000)
 
     def test_a_kill_ends_the_server_too_and_loses_nothing_that_was_written(self):
         running = self.start()
         running.complete("where")
         time.sleep(2)
-        server = running.server_pid()
+        server = running.server()
         running.process.send_signal(signal.SIGKILL)
         running.process.wait()
-        deadline = time.monotonic() + 30
-        while Path(f"/proc/{server}").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self.assertFalse(Path(f"/proc/{server}").exists())
+        self.assertTrue(server.has_ended())
         again = self.start()
         again.complete("where")
         self.assertGreater(again.restored, 1000)
+        self.assertEqual(len(list(again.slots.iterdir())), 1, "the folder of the killed one is still there")
+        again.end()
+        self.assertEqual(list(again.slots.iterdir()), [])
 
-    def test_a_server_that_dies_ends_the_program(self):
+    def test_a_folder_of_slots_that_is_in_use_stays(self):
+        first, second = self.start(), self.start()
+        self.assertEqual(len(list(second.slots.iterdir())), 2)
+        first.complete("where")
+        self.assertEqual(second.end(), 0)
+        self.assertEqual(first.end(), 0)
+
+    def test_a_server_that_is_killed_ends_the_program_with_its_status(self):
         running = self.start()
-        os.kill(running.server_pid(), signal.SIGKILL)
-        self.assertNotEqual(running.process.wait(60), 0)
+        running.complete("where")
+        running.server().kill()
+        self.assertEqual(running.process.wait(60), 128 + signal.SIGKILL)
+        self.assertIn("has ended with status -9", running.said())
+        self.assertEqual(list(running.slots.iterdir()), [])
+
+    def test_clients_at_work_while_it_is_killed_again_and_again(self):
+        said, problems = endure(seconds=15, clients=8, seed=random.randrange(1 << 32))
+        print(said, file=sys.stderr)
+        self.assertEqual(problems, [])
 
     def test_wrong_command_lines_are_refused_with_a_sentence(self):
         for arguments, sentence in (

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 _PR_SET_PDEATHSIG = 1
 #: Options that change keys and values, and whose values are files or numbers.
@@ -109,8 +109,11 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
+    """Lets the kernel end this child when its parent has gone."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 class Server:
@@ -121,9 +124,10 @@ class Server:
         self._key = command.api_key
         environment = {name: value for name, value in os.environ.items()
                        if name not in ("LLAMA_ARG_HOST", "LLAMA_ARG_PORT")}
+        parent = os.getpid()
         try:
             self.process = subprocess.Popen(
-                command.behind(self.port, slots), env=environment, preexec_fn=_die_with_parent)
+                command.behind(self.port, slots), env=environment, preexec_fn=lambda: _die_with(parent))
         except OSError as problem:
             raise CommandError(f"{command.arguments[0]} cannot be started: {problem.strerror}.") from problem
 
@@ -148,15 +152,15 @@ class Server:
         finally:
             connection.close()
 
-    def wait_until_ready(self) -> None:
-        """Waits until the model is loaded. Raises `ServerError` when the server ends before."""
-        while self.process.poll() is None:
+    def wait_until_ready(self, is_over: Callable[[], bool]) -> bool:
+        """Waits until the model is loaded. False when the server has ended, or `is_over` says so, before."""
+        while self.process.poll() is None and not is_over():
             try:
                 self.ask("GET", "/health", timeout=5)
-                return
+                return True
             except ServerError:
                 time.sleep(0.05)
-        raise ServerError(f"llama-server ended with status {self.process.returncode}.")
+        return False
 
     def slot(self, number: int, action: str, file: str = "") -> None:
         self.ask("POST", f"/slots/{number}?action={action}", {"filename": file})

@@ -14,13 +14,15 @@ import numpy as np
 
 from .. import Space, Store
 from . import _slot_file as slot_file
-from ._llama_identity import identity, positions
+from ._llama_identity import identity, positions, sentence
 from ._llama_server_process import CommandLine, Server, ServerError
 from ._llama_shape import Shape, UnknownMemoryError
 
 #: Slot files that may wait to be stored. One more completion is not stored.
 _WAITING_FILES = 4
 _PAGE_TOKENS = 64
+#: Seconds that the end of the program waits for requests that still have a slot.
+_PATIENCE = 10
 
 
 _said: Set[str] = set()
@@ -43,7 +45,8 @@ class _Slot:
     """What this program knows of a slot. `tokens` are those that it held when a request last ended."""
 
     def __init__(self, number: int) -> None:
-        self.number, self.tokens, self.is_busy, self.last_use = number, np.empty(0, np.int32), False, 0.0
+        self.number, self.tokens, self.last_use = number, np.empty(0, np.int32), 0.0
+        self.is_busy = self.is_saving = False
 
 
 class Lease:
@@ -76,6 +79,8 @@ class Slots:
         self._work: "queue.Queue[Optional[Callable[[], None]]]" = queue.Queue(_WAITING_FILES)
         self._writer = threading.Thread(target=self._write, name="prefixstore-slots", daemon=True)
         self._space: Optional[Space] = None
+        # What the store said of the last prompt of which nothing was stored.
+        self._last_miss: Optional[str] = None
         self.why_aside: Optional[str] = None
         self.counts: Dict[str, int] = {"requests": 0, "restored_requests": 0, "restored_tokens": 0, "stored_tokens": 0}
         try:
@@ -106,6 +111,8 @@ class Slots:
         try:
             with self._space.match(tokens) as match:
                 lease.stored = match.tokens
+                if match.tokens == 0 and len(tokens) >= _PAGE_TOKENS:
+                    self._note_miss(self._space, tokens)
                 # The server must compute the last token. Less than a page is not worth the way.
                 count = min(match.tokens, len(tokens) - 1)
                 if count - _common(slot.tokens, tokens) >= _PAGE_TOKENS:
@@ -121,6 +128,7 @@ class Slots:
     def end(self, lease: Lease, was_answered: bool) -> None:
         """Stores what is new in the slot, if the server has answered, and gives the slot back."""
         slot = lease.slot
+        slot.is_saving = was_answered
         try:
             slot.tokens = lease.tokens if was_answered else np.empty(0, np.int32)
             if was_answered and self.why_aside is None and len(lease.tokens) - lease.stored >= _PAGE_TOKENS:
@@ -128,16 +136,27 @@ class Slots:
         except Exception as problem:  # the reply has been given
             say(f"a slot was not stored: {problem}")
         with self._changed:
-            slot.is_busy, slot.last_use = False, time.monotonic()
+            slot.is_busy, slot.is_saving, slot.last_use = False, False, time.monotonic()
             self._changed.notify_all()
 
     def statistics(self) -> Dict[str, Any]:
-        """Counts of requests and tokens, and why it steps aside, or None."""
+        """Counts of requests and tokens; why it steps aside, or None; and what was said of the last prompt of which
+        nothing was stored, or None."""
         with self._changed:
-            return {**self.counts, "steps_aside": self.why_aside}
+            return {**self.counts, "steps_aside": self.why_aside, "last_miss": self._last_miss}
+
+    def settle(self) -> None:
+        """Waits until what was answered is saved, but not longer than `_PATIENCE`. Call it before the server ends."""
+        with self._changed:
+            self._changed.wait_for(lambda: not any(slot.is_saving for slot in self._slots), _PATIENCE)
 
     def close(self) -> None:
-        """Stores what waits. The store stays open."""
+        """Takes no more requests, waits for those that have a slot, and stores what waits. Call it when the server has
+        ended. The store stays open."""
+        with self._changed:
+            self.why_aside = self.why_aside or "it ends."
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not any(slot.is_busy for slot in self._slots), _PATIENCE)
         self._work.put(None)
         self._writer.join()
 
@@ -178,6 +197,14 @@ class Slots:
                     return None
                 self._changed.wait()
         return None
+
+    def _note_miss(self, space: Space, tokens: np.ndarray) -> None:
+        """Keeps in what a prompt of which nothing is stored differs from what is stored, and says it of the first."""
+        said = sentence(space.explain(tokens))
+        with self._changed:
+            is_first, self._last_miss = self._last_miss is None, said
+        if is_first and "differs in" in said:
+            say(said)
 
     def _path(self) -> Path:
         return self._folder / f"slot-{next(self._files)}"

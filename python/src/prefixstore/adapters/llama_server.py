@@ -13,10 +13,11 @@ import argparse
 import http.client
 import json
 import os
-import shutil
+import queue
+import select
 import signal
+import socket
 import sys
-import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +29,7 @@ from .. import PrefixStoreError
 from .. import open as open_store
 from ._llama_server_process import CommandError, CommandLine, Server, ServerError
 from ._llama_server_slots import Lease, Slots, say
+from ._slot_folder import SlotFolder
 
 _COMPLETIONS = {"/completion", "/completions", "/v1/completions"}
 _CHATS = {"/chat/completions", "/v1/chat/completions"}
@@ -130,6 +132,10 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_CONNECTION}
         try:
             connection.request(self.command, self.path, content or None, headers)
+            if self._has_gone_before(connection):
+                connection.close()
+                self.close_connection = True
+                return False
             answer = connection.getresponse()
         except (OSError, http.client.HTTPException) as problem:
             connection.close()
@@ -151,6 +157,16 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
 
+    def _has_gone_before(self, connection: http.client.HTTPConnection) -> bool:
+        """Waits for an answer of the server. Whether the client hangs up before: the server then computes for nobody."""
+        waiting = select.poll()
+        waiting.register(connection.sock, select.POLLIN)
+        waiting.register(self.connection, select.POLLIN)
+        if any(descriptor == connection.sock.fileno() for descriptor, _ in waiting.poll()):
+            return False
+        # Something came from the client: its end, or the beginning of its next request.
+        return not self.connection.recv(1, socket.MSG_PEEK)
+
     def _copy(self, answer: http.client.HTTPResponse) -> None:
         has_body = self.command != "HEAD" and answer.status not in (204, 304)
         is_chunked = has_body and answer.length is None and self.request_version != "HTTP/1.0"
@@ -170,6 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
             if not part:
                 break
             self.wfile.flush()
+        if has_body and answer.length:
+            raise http.client.IncompleteRead(b"", answer.length)
 
     def _answer(self, status: int, content: Any) -> None:
         text = json.dumps(content).encode()
@@ -187,6 +205,12 @@ class _Proxy(ThreadingHTTPServer):
     #: None until the model is loaded.
     slots: Optional[Slots] = None
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients may hang up at any moment."""
+        problem = sys.exc_info()[1]
+        if not isinstance(problem, ConnectionError):
+            say(f"a request was broken off: {problem!r}")
+
 
 def _options(arguments: List[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="prefixstore llama-server", description=__doc__.partition("\n")[0])
@@ -203,57 +227,58 @@ def _options(arguments: List[str]) -> argparse.Namespace:
     return options
 
 
-def _follow(server: Server, end: threading.Event) -> None:
+def _follow(server: Server, ends: "queue.SimpleQueue[bool]") -> None:
     """A server that ends by itself ends this program too."""
     server.process.wait()
-    end.set()
+    ends.put(False)
 
 
 def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> int:
     os.makedirs(options.store, exist_ok=True)
     salt = options.salt_file.read_bytes() if options.salt_file else None
+    # What ends this program: True for a signal. A queue, because a handler may interrupt its own thread in its calls.
+    ends: "queue.SimpleQueue[bool]" = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ends.put(True))
     with open_store(options.store, quota=options.quota) as store:
         proxy = _Proxy((command.host, command.port), _Handler)
         server = Server(command, folder)
-        end = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: end.set())
-        threading.Thread(target=_follow, args=(server, end), daemon=True).start()
+        threading.Thread(target=_follow, args=(server, ends), daemon=True).start()
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         slots: Optional[Slots] = None
         try:
-            server.wait_until_ready()
-            slots = Slots(server, command, store, folder, salt)
-            proxy.behind, proxy.slots = server, slots
-            if slots.why_aside is None:
-                say(f"keeps prompts in {options.store}; listens on http://{command.host}:{command.port}")
-            end.wait()
-        except ServerError as problem:
-            say(str(problem))
+            if server.wait_until_ready(lambda: not ends.empty()):
+                slots = Slots(server, command, store, folder, salt)
+                proxy.behind, proxy.slots = server, slots
+                if slots.why_aside is None:
+                    say(f"keeps prompts in {options.store}; listens on http://{command.host}:{command.port}")
+            was_asked = ends.get()
         finally:
             proxy.shutdown()
             proxy.server_close()
-            was_running = server.process.poll() is None
+            if slots is not None:
+                slots.settle()
             status = server.end()
             if slots is not None:
                 slots.close()
-    return 0 if was_running and slots is not None else (status or 1)
+    if was_asked:
+        return 0
+    say(f"llama-server has ended with status {status}, and so this ends.")
+    # As a shell says it when a signal has ended a program.
+    return 128 - status if status < 0 else status or 1
 
 
 def main(arguments: List[str]) -> int:
-    """Runs the program. Exit status: 0 ended by a signal, 2 a wrong command line, otherwise that of llama-server."""
+    """Runs the program. Exit status: 0 ended by a signal, 2 a wrong command line, otherwise that of llama-server,
+    and 128 and the signal's number if a signal has ended that."""
     options = _options(arguments)
-    folder = None
     try:
         command = CommandLine(options.command, os.environ)
-        folder = Path(tempfile.mkdtemp(prefix="prefixstore-slots-", dir=options.slots))
-        return _serve(options, command, folder)
+        with SlotFolder(options.slots) as folder:
+            return _serve(options, command, folder)
     except (CommandError, PrefixStoreError, OSError, ValueError) as problem:
         print(f"prefixstore llama-server: {problem}", file=sys.stderr)
         return 2
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
