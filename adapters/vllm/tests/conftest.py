@@ -18,6 +18,9 @@ def memory_of_the_killed():
 @pytest.fixture
 def log():
     """The texts that PrefixStore has logged, as they come."""
+    from contract import engine_config
+
+    engine_config("llama")  # vLLM sets up its logs with its first configuration, and takes other handlers away
     texts = []
 
     class Collector(logging.Handler):

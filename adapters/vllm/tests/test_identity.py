@@ -97,7 +97,6 @@ class TestOff:
         }, ["another repository"]),
         ("load_config", {"load_format": "dummy"}, ["'dummy'", "safetensors"]),
         ("cache_config", {"prefix_caching_hash_algo": "xxhash"}, ["'xxhash'", "--prefix-caching-hash-algo sha256"]),
-        ("cache_config", {"calculate_kv_scales": True}, ["scales"]),
         ("model_config", {"model": "an-owner/a-model-that-is-nowhere"}, ["an-owner/a-model-that-is-nowhere", "folder"]),
         (None, {"weight_transfer_config": SimpleNamespace()}, ["weights change"]),
         (None, {"speculative_config": SimpleNamespace(method="eagle")}, ["'eagle'", "ngram"]),

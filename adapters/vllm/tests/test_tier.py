@@ -154,7 +154,7 @@ class TestMemory:
         engine.store(TOKENS, engine.compute(TOKENS, 0), request)
         engine.tier.shutdown()
         # Raises while anybody holds a part of it.
-        engine.manager.primary_tier.get_kv_memoryview().release()
+        engine.manager.primary_tier.shutdown()
         results = engine.tier.get_finished_jobs()
         assert [result.job_id for result in results] == list(engine.manager._jobs)
 

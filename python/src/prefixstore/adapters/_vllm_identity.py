@@ -68,10 +68,8 @@ def check(config: Any, adapters: Sequence[str], accepted_version: Optional[str])
     if hashes not in _HASHES:
         raise UnknownEngineError(
             f"two prompts can have the same hash of {hashes!r}. Use --prefix-caching-hash-algo {_HASHES[0]}")
-    if getattr(config, "weight_transfer_config", None) is not None:
-        raise UnknownEngineError("weights change while the engine runs (--weight-transfer-config). Leave one of them out")
-    if getattr(config.cache_config, "calculate_kv_scales", False):
-        raise UnknownEngineError("the scales of the KV cache are computed anew in each run. Use those of the checkpoint")
+    if config.weight_transfer_config is not None:
+        raise UnknownEngineError("weights change while the engine runs. Leave out --weight-transfer-config, or PrefixStore")
     guesses = config.speculative_config
     if guesses is not None and guesses.method not in _GUESSES:
         raise UnknownEngineError(
