@@ -73,12 +73,16 @@ class Cache:
         return made
 
     def store(self, keys):
-        """Whether LMCache takes the chunks for stored."""
+        """Whether LMCache takes the chunks for stored; their bytes follow from their keys."""
         objects = self.objects(keys, fill=True)
-        task = self.adapter.submit_store_task(keys, objects)
-        ended = until(self.adapter.pop_completed_store_tasks)
+        stored = self.send(keys, objects)
         self._free(objects)
-        return ended[task].is_successful()
+        return stored
+
+    def send(self, keys, objects):
+        """Whether LMCache takes chunks of any bytes for stored."""
+        task = self.adapter.submit_store_task(keys, objects)
+        return until(self.adapter.pop_completed_store_tasks)[task].is_successful()
 
     def lookup(self, keys):
         """Which chunks LMCache finds."""
@@ -90,14 +94,18 @@ class Cache:
     def load(self, keys):
         """Which chunks LMCache loads; every byte of those is right."""
         objects = self.objects(keys)
-        task = self.adapter.submit_load_task(keys, objects)
-        came = until(lambda: self.adapter.query_load_result(task))
-        results = [came.test(at) for at in range(len(keys))]
+        results = self.fetch(keys, objects)
         for key, each, result in zip(keys, objects, results):
             view = bytes(each.byte_array.cast("B"))
             assert not result or view == bytes_of(key, len(view)), "a chunk came with other bytes"
         self._free(objects)
         return results
+
+    def fetch(self, keys, objects):
+        """Which chunks LMCache loads into memory, whatever their bytes."""
+        task = self.adapter.submit_load_task(keys, objects)
+        came = until(lambda: self.adapter.query_load_result(task))
+        return [came.test(at) for at in range(len(keys))]
 
     def close(self):
         self.adapter.close()

@@ -124,7 +124,7 @@ FIELDS = {
 def sentence(differences: Sequence[str], fields: Dict[str, str]) -> str:
     """What is different, for people. `fields` has the names that an engine's people use for the rest."""
     if not differences:
-        return "The store has nothing of any other context."
+        return "The folder has no other context."
     known = {**FIELDS, **fields}
     named = [f"{known.get(name, name)} ({name})" for name in differences]
-    return "What is stored differs in " + ", ".join(named) + "."
+    return "The nearest other context in the folder differs in " + ", ".join(named) + "."
