@@ -6,6 +6,7 @@ import engines
 import pytest
 from support import BOTH, PROMPTS, V2, V3
 
+from prefixstore.adapters import _exllama_pages as pages_of
 from prefixstore.adapters.exllamav2 import PrefixCache, UnsupportedGeneratorError
 
 PROMPT = PROMPTS[2]
@@ -87,6 +88,21 @@ def test_an_adapter_has_pages_of_its_own(tmp_path):
                     assert cached == len(PROMPT) - 1
 
 
+def test_pages_from_before_the_cache_are_not_stored_and_a_generator_with_jobs_is_refused(tmp_path):
+    file = tmp_path / "adapter_model.safetensors"
+    file.write_bytes(b"weights")
+    generator = V2.generator(tmp_path)
+    generator.set_loras(SimpleNamespace(lora_path=str(file), lora_scaling=0.5))
+    V2.reply(generator, PROMPT)
+    generator.set_loras(None)
+    prefix = PrefixCache(generator, tmp_path / "kv")
+    own = V2.own_replies(tmp_path, [PROMPT])
+    assert [V2.reply(generator, PROMPT)[0]] == own
+    prefix.close()
+    generator.enqueue(V2.job(PROMPT, 5))
+    refuse(generator, tmp_path, "had jobs")
+
+
 def test_another_scale_of_an_adapter_is_a_miss(tmp_path):
     file = tmp_path / "adapter_model.safetensors"
     file.write_bytes(b"weights")
@@ -143,11 +159,9 @@ def test_what_is_refused(tmp_path):
 
 
 def test_a_version_that_names_pages_in_another_way_is_computed(tmp_path, monkeypatch):
-    from prefixstore.adapters import exllamav2
-
     with V2.with_store(tmp_path) as (generator, _):
         V2.reply(generator, PROMPT)
-    monkeypatch.setattr(exllamav2, "_name_of", lambda previous, ids: b"x" * 16)
+    monkeypatch.setattr(pages_of, "name_of", lambda previous, ids: b"x" * 16)
     with V2.with_store(tmp_path) as (generator, prefix):
         with pytest.warns(UserWarning, match="names pages in another way"):
             assert V2.reply(generator, PROMPT)[1] == 0

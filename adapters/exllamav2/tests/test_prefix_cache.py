@@ -5,6 +5,7 @@ import pytest
 from support import BOTH, DOCUMENT, EVERY_CACHE, PROMPTS, V2, V3, tokens
 
 import prefixstore
+from prefixstore.adapters import _exllama_pages as pages_of
 from prefixstore.adapters import exllamav2 as adapter
 
 PAGE = 256
@@ -47,13 +48,13 @@ def test_one_wrong_bit_in_a_restored_page_would_show_in_the_reply(engine, tmp_pa
     own = engine.own_replies(tmp_path, PROMPTS[:1])
     with engine.with_store(tmp_path) as (generator, _):
         engine.reply(generator, PROMPTS[0])
-    fill = adapter._Cache.fill
+    fill = pages_of.Cache.fill
 
     def fill_wrongly(cache, page, memory, first, count):
         memory[1][first + 5, 7] ^= 1
         fill(cache, page, memory, first, count)
 
-    monkeypatch.setattr(adapter._Cache, "fill", fill_wrongly)
+    monkeypatch.setattr(pages_of.Cache, "fill", fill_wrongly)
     with engine.with_store(tmp_path) as (generator, _):
         assert [engine.reply(generator, PROMPTS[0])[0]] != own
 
@@ -100,18 +101,22 @@ def test_a_page_is_stored_when_it_is_complete_and_not_when_its_job_ends(engine, 
 def test_pages_that_a_cancelled_job_has_named_and_not_filled_are_filled_from_the_store(engine, tmp_path):
     prompt = tokens(23, 3300)
     own = engine.own_replies(tmp_path, [prompt])
-    with engine.with_store(tmp_path) as (generator, _):
-        engine.reply(generator, prompt)
-    generator = engine.generator(tmp_path)
-    job = engine.job(prompt, 5)
-    generator.enqueue(job)
-    generator.iterate()
-    generator.cancel(job)
-    prefix = adapter.PrefixCache(generator, tmp_path / "kv")
-    reply, cached = engine.reply(generator, prompt)
-    prefix.close()
-    assert ([reply], cached) == (own, len(prompt) - 1)
-    assert prefix.restored_tokens > 0
+    with prefixstore.open(tmp_path / "kv") as store:
+        generator = engine.generator(tmp_path)
+        prefix = adapter.PrefixCache(generator, store)
+        job = engine.job(prompt, 5)
+        generator.enqueue(job)
+        generator.iterate()
+        generator.cancel(job)
+        named = [page for page in adapter.table_of(generator).all_pages if page.phash[:8] != bytes(8)]
+        assert any(page.kv_position == 0 for page in named)
+        other = engine.generator(tmp_path)
+        with_store = adapter.PrefixCache(other, store)
+        engine.reply(other, prompt)
+        store.flush()
+        assert ([engine.reply(generator, prompt)[0]], prefix.restored_tokens > 500) == (own, True)
+        with_store.close()
+        prefix.close()
 
 
 @pytest.mark.parametrize("engine", BOTH, ids=str)
@@ -139,7 +144,7 @@ def test_the_first_page_of_a_reply_names_the_page_before_it(engine, tmp_path):
         pages = [page for page in adapter.table_of(generator).all_pages if page.kv_position == PAGE]
         assert len(pages) == 3
         for page in pages:
-            assert page.phash == adapter._name_of(page.prev_hash, page.sequence[0])
+            assert page.phash == pages_of.name_of(page.prev_hash, page.sequence[0])
 
 
 @pytest.mark.parametrize("engine", BOTH, ids=str)
@@ -150,6 +155,15 @@ def test_tokens_of_images_are_not_stored(engine, tmp_path):
         prefix.flush()
         with prefix._space.match(prompt) as match:
             assert match.tokens == PAGE
+
+
+def test_a_job_with_images_is_neither_restored_nor_stored(tmp_path):
+    with V2.with_store(tmp_path) as (generator, prefix):
+        job = V2.job(PROMPTS[2], 5)
+        job.embeddings = [object()]
+        engines.serve(generator, [job])
+        prefix.flush()
+        assert "None of 900" in prefix.explain(PROMPTS[2])
 
 
 @pytest.mark.parametrize("draft", [1, 5], ids=["a draft model that is always right", "one that is always wrong"])
@@ -187,7 +201,7 @@ def test_a_load_that_ends_early_is_computed(engine, tmp_path, monkeypatch):
         replies, cached = serve_all(engine, generator)
         assert replies == own
         assert cached[0] == PAGE
-    monkeypatch.setattr(adapter._Cache, "fill", lambda *_: 1 / 0)
+    monkeypatch.setattr(pages_of.Cache, "fill", lambda *_: 1 / 0)
     with engine.with_store(tmp_path) as (generator, _), pytest.warns(UserWarning, match="division"):
         assert serve_all(engine, generator)[0] == own
 

@@ -15,138 +15,21 @@ before the first job; of the asyncio wrapper, give its attribute `generator`.
 from __future__ import annotations
 
 import functools
-import hashlib
 import warnings
 from typing import Any, Callable, Iterator, List, Optional, Set, Tuple
 
 import numpy as np
 import torch
 
-from .. import Match, Sequence, Space, Store
+from .. import Match, Space, Store
 from .. import open as open_store
 from ._exllama_identity import PAGE, UnsupportedGeneratorError, check, identity, loras, planes, sentence, table_of
+from ._exllama_pages import FIRST_OF_IMAGES, Cache, Writer, names_of
 
 __all__ = ["PrefixCache", "UnsupportedGeneratorError"]
 
-# Ids from here on stand for parts of images, and are numbered anew in every process.
-_FIRST_OF_IMAGES = 1_000_000_000
 # The engine takes over a part of a page from two tokens on.
 _LEAST_PART = 2
-# Memory through which pages pass, in bytes; one page more than none is always taken.
-_STAGED_BYTES = 64 << 20
-
-
-def _name_of(previous: Optional[bytes], tokens: torch.Tensor) -> bytes:
-    """The engine's own name of a page: a hash over the name of the page before and 256 token ids."""
-    digest = hashlib.blake2b(previous or b"", digest_size=16)
-    digest.update(tokens.numpy().tobytes())
-    return digest.digest()
-
-
-def _names_of(tokens: torch.Tensor, count: int) -> Iterator[Tuple[bytes, torch.Tensor]]:
-    """Names and tokens of the first pages, up to the first one that shows an image."""
-    name: Optional[bytes] = None
-    for at in range(count):
-        part = tokens[at * PAGE:(at + 1) * PAGE].contiguous()
-        if int(part.max()) >= _FIRST_OF_IMAGES:
-            return
-        name = _name_of(name, part)
-        yield name, part
-
-
-class _Cache:
-    """The engine's cache, by rows of tokens. On a GPU they pass through memory of the host."""
-
-    def __init__(self, views: List[torch.Tensor]) -> None:
-        self._views = views
-        page_bytes = sum(view.shape[1] for view in views) * PAGE
-        self.staged_pages = max(1, _STAGED_BYTES // page_bytes)
-
-    def rows(self, page: Any, first: int, stop: int) -> List[torch.Tensor]:
-        """The rows of some tokens of a page."""
-        begin = page.page_index * PAGE
-        return [view[begin + first:begin + stop].cpu() for view in self._views]
-
-    def memory(self, count: int) -> List[torch.Tensor]:
-        """Memory for the rows of `count` tokens."""
-        return [
-            torch.empty((count, view.shape[1]), dtype=torch.uint8, pin_memory=view.is_cuda) for view in self._views]
-
-    def fill(self, page: Any, memory: List[torch.Tensor], first: int, count: int) -> None:
-        """Copies rows from `first` on into the beginning of a page."""
-        begin = page.page_index * PAGE
-        for view, rows in zip(self._views, memory):
-            view[begin:begin + count].copy_(rows[first:first + count])
-
-
-class _Writer:
-    """Stores the pages of one sequence of a job, as they become complete."""
-
-    def __init__(self, space: Space, cache: _Cache) -> None:
-        self._space, self._cache = space, cache
-        self._cursor: Optional[Sequence] = None
-        self._pages = self._found = 0
-        self._name: Optional[bytes] = None
-        self._has_ended = False
-
-    def advance(self, sequence: Any, is_last: bool) -> None:
-        """Stores what is complete; with `is_last` the last, partial page too. Nothing more after that, or an error."""
-        try:
-            self._advance(sequence, is_last)
-        except BaseException:
-            self._has_ended = True
-            raise
-
-    def _advance(self, sequence: Any, is_last: bool) -> None:
-        whole = min(len(sequence.allocated_pages or []), sequence.kv_position // PAGE)
-        if self._has_ended or (whole == self._pages and not is_last):
-            return
-        tokens = sequence.sequence_ids.torch()[0]
-        while self._pages < whole:
-            page, part = sequence.allocated_pages[self._pages], tokens[self._pages * PAGE:(self._pages + 1) * PAGE]
-            name = _name_of(self._name, part.contiguous())
-            is_known = int(part.max()) < _FIRST_OF_IMAGES and torch.equal(page.sequence[0], part)
-            # The engine names a page of a reply when its tokens are final: not yet, if it may take some back.
-            if not is_known or page.kv_position != PAGE or page.phash != name:
-                self._has_ended = is_last or not is_known
-                return
-            self._append(tokens, page, PAGE)
-            self._name, self._pages = name, self._pages + 1
-        if is_last:
-            self._store_tail(sequence, tokens)
-            self._has_ended = True
-
-    def _store_tail(self, sequence: Any, tokens: torch.Tensor) -> None:
-        count = sequence.kv_position - self._pages * PAGE
-        if not 0 < count < PAGE or self._pages >= len(sequence.allocated_pages):
-            return
-        page, part = sequence.allocated_pages[self._pages], tokens[self._pages * PAGE:sequence.kv_position]
-        if page.kv_position < count or int(part.max()) >= _FIRST_OF_IMAGES:
-            return
-        if torch.equal(page.sequence[0, :count], part) and self._append(tokens, page, count):
-            assert self._cursor is not None
-            self._cursor.store_tail()
-
-    def _append(self, tokens: torch.Tensor, page: Any, count: int) -> bool:
-        """Appends the first tokens of the next page. False: all of them were found in the store."""
-        begin = self._pages * PAGE
-        if self._cursor is None:
-            known = tokens[:begin + count].numpy().astype(np.int32)
-            # What is stored of the prompt behind these tokens was not checked here, and is not needed.
-            with self._space.match(known) as match:
-                self._found = match.tokens
-                self._cursor = self._space.sequence(match, match.tokens)
-        if begin + count <= self._found:
-            return False
-        first = max(0, self._cursor.tokens - begin)
-        if first < count:
-            part = tokens[begin + first:begin + count].numpy().astype(np.int32)
-            self._cursor.append(part, self._cache.rows(page, first, count))
-        return True
-
-    def close(self) -> None:
-        if self._cursor is not None:
-            self._cursor.close()
 
 
 class PrefixCache:
@@ -158,8 +41,8 @@ class PrefixCache:
     whatever changes keys and values and is neither a file of the model, a LoRA, nor a setting of its configuration.
 
     It is a cache: what cannot be stored or loaded is computed, and a warning says why. Raises
-    `UnsupportedGeneratorError` for a generator that it does not know, and the errors of `prefixstore.open`. Use it on
-    the thread that calls `iterate`.
+    `UnsupportedGeneratorError` for a generator that it does not know or that has jobs, and the errors of
+    `prefixstore.open`. Use it on the thread that calls `iterate`.
     """
 
     def __init__(
@@ -170,7 +53,7 @@ class PrefixCache:
         self._generator, self._table = generator, table_of(generator)
         self._salt, self._changes = salt, changes
         self._planes, views = planes(generator)
-        self._cache = _Cache(views)
+        self._cache = Cache(views)
         self._page_tokens = page_tokens
         self._owns_store = not isinstance(store, Store)
         #: The open store; the first call of `close` closes it if this cache has opened it.
@@ -180,8 +63,9 @@ class PrefixCache:
         self.restored_tokens = 0
         #: Why nothing is restored or stored any more, or None.
         self.steps_aside: Optional[str] = None
-        self._writers: List[Tuple[Any, _Writer]] = []
+        self._writers: List[Tuple[Any, Writer]] = []
         try:
+            self._forget_pages("this cache was made")
             self._space = self._open_space()
         except BaseException:
             self.close()
@@ -237,7 +121,7 @@ class PrefixCache:
         return serial
 
     def _allocate(self, job: Any, allocate: Callable[..., Any], *arguments: Any) -> Any:
-        for sequence in job.sequences:
+        for sequence in self._sequences_of(job):
             self._guarded(self._restore, sequence, set(job.all_unique_hashes))
         result = allocate(*arguments)
         self._guarded(self._begin_to_write, job)
@@ -260,28 +144,38 @@ class PrefixCache:
         made = identity(self.opened, self._generator, self._changes, self._salt)
         return self.opened.space(made, self._planes, self._page_tokens)
 
+    def _forget_pages(self, what: str) -> None:
+        """Empties the engine's table: nobody knows under which adapters its pages were computed. The engine would take
+        them for its own hits, and this cache would store them."""
+        if self._generator.num_remaining_jobs():
+            raise UnsupportedGeneratorError(f"{what} while the generator had jobs. Do it when they have ended.")
+        if any(page.kv_position for page in self._table.all_pages):
+            self._table.reset_page_table()
+
     def _look_at_loras(self) -> None:
         """Changes the space when the generator has got other adapters."""
         check(self._generator)
         now = loras(self._generator)
         if now == self._loras:
             return
-        # The engine would take pages of the old adapters for its own hits, and this cache would store them.
-        if self._generator.num_remaining_jobs():
-            raise UnsupportedGeneratorError("the adapters (LoRA) were changed while there were jobs.")
-        self._table.reset_page_table()
+        self._forget_pages("the adapters (LoRA) were changed")
         try:
             self._space, self._loras = self._open_space(), now
         except Exception as problem:  # the old space must not get pages of the new adapters
             raise UnsupportedGeneratorError(f"the new adapters (LoRA) have no digest: {problem}") from problem
 
+    @staticmethod
+    def _sequences_of(job: Any) -> List[Any]:
+        """The sequences of a job; none of one with images, which may change the positions of text too."""
+        return [] if job.embeddings else list(job.sequences)
+
     def _begin_to_write(self, job: Any) -> None:
-        for sequence in job.sequences:
+        for sequence in self._sequences_of(job):
             # Without this link the engine takes the first page of a reply behind whole pages for that of a prompt.
             for before, page in zip(sequence.allocated_pages, sequence.allocated_pages[1:]):
                 if before.kv_position == PAGE and page.kv_position == 0 and page.prev_hash is None:
                     page.prev_hash = before.phash
-            self._writers.append((sequence, _Writer(self._space, self._cache)))
+            self._writers.append((sequence, Writer(self._space, self._cache)))
 
     def _end_writing(self, sequence: Any) -> None:
         """Stores the rest of a sequence whose job ends, is cancelled, or waits for its turn again."""
@@ -300,14 +194,14 @@ class PrefixCache:
         """Puts what is stored of a prompt into free pages of the table."""
         tokens = sequence.sequence_ids.torch()[0]
         names = sequence.page_hashes[:getattr(sequence, "max_cached_pages", None)]
-        pages = list(_names_of(tokens, len(names)))
+        pages = list(names_of(tokens, len(names)))
         if any(name != own for (name, _), own in zip(pages, names)):
             raise UnsupportedGeneratorError("this version of the engine names pages in another way.")
         have = 0
         while have < len(pages) and getattr(self._live_page(names[have]), "kv_position", 0) == PAGE:
             have += 1
         end = min(len(tokens) - 1, len(pages) * PAGE + PAGE - 1)
-        images = (tokens[:end] >= _FIRST_OF_IMAGES).nonzero()
+        images = (tokens[:end] >= FIRST_OF_IMAGES).nonzero()
         end = int(images[0]) if len(images) else end
         with self._space.match(tokens[:end].numpy().astype(np.int32)) as match:
             victims = self._victims(protected)
