@@ -69,20 +69,22 @@ let store: [Target] =
     + Floor.ground.library("CCrypto", pkgConfig: "libcrypto", package: "libssl-dev")
     + Floor.ground.kernel("CLevel")
     + Floor.ground.kernel("CHash", ["CCrypto", "CLevel"])
+    + Floor.ground.kernel("CSeal", ["CCrypto"])
     + Floor.ground.kernel("CPlanes", ["CHash", "CLevel"])
     + Floor.values.module("Threads")
-    + Floor.values.module("KVFormat", ["CHash", "CLevel"])
+    + Floor.values.module("KVFormat", ["CHash", "CLevel", "CSeal"])
     + Floor.store.module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash", "CLevel"])
-    + Floor.store.module("LMDB", ["CLMDB", "Threads"])
+    + Floor.store.module("LMDB", ["CLMDB", "Threads"], testedWith: ["CFaults"])
     + Floor.store.module("HotTier", ["KVFormat", "Threads"])
     + Floor.store.module(
         "Records", ["KVFormat", "PageCodec", "Threads"], testedWith: ["ColdTier", "StoreTestKit"])
-    + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "Records", "LMDB", "Threads"])
+    + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "Records", "LMDB", "Threads"], testedWith: ["CFaults"])
     + Floor.store.module(
         "PrefixStore", ["KVFormat", "HotTier", "Records", "ColdTier", "Threads"],
         testedWith: ["StoreTestKit", "store-worker", "readme-example"])
     + [
         .target(name: "TestKit", dependencies: ["KVFormat", "Threads"], path: "Tests/TestKit", swiftSettings: strict),
+        .target(name: "CFaults", path: "Tests/CFaults", cSettings: kernels),
         .target(
             name: "StoreTestKit",
             dependencies: ["PrefixStore", "Records", "PageCodec", "KVFormat", "Threads", "TestKit"],

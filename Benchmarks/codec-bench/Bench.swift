@@ -25,6 +25,8 @@ struct Bench: ParsableCommand {
     @Option var kvHeads = 8
     @Option var headDimension = 128
     @Option(help: "Tokens a page.") var pageSize = 64
+    @Flag(help: "Measure each codec in a sealed space too, in the same turns: `kbit_sealed` and so on.") var sealed =
+        false
 
     func validate() throws {
         if min(pages, rounds, layers, kvHeads, headDimension, pageSize) < 1 {
@@ -44,7 +46,10 @@ struct Bench: ParsableCommand {
         var copying: [Double] = []
         var contenders = CodecChoice.allCases
             .filter { choice in codec.map { $0.rawValue == Self.name(choice) } ?? true }
-            .map { Contender(codec: $0, pages: pages) }
+            .flatMap { choice in
+                [nil, sealed ? SpaceSeal() : nil].prefix(sealed ? 2 : 1)
+                    .map { Contender(codec: choice, seal: $0, pages: pages) }
+            }
         // In turns, so that a slow moment of the machine does not hit only one codec. The first round warms up.
         for round in 0...rounds {
             let copied = seconds { unsafe target.base.copyMemory(from: source.base, byteCount: size) }
@@ -55,13 +60,13 @@ struct Bench: ParsableCommand {
                 unsafe memset(target.base, 0xA5, size)
                 let decoded = try seconds { try contenders[index].decode(layout, decoder, into: target) }
                 guard unsafe memcmp(source.base, target.base, size) == 0 else {
-                    throw WrongBytes(codec: Self.name(contenders[index].codec))
+                    throw WrongBytes(codec: contenders[index].name)
                 }
                 if round > 0 { contenders[index].note(encoded, decoded) }
             }
         }
         let results = contenders.map { contender in
-            "\"\(Self.name(contender.codec))\": {\"ratio\": \(rounded(Double(size) / Double(contender.stored))), "
+            "\"\(contender.name)\": {\"ratio\": \(rounded(Double(size) / Double(contender.stored))), "
                 + "\"encode_gbps\": \(rate(size, contender.encoding)), \"decode_gbps\": \(rate(size, contender.decoding))}"
         }
         print(
@@ -69,7 +74,7 @@ struct Bench: ParsableCommand {
                 + (["\"memcpy_gbps\": \(rate(size, copying))"] + results).joined(separator: ", ") + "}")
     }
 
-    private static func name(_ codec: CodecChoice) -> String {
+    fileprivate static func name(_ codec: CodecChoice) -> String {
         if case .auto = codec { "auto" } else { "\(codec)" }
     }
 
@@ -103,16 +108,20 @@ private struct WrongBytes: Error, CustomStringConvertible {
 /// A codec, the records that it made last, and the seconds that its rounds took.
 private struct Contender {
     let codec: CodecChoice
+    let seal: SpaceSeal?
     private(set) var encoding: [Double] = []
     private(set) var decoding: [Double] = []
     private let keys: [PrefixHash]
     private let records: [EncodedRecord]
 
-    init(codec: CodecChoice, pages: Int) {
+    init(codec: CodecChoice, seal: SpaceSeal?, pages: Int) {
         self.codec = codec
+        self.seal = seal
         keys = (0..<pages).map { PrefixHash.sha256([UInt8($0 & 255), UInt8($0 >> 8)]) }
         records = keys.map { _ in EncodedRecord() }
     }
+
+    var name: String { Bench.name(codec) + (seal == nil ? "" : "_sealed") }
 
     /// Bytes of the records.
     var stored: Int { records.map(\.byteCount).reduce(0, +) }
@@ -126,14 +135,15 @@ private struct Contender {
         for page in records.indices {
             unsafe encoder.encode(
                 page: PageSource(source.base + page * layout.bytesPerPage, capacity: layout.pageSize),
-                tokens: layout.pageSize, layout: layout, key: keys[page], codec: codec, into: records[page])
+                tokens: layout.pageSize, layout: layout, key: keys[page], codec: codec, seal: seal,
+                into: records[page])
         }
     }
 
     func decode(_ layout: KVLayout, _ decoder: RecordDecoder, into target: Buffer) throws {
         for page in records.indices {
             let record = records[page]
-            let view = try RecordView(record.bytes, key: keys[page], layout: layout)
+            let view = try RecordView(record.bytes, key: keys[page], layout: layout, seal: seal)
             try unsafe decoder.decode(
                 view, tokens: layout.pageSize,
                 into: PageTarget(target.base + page * layout.bytesPerPage, capacity: layout.pageSize))

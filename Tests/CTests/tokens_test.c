@@ -133,6 +133,7 @@ static void keep(pfx_store *store, pfx_space *space) {
     EXPECT_IS(pfx_pin(space, tokens, COUNT), PFX_OK);
     EXPECT_IS(pfx_unpin(space, tokens, COUNT), PFX_OK);
     EXPECT_IS(pfx_pin(space, tokens, 3), PFX_NO_SUCH_PAGE);
+    EXPECT(strstr(pfx_last_error(), "Flush the store") != NULL && strchr(pfx_last_error(), '`') == NULL);
     EXPECT_IS(pfx_name_set(space, "a prompt", tokens, COUNT), PFX_OK);
     char text[500];
     EXPECT(pfx_names(store, text, sizeof text) > 0);

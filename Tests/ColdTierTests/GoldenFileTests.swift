@@ -100,10 +100,36 @@ struct GoldenFileTests {
         ]
     }
 
+    /// Sealed structures, with a data key and a salt that are not random.
+    private static func sealed() throws -> [(String, [UInt8])] {
+        let dataKey = Digest.sha256(Array("data key".utf8))
+        let seal = SpaceSeal(dataKey: dataKey)
+        let salt = unsafe SealBytes([UInt8](0..<16).span.bytes, at: 0)
+        var space = try SpaceRecord(descriptor().sealed(by: seal))
+        (space.hitTokens, space.lastUse, space.prefillNanoseconds) = (5, 6, 7)
+        let master = try SealingKey(bytes: Array(1...32))
+        space.wrappedKey = WrappedKey(dataKey, by: master, for: space.descriptor.root, salt: salt).bytes
+        let name = PageName(root: root, parent: parent, firstToken: 64, tokens: [7, 0x0102_0304], seal: seal)
+        var node = NodeRecord(
+            PageName(root: root, parent: parent, hash: name.hash, firstToken: 64, tokens: name.tokens), codec: 1,
+            flags: .tail, rawBytes: 512, encodedBytes: 300, createdAt: 1_700_000_000_000)
+        node.seal(name, by: seal, of: salt)
+        let state = EncodedRecord()
+        unsafe RecordEncoder(salt: { salt }).encode(
+            sideState: [UInt8](0..<200).span.bytes, key: hash, name: "state", codec: .raw, seal: seal, into: state)
+        return [
+            ("sealed-space", space.encoded), ("sealed-page-hash", name.hash.bytes),
+            ("sealed-block-hash", PrefixHash.block(Array("key".utf8), in: root, seal: seal).bytes),
+            ("sealed-node", node.encoded(key: name.hash)),
+            ("sealed-edge", EdgeKey(parent: parent, tokens: node.edgeTokens, child: name.hash).encoded),
+            ("sealed-side-state-record", unsafe state.bytes.withUnsafeBytes { unsafe Array($0) }),
+        ]
+    }
+
     /// `PFX_RECORD_SNAPSHOTS=1` writes the file; tools/check-format then says whether the document agrees.
     @Test("is what this build writes, byte for byte")
     func golden() throws {
-        let entries = try Self.spaces() + Self.index + Self.others + Self.records
+        let entries = try Self.spaces() + Self.index + Self.others + Self.records + Self.sealed()
         let digits = Array("0123456789abcdef".utf8)
         let text = entries.map { name, bytes in
             let hex = bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }

@@ -31,8 +31,11 @@ extension ColdTier {
 /// A model with pages like attention's: the bytes of a token depend on it and on all before it, on nothing else.
 struct Model {
     let descriptor: SpaceDescriptor
+    /// What its space was opened as, if that is sealed.
+    var access: SpaceAccess?
     var layout: KVLayout { descriptor.layout }
-    var root: PrefixHash { descriptor.root }
+    var root: PrefixHash { access?.root ?? descriptor.root }
+    var seal: SpaceSeal? { access?.seal }
 
     /// 4 tokens a page unless the test says otherwise; `width` scales the bytes of a token.
     init(
@@ -51,7 +54,7 @@ struct Model {
 
     /// The prefix hashes of the pages of `tokens`.
     func path(_ tokens: [TokenID]) -> [PrefixHash] {
-        PrefixHash.chain(from: root, tokens: tokens[...], pageSize: layout.pageSize)
+        PrefixHash.chain(from: root, tokens: tokens[...], pageSize: layout.pageSize, seal: seal)
     }
 
     /// The bytes of tokens `range` of the sequence, one page in one piece.
@@ -71,18 +74,18 @@ struct Model {
                 guard let base = buffer.baseAddress else { preconditionFailure("a page without bytes") }
                 return unsafe encoder.encode(
                     page: PageSource(base, capacity: range.count), tokens: range.count, layout: layout,
-                    key: hashes[index], codec: .zstd)
+                    key: hashes[index], codec: .zstd, seal: seal)
             }
             let name = PageName(
                 root: root, parent: index == 0 ? root : hashes[index - 1], hash: hashes[index],
-                firstToken: range.lowerBound, tokens: tokens[range])
+                firstToken: range.lowerBound, tokens: tokens[range], seal: seal)
             return PageRecord(name, RecordBytes(record), lastUse: now)
         }
     }
 
     /// Matches `tokens` from their beginning.
     func match(_ tokens: [TokenID], in tier: ColdTier, now: Int64 = 2000) throws(StoreError) -> [ColdPage] {
-        try tier.match(tokens, from: 0, parent: root, root: root, layout: layout, now: now)
+        try tier.match(tokens, from: 0, parent: root, root: root, layout: layout, now: now, seal: seal)
     }
 
     /// Tokens that a match found.
@@ -99,7 +102,7 @@ struct Model {
         let loads = pages.enumerated().map { index, page in
             unsafe RecordLoad(
                 hash: page.hash, tokens: page.matchedTokens, tokenCount: page.tokenCount,
-                target: PageTarget(memory + index * size, capacity: page.matchedTokens))
+                target: PageTarget(memory + index * size, capacity: page.matchedTokens), seal: seal)
         }
         let delivered = try tier.load(loads, layout: layout)
         var tokensDelivered = 0

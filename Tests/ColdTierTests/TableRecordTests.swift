@@ -169,7 +169,7 @@ struct TableRecordTests {
         var sealed = node
         sealed.tokens = []
         sealed.flags = [.tail, .sealed]
-        for (count, isPossible) in [(40, true), (39, false), (41, false), (8, false), (0, false)] {
+        for (count, isPossible) in [(48, true), (47, false), (49, false), (8, false), (0, false)] {
             sealed.key = [UInt8](repeating: 0xEE, count: count)
             let read = sealed.encoded(key: hash).span { NodeRecord($0, key: hash) }
             #expect(read == (isPossible ? sealed : nil))

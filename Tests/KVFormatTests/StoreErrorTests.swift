@@ -1,5 +1,6 @@
 // Errors of the store, as numbers and as sentences.
 
+import Glibc
 import KVFormat
 import Testing
 
@@ -28,13 +29,16 @@ struct StoreErrorTests {
         (.permissions(path: "kv", "what"), 204),
         (.networkFileSystem(path: "kv"), 205),
         (.formatMismatch(path: "kv", found: 3, supported: 2), 206),
-        (.sealedSpace("3fa9"), 207),
+        (.sealedSpace("3fa9"), 207), (.wrongKey(found: "1", given: "2"), 208), (.invalidKey("what"), 209),
         (.diskFull(path: "kv"), 301),
         (.quotaFull(quota: .mebibytes(4)), 302),
         (.mapFull(mapSize: .mebibytes(16)), 303),
         (.readersFull(slots: 512), 304),
         (.damaged(path: "kv", "what"), 305),
         (.system(call: "open", errno: 5), 306),
+        (.writerBusy(path: "kv", holder: "Process 4711"), 307),
+        (.diskFailure(path: "kv", call: "fdatasync"), 308),
+        (.fileReplaced(path: "kv", file: "data.mdb"), 309),
     ]
 
     /// Whether `recorded` has to have the case: a case that is not named here does not compile. Add it there too.
@@ -43,8 +47,8 @@ struct StoreErrorTests {
         case .invalidLayout, .invalidIdentity, .invalidOption, .invalidTokens, .invalidPages, .invalidSideState,
             .alreadyOpen, .forked, .closed, .noSuchPage, .noSuchSpace, .invalidBlock, .invalidName,
             .tooManyNames, .noSuchName, .notAFolder, .notAStore, .readOnly,
-            .permissions, .networkFileSystem, .formatMismatch, .sealedSpace, .diskFull, .quotaFull, .mapFull,
-            .readersFull, .damaged, .system:
+            .permissions, .networkFileSystem, .formatMismatch, .sealedSpace, .wrongKey, .invalidKey, .diskFull,
+            .quotaFull, .mapFull, .readersFull, .damaged, .system, .writerBusy, .diskFailure, .fileReplaced:
             true
         }
     }
@@ -73,6 +77,21 @@ struct StoreErrorTests {
                 #expect(sentence.count > 10 && sentence.hasSuffix("."), "\(error)")
             }
             #expect(error.description != error.remedy)
+            // A program in C or Python has no `pfx`.
+            #expect(!error.remedy.contains("`"), "\(error)")
         }
+    }
+
+    @Test("names what the system lacked, and sends nobody to the disk for it")
+    func system() {
+        let files = StoreError.system(call: "open", errno: EMFILE)
+        #expect(files.description == "The system call open failed: Too many open files (error number 24).")
+        #expect(files.remedy.contains("ulimit -n") && !files.remedy.contains("disk"))
+        let memory = StoreError.system(call: "mdb_env_open", errno: ENOMEM)
+        #expect(memory.description.contains("Cannot allocate memory"))
+        #expect(memory.remedy.contains("address space") && !memory.remedy.contains("disk"))
+        #expect(StoreError.system(call: "mdb_env_open", errno: ENODEV).remedy.contains("mapped"))
+        #expect(StoreError.system(call: "pthread_create", errno: EAGAIN).remedy.contains("threads"))
+        #expect(StoreError.system(call: "mdb_txn_begin", errno: -30_783).description.contains("error number -30783"))
     }
 }

@@ -133,7 +133,7 @@ struct DamageTests {
         for place in places { bytes[place + 2] = 0x0F }
         try Data(bytes).write(to: folder.data)
         let (environment, table) = try folder.open()
-        #expect(throws: LMDBError.damaged("a value reaches outside the file")) {
+        #expect(throws: LMDBError.damaged("a value reaches outside its page")) {
             try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
                 try transaction.put(table, key: unsafe key(0x7F00_0000).span.bytes, value: unsafe value(1).span.bytes)
                 return try transaction.contains(table, key: unsafe key(0x0102_0304).span.bytes)

@@ -56,7 +56,7 @@ func withFrame<R>(_ bytes: [UInt8], _ body: (borrowing StoredFrame) -> R) -> R {
     let frame = StoredFrame()
     let key = key("frame")
     return unsafe withGuarded(bytes) { start in
-        unsafe frame.begin(start, bytes.count, key: key, part: 7)
+        unsafe frame.begin(start, bytes.count, at: (key, 7))
         let result = body(frame)
         #expect(frame.checksum() == Checksum.of(bytes.raw, key: key, part: 7))
         return result
@@ -119,13 +119,13 @@ func pageBytes(_ layout: KVLayout, tokens: Int, key: PrefixHash, _ content: Page
 /// Encodes `bytes`, a page in one piece, and returns the record.
 func encode(
     _ bytes: [UInt8], _ layout: KVLayout, tokens: Int, key: PrefixHash, _ codec: CodecChoice,
-    with encoder: RecordEncoder = RecordEncoder()
+    seal: SpaceSeal? = nil, with encoder: RecordEncoder = RecordEncoder()
 ) -> [UInt8] {
     let record = EncodedRecord()
     unsafe bytes.withUnsafeBytes { bytes in
         guard let base = bytes.baseAddress else { return }
         let page = unsafe PageSource(base, capacity: tokens)
-        encoder.encode(page: page, tokens: tokens, layout: layout, key: key, codec: codec, into: record)
+        encoder.encode(page: page, tokens: tokens, layout: layout, key: key, codec: codec, seal: seal, into: record)
     }
     return unsafe record.bytes.withUnsafeBytes { unsafe [UInt8]($0) }
 }
@@ -134,13 +134,13 @@ func encode(
 ///
 /// - Returns: the bytes, or the damage; nil when a byte before or after the target changed.
 func decode(
-    _ record: [UInt8], _ layout: KVLayout, wanted: Int? = nil, key: PrefixHash,
+    _ record: [UInt8], _ layout: KVLayout, wanted: Int? = nil, key: PrefixHash, seal: SpaceSeal? = nil,
     with decoder: RecordDecoder = RecordDecoder()
 ) -> Result<[UInt8], RecordDamage>? {
     let guardBytes = 128
     var page: [UInt8] = []
     do throws(RecordDamage) {
-        let view = try RecordView(record.raw, key: key, layout: layout)
+        let view = try RecordView(record.raw, key: key, layout: layout, seal: seal)
         let tokens = min(wanted ?? view.tokens, view.tokens)
         let size = layout.pageBytes(tokens: tokens)
         page = [UInt8](repeating: 0xA5, count: size + 2 * guardBytes)

@@ -19,6 +19,7 @@ struct ExplainTests {
         for model in [model, salted, other] { _ = try store.space(model.identity) }
         let space = try store.space(model.identity)
         try space.insertGenerated(tokens, by: model)
+        _ = try store.blockSpace(GeneratedModel("blocks", layout: .blocks(element: .bf16)).identity)
         try store.flush()
         let found = try space.explain(tokens + [99])
         #expect(found.requestedTokens == 41 && found.foundTokens == TokensByTier(cold: 40) && found.foundPages == 3)

@@ -43,7 +43,7 @@ public final class ChildProcess: @unchecked Sendable {
         }
         // The test run ignores SIGPIPE, and what is ignored would be ignored in the child too.
         Self.closedPipesAreErrors
-        var attributes = unsafe posix_spawnattr_t()
+        var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)
         defer { unsafe posix_spawnattr_destroy(&attributes) }
         var reset = sigset_t()

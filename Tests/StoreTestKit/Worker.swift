@@ -8,12 +8,13 @@ public final class Worker {
     private let output: FileHandle
     private var buffer = Data()
 
-    /// Starts a worker with the given arguments.
-    public init(_ arguments: [String]) throws {
+    /// Starts a worker with the given arguments, and perhaps variables of its own.
+    public init(_ arguments: [String], environment: [String: String] = [:]) throws {
         let pipe = ChildProcess.pipe()
         defer { close(pipe.writing) }
         output = FileHandle(fileDescriptor: pipe.reading, closeOnDealloc: true)
-        process = try ChildProcess(ChildProcess.product("store-worker"), arguments, output: pipe.writing)
+        process = try ChildProcess(
+            ChildProcess.product("store-worker"), arguments, output: pipe.writing, environment: environment)
     }
 
     /// The process's number.

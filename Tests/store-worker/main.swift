@@ -4,6 +4,9 @@
 //   store-worker check FOLDER SEED COUNT            load the first COUNT prompts of `fill`; one line at the end
 //   store-worker expire FOLDER COUNT let the prefix of COUNT tokens from 0 expire at once; one line at the end
 //   store-worker fork FOLDER use a store in a forked child; one line at the end
+//   store-worker rekey FOLDER OLD NEW               change a store's key there and back for ever; a line after each
+//   store-worker forget FOLDER                      forget all spaces, one after the other; one line at the end
+// With PFX_KEY in the environment, the store is opened with that sealing key.
 
 import Foundation
 import PrefixStore
@@ -13,7 +16,8 @@ import StoreTestKit
 func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 
 func open(_ path: String, quota: ByteCount = .gibibytes(1), hot: ByteCount = .mebibytes(4)) throws -> Store {
-    try Store(at: path, options: StoreOptions(quota: quota, hotCapacity: hot))
+    try Store(
+        at: path, options: StoreOptions(quota: quota, hotCapacity: hot, sealingKey: SealingKey.environment()))
 }
 
 /// Reads and writes as two workers of a batch do. Every page read is compared with what the model generates.
@@ -108,6 +112,28 @@ func expire(_ path: String, count: Int) throws {
     say("expired")
 }
 
+/// Gives the store one key and then the other, again and again.
+func rekey(_ path: String, _ old: String, _ new: String) throws {
+    var keys = try [old, new].map { try SealingKey(text: Array($0.utf8)) }
+    while true {
+        let inspector = try StoreInspector(at: path, sealingKey: keys[0])
+        let spaces = try inspector.rekey(to: keys[1])
+        inspector.close()
+        say("spaces \(spaces)")
+        keys.swapAt(0, 1)
+    }
+}
+
+/// Forgets every space.
+func forget(_ path: String) throws {
+    let inspector = try StoreInspector(at: path)
+    var pages = 0
+    say("begins")
+    for space in try inspector.spaces() { pages += try inspector.forget(space: space.root) }
+    inspector.close()
+    say("forgot \(pages)")
+}
+
 let arguments = CommandLine.arguments
 do {
     switch arguments.dropFirst().first {
@@ -121,6 +147,10 @@ do {
         try check(arguments[2], seed: UInt64(arguments[3]) ?? 0, count: Int(arguments[4]) ?? 0)
     case "expire" where arguments.count == 4:
         try expire(arguments[2], count: Int(arguments[3]) ?? 0)
+    case "rekey" where arguments.count == 5:
+        try rekey(arguments[2], arguments[3], arguments[4])
+    case "forget" where arguments.count == 3:
+        try forget(arguments[2])
     case "fork" where arguments.count == 3:
         try forkAndUse(arguments[2])
     default:

@@ -14,6 +14,8 @@
 #include "pfx_llama.h"
 
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +28,9 @@ enum {
     MAX_GROUPS = 2,
     MAX_PLANES = 4096,
     PAGE_TOKENS = 64,
-    PIECE_BYTES = 4 << 20 /* moved at once: so that a piece is still in the processor's cache when it is used next */
+    PIECE_BYTES = 1 << 20, /* moved at once: so that a piece is still in the processor's cache when it is used next */
+    SLOTS = 2,             /* pieces of a restore at a time: one is loaded while the one before goes into the context */
+    FORM_BYTES = 1 << 16   /* of a form that is remembered; a block has one length */
 };
 
 /* One plane of the store: K or V of a layer. */
@@ -34,7 +38,7 @@ struct plane {
     int32_t type;     /* ggml's number */
     uint32_t row;     /* bytes per token */
     uint32_t element; /* bytes of a number, when tokens are its inner dimension; 0 otherwise */
-    uint8_t *data;    /* its rows in the blob that was read or is being written */
+    uint8_t *data;    /* its rows in the blob that was read */
 };
 
 /* The layers that share cells. Their planes follow each other in the store: K and V of a layer, K and V of the next. */
@@ -50,6 +54,17 @@ struct cursor {
     pfx_seq *seq;
     llama_token *tokens;
     size_t count, room;
+};
+
+/* Tokens on their way from the store into the context. */
+struct piece {
+    size_t from, to;
+    int with_windows;               /* windowed layers get cells too */
+    uint8_t *blob, *scratch;
+    size_t size, blob_room, scratch_room;
+    uint8_t **places;               /* rows or strips of each plane in the blob; NULL: the plane gets none */
+    void **addresses;               /* where the store writes row 0 of each plane */
+    int64_t loaded;                 /* tokens that came, or a code */
 };
 
 struct pfx_llama {
@@ -68,6 +83,7 @@ struct pfx_llama {
     uint32_t *where;                /* cell per position of a piece */
     size_t where_room;
     void **addresses;               /* row 0 of each plane, for the store */
+    struct piece slots[SLOTS];
     struct cursor *cursors;         /* one per sequence */
     uint32_t cursor_count;
 };
@@ -241,7 +257,7 @@ static size_t locate(struct pfx_llama *cache, const struct group *group, size_t 
 /* Turns strips of tokens into rows, or rows into strips. */
 #define TRANSPOSE(type)                                                                         \
     for (size_t number = 0; number < numbers; number++) {                                       \
-        type *row = (type *)rows + number, *strip = (type *)plane->data + number * cells;       \
+        type *row = (type *)rows + number, *strip = (type *)strips + number * cells;            \
         for (size_t token = 0; token < count; token++) {                                        \
             if (to_rows)                                                                        \
                 row[token * numbers] = strip[where[token]];                                     \
@@ -250,8 +266,8 @@ static size_t locate(struct pfx_llama *cache, const struct group *group, size_t 
         }                                                                                       \
     }
 
-static void transpose(const struct plane *plane, uint8_t *rows, size_t count, size_t cells, const uint32_t *where,
-                      int to_rows) {
+static void transpose(const struct plane *plane, uint8_t *strips, uint8_t *rows, size_t count, size_t cells,
+                      const uint32_t *where, int to_rows) {
     size_t numbers = plane->row / plane->element;
     if (plane->element == 2) {
         TRANSPOSE(uint16_t)
@@ -288,7 +304,7 @@ static int64_t gather(struct pfx_llama *cache, size_t from, size_t to) {
             cache->addresses[p] = free_rows;
             free_rows += plane->row * count;
             if (plane->element != 0)
-                transpose(plane, cache->addresses[p], count, group->cells, cache->where, 1);
+                transpose(plane, plane->data, cache->addresses[p], count, group->cells, cache->where, 1);
             else
                 for (size_t token = 0; token < count; token++)
                     memcpy((uint8_t *)cache->addresses[p] + token * plane->row,
@@ -305,10 +321,11 @@ static void put(uint8_t **at, uint64_t value, size_t bytes) {
     *at += bytes;
 }
 
-static void frame_planes(struct pfx_llama *cache, uint8_t **at, const struct group *group, uint32_t offset,
-                         size_t cells) {
+static void frame_planes(const struct pfx_llama *cache, struct piece *piece, uint8_t **at, const struct group *group,
+                         uint32_t offset, size_t cells) {
     for (uint32_t layer = 0; layer < group->layers; layer++) {
-        struct plane *plane = cache->planes + group->first + layer * (group->has_values ? 2 : 1) + offset;
+        uint32_t index = group->first + layer * (group->has_values ? 2 : 1) + offset;
+        const struct plane *plane = cache->planes + index;
         put(at, (uint32_t)plane->type, 4);
         if (plane->element != 0) {
             put(at, plane->element, 4);
@@ -316,69 +333,65 @@ static void frame_planes(struct pfx_llama *cache, uint8_t **at, const struct gro
         } else {
             put(at, plane->row, 8);
         }
-        plane->data = *at;
+        piece->places[index] = *at;
         *at += plane->row * cells;
     }
 }
 
-/* Writes everything but the rows of a blob with positions `from` to `to` into cache->blob. Windowed layers get cells if
- * `with_windows`. Returns its size; 0: no memory. */
-static size_t frame(struct pfx_llama *cache, size_t from, size_t to, int with_windows) {
-    size_t bytes = 8 + (to - from) * (12 * MAX_GROUPS + cache->token_bytes) + 12 * (size_t)cache->plane_count;
+/* Writes everything but the rows of a piece's blob. */
+static int frame(const struct pfx_llama *cache, struct piece *piece) {
+    size_t count = piece->to - piece->from;
+    size_t bytes = 8 + count * (12 * MAX_GROUPS + cache->token_bytes) + 12 * (size_t)cache->plane_count;
     for (uint32_t g = 0; g < cache->group_count; g++) bytes += 16 + 4 * (size_t)cache->groups[g].streams;
-    if (grow((void **)&cache->blob, &cache->blob_room, bytes) != PFX_OK) return 0;
-    uint8_t *at = cache->blob;
+    int result = grow((void **)&piece->blob, &piece->blob_room, bytes);
+    if (result != PFX_OK) return result;
+    uint8_t *at = piece->blob;
     put(&at, (uint32_t)BLOB_MAGIC, 4);
     put(&at, 0, 4);
+    memset(piece->places, 0, cache->plane_count * sizeof *piece->places);
     for (uint32_t g = 0; g < cache->group_count; g++) {
         const struct group *group = cache->groups + g;
-        size_t cells = group->window == 0 || with_windows ? to - from : 0;
+        size_t cells = group->window == 0 || piece->with_windows ? count : 0;
         put(&at, group->streams, 4);
         put(&at, cells, 4); /* the first stream stands for whichever the sequence is in */
         for (size_t cell = 0; cell < cells; cell++) {
-            put(&at, from + cell, 4);
+            put(&at, piece->from + cell, 4);
             put(&at, 1, 4);
             put(&at, 0, 4);
         }
         if (cells > 0) {
             put(&at, group->transposed, 4);
             put(&at, group->layers, 4);
-            frame_planes(cache, &at, group, 0, cells);
-            if (group->has_values) frame_planes(cache, &at, group, 1, cells);
+            frame_planes(cache, piece, &at, group, 0, cells);
+            if (group->has_values) frame_planes(cache, piece, &at, group, 1, cells);
         }
         for (uint32_t stream = 1; stream < group->streams; stream++) put(&at, 0, 4);
     }
-    return (size_t)(at - cache->blob);
+    piece->size = (size_t)(at - piece->blob);
+    return PFX_OK;
 }
 
-/* Loads a piece of a match into the frame of a blob. Returns the tokens that came. */
-static int64_t fill(struct pfx_llama *cache, pfx_match *match, size_t from, size_t to, int with_windows) {
+/* Makes the blob of a piece from a match. Touches nothing but the piece, so that another thread may call it. */
+static int64_t load(const struct pfx_llama *cache, pfx_match *match, struct piece *piece) {
+    size_t count = piece->to - piece->from;
+    int result = frame(cache, piece);
     uint8_t *free_rows = NULL;
-    size_t count = to - from;
-    for (uint32_t g = 0; g < cache->group_count; g++) {
-        const struct group *group = cache->groups + g;
-        uint32_t planes = group->layers * (group->has_values ? 2 : 1);
-        for (uint32_t p = group->first; p < group->first + planes; p++) {
-            struct plane *plane = cache->planes + p;
-            cache->addresses[p] = plane->data;
-            if (group->window != 0 && !with_windows) {
-                cache->addresses[p] = NULL;
-            } else if (plane->element != 0) {
-                if (grow((void **)&cache->scratch, &cache->scratch_room, count * cache->token_bytes) != PFX_OK)
-                    return PFX_OUT_OF_MEMORY;
-                if (free_rows == NULL) free_rows = cache->scratch;
-                cache->addresses[p] = free_rows;
-                free_rows += plane->row * count;
-            }
-        }
+    for (uint32_t p = 0; p < cache->plane_count && result == PFX_OK; p++) {
+        const struct plane *plane = cache->planes + p;
+        piece->addresses[p] = piece->places[p];
+        if (plane->element == 0 || piece->places[p] == NULL) continue;
+        result = grow((void **)&piece->scratch, &piece->scratch_room, count * cache->token_bytes);
+        if (free_rows == NULL) free_rows = piece->scratch;
+        piece->addresses[p] = free_rows;
+        free_rows += plane->row * count;
     }
-    pfx_rows rows = {.size = sizeof rows, .planes = cache->addresses, .plane_count = cache->plane_count,
+    if (result != PFX_OK) return result;
+    pfx_rows rows = {.size = sizeof rows, .planes = piece->addresses, .plane_count = cache->plane_count,
                      .capacity = count};
-    int64_t loaded = pfx_load(match, from, to, &rows);
-    if (loaded == (int64_t)count)
-        for (uint32_t p = 0; p < cache->plane_count; p++)
-            if (cache->planes[p].element != 0 && cache->addresses[p] != NULL)
-                transpose(cache->planes + p, cache->addresses[p], count, count, NULL, 0);
+    int64_t loaded = checked(pfx_load(match, piece->from, piece->to, &rows));
+    for (uint32_t p = 0; p < cache->plane_count && loaded == (int64_t)count; p++)
+        if (piece->addresses[p] != piece->places[p])
+            transpose(cache->planes + p, piece->places[p], piece->addresses[p], count, count, NULL, 0);
     return loaded;
 }
 
@@ -404,29 +417,121 @@ static int holds(struct pfx_llama *cache, llama_seq_id seq, size_t count) {
     return first >= 0 && first <= least && llama_memory_seq_pos_max(cache->memory, seq) == (llama_pos)count - 1;
 }
 
+/* A restore in progress. A thread loads the next piece while this one puts the one before into the context, which no
+ * other thread may touch. */
+struct restore {
+    const struct pfx_llama *cache;
+    pfx_match *match;
+    struct piece *slots;
+    size_t next, to, edge;          /* tokens; windowed layers get cells from `edge` on */
+    size_t loaded, taken;           /* pieces so far; under the lock */
+    int is_over;                    /* nothing more is wanted; under the lock */
+    char error[sizeof last_error];  /* what the other thread met */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+};
+
+/* Cuts off and loads the next piece. Returns 0 when it is the last: the end, or not all of it came. */
+static int load_next(struct restore *restore, struct piece *piece) {
+    size_t step = restore->cache->spare == 0 ? restore->to : restore->cache->piece;
+    size_t from = restore->next, to = restore->to - from < step ? restore->to : from + step;
+    if (from < restore->edge && to > restore->edge) to = restore->edge;
+    piece->from = from;
+    piece->to = to;
+    piece->with_windows = from >= restore->edge;
+    piece->loaded = load(restore->cache, restore->match, piece);
+    restore->next = to;
+    return to < restore->to && piece->loaded == (int64_t)(to - from);
+}
+
+static void *load_pieces(void *argument) {
+    struct restore *restore = argument;
+    for (size_t number = 0, is_more = 1; is_more; number++) {
+        pthread_mutex_lock(&restore->lock);
+        while (!restore->is_over && number - restore->taken >= SLOTS)
+            pthread_cond_wait(&restore->changed, &restore->lock);
+        int is_over = restore->is_over;
+        pthread_mutex_unlock(&restore->lock);
+        if (is_over) break;
+        struct piece *piece = restore->slots + number % SLOTS;
+        is_more = (size_t)load_next(restore, piece);
+        if (piece->loaded < 0) memcpy(restore->error, last_error, sizeof last_error);
+        pthread_mutex_lock(&restore->lock);
+        restore->loaded = number + 1;
+        pthread_cond_signal(&restore->changed);
+        pthread_mutex_unlock(&restore->lock);
+    }
+    return NULL;
+}
+
+/* Starts the thread that loads, for more than one piece. It takes no signals: those are the host's. Returns 0 when
+ * there is none: then every piece is loaded when it is wanted. */
+static int start_loading(struct restore *restore, pthread_t *thread) {
+    size_t step = restore->cache->spare == 0 ? restore->to : restore->cache->piece;
+    if (restore->to - restore->next <= step) return 0;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int is_started = pthread_create(thread, NULL, load_pieces, restore) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return is_started;
+}
+
+static struct piece *next_piece(struct restore *restore, size_t number, int has_thread) {
+    struct piece *piece = restore->slots + number % SLOTS;
+    if (!has_thread) {
+        load_next(restore, piece);
+        return piece;
+    }
+    pthread_mutex_lock(&restore->lock);
+    restore->taken = number;
+    pthread_cond_signal(&restore->changed);
+    while (restore->loaded <= number) pthread_cond_wait(&restore->changed, &restore->lock);
+    pthread_mutex_unlock(&restore->lock);
+    if (piece->loaded < 0) memcpy(last_error, restore->error, sizeof last_error);
+    return piece;
+}
+
+static void stop_loading(struct restore *restore, pthread_t thread) {
+    pthread_mutex_lock(&restore->lock);
+    restore->is_over = 1;
+    pthread_cond_signal(&restore->changed);
+    pthread_mutex_unlock(&restore->lock);
+    pthread_join(thread, NULL);
+}
+
+/* Adds the cells of a piece to the sequence. Returns 0 when there is no room for them. */
+static int put_piece(struct pfx_llama *cache, const struct piece *piece, llama_seq_id seq) {
+    llama_seq_id target = cache->spare == 0 ? seq : cache->spare;
+    int went_in = llama_state_seq_set_data(cache->ctx, piece->blob, piece->size, target) == piece->size;
+    if (went_in && target != seq) llama_memory_seq_cp(cache->memory, target, seq, -1, -1);
+    if (target != seq) empty(cache, target);
+    return went_in;
+}
+
 /* Puts tokens `have` to `to` of a match behind the `have` in the sequence. Returns how far it came: `to` when all is
  * well. */
 static int64_t put_pieces(struct pfx_llama *cache, pfx_match *match, llama_seq_id seq, size_t have, size_t to) {
     uint32_t window = window_of(cache);
-    size_t edge = window != 0 && to > window ? to - window : 0; /* windowed layers get cells from here on */
-    size_t piece = cache->spare == 0 ? to : cache->piece;
-    for (size_t from = have; from < to;) {
-        size_t next = to - from < piece ? to : from + piece;
-        if (from < edge && next > edge) next = edge;
-        int with_windows = from >= edge;
-        size_t size = frame(cache, from, next, with_windows);
-        if (size == 0) return PFX_OUT_OF_MEMORY;
-        int64_t loaded = fill(cache, match, from, next, with_windows);
-        if (loaded < 0) return loaded;
-        if (loaded < (int64_t)(next - from)) return (int64_t)from + loaded;
-        llama_seq_id target = cache->spare == 0 ? seq : cache->spare;
-        int went_in = llama_state_seq_set_data(cache->ctx, cache->blob, size, target) == size;
-        if (went_in && target != seq) llama_memory_seq_cp(cache->memory, target, seq, -1, -1);
-        if (target != seq) empty(cache, target);
-        if (!went_in) return (int64_t)from; /* no free cells */
-        from = next;
+    struct restore restore = {.cache = cache, .match = match, .slots = cache->slots, .next = have, .to = to,
+                              .edge = window != 0 && to > window ? to - window : 0,
+                              .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    pthread_t thread;
+    int has_thread = start_loading(&restore, &thread);
+    int64_t reached = (int64_t)have;
+    for (size_t number = 0; reached < (int64_t)to; number++) {
+        struct piece *piece = next_piece(&restore, number, has_thread);
+        size_t wanted = piece->to - piece->from;
+        if (piece->loaded < 0) {
+            reached = piece->loaded;
+            break;
+        }
+        if (piece->loaded == (int64_t)wanted && !put_piece(cache, piece, seq)) break;
+        reached += piece->loaded;
+        if (piece->loaded < (int64_t)wanted) break;
     }
-    return (int64_t)to;
+    if (has_thread) stop_loading(&restore, thread);
+    return reached;
 }
 
 int64_t pfx_llama_restore(pfx_llama *cache, llama_seq_id seq, const llama_token *tokens, size_t count, size_t have) {
@@ -445,7 +550,7 @@ int64_t pfx_llama_restore(pfx_llama *cache, llama_seq_id seq, const llama_token 
     size_t begin = cache->spare == 0 ? 0 : have;
     while (limit > have) {
         if (begin == 0) empty(cache, seq);
-        int64_t came = checked(put_pieces(cache, match, seq, begin, limit));
+        int64_t came = put_pieces(cache, match, seq, begin, limit);
         if (came == (int64_t)limit && holds(cache, seq, limit)) {
             result = came;
             break;
@@ -548,22 +653,129 @@ int64_t pfx_llama_store(pfx_llama *cache, llama_seq_id seq, const llama_token *t
     return result < 0 ? result : (int64_t)count;
 }
 
-/* ------------------------------------------------------------------------------------------------------ Opening --- */
+/* ------------------------------------------------------------------------------------------- The context's form --- */
 
-/* The store's number for one of ggml's types. */
-static uint32_t element_of(int32_t type) {
-    switch (type) {
-        case GGML_TYPE_F32: return PFX_FP32;
-        case GGML_TYPE_F16: return PFX_FP16;
-        case GGML_TYPE_BF16: return PFX_BF16;
-        case GGML_TYPE_Q8_0: return PFX_Q8_0;
-        case GGML_TYPE_Q4_0: return PFX_Q4_0;
-        case GGML_TYPE_Q4_1: return PFX_Q4_1;
-        case GGML_TYPE_Q5_0: return PFX_Q5_0;
-        case GGML_TYPE_Q5_1: return PFX_Q5_1;
-        case GGML_TYPE_IQ4_NL: return PFX_IQ4_NL;
-        default: return PFX_BYTES;
+/* What `learn` finds, as words. The store remembers it, because decoding a token only to see it takes longer than
+ * loading a prompt. */
+static size_t write_form(const struct pfx_llama *cache, uint32_t *words) {
+    size_t count = 0;
+    words[count++] = cache->group_count;
+    words[count++] = cache->plane_count;
+    for (uint32_t g = 0; g < cache->group_count; g++) {
+        const struct group *group = cache->groups + g;
+        const uint32_t of_group[] = {group->first, group->layers, group->has_values, group->transposed, group->streams};
+        memcpy(words + count, of_group, sizeof of_group);
+        count += sizeof of_group / sizeof *of_group;
     }
+    for (uint32_t p = 0; p < cache->plane_count && count + 3 <= FORM_BYTES / sizeof *words; p++) {
+        words[count++] = (uint32_t)cache->planes[p].type;
+        words[count++] = cache->planes[p].row;
+        words[count++] = cache->planes[p].element;
+    }
+    return count;
+}
+
+static void read_form(struct pfx_llama *cache, const uint32_t *words) {
+    cache->group_count = *words++;
+    cache->plane_count = *words++;
+    for (uint32_t g = 0; g < cache->group_count && g < MAX_GROUPS; g++, words += 5)
+        cache->groups[g] = (struct group){.first = words[0], .layers = words[1], .has_values = words[2],
+                                          .transposed = words[3], .streams = words[4],
+                                          .positions = cache->groups[g].positions, .room = cache->groups[g].room};
+    for (uint32_t p = 0; p < cache->plane_count && p < MAX_PLANES; p++, words += 3)
+        cache->planes[p] = (struct plane){.type = (int32_t)words[0], .row = words[1], .element = words[2]};
+}
+
+/* Whether the numbers of a form fit each other, so that a blob can be made by it. */
+static int is_sound(const struct pfx_llama *cache) {
+    uint32_t planes = 0;
+    if (cache->group_count == 0 || cache->group_count > MAX_GROUPS || cache->plane_count > MAX_PLANES) return 0;
+    for (uint32_t g = 0; g < cache->group_count; g++) {
+        const struct group *group = cache->groups + g;
+        if (group->first != planes || group->layers > MAX_PLANES || group->has_values > 1 || group->streams > 4096)
+            return 0;
+        planes += group->layers * (group->has_values + 1);
+    }
+    for (uint32_t p = 0; p < cache->plane_count; p++)
+        if (cache->planes[p].row > 1 << 24 || cache->planes[p].element > 4) return 0;
+    return planes == cache->plane_count && planes > 0;
+}
+
+static int make_slots(struct pfx_llama *cache) {
+    for (int i = 0; i < SLOTS; i++) {
+        struct piece *piece = cache->slots + i;
+        free(piece->places);
+        free(piece->addresses);
+        piece->places = calloc(cache->plane_count, sizeof *piece->places);
+        piece->addresses = calloc(cache->plane_count, sizeof *piece->addresses);
+        if (piece->places == NULL || piece->addresses == NULL) return fail(PFX_OUT_OF_MEMORY, "No memory.");
+    }
+    cache->token_bytes = 0;
+    for (uint32_t p = 0; p < cache->plane_count; p++) cache->token_bytes += cache->planes[p].row;
+    return PFX_OK;
+}
+
+/* Whether the context takes a token of this form, of zeros, which goes again at once. libllama compares all numbers. */
+static int is_accepted(struct pfx_llama *cache, llama_seq_id seq) {
+    struct piece *piece = cache->slots;
+    piece->from = 0;
+    piece->to = 1;
+    piece->with_windows = 1;
+    if (frame(cache, piece) != PFX_OK) return 0;
+    for (uint32_t p = 0; p < cache->plane_count; p++) memset(piece->places[p], 0, cache->planes[p].row);
+    int is_taken = llama_state_seq_set_data(cache->ctx, piece->blob, piece->size, seq) == piece->size;
+    empty(cache, seq);
+    return is_taken;
+}
+
+/* Where the store keeps the form of a context: a block, whose key names what decides about the form. */
+struct form_place {
+    pfx_blocks *blocks;
+    pfx_queue *queue;
+    char text[256];
+    pfx_key key;
+};
+
+static int open_place(struct form_place *place, pfx_store *store, const uint8_t weights[32],
+                      const struct llama_context_params *set, uint32_t sequences) {
+    pfx_identity identity = {.size = sizeof identity, .positions = "any", .engine = "llama.cpp, the form of its state",
+                             .engine_format = LLAMA_STATE_SEQ_VERSION};
+    memcpy(identity.weights, weights, sizeof identity.weights);
+    memcpy(identity.tokenizer, weights, sizeof identity.tokenizer);
+    snprintf(place->text, sizeof place->text, "pfx_llama.c: k=%d v=%d flash=%d sequences=%u unified=%d",
+             (int)set->type_k, (int)set->type_v, (int)set->flash_attn_type, sequences, set->kv_unified);
+    place->key = (pfx_key){place->text, strlen(place->text)};
+    int result = (int)checked(pfx_blocks_open(store, &identity, PFX_BYTES, &place->blocks));
+    return result == PFX_OK ? (int)checked(pfx_queue_open(place->blocks, &place->queue)) : result;
+}
+
+static void close_place(struct form_place *place) {
+    pfx_queue_close(place->queue);
+    pfx_blocks_close(place->blocks);
+}
+
+/* Reads the remembered form into the cache. Returns 0 when there is none, or the context does not take it. */
+static int recall(struct pfx_llama *cache, struct form_place *place, llama_seq_id seq) {
+    uint32_t *words = calloc(1, FORM_BYTES);
+    uint8_t is_there = 0;
+    pfx_span span = {words, FORM_BYTES};
+    if (words != NULL && pfx_submit_get(place->queue, &place->key, &span, 1, 1, &is_there) > 0)
+        pfx_queue_wait(place->queue, 0);
+    if (is_there) read_form(cache, words);
+    free(words);
+    return is_there && is_sound(cache) && make_slots(cache) == PFX_OK && is_accepted(cache, seq);
+}
+
+/* Remembers the form in the place of one that the context did not take. A failure costs the next process one token. */
+static void remember(const struct pfx_llama *cache, struct form_place *place) {
+    uint32_t *words = calloc(1, FORM_BYTES);
+    uint8_t is_taken;
+    pfx_span span = {words, FORM_BYTES};
+    if (words != NULL && write_form(cache, words) * sizeof *words < FORM_BYTES) {
+        if (pfx_blocks_leading(place->blocks, &place->key, 1) > 0) pfx_blocks_remove(place->blocks, &place->key, 1);
+        if (pfx_submit_put(place->queue, &place->key, &span, 1, 1, &is_taken) > 0) pfx_queue_wait(place->queue, 0);
+    }
+    free(words);
 }
 
 /* A sequence that holds nothing; -1: there is none. */
@@ -573,11 +785,8 @@ static llama_seq_id empty_sequence(const struct pfx_llama *cache) {
     return seq;
 }
 
-/* Decodes one token, looks at what the context writes of it, and takes it away again. */
-static int probe(struct pfx_llama *cache) {
-    llama_seq_id seq = empty_sequence(cache);
-    if (seq < 0)
-        return fail(PFX_INVALID_ARGUMENT, "Open the pages of a context before it is used: it has no empty sequence.");
+/* Decodes one token in an empty sequence, looks at what the context writes of it, and takes it away again. */
+static int probe(struct pfx_llama *cache, llama_seq_id seq) {
     const struct llama_vocab *vocab = llama_model_get_vocab(llama_get_model(cache->ctx));
     struct llama_batch batch = llama_batch_init(1, 0, 1);
     batch.n_tokens = 1;
@@ -596,6 +805,41 @@ static int probe(struct pfx_llama *cache) {
         result = fail(PFX_INVALID_LAYOUT, "The memory of this model has a form that pfx_llama.c does not know. Run it "
                       "without a store.");
     return result;
+}
+
+/* Learns the form of the context: as it is remembered, or from a token. */
+static int find_form(struct pfx_llama *cache, pfx_store *store, const struct llama_context_params *set,
+                     const uint8_t weights[32]) {
+    llama_seq_id seq = empty_sequence(cache);
+    if (seq < 0)
+        return fail(PFX_INVALID_ARGUMENT, "Open the pages of a context before it is used: it has no empty sequence.");
+    struct form_place place = {0};
+    int result = open_place(&place, store, weights, set, cache->cursor_count);
+    if (result == PFX_OK && !recall(cache, &place, seq)) {
+        result = probe(cache, seq);
+        if (result == PFX_OK) result = make_slots(cache);
+        if (result == PFX_OK) remember(cache, &place);
+    }
+    close_place(&place);
+    return result;
+}
+
+/* ------------------------------------------------------------------------------------------------------ Opening --- */
+
+/* The store's number for one of ggml's types. */
+static uint32_t element_of(int32_t type) {
+    switch (type) {
+        case GGML_TYPE_F32: return PFX_FP32;
+        case GGML_TYPE_F16: return PFX_FP16;
+        case GGML_TYPE_BF16: return PFX_BF16;
+        case GGML_TYPE_Q8_0: return PFX_Q8_0;
+        case GGML_TYPE_Q4_0: return PFX_Q4_0;
+        case GGML_TYPE_Q4_1: return PFX_Q4_1;
+        case GGML_TYPE_Q5_0: return PFX_Q5_0;
+        case GGML_TYPE_Q5_1: return PFX_Q5_1;
+        case GGML_TYPE_IQ4_NL: return PFX_IQ4_NL;
+        default: return PFX_BYTES;
+    }
 }
 
 /* Refuses what cannot work, by its name. */
@@ -642,7 +886,7 @@ static int add_file(pfx_store *store, const char *path, FILE *lines) {
 }
 
 /* Digests of the model and of what lies on it. One file is named by its own digest, which other tools show too. */
-static int digest_model(pfx_store *store, const pfx_llama_options *options, pfx_identity *identity) {
+static int digest_model(pfx_store *store, const pfx_llama_options *options, uint8_t weights[32], uint8_t adapter[32]) {
     char *parts = NULL, *adapters = NULL;
     size_t parts_size, adapters_size;
     FILE *part_lines = open_memstream(&parts, &parts_size), *adapter_lines = open_memstream(&adapters, &adapters_size);
@@ -659,19 +903,17 @@ static int digest_model(pfx_store *store, const pfx_llama_options *options, pfx_
     if (part_lines != NULL) fclose(part_lines);
     if (adapter_lines != NULL) fclose(adapter_lines);
     if (result == PFX_OK)
-        result = options->gguf_count > 1 ? digest_text(parts, identity->weights)
-                                         : (int)checked(pfx_file_digest(store, options->gguf[0], identity->weights));
-    if (result == PFX_OK && adapters_size > 0) result = digest_text(adapters, identity->adapter);
-    memcpy(identity->tokenizer, identity->weights, sizeof identity->tokenizer);
+        result = options->gguf_count > 1 ? digest_text(parts, weights)
+                                         : (int)checked(pfx_file_digest(store, options->gguf[0], weights));
+    if (result == PFX_OK && adapters_size > 0) result = digest_text(adapters, adapter);
     free(parts);
     free(adapters);
     return result;
 }
 
 /* The planes as the store wants them; the space of them. */
-static int open_space(struct pfx_llama *cache, pfx_store *store, const pfx_llama_options *options) {
-    struct llama_context_params own = llama_context_default_params();
-    const struct llama_context_params *set = options->context != NULL ? options->context : &own;
+static int open_space(struct pfx_llama *cache, pfx_store *store, const pfx_llama_options *options,
+                      const struct llama_context_params *set, const uint8_t weights[32], const uint8_t adapter[32]) {
     char positions[256], engine[64];
     snprintf(positions, sizeof positions, "rope base=%.9g scale=%.9g scaling=%d yarn=%.9g,%.9g,%.9g,%.9g,%u",
              (double)set->rope_freq_base, (double)set->rope_freq_scale, (int)set->rope_scaling_type,
@@ -681,8 +923,9 @@ static int open_space(struct pfx_llama *cache, pfx_store *store, const pfx_llama
     pfx_identity identity = {.size = sizeof identity, .positions = positions, .engine = engine,
                              .engine_format = LLAMA_STATE_SEQ_VERSION, .salt = options->salt,
                              .salt_bytes = options->salt_bytes, .label = options->label};
-    int result = digest_model(store, options, &identity);
-    if (result != PFX_OK) return result;
+    memcpy(identity.weights, weights, sizeof identity.weights);
+    memcpy(identity.tokenizer, weights, sizeof identity.tokenizer);
+    memcpy(identity.adapter, adapter, sizeof identity.adapter);
     pfx_plane *planes = calloc(cache->plane_count, sizeof *planes);
     if (planes == NULL) return fail(PFX_OUT_OF_MEMORY, "No memory for %u planes.", cache->plane_count);
     uint32_t layer = 0;
@@ -698,7 +941,7 @@ static int open_space(struct pfx_llama *cache, pfx_store *store, const pfx_llama
     }
     pfx_layout layout = {.size = sizeof layout, .page_tokens = cache->page, .plane_count = cache->plane_count,
                          .plane_size = sizeof *planes, .planes = planes};
-    result = (int)checked(pfx_space_open(store, &identity, &layout, &cache->space));
+    int result = (int)checked(pfx_space_open(store, &identity, &layout, &cache->space));
     free(planes);
     return result;
 }
@@ -706,7 +949,6 @@ static int open_space(struct pfx_llama *cache, pfx_store *store, const pfx_llama
 /* What follows from the shape: how much moves at once. */
 static int size_pieces(struct pfx_llama *cache, int32_t window) {
     for (uint32_t p = 0; p < cache->plane_count; p++) {
-        cache->token_bytes += cache->planes[p].row;
         if (cache->planes[p].element != 0 && cache->planes[p].element != 2 && cache->planes[p].element != 4)
             return fail(PFX_INVALID_LAYOUT, "V has numbers of %u bytes. Turn flash attention on, or run without a "
                         "store.", cache->planes[p].element);
@@ -751,9 +993,13 @@ int pfx_llama_open(pfx_store *store, struct llama_context *ctx, const pfx_llama_
         code = fail(PFX_OUT_OF_MEMORY, "No memory.");
     else if (cache->memory == NULL)
         code = fail(PFX_INVALID_LAYOUT, "This model keeps nothing from token to token. Run it without a store.");
-    if (code == PFX_OK) code = probe(cache);
+    struct llama_context_params own = llama_context_default_params();
+    const struct llama_context_params *set = options->context != NULL ? options->context : &own;
+    uint8_t weights[32] = {0}, adapter[32] = {0};
+    if (code == PFX_OK) code = digest_model(store, options, weights, adapter);
+    if (code == PFX_OK) code = find_form(cache, store, set, weights);
     if (code == PFX_OK) code = size_pieces(cache, llama_model_n_swa(llama_get_model(ctx)));
-    if (code == PFX_OK) code = open_space(cache, store, options);
+    if (code == PFX_OK) code = open_space(cache, store, options, set, weights, adapter);
     if (code != PFX_OK) {
         pfx_llama_close(cache);
         return code;
@@ -773,6 +1019,12 @@ void pfx_llama_close(pfx_llama *cache) {
     }
     pfx_space_close(cache->space);
     for (uint32_t g = 0; g < MAX_GROUPS; g++) free(cache->groups[g].positions);
+    for (int i = 0; i < SLOTS; i++) {
+        free(cache->slots[i].blob);
+        free(cache->slots[i].scratch);
+        free(cache->slots[i].places);
+        free(cache->slots[i].addresses);
+    }
     free(cache->planes);
     free(cache->addresses);
     free(cache->cursors);
@@ -783,3 +1035,52 @@ void pfx_llama_close(pfx_llama *cache) {
 }
 
 pfx_space *pfx_llama_space(pfx_llama *cache) { return cache == NULL ? NULL : cache->space; }
+
+/* What people call the fields in which two spaces differ. */
+static const struct { const char *field, *words; } field_words[] = {
+    {"weights", "the model's file"}, {"tokenizer", "its tokenizer"}, {"layout", "the types of K and V"},
+    {"page size", "the tokens of a page"}, {"engine", "the flash-attention setting"},
+    {"adapter", "the adapters (LoRA) or their scales"}, {"salt", "the salt"}, {"positions", "the RoPE settings"},
+    {"engine format", "the version of llama.cpp's state"},
+};
+
+/* Appends to a text of `capacity` bytes what has room. */
+static void append(char *text, size_t capacity, const char *format, ...) {
+    size_t length = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    if (length + 1 < capacity) vsnprintf(text + length, capacity - length, format, arguments);
+    va_end(arguments);
+}
+
+int pfx_llama_explain(pfx_llama *cache, const llama_token *tokens, size_t count, char *text, size_t capacity) {
+    if (cache == NULL || text == NULL || capacity == 0)
+        return fail(PFX_INVALID_ARGUMENT, "pfx_llama_explain: `cache` and room for a text");
+    text[0] = 0;
+    pfx_match *match;
+    int64_t found = checked(pfx_match_prefix(cache->space, tokens, count, &match));
+    if (found < 0) return (int)found;
+    if (match != NULL) pfx_match_end(match);
+    append(text, capacity, "%lld of %zu tokens are stored.", (long long)found, count);
+    if (found > 0) return PFX_OK;
+    char json[1 << 14];
+    int64_t length = checked(pfx_explain(cache->space, tokens, count, json, sizeof json));
+    if (length < 0) return (int)length;
+    /* The first of the other spaces differs in the fewest fields. */
+    char *field = strstr(json, "\"differs_in\":["), *end = field == NULL ? NULL : strchr(field, ']');
+    if (end == NULL) return PFX_OK;
+    *end = 0;
+    append(text, capacity, " What is stored differs in");
+    const char *comma = " ";
+    char *rest;
+    for (field = strtok_r(field + strlen("\"differs_in\":["), ",\"", &rest); field != NULL;
+         field = strtok_r(NULL, ",\"", &rest)) {
+        const char *words = field;
+        for (size_t f = 0; f < sizeof field_words / sizeof *field_words; f++)
+            if (strcmp(field, field_words[f].field) == 0) words = field_words[f].words;
+        append(text, capacity, "%s%s (%s)", comma, words, field);
+        comma = ", ";
+    }
+    append(text, capacity, ".");
+    return PFX_OK;
+}

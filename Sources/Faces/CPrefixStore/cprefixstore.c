@@ -38,7 +38,7 @@ void cprefixstore_event_clear(int event) {
 // A released struct only grows: a number here may rise when fields are added at its end, and no offset changes.
 #define AT(type, field, offset) _Static_assert(offsetof(type, field) == (offset), #type "." #field " has moved")
 
-_Static_assert(sizeof(pfx_options) == 56, "pfx_options");
+_Static_assert(sizeof(pfx_options) == 80, "pfx_options");
 AT(pfx_options, quota, 8);
 AT(pfx_options, hot_capacity, 16);
 AT(pfx_options, queue_capacity, 24);
@@ -47,6 +47,9 @@ AT(pfx_options, codec, 40);
 AT(pfx_options, write_policy, 44);
 AT(pfx_options, write_after_hits, 48);
 AT(pfx_options, flags, 52);
+AT(pfx_options, key_file, 56);
+AT(pfx_options, key, 64);
+AT(pfx_options, key_bytes, 72);
 _Static_assert(sizeof(pfx_identity) == 168, "pfx_identity");
 AT(pfx_identity, weights, 8);
 AT(pfx_identity, tokenizer, 40);

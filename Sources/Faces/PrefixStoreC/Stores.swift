@@ -14,7 +14,7 @@ public func pfx_open(
         let path = try unsafe text(folder, "folder")
         guard !path.isEmpty else { throw Refusal.argument("folder is empty") }
         let options = try unsafe options == nil ? pfx_options() : sized(options, "pfx_options")
-        let opened = try Store(at: path, options: StoreOptions(options))
+        let opened = try unsafe Store(at: path, options: StoreOptions(options))
         do {
             try unsafe result.give(opened)
         } catch {
@@ -75,30 +75,45 @@ public func pfx_file_digest(
 extension StoreOptions {
     /// What a C program asks for. Zero is the default: a store beside an engine that has a cache of its own in RAM.
     fileprivate init(_ options: pfx_options) throws {
-        guard options.flags & ~UInt32(PFX_KEEP_LOADED | PFX_DROP_WHEN_FULL) == 0 else {
-            throw StoreError.invalidOption("the flags are \(options.flags)")
+        guard unsafe options.flags & ~UInt32(PFX_KEEP_LOADED | PFX_DROP_WHEN_FULL) == 0 else {
+            throw StoreError.invalidOption("the flags are \(unsafe options.flags)")
         }
         let codecs = [
             PFX_CODEC_AUTO: StoreCodec.auto, PFX_CODEC_ZSTD: .zstd, PFX_CODEC_KBIT: .kbit, PFX_CODEC_RAW: .raw,
         ]
-        guard let codec = codecs[Int(options.codec)] else {
-            throw StoreError.invalidOption("there is no codec \(options.codec)")
+        guard let codec = codecs[Int(unsafe options.codec)] else {
+            throw StoreError.invalidOption("there is no codec \(unsafe options.codec)")
         }
         let policies = [
             PFX_WRITE_THROUGH: WritePolicy.writeThrough, PFX_WRITE_BACK: .writeBack,
-            PFX_WRITE_AFTER_HITS: .afterHits(Int(options.write_after_hits)),
+            PFX_WRITE_AFTER_HITS: .afterHits(Int(unsafe options.write_after_hits)),
         ]
-        guard let policy = policies[Int(options.write_policy)] else {
-            throw StoreError.invalidOption("there is no write policy \(options.write_policy)")
+        guard let policy = policies[Int(unsafe options.write_policy)] else {
+            throw StoreError.invalidOption("there is no write policy \(unsafe options.write_policy)")
         }
-        self.init(
+        try unsafe self.init(
             quota: options.quota == 0 ? nil : ByteCount(options.quota), hotCapacity: ByteCount(options.hot_capacity),
             writePolicy: policy, codec: codec,
             queueCapacity: options.queue_capacity == 0 ? .mebibytes(256) : ByteCount(options.queue_capacity),
             whenQueueFull: options.flags & UInt32(PFX_DROP_WHEN_FULL) == 0 ? .wait : .drop,
             promotes: options.flags & UInt32(PFX_KEEP_LOADED) != 0,
-            spillRate: options.spill_rate == 0 ? nil : ByteCount(options.spill_rate))
+            spillRate: options.spill_rate == 0 ? nil : ByteCount(options.spill_rate),
+            sealingKey: givenKey(options))
     }
+}
+
+/// The key of a file, or of the caller's memory; nil for neither.
+private func givenKey(_ options: pfx_options) throws -> SealingKey? {
+    guard unsafe options.key != nil || options.key_bytes == 0 else { throw Refusal.argument("key is NULL") }
+    if unsafe options.key_file != nil {
+        guard unsafe options.key == nil else { throw Refusal.argument("key and key_file are both given") }
+        return try unsafe SealingKey(file: text(options.key_file, "key_file"))
+    }
+    guard let key = unsafe options.key else { return nil }
+    guard unsafe options.key_bytes == SealingKey.byteCount else {
+        throw StoreError.invalidKey("it has \(unsafe options.key_bytes) bytes, not \(SealingKey.byteCount)")
+    }
+    return try SealingKey(bytes: unsafe Array(UnsafeRawBufferPointer(start: key, count: SealingKey.byteCount)))
 }
 
 extension JSONText {

@@ -62,7 +62,7 @@ enum ErrorReport {
         switch error {
         case let failure as CommandFailure: failure
         case let error as StoreError:
-            CommandFailure(status: error.exitStatus, sentence: error.description, remedy: error.remedy)
+            CommandFailure(status: error.exitStatus, sentence: error.description, remedy: error.commandLineRemedy)
         case let error as EngineError:
             CommandFailure(
                 status: error.exitStatus, sentence: error.commandLineWords.sentence,
@@ -80,6 +80,19 @@ enum ErrorReport {
 }
 
 extension StoreError {
+    /// What to do about it, with the commands of this program.
+    var commandLineRemedy: String {
+        switch self {
+        case .diskFull: "Free some space on the disk, or run `pfx trim`; writing then resumes."
+        case .quotaFull: "Raise the quota, or unpin prefixes with `pfx unpin`."
+        case .noSuchPage: "List the stored pages with `pfx ls`; this one may have been evicted."
+        case .tooManyNames: "Remove names that nobody needs; `pfx ls --names` lists them."
+        case .noSuchName: "List the names with `pfx ls --names`."
+        case .noSuchSpace: "List the spaces with `pfx spaces`."
+        default: remedy
+        }
+    }
+
     /// The exit status of a program that ends with this error.
     var exitStatus: ExitStatus {
         switch self {
@@ -88,13 +101,14 @@ extension StoreError {
             .invalidBlock:
             .badInput
         case .notAFolder: .missingInput
-        case .noSuchPage, .noSuchName, .noSuchSpace, .sealedSpace: .failure
+        case .invalidKey: .usage
+        case .noSuchPage, .noSuchName, .noSuchSpace, .sealedSpace, .wrongKey: .failure
         case .notAStore, .readOnly, .permissions, .networkFileSystem, .alreadyOpen, .formatMismatch, .damaged,
-            .readersFull:
+            .readersFull, .writerBusy, .fileReplaced:
             .unusableStore
         case .diskFull, .quotaFull, .mapFull, .tooManyNames: .noRoom
         case .forked, .closed: .internalError
-        case .system: .inputOutput
+        case .system, .diskFailure: .inputOutput
         }
     }
 }
@@ -111,6 +125,7 @@ extension EngineError {
         case .invalidOption(let name, let reason):
             ("\(Self.flags[name] ?? name) is out of bounds: \(reason).", remedy)
         case .kvMemoryTooSmall: (description, "Raise --kv-memory, or ask for fewer new tokens.")
+        case .store(let error): (description, error.commandLineRemedy)
         default: (description, remedy)
         }
     }

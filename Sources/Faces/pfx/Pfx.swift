@@ -37,7 +37,8 @@ struct Pfx: ParsableCommand {
             CommandGroup(
                 name: "Looking at a store",
                 subcommands: [Info.self, Spaces.self, List.self, Tree.self, Show.self, Verify.self]),
-            CommandGroup(name: "Working on a store", subcommands: [Trim.self, Pin.self, Unpin.self]),
+            CommandGroup(
+                name: "Working on a store", subcommands: [Trim.self, Pin.self, Unpin.self, Rekey.self, Forget.self]),
             CommandGroup(name: "Measuring", subcommands: [Bench.self]),
         ])
 

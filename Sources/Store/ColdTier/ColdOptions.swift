@@ -24,15 +24,22 @@ package struct ColdOptions: Sendable {
     /// Read transactions that can run at once, in all processes together. The first process that opens the folder
     /// decides.
     package var maxReaders: Int
+    /// How long a call that writes waits for the writers of other processes.
+    package var patience: Duration
+    /// The owner's key: every space that is made with it is sealed. Nil: sealed spaces are not opened.
+    package var sealingKey: SealingKey?
 
     /// Options for one store.
     package init(
-        quota: ByteCount? = nil, opening: Opening = .createIfMissing, codec: CodecChoice = .zstd, maxReaders: Int = 512
+        quota: ByteCount? = nil, opening: Opening = .createIfMissing, codec: CodecChoice = .zstd, maxReaders: Int = 512,
+        patience: Duration = .seconds(30), sealingKey: SealingKey? = nil
     ) {
         self.quota = quota
         self.opening = opening
         self.codec = codec
         self.maxReaders = maxReaders
+        self.patience = patience
+        self.sealingKey = sealingKey
     }
 
     /// Address space for LMDB: four times the quota, because nothing can even be deleted from a map that is completely

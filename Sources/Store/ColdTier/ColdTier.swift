@@ -3,7 +3,7 @@
 internal import Glibc
 package import KVFormat
 package import LMDB
-internal import Threads
+package import Threads
 
 /// The disk tier of a store: a folder that any number of processes share.
 ///
@@ -24,8 +24,13 @@ package final class ColdTier: Sendable {
     let tables: Tables
     let pending = PendingWork()
     let writeback = Writeback()
+    /// The seals of the sealed spaces that this process has opened.
+    let seals = Guarded<[PrefixHash: SpaceSeal]>([:])
     private let opener: Opener
     let transactionMemory = TransactionMemory()
+    /// The spaces that this process has opened: pages of no other are stored.
+    let opened = Guarded<[PrefixHash: SpaceDescriptor]>([:])
+    private let patience = WriterPatience()
 
     /// Opens the store in the folder `path`. Makes one when there is none and `options.opening` allows it.
     ///
@@ -45,7 +50,9 @@ package final class ColdTier: Sendable {
             throw .outside(Limits.readers, "number of readers", options.maxReaders)
         }
         let folder = StoreFolder(path: path, options: options)
-        let found = try StandardDescriptors.taken { () throws(StoreError) in try folder.prepare() }
+        let found = try StandardDescriptors.taken { () throws(StoreError) in
+            try FileLimit.isError { () throws(StoreError) in try folder.prepare() }
+        }
         // If the counters are damaged and this opening only inspects, the quota decides only about the size of the map,
         // which follows the file anyway.
         quota = options.quota ?? found.quota ?? folder.newQuota
@@ -62,22 +69,26 @@ package final class ColdTier: Sendable {
             throw StoreError(error, path: path, options: options)
         }
         let role: OpenerRole = options.opening == .createIfMissing ? .engine : .tool
-        opener = StandardDescriptors.taken { Opener(folder: path, role: role) }
+        opener = StandardDescriptors.taken { FileLimit.isError { Opener(folder: path, role: role) } }
         // Inspecting a store, or changing it with a tool, leaves the engines' quota as it is.
-        if options.opening == .createIfMissing, found.quota != quota { try writeQuota() }
+        if options.opening == .createIfMissing, found.quota != quota { try registerQuota() }
     }
 
     /// Opens a store that exists and leaves its quota as it is. Engines of other processes may have it open.
     /// - Throws: as `init(path:options:)`; `.notAFolder` or `.notAStore` when there is no store. It never makes one.
-    package convenience init(existing path: String) throws(StoreError) {
-        try self.init(path: path, options: ColdOptions(opening: .existing))
+    package convenience init(existing path: String, sealingKey: SealingKey? = nil) throws(StoreError) {
+        try self.init(path: path, options: ColdOptions(opening: .existing, sealingKey: sealingKey))
     }
 
     /// Writes what is pending and closes the store, after the running calls have ended. A second call does nothing.
-    package func close() {
+    ///
+    /// - Parameter deadline: until when it waits for a writer of another process; nil for as long as any call does. A
+    ///   tool that only looks waits for nobody.
+    package func close(before deadline: Deadline? = nil) {
         // Only uses and suspects can fail to be written here. Uses cost accuracy only, and the next process finds the
         // damage again.
-        try? flushTouches()
+        let patience = options.opening == .existing ? Self.openingPatience : options.patience
+        try? flushTouches(before: deadline ?? .after(patience))
         writeback.close()
         environment.close()
         opener.leave()
@@ -92,10 +103,38 @@ package final class ColdTier: Sendable {
     /// Damaged pages that this process has found since it opened the store.
     package var damagedPages: Int { pending.damagedPages }
 
-    private func writeQuota() throws(StoreError) {
-        let quota = quota.value
-        try writing { (_, session) throws(LMDBError) in session.counters.quota = quota }
+    /// Writes the quota, or leaves it to the next write when another process writes just now: opening waits for nobody.
+    private func registerQuota() throws(StoreError) {
+        pending.set(quota: quota.value)
+        try registering { () throws(LMDBError) in
+            try transact(before: .after(Self.openingPatience)) { (_, _) throws(LMDBError) in }
+        }
     }
+
+    /// How long an opening waits for the writers of other processes before it leaves what it has to say to the next
+    /// write.
+    static let openingPatience = Duration.milliseconds(50)
+
+    /// Runs a write whose work is pending as well: it does not matter when no writer could begin.
+    func registering(_ body: () throws(LMDBError) -> Void) throws(StoreError) {
+        do throws(LMDBError) {
+            try body()
+        } catch .busy {
+            return
+        } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+    }
+
+    /// Throws `.fileReplaced` when the data file was deleted or replaced: what was written since is nobody's then.
+    package func checkFiles() throws(StoreError) {
+        do throws(LMDBError) { try environment.checkFiles() } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+    }
+
+    /// Whether a thread of this process waits for a writer of another process, and has for a while.
+    package static var isHeldUp: Bool { Environment.isHeldUp }
 }
 
 extension CountersRecord {
@@ -120,35 +159,65 @@ extension ColdTier {
     }
 
     /// Runs `body` in one write transaction, which also writes the counters.
+    ///
+    /// - Parameter deadline: until when it waits for the writers of other processes; nil for as long as
+    ///   `ColdOptions.patience` says.
     package func writing<R>(
+        before deadline: Deadline? = nil,
         _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> R
     ) throws(StoreError) -> R {
         do throws(LMDBError) {
-            return try transact(body)
+            return try transact(before: deadline, body)
         } catch {
             throw StoreError(error, path: path, options: options)
         }
     }
 
-    /// As `writing`, but throws LMDB's errors.
+    /// As `writing`, but throws LMDB's errors. After a failure that may pass it is tried once more, from the beginning.
     ///
-    /// - Parameter bytes: disk that the transaction must find for what it stores. What an eviction needs is reserved in
-    ///   any case, as far as the disk allows.
+    /// - Parameter bytes: disk that the transaction must find behind the file's last page for what it stores. What an
+    ///   eviction needs is reserved in any case, as far as the disk allows.
     func transact<R>(
-        reserving bytes: Int = 0,
+        reserving bytes: Int = 0, before deadline: Deadline? = nil,
+        _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> R
+    ) throws(LMDBError) -> R {
+        let deadline = deadline ?? .after(patience.current(options.patience))
+        do throws(LMDBError) {
+            do throws(LMDBError) {
+                let result = try transactOnce(reserving: bytes, before: deadline, body)
+                patience.note(isBusy: false)
+                return result
+            } catch {
+                guard error.mayPass else { throw error }
+                return try transactOnce(reserving: bytes, before: deadline, body)
+            }
+        } catch {
+            if case .busy = error { patience.note(isBusy: true) }
+            throw error
+        }
+    }
+
+    private func transactOnce<R>(
+        reserving bytes: Int, before deadline: Deadline,
         _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> R
     ) throws(LMDBError) -> R {
         // A dead reader keeps LMDB from reusing every page that was freed since.
         _ = try environment.freeDeadReaders()
         let now = SystemClock.wallMilliseconds()
-        return try environment.write { (transaction) throws(LMDBError) in
+        let registrations = pending.registrations
+        let result = try environment.write(before: deadline) { (transaction) throws(LMDBError) in
             // Inside the transaction, so that no other process counts on the same bytes.
+            if bytes > 0, try transaction.bytesAtBeginning > recordBound - bytes { throw .pastBound }
             let isReserved = try transaction.reserveDisk(evictionReserve + bytes)
             guard isReserved || bytes == 0 else { throw .code(ENOSPC, call: "fallocate") }
             var session = try WriteSession(&transaction, tables, now: now)
+            session.recordBound = recordBound
+            try session.register(registrations, &transaction)
             let result = try body(&transaction, &session)
             try session.finish(&transaction)
             return result
         }
+        pending.forget(registrations)
+        return result
     }
 }

@@ -37,7 +37,9 @@ package final class HotTier: Sendable {
     ///
     /// - Throws: `StoreError.system` when the system has no address space left for the pages, and
     ///   `StoreError.invalidLayout` when the space is there with another layout.
-    package func space(root: PrefixHash, layout: KVLayout) throws(StoreError) -> HotSpace {
+    package func space(
+        root: PrefixHash, layout: KVLayout, seal: SpaceSeal? = nil
+    ) throws(StoreError) -> HotSpace {
         try state.withLock { (state) throws(StoreError) -> HotSpace in
             if let space = state.handles[root]?.space { return try space.checked(layout) }
             let record: SpaceRecord
@@ -45,7 +47,8 @@ package final class HotTier: Sendable {
                 record = known
             } else {
                 let pool = try state.arena.pool(for: layout)
-                record = state.tree.addSpace(root: root, layout: layout, pool: pool, state.arena.pools[pool])
+                record = state.tree.addSpace(
+                    root: root, layout: layout, seal: seal, pool: pool, state.arena.pools[pool])
             }
             let space = HotSpace(tier: self, record: record)
             state.handles[root] = WeakSpace(space: space)

@@ -20,6 +20,8 @@ struct SpaceRecord: Sendable {
     let memory: Reservation
     /// The token ids of that pool.
     let runs: TokenRuns
+    /// The space's seal, for the names of its pages; nil for a space that is not sealed.
+    let seal: SpaceSeal?
 
     /// The bytes in `seat`: a page in one piece with planes of `pageSize` tokens.
     func source(_ seat: Int32) -> PageSource {
@@ -63,7 +65,9 @@ struct RadixTree {
     func space(of node: Int32) -> SpaceRecord { spaces[Int(nodes[Int(node)].space)] }
 
     /// Adds an empty space.
-    mutating func addSpace(root: PrefixHash, layout: KVLayout, pool: Int, _ seats: PagePool) -> SpaceRecord {
+    mutating func addSpace(
+        root: PrefixHash, layout: KVLayout, seal: SpaceSeal?, pool: Int, _ seats: PagePool
+    ) -> SpaceRecord {
         let number = Int32(spaces.count)
         let node = allocate(
             RadixNode(
@@ -71,7 +75,7 @@ struct RadixTree {
                 space: number, seat: RadixNode.none, tokenCount: 0))
         let record = SpaceRecord(
             root: root, layout: layout, index: number, rootNode: node, pool: pool, seatBytes: seats.seatBytes,
-            memory: seats.memory, runs: seats.runs)
+            memory: seats.memory, runs: seats.runs, seal: seal)
         spaces.append(record)
         return record
     }

@@ -39,7 +39,7 @@ package final class SpillPin: @unchecked Sendable {
         checkNotReleased()
         return PageName(
             root: record.root, parent: parent, hash: hash, firstToken: firstToken,
-            tokens: record.runs.read(seat, count: tokenCount)[...])
+            tokens: record.runs.read(seat, count: tokenCount)[...], seal: record.seal)
     }
 
     /// The shape of the page.

@@ -36,7 +36,7 @@ extension TierState {
             faults.append("page \(node) follows a tail")
         }
         if run.isEmpty || run.count > space.layout.pageSize { faults.append("page \(node) has \(run.count) tokens") }
-        if PrefixHash.page(after: parent.hash, tokens: run[...]) != page.hash {
+        if PrefixHash.page(after: parent.hash, tokens: run[...], seal: space.seal) != page.hash {
             faults.append("page \(node) has token ids that are not those of its hash")
         }
         if tree.page(page.hash) != node { faults.append("page \(node) is not found by its hash") }

@@ -39,12 +39,20 @@ extension WriteTransaction {
     /// - Returns: false when the disk, a quota of the file system or a limit on files has no room for that; true where
     ///   the file system cannot promise anything.
     package borrowing func reserveDisk(_ byteCount: Int) throws(LMDBError) -> Bool {
-        var info = unsafe MDB_envinfo()
-        try check(unsafe mdb_env_info(mdb_txn_env(core.handle), &info), call: "mdb_env_info")
-        let (used, overflows) = unsafe (info.me_last_pgno &+ 1).multipliedReportingOverflow(by: core.pageSize)
+        let used = try bytesAtBeginning
         guard let size = fileSize(core.descriptor) else { throw .code(errno, call: "fstat") }
-        guard !overflows, size < used &+ byteCount else { return true }
+        guard used < .max - byteCount, size < used + byteCount else { return true }
         return canExtend(core.descriptor, from: size, by: used + byteCount - size)
+    }
+
+    /// Bytes of the file, up to the last page that was in use or on the free list when this transaction began.
+    package var bytesAtBeginning: Int {
+        get throws(LMDBError) {
+            var info = unsafe MDB_envinfo()
+            try check(unsafe mdb_env_info(mdb_txn_env(core.handle), &info), call: "mdb_env_info")
+            let (bytes, overflows) = unsafe (info.me_last_pgno &+ 1).multipliedReportingOverflow(by: core.pageSize)
+            return overflows ? .max : bytes
+        }
     }
 }
 

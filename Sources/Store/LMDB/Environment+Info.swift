@@ -40,7 +40,8 @@ extension Environment {
         let slots = try readerSlots()
         return try read { (transaction) throws(LMDBError) in
             var info = unsafe MDB_envinfo()
-            try check(unsafe mdb_env_info(handle, &info), call: "mdb_env_info")
+            let environment = unsafe mdb_txn_env(transaction.core.handle)
+            try check(unsafe mdb_env_info(environment, &info), call: "mdb_env_info")
             let last = unsafe info.me_last_txnid
             guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
             return unsafe EnvironmentInfo(
@@ -50,14 +51,36 @@ extension Environment {
         }
     }
 
+    /// How many transactions were committed since the oldest open snapshot; nil without readers, and when the data file
+    /// has at most `bytes` bytes.
+    package func oldestReaderLag(ifLongerThan bytes: Int) throws(LMDBError) -> Int? {
+        guard try isLonger(than: bytes), let oldest = try readerSlots().min() else { return nil }
+        try gate.enter()
+        defer { gate.leave() }
+        guard let opened else { return nil }
+        var info = unsafe MDB_envinfo()
+        try check(unsafe mdb_env_info(opened.handle, &info), call: "mdb_env_info")
+        return unsafe max(0, info.me_last_txnid - oldest)
+    }
+
+    private func isLonger(than bytes: Int) throws(LMDBError) -> Bool {
+        try requireOwnProcess()
+        try gate.enter()
+        defer { gate.leave() }
+        guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
+        return size > bytes
+    }
+
     /// Frees the slots of dead readers, and returns how many there were. Call it before each batch of writes: the slot
     /// of a dead reader keeps LMDB from reusing every page that was freed since.
     package func freeDeadReaders() throws(LMDBError) -> Int {
         try requireOwnProcess()
         try gate.enter()
         defer { gate.leave() }
+        // What is about to be opened anew frees them then.
+        guard let opened else { return 0 }
         var dead: Int32 = 0
-        try check(unsafe mdb_reader_check(handle, &dead), call: "mdb_reader_check")
+        try check(unsafe mdb_reader_check(opened.handle, &dead), call: "mdb_reader_check")
         return Int(dead)
     }
 
@@ -66,10 +89,11 @@ extension Environment {
         try requireOwnProcess()
         try gate.enter()
         defer { gate.leave() }
+        guard let opened else { return [] }
         var text: [UInt8] = []
         let status = unsafe withUnsafeMutablePointer(to: &text) { text in
             unsafe mdb_reader_list(
-                handle,
+                opened.handle,
                 { line, context in
                     guard let line = unsafe line, let context = unsafe context else { return -1 }
                     let text = unsafe context.assumingMemoryBound(to: [UInt8].self)

@@ -3,37 +3,65 @@
 import CLMDB
 import Glibc
 import Synchronization
+package import Threads
 
 extension Environment {
     /// Lends a snapshot to `body` for the duration of the call. Readers never wait for a writer, nor a writer for them.
     ///
-    /// - Throws: what `body` throws; `.closed`, `.forked`, `.processIdTaken`, `.mapResized`; a `.code`, whose
-    ///   `isReadersFull` is true when no reader slot was left even after those of dead processes were freed.
+    /// - Throws: what `body` throws; `.closed`, `.forked`, `.processIdTaken`, `.mapResized`, `.replaced`; a `.code`,
+    ///   whose `isReadersFull` is true when no reader slot was left even after those of dead processes were freed.
     /// - Complexity: beginning and ending take a fraction of a microsecond.
     package func read<R: ~Copyable, E: LMDBErrorConvertible>(
         _ body: (borrowing ReadTransaction) throws(E) -> R
     ) throws(E) -> R {
         let core: TransactionCore
-        do throws(LMDBError) { core = try begin(flags: UInt32(MDB_RDONLY)) } catch { throw E(error) }
+        do throws(LMDBError) { core = try begin(isWriting: false) } catch { throw E(error) }
         defer { gate.leave() }
         return try Self.lend(ReadTransaction(core), to: body)
     }
 
-    /// Runs `body` in one write transaction. Its changes are durable when this returns; when it throws, nothing has
-    /// changed.
+    /// Runs `body` in one write transaction, on the environment's own thread. Its changes are durable when this
+    /// returns; when it throws, nothing has changed.
     ///
-    /// Waits for the writer before it, in any process. A writer that died is no obstacle.
+    /// Waits for the writers before it, in any process, but not beyond `deadline`; `EnvironmentOptions.patience` says
+    /// how long without one. A writer that died is no obstacle. A transaction that has begun is not interrupted.
     ///
-    /// - Throws: what `body` throws; `.closed`, `.forked`, `.mapResized`; a `.code`: `EACCES` when access is
-    ///   `.readOnly`, and one whose `isFull` is true when there was no room. Then nothing of the transaction is stored.
-    package func write<R: ~Copyable, E: LMDBErrorConvertible>(
-        _ body: (inout WriteTransaction) throws(E) -> R
+    /// - Throws: what `body` throws; `.closed`, `.forked`, `.mapResized`, `.replaced`; `.busy` when the transaction
+    ///   could not begin in time; a `.code`: `EACCES` when access is `.readOnly`, and one whose `isFull` is true when
+    ///   there was no room. Then nothing of the transaction is stored.
+    package func write<R, E: LMDBErrorConvertible>(
+        before deadline: Deadline? = nil, _ body: (inout WriteTransaction) throws(E) -> R
     ) throws(E) -> R {
-        let core: TransactionCore
-        do throws(LMDBError) { core = try begin(flags: 0) } catch { throw E(error) }
-        defer { gate.leave() }
-        return try Self.lend(WriteTransaction(core), to: body)
+        var outcome: Result<R, E>?
+        do throws(LMDBError) {
+            try requireOwnProcess()
+            let isDone = try writer.run(
+                before: deadline ?? .after(options.patience),
+                begin: { [self] in Result { () throws(LMDBError) in try begin(isWriting: true) } },
+                body: { [self] begun in
+                    outcome = Result { () throws(E) in
+                        let core: TransactionCore
+                        do throws(LMDBError) { core = try begun.get() } catch { throw E(error) }
+                        let result = try Self.lend(WriteTransaction(core), to: body)
+                        // What this process has written itself needs no check by its next transaction.
+                        snapshots.checkedFreeList.store(core.snapshot.transaction + 1, ordering: .relaxed)
+                        return result
+                    }
+                },
+                end: { [self] wasBegun in
+                    if wasBegun { gate.leave() }
+                    WriterLock.release(descriptor)
+                })
+            if !isDone { throw .busy(process: WriterLock.holder(descriptor)) }
+        } catch {
+            throw E(error)
+        }
+        guard let outcome else { preconditionFailure("a transaction that was done has no outcome") }
+        return try outcome.get()
     }
+
+    /// Whether a thread of this process has been waiting for a writer of another process for a while.
+    package static var isHeldUp: Bool { WriterThread.heldUp.load(ordering: .relaxed) > 0 }
 
     /// Ends the snapshot before it returns, so that it has ended when the gate counts it out.
     private static func lend<R: ~Copyable, E: Error>(
@@ -42,7 +70,7 @@ extension Environment {
         try body(transaction)
     }
 
-    private static func lend<R: ~Copyable, E: LMDBErrorConvertible>(
+    private static func lend<R, E: LMDBErrorConvertible>(
         _ transaction: consuming WriteTransaction, to body: (inout WriteTransaction) throws(E) -> R
     ) throws(E) -> R {
         let result = try body(&transaction)
@@ -53,26 +81,38 @@ extension Environment {
 
 extension Environment {
     /// Begins a transaction inside the gate. The caller leaves the gate after the transaction has ended.
-    func begin(flags: UInt32) throws(LMDBError) -> TransactionCore {
+    ///
+    /// A write transaction may have to wait for as long as another process writes. Its caller releases the writers'
+    /// lock after the transaction, and after an error too.
+    func begin(isWriting: Bool) throws(LMDBError) -> TransactionCore {
         try requireOwnProcess()
         var triedDeadReaders = false
-        for _ in 0..<LMDBLimits.remapAttempts {
+        var isOverwritten = false
+        for _ in 0..<LMDBLimits.beginAttempts {
+            // Outside of the gate, so that waiting for another process holds up nobody here.
+            if isWriting { WriterLock.take(descriptor) }
             try gate.enter()
-            var begun: OpaquePointer?
-            let status = unsafe mdb_txn_begin(handle, nil, flags, &begun)
-            if let transaction = unsafe begun, status == MDB_SUCCESS {
-                do throws(LMDBError) {
-                    return try unsafe core(transaction, isWriting: flags == 0)
-                } catch {
-                    unsafe mdb_txn_abort(transaction)
-                    gate.leave()
-                    throw error
+            let handle = unsafe opened?.handle
+            let status: Int32?
+            do throws(LMDBError) {
+                switch try attempt(isWriting: isWriting) {
+                case .success(let core): return core
+                case .failure(let failure): status = failure.status
                 }
+            } catch {
+                gate.leave()
+                throw error
             }
             gate.leave()
+            guard let status else {
+                isOverwritten = true
+                continue
+            }
             switch status {
             case MDB_MAP_RESIZED:
                 try followMap()
+            case MDB_PANIC:
+                try unsafe reopen(insteadOf: handle)
             case MDB_READERS_FULL where !triedDeadReaders:
                 triedDeadReaders = true
                 _ = try freeDeadReaders()
@@ -82,7 +122,32 @@ extension Environment {
                 throw .code(status, call: "mdb_txn_begin")
             }
         }
-        throw .mapResized
+        throw isOverwritten ? .damaged("a meta page is damaged") : .mapResized
+    }
+
+    /// A status of LMDB that `begin` has an answer to; nil when two commits came between LMDB's choice of a meta page
+    /// and the look at it, or the page is damaged.
+    private struct Refusal: Error { let status: Int32? }
+
+    /// Tries to begin a transaction inside the gate.
+    private func attempt(isWriting: Bool) throws(LMDBError) -> Result<TransactionCore, Refusal> {
+        guard try condition(isWriting: isWriting) == .sound, let opened else {
+            return .failure(Refusal(status: MDB_PANIC))
+        }
+        var begun: OpaquePointer?
+        let flags = isWriting ? 0 : UInt32(MDB_RDONLY)
+        let status = unsafe mdb_txn_begin(opened.handle, nil, flags, &begun)
+        guard let transaction = unsafe begun, status == MDB_SUCCESS else {
+            return .failure(Refusal(status: status))
+        }
+        do throws(LMDBError) {
+            if let core = try unsafe core(transaction, of: opened, isWriting: isWriting) { return .success(core) }
+            unsafe mdb_txn_abort(transaction)
+            return .failure(Refusal(status: nil))
+        } catch {
+            unsafe mdb_txn_abort(transaction)
+            throw error
+        }
     }
 
     /// Adopts the map size that another process set.
@@ -102,23 +167,17 @@ extension Environment {
     /// Maps the file again while no transaction of this process is open: LMDB would move the map under its feet.
     private func remap(to byteCount: Int) throws(LMDBError) {
         try gate.whileEmpty { () throws(LMDBError) in
-            guard byteCount != map.byteCount else { return }
-            try check(unsafe mdb_env_set_mapsize(handle, byteCount), call: "mdb_env_set_mapsize")
-            map.forget()
-            map = try unsafe MapRegion(of: handle)
+            guard let old = opened, byteCount != old.map.byteCount else { return }
+            try check(unsafe mdb_env_set_mapsize(old.handle, byteCount), call: "mdb_env_set_mapsize")
+            old.map.forget()
+            opened?.map = try unsafe MapRegion(of: old.handle)
         }
     }
 
-    private func core(_ transaction: OpaquePointer, isWriting: Bool) throws(LMDBError) -> TransactionCore {
-        unsafe TransactionCore(
-            handle: transaction, map: map, limit: min(map.byteCount, try currentFileBytes()), descriptor: descriptor,
-            pageSize: pageSize, isWriting: isWriting)
-    }
-
     /// The data file's size in bytes, asked of the system only when LMDB uses more than was seen before.
-    private func currentFileBytes() throws(LMDBError) -> Int {
+    func fileBytes(of opened: Opened) throws(LMDBError) -> Int {
         var info = unsafe MDB_envinfo()
-        try check(unsafe mdb_env_info(handle, &info), call: "mdb_env_info")
+        try check(unsafe mdb_env_info(opened.handle, &info), call: "mdb_env_info")
         let known = fileBytes.load(ordering: .relaxed)
         let (used, overflow) = unsafe info.me_last_pgno.addingReportingOverflow(1)
         guard overflow || used > known / pageSize else { return known }

@@ -20,13 +20,22 @@ package struct EnvironmentOptions: Sendable {
     package var maxReaders: Int
     /// Reading only, or writing too.
     package var access: Access
+    /// How long a write transaction waits for the writers of other processes.
+    package var patience: Duration
 
     /// Options for one environment; sizes must be positive.
-    package init(mapSize: Int, maxTables: Int = 16, maxReaders: Int = 512, access: Access = .readWrite) {
+    package init(
+        mapSize: Int, maxTables: Int = 16, maxReaders: Int = 512, access: Access = .readWrite,
+        patience: Duration = EnvironmentOptions.defaultPatience
+    ) {
         precondition(mapSize > 0 && maxTables > 0 && maxReaders > 0, "sizes of an environment are positive")
         self.mapSize = mapSize
         self.maxTables = maxTables
         self.maxReaders = maxReaders
         self.access = access
+        self.patience = patience
     }
+
+    /// How long a write transaction waits unless somebody says otherwise.
+    package static var defaultPatience: Duration { LMDBLimits.patience }
 }

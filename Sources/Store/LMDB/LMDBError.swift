@@ -30,10 +30,16 @@ package enum LMDBError: Error, Equatable, Sendable {
     case processIdTaken
     /// Another process enlarged the map, and the transactions of this process did not end in time to adopt its size.
     case mapResized
+    /// A writer of another process did not end in time; its process id, if it is known.
+    case busy(process: Int32?)
+    /// A file of the folder was deleted or replaced while the folder was open.
+    case replaced(file: String)
     /// The table does not exist in an environment that was opened for reading.
     case tableMissing(name: String)
     /// The key's size in bytes is not in `LMDBLimits.keyBytes`.
     case keySize(Int)
+    /// A value found no room within the part of the file that its writer may use: see `put(_:key:value:paddedTo:within:)`.
+    case pastBound
     /// The file contains something impossible; the text says what.
     case damaged(String)
 }
@@ -59,6 +65,9 @@ extension LMDBError {
     /// back short for one of these reasons is `ENOSPC`.
     package var isDiskFull: Bool { status.map(Self.fullDisk.contains) ?? false }
 
+    /// No room for a record, on the disk or within the bound that its writer keeps.
+    package var isNoRoom: Bool { isDiskFull || self == .pastBound }
+
     /// What the system says when a file cannot grow.
     static let fullDisk = [ENOSPC, EDQUOT, EFBIG]
 
@@ -81,11 +90,17 @@ extension LMDBError {
         }
     }
 
+    /// The disk failed to read or write. It may pass, or be the beginning of its end.
+    package var isDiskFailure: Bool { status == EIO }
+
     /// Live processes have taken every reader slot.
     package var isReadersFull: Bool { status == MDB_READERS_FULL }
 
-    /// LMDB has given up this environment, because a write of a meta page failed. Close it and open it again.
+    /// LMDB has given up this environment, because a write of a meta page failed. The next transaction opens it anew.
     package var needsReopening: Bool { status == MDB_PANIC }
+
+    /// Whether the same call may well succeed a moment later.
+    package var mayPass: Bool { isDiskFailure || needsReopening }
 
     /// What the caller can do about it, in one sentence.
     package var remedy: String {
@@ -97,8 +112,11 @@ extension LMDBError {
         case .closed: "Open the environment again."
         case .processIdTaken: "Run the processes in one PID namespace, or give them different process ids."
         case .mapResized: "Retry. Keep transactions short, and never begin one inside another."
+        case .busy: "Retry, or end that process."
+        case .replaced: "Close the environment and open it again."
         case .tableMissing: "Open the folder for writing once, or check that it is the right one."
         case .keySize: "Use keys of \(LMDBLimits.keyBytes.lowerBound) to \(LMDBLimits.keyBytes.upperBound) bytes."
+        case .pastBound: "Delete records, and end old read transactions; then retry."
         case .damaged: "Move the folder aside and start with a new one."
         case .code: codeRemedy
         }
@@ -108,8 +126,9 @@ extension LMDBError {
         if isFull { return "Make room on the disk, or delete records, or open with a larger map; then retry." }
         if isDamage { return "Move the folder aside and start with a new one." }
         if isReadersFull { return "Raise `maxReaders` when no process has the folder open, or run fewer readers." }
-        if needsReopening { return "Close the environment and open it again." }
-        return "Check the folder, its permissions and the disk, then retry."
+        if needsReopening { return "Retry: the next transaction opens the environment anew." }
+        if isDiskFailure { return "Check the disk, then retry." }
+        return "Check the folder, its permissions and the limits of this process, then retry."
     }
 }
 
@@ -128,8 +147,11 @@ extension LMDBError: CustomStringConvertible {
         case .closed: "The environment is closed."
         case .processIdTaken: "Another process with this process id uses the folder."
         case .mapResized: "Another process enlarged the map."
+        case .busy(let process): "\(process.map { "Process \($0)" } ?? "Another process") keeps the writers' lock."
+        case .replaced(let file): "\(file) was deleted or replaced while it was open."
         case .tableMissing(let name): "There is no table \(name)."
         case .keySize(let bytes): "A key of \(bytes) bytes is not possible."
+        case .pastBound: "The file has no free run of pages that is long enough."
         case .damaged(let what): "The file is damaged: \(what)."
         }
     }

@@ -9,7 +9,11 @@ enum LMDBLimits {
     /// mapped again. A transaction lasts as long as a batch; a longer wait means that one was begun inside another.
     static let remapPatience = Duration.seconds(10)
 
-    /// How often the beginning of a transaction adopts an enlarged map before it gives up. Each attempt means that the
-    /// map was enlarged again meanwhile.
-    static let remapAttempts = 8
+    /// How often the beginning of a transaction adopts an enlarged map, or opens LMDB anew, before it gives up. Each
+    /// attempt means that it had become necessary again meanwhile.
+    static let beginAttempts = 8
+
+    /// How long a write transaction waits for the writers of other processes when its caller does not say. A batch
+    /// takes seconds on a slow disk, and several processes may stand in line.
+    static let patience = Duration.seconds(30)
 }

@@ -8,21 +8,16 @@ import CLMDB
 import Glibc
 import Threads
 
-/// What identifies a folder, however its path is spelled.
-struct FolderIdentity: Hashable {
-    let device: UInt
-    let inode: UInt
-
-    /// Reads the identity of the folder. Throws `.notAFolder`, or `.code` when that fails.
-    init(path: String) throws(LMDBError) {
+extension FileIdentity {
+    /// Reads the identity of a folder. Throws `.notAFolder`, or `.code` when that fails.
+    init(folder path: String) throws(LMDBError) {
         var status = stat()
         guard unsafe stat(path, &status) == 0 else {
             if errno == ENOENT || errno == ENOTDIR { throw .notAFolder(path: path) }
             throw .code(errno, call: "stat")
         }
         guard status.st_mode & S_IFMT == S_IFDIR else { throw .notAFolder(path: path) }
-        device = UInt(status.st_dev)
-        inode = UInt(status.st_ino)
+        self.init(status)
     }
 }
 
@@ -33,16 +28,16 @@ final class OpenFolders: Sendable {
 
     /// The process that opened each folder. Entries inherited through a fork do not count, because file locks are not
     /// inherited.
-    private let holders = Guarded<[FolderIdentity: pid_t]>([:])
+    private let holders = Guarded<[FileIdentity: pid_t]>([:])
 
     /// Enters a folder; throws `.alreadyOpen` when this process has it open.
-    func insert(_ folder: FolderIdentity, path: String) throws(LMDBError) {
+    func insert(_ folder: FileIdentity, path: String) throws(LMDBError) {
         let isOpen = holders.withLock { $0.updateValue(getpid(), forKey: folder) == getpid() }
         if isOpen { throw .alreadyOpen(path: path) }
     }
 
     /// Removes a folder.
-    func remove(_ folder: FolderIdentity) {
+    func remove(_ folder: FileIdentity) {
         holders.withLock { $0[folder] = nil }
     }
 }

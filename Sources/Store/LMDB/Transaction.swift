@@ -35,11 +35,12 @@ extension Transaction where Self: ~Copyable {
 
     /// Whether a table has a key.
     package borrowing func contains(_ table: Table, key: RawSpan) throws(LMDBError) -> Bool {
-        try unsafe core.find(table, key) != nil
+        try core.contains(table, key)
     }
 
     /// How many keys a table has.
     package borrowing func entryCount(_ table: Table) throws(LMDBError) -> Int {
+        guard core.isWriting else { return try core.snapshot.tree(table).entries }
         var stat = MDB_stat()
         try check(unsafe mdb_stat(core.handle, table.handle, &stat), call: "mdb_stat")
         return stat.ms_entries
@@ -49,8 +50,7 @@ extension Transaction where Self: ~Copyable {
     /// it exists.
     @_lifetime(borrow self)
     package borrowing func cursor(_ table: Table) throws(LMDBError) -> Cursor {
-        let handle = try unsafe core.openCursor(table)
-        let cursor = unsafe Cursor(handle: handle, core: core)
+        let cursor = try Cursor(table, core)
         return unsafe _overrideLifetime(cursor, borrowing: self)
     }
 }
@@ -65,16 +65,44 @@ package struct TransactionCore {
     /// The data file. Its size is read again when a writer meets a value beyond `limit`.
     let descriptor: Int32
     let pageSize: Int
+    /// The pages of the last commit, and the trees in them.
+    let pages: PageMap
+    let snapshot: Snapshot
+    /// What checks pages before LMDB walks them; nil in a read transaction, in which LMDB walks none.
+    let writeGuard: WriteGuard?
+
     /// Whether values can lie in memory that this transaction wrote, outside the map.
-    let isWriting: Bool
+    var isWriting: Bool { writeGuard != nil }
+
+    /// Ends the transaction; nothing of it stays.
+    func abort() { unsafe mdb_txn_abort(handle) }
 
     func find(_ table: Table, _ key: RawSpan) throws(LMDBError) -> UnsafeRawBufferPointer? {
         try requireKeySize(key)
-        var value = unsafe MDB_val()
-        let status = unsafe key.withUnsafeBytes { bytes in
-            var key = unsafe MDB_val(reading: bytes)
-            return unsafe mdb_get(handle, table.handle, &key, &value)
+        let tree = try snapshot.tree(table)
+        return unsafe try key.withUnsafeBytes { (bytes) throws(LMDBError) in
+            guard let writeGuard else { return unsafe try pages.value(under: bytes, in: tree) }
+            unsafe try writeGuard.look(table, bytes)
+            return unsafe try written(table, bytes)
         }
+    }
+
+    func contains(_ table: Table, _ key: RawSpan) throws(LMDBError) -> Bool {
+        guard !isWriting else { return unsafe try find(table, key) != nil }
+        try requireKeySize(key)
+        let tree = try snapshot.tree(table)
+        return unsafe try key.withUnsafeBytes { (bytes) throws(LMDBError) in
+            unsafe try pages.find(bytes, in: tree) != nil
+        }
+    }
+
+    /// What LMDB finds, in the pages that this transaction has changed too.
+    private func written(
+        _ table: Table, _ bytes: UnsafeRawBufferPointer
+    ) throws(LMDBError) -> UnsafeRawBufferPointer? {
+        var key = unsafe MDB_val(reading: bytes)
+        var value = unsafe MDB_val()
+        let status = unsafe mdb_get(handle, table.handle, &key, &value)
         guard status != MDB_NOTFOUND else { return nil }
         try check(status, call: "mdb_get")
         return try unsafe bounded(value)
@@ -113,29 +141,10 @@ package struct TransactionCore {
     /// Whether the bytes before a large value are the header of a run of written LMDB pages that can hold it. A page in
     /// memory has at least a header before every value, so that these bytes can always be read.
     private func isOverflowRun(before start: UnsafeRawPointer, holding count: Int) -> Bool {
-        let header = unsafe PageHeader(start - PageHeader.byteCount)
+        let header = unsafe PageHeader(start - PageMap.header)
         let mapPages = map.byteCount / pageSize
         return header.flags == PageHeader.writtenOverflow && header.number < UInt64(mapPages)
-            && header.pages <= mapPages && count + PageHeader.byteCount <= Int(header.pages) * pageSize
-    }
-}
-
-/// The header of an LMDB page. It is a private struct of the library, which has not changed in any version 0.9.
-private struct PageHeader {
-    static let byteCount = 16
-    /// `P_OVERFLOW | P_DIRTY`: the first page of a large value, written by the transaction that is open.
-    static let writtenOverflow: UInt16 = 0x04 | 0x10
-
-    let number: UInt64
-    let flags: UInt16
-    /// Pages of the run, if it is one.
-    let pages: UInt32
-
-    init(_ start: UnsafeRawPointer) {
-        number = unsafe start.loadUnaligned(as: UInt64.self)
-        // There are two bytes of padding between the two fields.
-        flags = unsafe start.loadUnaligned(fromByteOffset: 10, as: UInt16.self)
-        pages = unsafe start.loadUnaligned(fromByteOffset: 12, as: UInt32.self)
+            && header.pages <= mapPages && count + PageMap.header <= Int(header.pages) * pageSize
     }
 }
 

@@ -27,23 +27,24 @@ struct FrameDecoder: ~Copyable {
 
     /// Decodes the first `tokens` tokens of each plane of `region`, stored as `stored`, into `target`.
     ///
-    /// - Returns: the checksum of `stored` under `key` and `part`, which is computed on the way so that the bytes come
-    ///   from memory only once. The caller must compare it: until then the planes may hold anything. Nil when the codec
-    ///   cannot have written the bytes; some of the planes may have been written then.
+    /// - Parameter place: the key and the part number that the bytes are stored under; nil for bytes that were checked.
+    /// - Returns: the checksum of `stored` there, which is computed on the way so that the bytes come from memory only
+    ///   once; 0 without a place. The caller must compare it: until then the planes may hold anything. Nil when the
+    ///   codec cannot have written the bytes; some of the planes may have been written then.
     borrowing func decode(
         _ stored: RawSpan, _ codec: FrameCodec, _ region: FrameRegion, tokens: Int, into target: PageTarget,
-        key: PrefixHash, part: UInt64
+        checking place: (key: PrefixHash, part: UInt64)?
     ) -> UInt64? {
         guard codec == .raw || (codec == .zstdPlain) == (region.width == 1) else { return nil }
         let checksum: UInt64? = unsafe stored.withUnsafeBytes { bytes in
             guard let start = unsafe bytes.bindMemory(to: UInt8.self).baseAddress else { return nil }
-            unsafe frame.begin(start, bytes.count, key: key, part: part)
+            unsafe frame.begin(start, bytes.count, at: place)
             guard
                 codec == .raw
                     ? unsafe copyPlanes(region, tokens: tokens, into: target)
                     : unsafe decodeChunks(codec, region, tokens: tokens, into: target)
             else { return nil }
-            return frame.checksum()
+            return place == nil ? 0 : frame.checksum()
         }
         // Only after this may another thread learn that the planes are there.
         cplanes_fence()

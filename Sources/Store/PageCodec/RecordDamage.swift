@@ -10,7 +10,7 @@ package enum RecordDamage: Error, Hashable, Sendable {
     case notARecord
     /// A record of a version that this build does not read.
     case unknownVersion(UInt16)
-    /// A sealed record, which only a build with the owner's key can read.
+    /// A sealed record, and no key to read it.
     case sealed
     /// A record of another page, side state or block in the wrong place. The record itself may be sound.
     case wrongKey
@@ -35,7 +35,7 @@ extension RecordDamage: CustomStringConvertible {
         case .truncated: "the record is cut short"
         case .notARecord: "the bytes are not a record"
         case .unknownVersion(let version): "the record has version \(version), this build reads \(RecordHeader.version)"
-        case .sealed: "the record is sealed, which this build cannot read"
+        case .sealed: "the record is sealed, and its key was not given"
         case .wrongKey: "the record belongs to another key"
         case .badHeader: "the record's header fails its checksum"
         case .wrongShape: "the record does not fit the KV layout"

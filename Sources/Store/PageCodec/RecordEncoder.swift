@@ -6,18 +6,25 @@ package import KVFormat
 /// thread-safe.
 package final class RecordEncoder {
     private let frames: FrameEncoder
+    private let salt: () -> SealBytes
 
     /// An encoder with the fastest kernels of this CPU.
-    package convenience init() { self.init(.chosen) }
+    ///
+    /// - Parameter salt: where the salts of sealed records come from. No salt may come twice; tests that compare bytes
+    ///   give their own.
+    package convenience init(salt: @escaping () -> SealBytes = SealBytes.random) { self.init(.chosen, salt: salt) }
 
-    init(_ kernels: PlaneKernels) { frames = FrameEncoder(kernels) }
+    init(_ kernels: PlaneKernels, salt: @escaping () -> SealBytes = SealBytes.random) {
+        frames = FrameEncoder(kernels)
+        self.salt = salt
+    }
 
     /// Encodes the first `tokens` tokens of a page into new memory. See `encode(page:tokens:layout:key:codec:into:)`.
     package func encode(
-        page: PageSource, tokens: Int, layout: KVLayout, key: PrefixHash, codec: CodecChoice
+        page: PageSource, tokens: Int, layout: KVLayout, key: PrefixHash, codec: CodecChoice, seal: SpaceSeal? = nil
     ) -> EncodedRecord {
         let record = EncodedRecord()
-        encode(page: page, tokens: tokens, layout: layout, key: key, codec: codec, into: record)
+        encode(page: page, tokens: tokens, layout: layout, key: key, codec: codec, seal: seal, into: record)
         return record
     }
 
@@ -28,10 +35,12 @@ package final class RecordEncoder {
     ///   - tokens: 1 to `layout.pageSize`; exactly `pageSize` when the layout is opaque.
     ///   - key: the prefix hash that the record will be stored under.
     ///   - codec: what to try; frames that gain less than 1/64 are stored raw.
+    ///   - seal: that of a sealed space: the record is encrypted.
     ///   - record: takes the bytes; what it held is gone.
     /// - Complexity: one pass over the page. Allocates nothing if `record` has held a page of this size before.
     package func encode(
-        page: PageSource, tokens: Int, layout: KVLayout, key: PrefixHash, codec: CodecChoice, into record: EncodedRecord
+        page: PageSource, tokens: Int, layout: KVLayout, key: PrefixHash, codec: CodecChoice, seal: SpaceSeal? = nil,
+        into record: EncodedRecord
     ) {
         precondition(tokens >= 1 && tokens <= layout.pageSize, "a page of \(tokens) tokens")
         precondition(layout.isDivisible || tokens == layout.pageSize, "an opaque page is stored whole")
@@ -42,7 +51,7 @@ package final class RecordEncoder {
             flags: tokens < layout.pageSize ? RecordHeader.tailFlag : 0, element: .opaque,
             rawBytes: UInt64(layout.pageBytes(tokens: tokens)), encodedBytes: 0)
         var frames = plan.makeIterator()
-        write(header, layout, codec, into: record) { _ in
+        write(header, layout, codec, seal, into: record) { _ in
             guard let planes = frames.next(), let element = layout.element(ofPlanes: planes) else {
                 preconditionFailure("a plan has its number of frames, of one element each")
             }
@@ -60,11 +69,12 @@ package final class RecordEncoder {
     ///   - codec: what to try; frames that gain less than 1/64 are stored raw.
     ///   - record: takes the bytes; what it held is gone.
     package func encode(
-        sideState: RawSpan, key: PrefixHash, name: String, codec: CodecChoice, into record: EncodedRecord
+        sideState: RawSpan, key: PrefixHash, name: String, codec: CodecChoice, seal: SpaceSeal? = nil,
+        into record: EncodedRecord
     ) {
         let size = sideState.byteCount
         precondition(size <= Limits.sideStateBytes, "a side state of \(size) bytes")
-        encode(sideState, .sideState, .opaque, key: .sideState(of: key, name: name), codec, into: record)
+        encode(sideState, .sideState, .opaque, key: .sideState(of: key, name: name), codec, seal, into: record)
     }
 
     /// Encodes a block.
@@ -76,23 +86,24 @@ package final class RecordEncoder {
     ///   - codec: what to try; frames that gain less than 1/64 are stored raw.
     ///   - record: takes the bytes; what it held is gone.
     package func encode(
-        block: RawSpan, element: KVElement, key: PrefixHash, codec: CodecChoice, into record: EncodedRecord
+        block: RawSpan, element: KVElement, key: PrefixHash, codec: CodecChoice, seal: SpaceSeal? = nil,
+        into record: EncodedRecord
     ) {
         let size = block.byteCount
         precondition(size <= Limits.blockBytes && size % element.groupBytes == 0, "a block of \(size) bytes")
-        encode(block, .block, element, key: key, codec, into: record)
+        encode(block, .block, element, key: key, codec, seal, into: record)
     }
 
     private func encode(
         _ blob: RawSpan, _ kind: RecordHeader.Kind, _ element: KVElement, key: PrefixHash, _ codec: CodecChoice,
-        into record: EncodedRecord
+        _ seal: SpaceSeal?, into record: EncodedRecord
     ) {
         let size = blob.byteCount
         let header = RecordHeader(
             key: key, frameCount: BlobFrames.count(size), tokens: 0, kind: kind, flags: 0, element: element,
             rawBytes: UInt64(size), encodedBytes: 0)
         unsafe blob.withUnsafeBytes { bytes in
-            write(header, nil, codec, into: record) { frame in
+            write(header, nil, codec, seal, into: record) { frame in
                 // A frame exists only when there are bytes, so there is a base address.
                 guard let base = bytes.baseAddress else { preconditionFailure("a frame without bytes") }
                 let range = BlobFrames.bytes(ofFrame: frame, size)
@@ -113,10 +124,17 @@ package final class RecordEncoder {
     }
 
     private func write(
-        _ header: RecordHeader, _ layout: KVLayout?, _ codec: CodecChoice, into record: EncodedRecord,
-        frame: (Int) -> Frame
+        _ header: RecordHeader, _ layout: KVLayout?, _ codec: CodecChoice, _ seal: SpaceSeal?,
+        into record: EncodedRecord, frame: (Int) -> Frame
     ) {
         let key = header.key
+        var complete = header
+        var contentKey: ContentKey?
+        if let seal {
+            complete.flags |= RecordHeader.sealedFlag
+            complete.salt = salt()
+            contentKey = seal.recordKey(key, salt: complete.salt)
+        }
         let start = FrameEntry.offset(header.frameCount)
         // No frame ends up longer than its raw bytes, so the room of one more than all frames is enough.
         let raw = Int(header.rawBytes)
@@ -128,18 +146,27 @@ package final class RecordEncoder {
         for index in 0..<header.frameCount {
             let frame = frame(index)
             let (used, size) = unsafe frames.encode(frame.region, frame.source, codec, into: target + position)
-            let encoded = unsafe RawSpan(_unsafeStart: target + position, byteCount: size)
-            let entry = FrameEntry(
+            let encoded = unsafe UnsafeMutableRawBufferPointer(start: target + position, count: size)
+            let part = UInt64(index) + 1
+            var entry = FrameEntry(
                 codec: used.rawValue, element: frame.element, planeCount: frame.region.planes.count,
-                firstPlane: frame.firstPlane, rawBytes: frame.region.rawBytes, encodedBytes: size,
-                checksum: Checksum.of(encoded, key: key, part: UInt64(index) + 1))
+                firstPlane: frame.firstPlane, rawBytes: frame.region.rawBytes, encodedBytes: size, checksum: 0)
+            if let contentKey {
+                // The frame is still in the CPU's cache.
+                entry.tag = unsafe contentKey.encrypt(encoded, number: part, known: encoded.bytes.extracting(0..<0))
+            } else {
+                entry.checksum = Checksum.of(unsafe encoded.bytes, key: key, part: part)
+            }
             entry.write(to: &bytes, index: index)
             position += size
         }
-        var complete = header
         complete.encodedBytes = UInt64(position - start)
         complete.write(to: &bytes)
-        RecordHeader.setChecksum(&bytes, key: key, frameCount: header.frameCount)
-        record.finish(RecordShape(header: complete, layout: layout))
+        if let contentKey {
+            RecordHeader.setTag(&bytes, contentKey, frameCount: header.frameCount)
+        } else {
+            RecordHeader.setChecksum(&bytes, key: key, frameCount: header.frameCount)
+        }
+        record.finish(RecordShape(header: complete, layout: layout, contentKey: contentKey))
     }
 }

@@ -7,11 +7,16 @@ package struct RecordShape: Sendable {
     let header: RecordHeader
     /// The page's layout; nil for a side state or block.
     let layout: KVLayout?
+    /// What the frames of a sealed record are encrypted with; nil for any other record.
+    var contentKey: ContentKey?
 
     /// Bytes of the page, side state or block.
     package var rawByteCount: Int { Int(header.rawBytes) }
     /// Bytes of the record.
     package var byteCount: Int { FrameEntry.offset(header.frameCount) + Int(header.encodedBytes) }
+
+    /// Whether it is the shape of a sealed record.
+    package var isSealed: Bool { contentKey != nil }
 
     /// Whether it is the shape of this page's record.
     package func isRecord(of key: PrefixHash, tokens: Int, _ layout: KVLayout) -> Bool {
@@ -26,7 +31,7 @@ package struct RecordShape: Sendable {
 
 extension RecordView {
     /// The result of the check.
-    package var shape: RecordShape { RecordShape(header: header, layout: layout) }
+    package var shape: RecordShape { RecordShape(header: header, layout: layout, contentKey: contentKey) }
 
     /// The record in `bytes`. The caller guarantees that they are the bytes in which `shape` was found.
     @unsafe
@@ -35,5 +40,6 @@ extension RecordView {
         self.bytes = bytes
         header = shape.header
         layout = shape.layout
+        contentKey = shape.contentKey
     }
 }

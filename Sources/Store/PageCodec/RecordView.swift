@@ -11,6 +11,8 @@ package struct RecordView: ~Escapable {
     let header: RecordHeader
     /// The page's layout; nil for a side state or block.
     let layout: KVLayout?
+    /// What the frames of a sealed record are encrypted with; nil for any other record.
+    let contentKey: ContentKey?
 
     /// Number of frames in the record.
     package var frameCount: Int { header.frameCount }
@@ -28,15 +30,18 @@ package struct RecordView: ~Escapable {
     ///   - key: the prefix hash they were found under.
     ///   - layout: the layout of the space they belong to.
     ///   - tokens: the number of tokens that the page must have, if that is known.
+    ///   - seal: that of a sealed space, all of whose records are sealed; nil for a space in which none is.
     /// - Throws: what is wrong; every such record is a miss.
     /// - Complexity: reads the header and 32 bytes per frame, but not the frames.
     @_lifetime(copy bytes)
-    package init(_ bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil) throws(RecordDamage) {
-        header = try Self.soundHeader(bytes, key)
+    package init(
+        _ bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil, seal: SpaceSeal? = nil
+    ) throws(RecordDamage) {
+        (header, contentKey) = try Self.soundHeader(bytes, key, seal)
         guard header.kind == RecordHeader.Kind.page.rawValue, header.element == 0,
             header.tokens >= 1, header.tokens <= layout.pageSize, tokens == nil || tokens == header.tokens,
             layout.isDivisible || header.tokens == layout.pageSize,
-            header.flags == (header.tokens < layout.pageSize ? RecordHeader.tailFlag : 0),
+            header.flags & ~RecordHeader.sealedFlag == (header.tokens < layout.pageSize ? RecordHeader.tailFlag : 0),
             header.rawBytes == UInt64(layout.pageBytes(tokens: header.tokens)), header.frameCount <= layout.planeCount
         else { throw .wrongShape }
         self.bytes = bytes
@@ -48,7 +53,8 @@ package struct RecordView: ~Escapable {
                 let element = layout.element(ofPlanes: plane..<plane + entry.planeCount)
             else { throw .badFrame(index) }
             plane += entry.planeCount
-            try Self.check(entry, index, Self.region(entry, element, layout, header.tokens), element)
+            let region = Self.region(entry, element, layout, header.tokens)
+            try Self.check(entry, index, region, element, isSealed: contentKey != nil)
         }
         guard plane == layout.planeCount, plane > 0 else { throw .wrongShape }
         try Self.checkLength(bytes, header)
@@ -56,25 +62,31 @@ package struct RecordView: ~Escapable {
 
     /// Checks the record of a side state. The parameters and errors are those of `init(_:key:layout:tokens:)`.
     @_lifetime(copy bytes)
-    package init(sideState bytes: RawSpan, key: PrefixHash, name: String) throws(RecordDamage) {
+    package init(
+        sideState bytes: RawSpan, key: PrefixHash, name: String, seal: SpaceSeal? = nil
+    ) throws(RecordDamage) {
         try self.init(
-            bytes, key: .sideState(of: key, name: name), .sideState, .opaque, limit: Limits.sideStateBytes)
+            bytes, key: .sideState(of: key, name: name), .sideState, .opaque, limit: Limits.sideStateBytes, seal)
     }
 
     /// Checks the record of a block with numbers of type `element`. The other parameters and errors are those of
     /// `init(_:key:layout:tokens:)`.
     @_lifetime(copy bytes)
-    package init(block bytes: RawSpan, key: PrefixHash, element: KVElement) throws(RecordDamage) {
-        try self.init(bytes, key: key, .block, element, limit: Limits.blockBytes)
+    package init(
+        block bytes: RawSpan, key: PrefixHash, element: KVElement, seal: SpaceSeal? = nil
+    ) throws(RecordDamage) {
+        try self.init(bytes, key: key, .block, element, limit: Limits.blockBytes, seal)
     }
 
     @_lifetime(copy bytes)
     private init(
-        _ bytes: RawSpan, key: PrefixHash, _ kind: RecordHeader.Kind, _ element: KVElement, limit: Int
+        _ bytes: RawSpan, key: PrefixHash, _ kind: RecordHeader.Kind, _ element: KVElement, limit: Int,
+        _ seal: SpaceSeal?
     ) throws(RecordDamage) {
-        header = try Self.soundHeader(bytes, key)
-        guard header.kind == kind.rawValue, header.element == element.rawValue, header.tokens == 0, header.flags == 0,
-            header.rawBytes <= UInt64(limit), header.rawBytes % UInt64(element.groupBytes) == 0,
+        (header, contentKey) = try Self.soundHeader(bytes, key, seal)
+        guard header.kind == kind.rawValue, header.element == element.rawValue, header.tokens == 0,
+            header.flags & ~RecordHeader.sealedFlag == 0, header.rawBytes <= UInt64(limit),
+            header.rawBytes % UInt64(element.groupBytes) == 0,
             header.frameCount == BlobFrames.count(Int(header.rawBytes))
         else { throw .wrongShape }
         self.bytes = bytes
@@ -83,7 +95,8 @@ package struct RecordView: ~Escapable {
             let entry = FrameEntry(bytes, index: index)
             guard entry.firstPlane == index, entry.planeCount == 1 else { throw .badFrame(index) }
             let size = BlobFrames.bytes(ofFrame: index, Int(header.rawBytes)).count
-            try Self.check(entry, index, BlobFrames.region(size, element), element)
+            let region = BlobFrames.region(size, element)
+            try Self.check(entry, index, region, element, isSealed: contentKey != nil)
         }
         try Self.checkLength(bytes, header)
     }
@@ -100,7 +113,7 @@ package struct RecordView: ~Escapable {
     ///
     /// - Throws: `.badChecksum` for the first frame that fails.
     package func verify() throws(RecordDamage) {
-        for frame in 0..<frameCount { _ = try checkedBytes(ofFrame: frame) }
+        for frame in 0..<frameCount { try check(frame: frame) }
     }
 
     /// The unchecked encoded bytes of frame `frame`, for a caller that wants them in memory before they are decoded.
@@ -112,15 +125,36 @@ package struct RecordView: ~Escapable {
         return bytes.extracting(start..<start + FrameEntry(bytes, index: frame).encodedBytes)
     }
 
-    /// The encoded bytes of frame `frame`, after their checksum was compared.
-    @_lifetime(copy self)
-    func checkedBytes(ofFrame frame: Int) throws(RecordDamage) -> RawSpan {
+    /// Whether the checksum of frame `frame`, or its tag, is right.
+    package func isSound(frame: Int) -> Bool {
+        do throws(RecordDamage) { try check(frame: frame) } catch { return false }
+        return true
+    }
+
+    /// Compares the checksum of frame `frame`, or its tag.
+    func check(frame: Int) throws(RecordDamage) {
         let entry = FrameEntry(bytes, index: frame)
         let encoded = uncheckedBytes(ofFrame: frame)
-        guard Checksum.of(encoded, key: header.key, part: UInt64(frame) + 1) == entry.checksum else {
-            throw .badChecksum(frame: frame)
+        var isSound = false
+        if contentKey == nil {
+            isSound = Checksum.of(encoded, key: header.key, part: UInt64(frame) + 1) == entry.checksum
+        } else {
+            var plain = [UInt8](repeating: 0, count: encoded.byteCount)
+            isSound = unsafe plain.withUnsafeMutableBytes { unsafe open(frame, to: $0.baseAddress) }
         }
-        return encoded
+        guard isSound else { throw .badChecksum(frame: frame) }
+    }
+
+    /// Decrypts a frame of a sealed record to `plain`, which has room for its encoded bytes.
+    ///
+    /// - Returns: whether no byte of it was changed. If not, what is in `plain` must not be used.
+    @unsafe
+    func open(_ frame: Int, to plain: UnsafeMutableRawPointer?) -> Bool {
+        guard let contentKey else { preconditionFailure("the record is not sealed") }
+        let encoded = uncheckedBytes(ofFrame: frame)
+        return unsafe contentKey.decrypt(
+            encoded, number: UInt64(frame) + 1, known: encoded.extracting(0..<0),
+            tag: FrameEntry(bytes, index: frame).tag, to: plain)
     }
 
     /// The part of the page, side state or block that frame `frame` holds.
@@ -138,29 +172,41 @@ package struct RecordView: ~Escapable {
         return FrameRegion(layout: layout, planes: planes, tokens: tokens, element: element)
     }
 
-    /// The header, after checking its key and checksum and that the frame table lies within `bytes`.
-    private static func soundHeader(_ bytes: RawSpan, _ key: PrefixHash) throws(RecordDamage) -> RecordHeader {
+    /// The header, after checking its key and its checksum or tag, and that the frame table lies within `bytes`; and
+    /// the key of the frames, for a sealed record.
+    private static func soundHeader(
+        _ bytes: RawSpan, _ key: PrefixHash, _ seal: SpaceSeal?
+    ) throws(RecordDamage) -> (RecordHeader, ContentKey?) {
         guard bytes.byteCount >= RecordHeader.byteCount else { throw .truncated }
         guard bytes.little(0, as: UInt32.self) == RecordHeader.magic else { throw .notARecord }
         let version = bytes.little(4, as: UInt16.self)
         guard version == RecordHeader.version else { throw .unknownVersion(version) }
         let header = RecordHeader(bytes)
         guard header.key == key else { throw .wrongKey }
-        guard header.flags & RecordHeader.sealedFlag == 0 else { throw .sealed }
+        let isSealed = header.flags & RecordHeader.sealedFlag != 0
+        guard !isSealed || seal != nil else { throw .sealed }
+        // A plain record in a sealed space was put there by somebody who has no key.
+        guard isSealed || seal == nil else { throw .badHeader }
         guard header.frameCount <= RecordHeader.maximumFrames else { throw .badHeader }
         guard bytes.byteCount >= FrameEntry.offset(header.frameCount) else { throw .truncated }
+        if let seal {
+            let contentKey = seal.recordKey(key, salt: header.salt)
+            let known = RecordHeader.checked(bytes, frameCount: header.frameCount)
+            guard contentKey.isTag(SealBytes(bytes, at: 8), of: known, number: 0) else { throw .badHeader }
+            return (header, contentKey)
+        }
         let sum = RecordHeader.checksum(bytes, key: key, frameCount: header.frameCount)
         guard sum == bytes.little(8, as: UInt64.self), RecordHeader.hasPlainFields(bytes) else { throw .badHeader }
-        return header
+        return (header, nil)
     }
 
     private static func check(
-        _ entry: FrameEntry, _ index: Int, _ region: FrameRegion, _ element: KVElement
+        _ entry: FrameEntry, _ index: Int, _ region: FrameRegion, _ element: KVElement, isSealed: Bool
     ) throws(RecordDamage) {
         guard let codec = FrameCodec(rawValue: entry.codec) else {
             throw .unknownCodec(frame: index, codec: entry.codec)
         }
-        guard entry.rawBytes == region.rawBytes, entry.element == element.rawValue, entry.sealing == 0,
+        guard entry.rawBytes == region.rawBytes, entry.element == element.rawValue, isSealed || entry.sealing == 0,
             codec == .raw ? entry.encodedBytes == entry.rawBytes : entry.encodedBytes < entry.rawBytes
         else { throw .badFrame(index) }
     }

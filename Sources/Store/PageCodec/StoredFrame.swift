@@ -17,11 +17,19 @@ struct StoredFrame: ~Copyable {
 
     deinit { unsafe run.deallocate() }
 
-    /// Begins a frame of `count` bytes that are stored under `key` as part number `part`. They must stay valid until
-    /// the frame is finished.
+    /// Begins a frame of `count` bytes that are stored at `place`, or that were checked and need no checksum. They must
+    /// stay valid until the frame is finished.
     @unsafe
-    borrowing func begin(_ bytes: UnsafePointer<UInt8>, _ count: Int, key: PrefixHash, part: UInt64) {
-        unsafe chash_run_begin(run, bytes, count, Checksum.seed(key: key, part: part))
+    borrowing func begin(_ bytes: UnsafePointer<UInt8>, _ count: Int, at place: (key: PrefixHash, part: UInt64)?) {
+        guard let place else {
+            unsafe run.pointee.start = bytes
+            unsafe run.pointee.size = count
+            unsafe run.pointee.hashed = 0
+            // Nothing is hashed beyond the limit.
+            unsafe run.pointee.limit = 0
+            return
+        }
+        unsafe chash_run_begin(run, bytes, count, Checksum.seed(key: place.key, part: place.part))
     }
 
     /// The encoded bytes.

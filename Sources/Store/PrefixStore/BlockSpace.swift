@@ -56,11 +56,16 @@ public final class BlockSpace: Sendable {
     /// What the numbers of its blocks are stored as.
     public var element: KVElement { layout.element ?? .opaque }
 
+    /// Whether what is stored of the space on disk is encrypted.
+    public var isSealed: Bool { seal != nil }
+
     private let layout: KVLayout
+    private let seal: SpaceSeal?
     private let store: Store
 
-    fileprivate init(_ root: PrefixHash, _ layout: KVLayout, of store: Store) {
-        self.root = root
+    fileprivate init(_ access: SpaceAccess, _ layout: KVLayout, of store: Store) {
+        root = access.root
+        seal = access.seal
         self.layout = layout
         self.store = store
     }
@@ -138,7 +143,7 @@ public final class BlockSpace: Sendable {
             throw .invalidBlock("\(keys.count) keys and \(targets.count) targets")
         }
         let start = SystemClock.monotonicNanoseconds()
-        let loads = zip(try hashes(keys), targets).map { BlockLoad(hash: $0, target: $1) }
+        let loads = zip(try hashes(keys), targets).map { BlockLoad(hash: $0, target: $1, seal: seal) }
         let isLoaded = try store.loader.load(loads, of: layout, from: store.cold)
         let loaded = zip(loads, isLoaded).filter(\.1).map(\.0)
         store.cold.touch(loaded.map(\.hash), now: SystemClock.wallMilliseconds(), as: .match)
@@ -173,16 +178,16 @@ public final class BlockSpace: Sendable {
         var parent: PrefixHash?
         if let key = block.parent {
             try Self.check(key)
-            parent = .block(key, in: root)
+            parent = .block(key, in: root, seal: seal)
         }
-        return PageName(block: block.key, root: root, parent: parent)
+        return PageName(block: block.key, root: root, parent: parent, seal: seal)
     }
 
     private func hashes(_ keys: [[UInt8]]) throws(StoreError) -> [PrefixHash] {
         try store.checkOpen()
         return try keys.map { (key) throws(StoreError) in
             try Self.check(key)
-            return .block(key, in: root)
+            return .block(key, in: root, seal: seal)
         }
     }
 
@@ -199,14 +204,12 @@ extension Store {
     /// the folder.
     ///
     /// - Throws: `.invalidLayout` unless the identity's layout is `KVLayout.blocks(element:)`; `.sealedSpace`,
-    ///   `.damaged`, `.closed`, `.forked`, `.diskFull`, `.system`.
+    ///   `.wrongKey`, `.damaged`, `.closed`, `.forked`, `.diskFull`, `.system`.
     public func blockSpace(_ identity: ModelIdentity) throws(StoreError) -> BlockSpace {
         try checkOpen()
         guard identity.layout.isOfBlocks else {
             throw .invalidLayout("a space of blocks has the layout KVLayout.blocks(element:)")
         }
-        let descriptor = identity.descriptor
-        try cold.open(space: descriptor)
-        return BlockSpace(descriptor.root, identity.layout, of: self)
+        return BlockSpace(try cold.open(space: identity.descriptor), identity.layout, of: self)
     }
 }

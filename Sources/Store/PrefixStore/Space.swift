@@ -5,7 +5,7 @@ internal import Threads
 
 /// All pages that engines of one identity share. Made by `Store.space(_:)`; thread-safe. It keeps its store open.
 public final class Space: Sendable {
-    /// The hash from which the space's prefix hashes are chained.
+    /// The hash from which the space's prefix hashes are chained. That of a sealed space is not its identity's.
     public let root: PrefixHash
     /// Shape of a page.
     public let layout: KVLayout
@@ -13,6 +13,10 @@ public final class Space: Sendable {
     let store: Store
     let state: SpaceState
     var hot: HotSpace { state.hot }
+    /// The space's seal; nil when it is not sealed.
+    var seal: SpaceSeal? { state.seal }
+    /// Whether what is stored of the space on disk is encrypted.
+    public var isSealed: Bool { seal != nil }
 
     init(_ state: SpaceState, of store: Store) {
         self.state = state
@@ -25,7 +29,7 @@ public final class Space: Sendable {
     public func prefixHash(_ tokens: [TokenID]) -> PrefixHash { prefixHash(tokens[...]) }
 
     func prefixHash(_ tokens: ArraySlice<TokenID>) -> PrefixHash {
-        PrefixHash.chain(from: root, tokens: tokens, pageSize: layout.pageSize).last ?? root
+        PrefixHash.chain(from: root, tokens: tokens, pageSize: layout.pageSize, seal: seal).last ?? root
     }
 
     /// Tells the store how long the engine took to prefill `tokens` tokens, so that it can say what loading saves.
@@ -82,6 +86,7 @@ public final class Space: Sendable {
 /// What a store keeps of an open space. It does not know its store, so that a store nobody uses any more can end.
 final class SpaceState: Sendable {
     let hot: HotSpace
+    let seal: SpaceSeal?
     var root: PrefixHash { hot.root }
     var layout: KVLayout { hot.layout }
     /// Nanoseconds of prefill per token, a moving average; 0 until the engine has reported one.
@@ -94,8 +99,9 @@ final class SpaceState: Sendable {
 
     /// A space whose engine needed `prefillTime` nanoseconds per token when a process last stored that; 0 when none
     /// did.
-    init(_ hot: HotSpace, prefillTime: UInt64) {
+    init(_ hot: HotSpace, seal: SpaceSeal?, prefillTime: UInt64) {
         self.hot = hot
+        self.seal = seal
         prefillNanosecondsPerToken.set(prefillTime)
         storedPrefillTime.set(prefillTime)
     }

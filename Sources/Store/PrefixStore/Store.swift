@@ -40,6 +40,7 @@ public final class Store: Sendable {
     let writer: SpillWriter
     let spiller: Spiller
     let counters = Counters()
+    /// The open spaces, by the roots of their identities: that of a sealed space is another.
     private let spaces = Guarded<[PrefixHash: SpaceState]>([:])
     private let life = Guarded<Life>(.open)
 
@@ -56,7 +57,8 @@ public final class Store: Sendable {
         self.path = path
         let cold = try ColdTier(
             path: path,
-            options: ColdOptions(quota: options.quota, opening: .createIfMissing))
+            options: ColdOptions(
+                quota: options.quota, opening: .createIfMissing, sealingKey: options.sealingKey))
         self.cold = cold
         let helpers = Team.spareCores
         team = Team(helpers: helpers)
@@ -80,19 +82,23 @@ public final class Store: Sendable {
 
     /// The space of `identity`: all pages that engines of this identity share. The first call registers it in the
     /// folder.
+    ///
+    /// - Throws: `.invalidLayout`; `.wrongKey` when the store's spaces are sealed with another key; `.sealedSpace` when
+    ///   they are sealed and the store was opened without a key; `.damaged`, `.closed`, `.forked`, `.diskFull`,
+    ///   `.system`.
     public func space(_ identity: ModelIdentity) throws(StoreError) -> Space {
         try checkOpen()
         guard !identity.layout.isOfBlocks else { throw .invalidLayout("blocks are not found by token ids") }
         let descriptor = identity.descriptor
-        let root = descriptor.root
-        if let known = spaceState(root) { return Space(known, of: self) }
-        try cold.open(space: descriptor)
-        let prefillTime = min(try cold.space(root)?.prefillNanoseconds ?? 0, Space.longestPrefill)
-        let hotSpace = try hot.space(root: root, layout: identity.layout)
+        let name = descriptor.root
+        if let known = spaces.withLock({ $0[name] }) { return Space(known, of: self) }
+        let access = try cold.open(space: descriptor)
+        let prefillTime = min(try cold.space(access.root)?.prefillNanoseconds ?? 0, Space.longestPrefill)
+        let hotSpace = try hot.space(root: access.root, layout: identity.layout, seal: access.seal)
         let state = spaces.withLock { spaces in
-            if let known = spaces[root] { return known }
-            let state = SpaceState(hotSpace, prefillTime: prefillTime)
-            spaces[root] = state
+            if let known = spaces[name] { return known }
+            let state = SpaceState(hotSpace, seal: access.seal, prefillTime: prefillTime)
+            spaces[name] = state
             return state
         }
         return Space(state, of: self)
@@ -104,12 +110,15 @@ public final class Store: Sendable {
     /// those pages survive a kill and a power cut.
     ///
     /// - Throws: the error that kept a page from being written since the last call. The pages stay usable in RAM.
+    ///   `.writerBusy` when another process writes and does not finish: it is waited for half a minute. `.fileReplaced`
+    ///   when the store's files were deleted or exchanged: nothing that is written to them is found again.
     public func flush() throws(StoreError) {
         try checkOpen()
         spiller.spillDirtyPages()
         try writer.flush()
         try cold.flushTouches()
-        keepPrefillTimes()
+        keepPrefillTimes(before: nil)
+        try cold.checkFiles()
     }
 
     /// As `flush()`, for `limit` at most. What is being written when the time is up goes on being written.
@@ -119,46 +128,76 @@ public final class Store: Sendable {
     public func flush(within limit: Duration) throws(StoreError) -> Bool {
         try checkOpen()
         let deadline = Deadline.after(limit)
-        guard spiller.spillDirtyPages(before: deadline), try writer.flush(before: deadline) else { return false }
-        try cold.flushTouches()
-        keepPrefillTimes()
+        guard spiller.spillDirtyPages(before: deadline), try writer.flush(before: deadline),
+            try flushTouches(before: deadline)
+        else { return false }
+        keepPrefillTimes(before: deadline)
+        try cold.checkFiles()
         return true
     }
 
     /// Writes what waits to be written, stops the writer and closes the folder. Later calls throw `.closed`; calling it
     /// twice does no harm. A store that is dropped closes itself; an error is lost then.
-    public func close() throws(StoreError) {
+    ///
+    /// - Throws: the error that kept a page from being written since the last `flush()`. `.writerBusy` when another
+    ///   process writes and does not finish: it is waited for half a minute. The store is closed in every case.
+    public func close() throws(StoreError) { _ = try close(before: nil) }
+
+    /// As `close()`, for `limit` at most: a writer of another process that stands still holds it up no longer. Pages
+    /// that were not written by then are not stored; what was flushed stays.
+    ///
+    /// - Returns: false when the time was up before everything was on disk. The store is closed all the same.
+    /// - Complexity: it may take one batch longer, since a batch that is being written is not interrupted.
+    public func close(within limit: Duration) throws(StoreError) -> Bool { try close(before: .after(limit)) }
+
+    private func close(before deadline: Deadline?) throws(StoreError) -> Bool {
         // The writer's thread is the parent's: a forked child has nothing to write, and must not wait for it.
         guard getpid() == processID else { throw .forked }
         let wasOpen = life.withLock { life in
             defer { life = .closed }
             return life == .open
         }
-        guard wasOpen else { return }
-        spiller.spillDirtyPages()
+        guard wasOpen else { return true }
+        let isQueued = spiller.spillDirtyPages(before: deadline)
         defer {
-            cold.close()
+            cold.close(before: deadline)
             team.close()
         }
-        try writer.close()
-        try cold.flushTouches()
-        keepPrefillTimes()
+        guard try writer.close(before: deadline), isQueued, try flushTouches(before: deadline) else { return false }
+        keepPrefillTimes(before: deadline)
+        try cold.checkFiles()
+        return true
     }
 
     deinit { try? close() }
 
+    /// False when the deadline passed while another process was writing.
+    private func flushTouches(before deadline: Deadline?) throws(StoreError) -> Bool {
+        do throws(StoreError) {
+            try cold.flushTouches(before: deadline)
+            return true
+        } catch .writerBusy where deadline != nil {
+            return false
+        } catch {
+            throw error
+        }
+    }
+
     /// Stores the engines' current prefill times in the folder, for later processes.
-    private func keepPrefillTimes() {
-        for (root, space) in spaces.withLock({ $0 }) {
+    private func keepPrefillTimes(before deadline: Deadline?) {
+        let deadline = deadline ?? .after(.seconds(1))
+        for space in spaces.withLock({ $0.values.map { $0 } }) {
             guard let time = space.changedPrefillTime else { continue }
             // A failure here loses little: the next process measures again.
-            guard (try? cold.setPrefillTime(nanosecondsPerToken: time, of: root)) != nil else { continue }
+            do throws(StoreError) {
+                try cold.setPrefillTime(nanosecondsPerToken: time, of: space.root, before: deadline)
+            } catch { continue }
             space.storedPrefillTime.set(time)
         }
     }
 
-    /// The space with this root, if this process has opened it.
-    func spaceState(_ root: PrefixHash) -> SpaceState? { spaces.withLock { $0[root] } }
+    /// Whether a thread of this process waits for another process to finish writing, and has for a while.
+    package static var isHeldUp: Bool { ColdTier.isHeldUp }
 
     /// Refuses calls after `close()`, and in a child that was forked from the process that opened the store.
     func checkOpen() throws(StoreError) {

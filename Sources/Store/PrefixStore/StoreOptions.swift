@@ -70,13 +70,20 @@ public struct StoreOptions: Hashable, Sendable {
     /// StoreOptions(spillRate: .mebibytes(200))
     /// ```
     public var spillRate: ByteCount?
+    /// The owner's key: every space that is made with it is sealed, and sealed spaces are found with it. Spaces that
+    /// are not sealed are others, and are not found with it. Nil: nothing is sealed, and no sealed space is opened.
+    ///
+    /// ```swift
+    /// StoreOptions(sealingKey: try .init(file: "kv.key"))
+    /// ```
+    public var sealingKey: SealingKey?
 
     /// Options with the given values.
     public init(
         quota: ByteCount? = nil, hotCapacity: ByteCount = .mebibytes(512),
         writePolicy: WritePolicy = .writeThrough,
         codec: StoreCodec = .zstd, queueCapacity: ByteCount = .mebibytes(256), whenQueueFull: WhenQueueFull = .wait,
-        promotes: Bool = true, spillRate: ByteCount? = nil
+        promotes: Bool = true, spillRate: ByteCount? = nil, sealingKey: SealingKey? = nil
     ) {
         self.quota = quota
         self.hotCapacity = hotCapacity
@@ -86,6 +93,7 @@ public struct StoreOptions: Hashable, Sendable {
         self.whenQueueFull = whenQueueFull
         self.promotes = promotes
         self.spillRate = spillRate
+        self.sealingKey = sealingKey
     }
 
     /// Refuses options that cannot work, before anything is opened.

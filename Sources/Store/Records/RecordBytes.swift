@@ -20,6 +20,9 @@ package struct RecordBytes: @unchecked Sendable {
         self.init(record, shape)
     }
 
+    /// Whether it is encrypted.
+    package var isSealed: Bool { shape.isSealed }
+
     /// A copy of bytes from outside, such as a network or a file that others may change.
     ///
     /// - Parameters:
@@ -27,21 +30,22 @@ package struct RecordBytes: @unchecked Sendable {
     ///   - key: the prefix hash, or the hash of the block, that it is wanted under.
     ///   - layout: the layout of its space, which says whether it is a page or a block.
     ///   - tokens: the tokens that the page must have, if that is known; of no meaning for a block.
+    ///   - seal: that of a sealed space.
     /// - Throws: what is wrong with it. Check `verifyPayload()` too before it is stored anywhere.
     package init(
-        copying bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil
+        copying bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil, seal: SpaceSeal? = nil
     ) throws(RecordDamage) {
         let copy = EncodedRecord(copying: bytes)
-        try self.init(copy, Self.shape(of: copy.bytes, key, layout, tokens))
+        try self.init(copy, Self.shape(of: copy.bytes, key, layout, tokens, seal))
     }
 
     /// Borrows bytes. The caller guarantees that they stay in place and unchanged as long as this value is used. The
-    /// parameters and errors are those of `init(copying:key:layout:tokens:)`.
+    /// parameters and errors are those of `init(copying:key:layout:tokens:seal:)`.
     @unsafe
     package init(
-        borrowing bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil
+        borrowing bytes: RawSpan, key: PrefixHash, layout: KVLayout, tokens: Int? = nil, seal: SpaceSeal? = nil
     ) throws(RecordDamage) {
-        shape = try Self.shape(of: bytes, key, layout, tokens)
+        shape = try Self.shape(of: bytes, key, layout, tokens, seal)
         let byteCount = shape.byteCount
         unsafe memory = unsafe bytes.withUnsafeBytes { unsafe UnsafeRawBufferPointer(rebasing: $0[..<byteCount]) }
         owner = nil
@@ -57,10 +61,12 @@ package struct RecordBytes: @unchecked Sendable {
 
     /// What the check of a record finds.
     private static func shape(
-        of bytes: RawSpan, _ key: PrefixHash, _ layout: KVLayout, _ tokens: Int?
+        of bytes: RawSpan, _ key: PrefixHash, _ layout: KVLayout, _ tokens: Int?, _ seal: SpaceSeal?
     ) throws(RecordDamage) -> RecordShape {
-        guard layout.isOfBlocks else { return try RecordView(bytes, key: key, layout: layout, tokens: tokens).shape }
-        return try RecordView(block: bytes, key: key, element: layout.element ?? .opaque).shape
+        guard layout.isOfBlocks else {
+            return try RecordView(bytes, key: key, layout: layout, tokens: tokens, seal: seal).shape
+        }
+        return try RecordView(block: bytes, key: key, element: layout.element ?? .opaque, seal: seal).shape
     }
 
     /// Bytes of the record.

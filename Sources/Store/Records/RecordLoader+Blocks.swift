@@ -11,11 +11,14 @@ package struct BlockLoad: Sendable {
     package let hash: PrefixHash
     /// Where to; a block of another size is not loaded.
     package let target: BlockTarget
+    /// The seal of its space; nil for a space that is not sealed.
+    package let seal: SpaceSeal?
 
     /// A block to load.
-    package init(hash: PrefixHash, target: BlockTarget) {
+    package init(hash: PrefixHash, target: BlockTarget, seal: SpaceSeal? = nil) {
         self.hash = hash
         self.target = target
+        self.seal = seal
     }
 }
 
@@ -37,7 +40,7 @@ extension RecordLoader {
         var start = 0
         while start < loads.count {
             let batch = Self.batch(loads[start...])
-            let wanted = batch.map { RecordRequest(hash: $0.hash, tokenCount: 0) }
+            let wanted = batch.map { RecordRequest(hash: $0.hash, tokenCount: 0, seal: $0.seal) }
             try tier.lend(wanted, of: layout) { records in
                 let loading = BlockLoading(batch, records, readRate)
                 team.forEach(loading.pieces.count, isShared: loading.rawBytes >= Self.sharedBytes) { index in

@@ -14,14 +14,17 @@ package struct RecordLoad: Sendable {
     package let tokenCount: Int
     /// The memory to load into, with room for `tokens` tokens.
     package let target: PageTarget
+    /// The seal of its space; nil for a space that is not sealed.
+    package let seal: SpaceSeal?
 
     /// A page to load.
-    package init(hash: PrefixHash, tokens: Int, tokenCount: Int, target: PageTarget) {
+    package init(hash: PrefixHash, tokens: Int, tokenCount: Int, target: PageTarget, seal: SpaceSeal? = nil) {
         precondition(tokens >= 1 && tokens <= tokenCount, "a load asks for tokens of its page")
         self.hash = hash
         self.tokens = tokens
         self.tokenCount = tokenCount
         self.target = target
+        self.seal = seal
     }
 }
 
@@ -93,7 +96,7 @@ package final class RecordLoader: Sendable {
             var control = control
             if batch.endIndex < loads.endIndex { control.onLayersReady = nil }
             var count = 0
-            let wanted = batch.map { RecordRequest(hash: $0.hash, tokenCount: $0.tokenCount) }
+            let wanted = batch.map { RecordRequest(hash: $0.hash, tokenCount: $0.tokenCount, seal: $0.seal) }
             try tier.lend(wanted, of: layout) { records in
                 let loading = deliver(batch, records, layout, control)
                 count = loading.delivered

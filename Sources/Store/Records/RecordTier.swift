@@ -43,11 +43,14 @@ package struct RecordRequest: Hashable, Sendable {
     package let hash: PrefixHash
     /// Tokens that it has; 0 for a block.
     package let tokenCount: Int
+    /// The seal of its space; nil for a space that is not sealed.
+    package let seal: SpaceSeal?
 
     /// A request.
-    package init(hash: PrefixHash, tokenCount: Int) {
+    package init(hash: PrefixHash, tokenCount: Int, seal: SpaceSeal? = nil) {
         self.hash = hash
         self.tokenCount = tokenCount
+        self.seal = seal
     }
 }
 

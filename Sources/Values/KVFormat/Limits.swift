@@ -69,6 +69,10 @@ public enum Limits {
     /// Bytes of the key that an engine chooses for a block: the limit of LMDB's keys.
     public static let blockKey = 1...511
 
+    /// Spaces that a store keeps when they have no pages. An engine that makes up an identity for every session would
+    /// otherwise make the file grow for ever.
+    package static let emptySpaces = 1024
+
     /// Bytes of the wrapped key of a sealed space: enough for 32 bytes encrypted by any key service.
     package static let wrappedKey = 256
 

@@ -15,10 +15,13 @@ package struct PageName: Hashable, Sendable {
     package let tokens: ArraySlice<TokenID>
     /// The key that an engine brought for a block; empty for a page.
     package let blockKey: [UInt8]
+    /// The seal of the page's space; nil for a space that is not sealed.
+    package let seal: SpaceSeal?
 
     /// The name of a page whose prefix hash is known.
     package init(
-        root: PrefixHash, parent: PrefixHash, hash: PrefixHash, firstToken: Int, tokens: ArraySlice<TokenID>
+        root: PrefixHash, parent: PrefixHash, hash: PrefixHash, firstToken: Int, tokens: ArraySlice<TokenID>,
+        seal: SpaceSeal? = nil
     ) {
         self.root = root
         self.parent = parent
@@ -26,6 +29,7 @@ package struct PageName: Hashable, Sendable {
         self.firstToken = firstToken
         self.tokens = tokens
         blockKey = []
+        self.seal = seal
     }
 
     /// The name of the block that an engine knows by `key`. One SHA-256.
@@ -33,26 +37,31 @@ package struct PageName: Hashable, Sendable {
     /// - Parameters:
     ///   - key: `Limits.blockKey` bytes.
     ///   - parent: the hash of the block that it follows; nil for none.
-    package init(block key: [UInt8], root: PrefixHash, parent: PrefixHash?) {
+    ///   - seal: that of its space.
+    package init(block key: [UInt8], root: PrefixHash, parent: PrefixHash?, seal: SpaceSeal? = nil) {
         self.root = root
         self.parent = parent ?? root
-        hash = .block(key, in: root)
+        hash = .block(key, in: root, seal: seal)
         firstToken = 0
         tokens = []
         blockKey = key
+        self.seal = seal
     }
 
     /// The name of the page that has `tokens` after `parent`. One SHA-256.
-    package init(root: PrefixHash, parent: PrefixHash, firstToken: Int, tokens: ArraySlice<TokenID>) {
+    package init(
+        root: PrefixHash, parent: PrefixHash, firstToken: Int, tokens: ArraySlice<TokenID>, seal: SpaceSeal? = nil
+    ) {
         self.init(
-            root: root, parent: parent, hash: .page(after: parent, tokens: tokens), firstToken: firstToken,
-            tokens: tokens)
+            root: root, parent: parent, hash: .page(after: parent, tokens: tokens, seal: seal), firstToken: firstToken,
+            tokens: tokens, seal: seal)
     }
 
     /// The same name with its own copy of the token ids, which stays valid when the sequence changes or is released.
     package var detached: PageName {
         guard !isBlock else { return self }
-        return PageName(root: root, parent: parent, hash: hash, firstToken: firstToken, tokens: Array(tokens)[...])
+        return PageName(
+            root: root, parent: parent, hash: hash, firstToken: firstToken, tokens: Array(tokens)[...], seal: seal)
     }
 
     /// Whether it is the name of a block.
@@ -60,6 +69,8 @@ package struct PageName: Hashable, Sendable {
 
     /// Whether the hash is that of the parent and the token ids, or of the space and the block's key.
     package var isSound: Bool {
-        isBlock ? PrefixHash.block(blockKey, in: root) == hash : PrefixHash.page(after: parent, tokens: tokens) == hash
+        isBlock
+            ? PrefixHash.block(blockKey, in: root, seal: seal) == hash
+            : PrefixHash.page(after: parent, tokens: tokens, seal: seal) == hash
     }
 }

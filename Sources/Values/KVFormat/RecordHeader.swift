@@ -16,7 +16,7 @@
 /// | 63 | 1 | 0 |
 /// | 64 | 8 | raw bytes of all frames |
 /// | 72 | 8 | encoded bytes of all frames |
-/// | 80 | 16 | salt of a sealed record; else 0 |
+/// | 80 | 16 | salt of a sealed record, whose sums are tags of AES-256-GCM; else 0 |
 /// | 96 | | the frame table: one `FrameEntry` per frame; then the frames, in the same order, without gaps |
 ///
 /// Reading checks nothing. `PageCodec.RecordView` checks the header; trust only what it returns.
@@ -41,7 +41,7 @@ package struct RecordHeader: Hashable, Sendable {
     package static let maximumFrames = Limits.planes.upperBound
     /// The flag of a tail.
     package static let tailFlag: UInt8 = 1
-    /// The flag of a sealed record, which only its owner can read. This build neither writes nor reads such records.
+    /// The flag of a sealed record, which only its owner can read.
     package static let sealedFlag: UInt8 = 2
     /// Offset of the first byte that the sum covers.
     private static let checkedFrom = 24
@@ -62,6 +62,8 @@ package struct RecordHeader: Hashable, Sendable {
     package var rawBytes: UInt64
     /// Encoded bytes of all frames.
     package var encodedBytes: UInt64
+    /// The salt of a sealed record.
+    package var salt = SealBytes.none
 
     /// A header of a sound record.
     package init(
@@ -88,6 +90,7 @@ package struct RecordHeader: Hashable, Sendable {
         element = bytes.little(62, as: UInt8.self)
         rawBytes = bytes.little(64, as: UInt64.self)
         encodedBytes = bytes.little(72, as: UInt64.self)
+        salt = SealBytes(bytes, at: 80)
     }
 
     /// Whether the fields that only sealed records use are 0, as they must be in all other records.
@@ -113,16 +116,30 @@ package struct RecordHeader: Hashable, Sendable {
         bytes.setLittle(UInt8(0), at: 63)
         bytes.setLittle(rawBytes, at: 64)
         bytes.setLittle(encodedBytes, at: 72)
-        bytes.setLittle(UInt64(0), at: 80)
-        bytes.setLittle(UInt64(0), at: 88)
+        bytes.setLittle(salt.low, at: 80)
+        bytes.setLittle(salt.high, at: 88)
     }
 
     /// The sum over header and frame table that `bytes` should have.
     ///
     /// - Parameter bytes: at least the header and `frameCount` entries.
     package static func checksum(_ bytes: RawSpan, key: PrefixHash, frameCount: Int) -> UInt64 {
-        let end = byteCount + frameCount * FrameEntry.byteCount
-        return Checksum.of(bytes.extracting(checkedFrom..<end), key: key, part: 0)
+        Checksum.of(checked(bytes, frameCount: frameCount), key: key, part: 0)
+    }
+
+    /// The bytes that the sum covers, or the tag of a sealed record.
+    ///
+    /// - Parameter bytes: at least the header and `frameCount` entries.
+    @_lifetime(copy bytes)
+    package static func checked(_ bytes: RawSpan, frameCount: Int) -> RawSpan {
+        bytes.extracting(checkedFrom..<byteCount + frameCount * FrameEntry.byteCount)
+    }
+
+    /// Writes the tag over header and frame table, both of which must be complete, in the place of the sum.
+    package static func setTag(_ bytes: inout MutableRawSpan, _ key: ContentKey, frameCount: Int) {
+        let tag = key.tag(of: checked(bytes.bytes, frameCount: frameCount), number: 0)
+        bytes.setLittle(tag.low, at: 8)
+        bytes.setLittle(tag.high, at: 16)
     }
 
     /// Writes the sum over header and frame table, both of which must be complete.
@@ -163,6 +180,11 @@ package struct FrameEntry: Hashable, Sendable {
     package var checksum: UInt64
     /// The 8 bytes after the checksum: 0 in a record that is not sealed.
     package var sealing: UInt64 = 0
+    /// Checksum and the 8 bytes after it, which are the tag of a frame in a sealed record.
+    package var tag: SealBytes {
+        get { SealBytes(low: checksum, high: sealing) }
+        set { (checksum, sealing) = (newValue.low, newValue.high) }
+    }
 
     /// An entry; every number must fit its field.
     package init(

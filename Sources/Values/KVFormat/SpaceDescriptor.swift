@@ -58,6 +58,17 @@ public struct SpaceDescriptor: Hashable, Sendable {
         ]
     }
 
+    /// The descriptor of the sealed space of this identity: a keyed sum in the place of the salt's digest.
+    package func sealed(by seal: SpaceSeal) -> SpaceDescriptor {
+        SpaceDescriptor(self, salt: seal.descriptorSalt(fields[.salt] ?? []))
+    }
+
+    private init(_ other: SpaceDescriptor, salt: [UInt8]) {
+        layout = other.layout
+        labels = other.labels
+        fields = other.fields.merging([.salt: salt]) { _, new in new }
+    }
+
     /// Reads a stored descriptor; nil when the bytes are not exactly one valid descriptor.
     package init?(_ bytes: [UInt8]) {
         guard bytes.starts(with: Self.magic) else { return nil }

@@ -37,12 +37,17 @@ extension StoreError {
         case .networkFileSystem: 205
         case .formatMismatch: 206
         case .sealedSpace: 207
+        case .wrongKey: 208
+        case .invalidKey: 209
         case .diskFull: 301
         case .quotaFull: 302
         case .mapFull: 303
         case .readersFull: 304
         case .damaged: 305
         case .system: 306
+        case .writerBusy: 307
+        case .diskFailure: 308
+        case .fileReplaced: 309
         }
     }
 

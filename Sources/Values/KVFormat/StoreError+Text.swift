@@ -1,5 +1,7 @@
 // What each error of the store says, and what to do about it.
 
+internal import Glibc
+
 extension StoreError: CustomStringConvertible {
     /// What happened, in one sentence.
     public var description: String {
@@ -32,12 +34,19 @@ extension StoreError: CustomStringConvertible {
         case .noSuchPage(let hash): "No page has the prefix hash \(hash)."
         case .noSuchName(let name): "No prefix has the name \(name)."
         case .noSuchSpace(let root): "No space has the root \(root)."
-        case .sealedSpace(let root): "The space \(root) is sealed, and this build reads no sealed spaces."
-        case .system(let call, let number): "The system call \(call) failed: error number \(number)."
+        case .sealedSpace(let root): "The space \(root) is sealed, and no sealing key was given."
+        case .wrongKey(let found, let given):
+            "The store's spaces are sealed with the key \(found); the key \(given) was given."
+        case .invalidKey(let what): "The sealing key is not valid: \(what)."
+        case .system(let call, let number): "The system call \(call) failed: \(Self.words(of: number))."
+        case .writerBusy(let path, let holder): "\(holder) is writing to the store \(path) and has not finished."
+        case .diskFailure(let path, let call): "The disk that holds \(path) failed in the call \(call)."
+        case .fileReplaced(let path, let file):
+            "\(file) of the store \(path) was deleted or replaced while the store was open."
         }
     }
 
-    /// What to do about it, in one sentence.
+    /// What to do about it, in one sentence. It names no command of `pfx`: callers in C and Python may not have it.
     public var remedy: String {
         switch self {
         case .invalidLayout, .invalidIdentity, .invalidOption, .invalidTokens, .invalidPages, .invalidSideState,
@@ -53,17 +62,40 @@ extension StoreError: CustomStringConvertible {
         case .formatMismatch: "Name another folder: this one stays as it is, and a new store fills itself."
         case .forked: "Open the store in the child, or start workers with spawn."
         case .closed: "Open it again."
-        case .diskFull: "Free some space on the disk, or run `pfx trim`; writing then resumes."
-        case .quotaFull: "Raise the quota, or unpin prefixes with `pfx unpin`."
+        case .diskFull: "Free some space on the disk; writing then resumes."
+        case .quotaFull: "Raise the quota, or unpin prefixes that nobody needs."
         case .mapFull: "Close the store in every process, then open it with a larger quota."
         case .readersFull: "Close some of the processes that use the store."
         case .damaged: "Move the folder aside and start with a new one; a cache fills itself again."
-        case .noSuchPage: "List the stored pages with `pfx ls`; this one may have been evicted."
-        case .tooManyNames: "Remove names that nobody needs; `pfx ls --names` lists them."
-        case .noSuchName: "List the names with `pfx ls --names`."
-        case .noSuchSpace: "List the spaces with `pfx spaces`."
-        case .sealedSpace: "Use the build that sealed it, or another salt, which makes a separate space."
-        case .system: "Check the disk, the limits of the user and the folder's permissions, then try again."
+        case .noSuchPage: "Flush the store and try again; if it was evicted, store it again first."
+        case .tooManyNames: "List the names of the store, and remove those that nobody needs."
+        case .noSuchName: "List the names of the store, and give one of them."
+        case .noSuchSpace: "Open the space first: that registers it in the store."
+        case .sealedSpace: "Give the key with which its owner sealed it, or name another folder."
+        case .wrongKey: "Give the key that sealed them, or name another folder; nothing was changed."
+        case .invalidKey: "Give 32 random bytes, or 64 hexadecimal digits, in a file that only this user can read."
+        case .system(_, let number): Self.systemRemedy(number)
+        case .writerBusy:
+            "Let that process go on (`kill -CONT`), or end it, and try again; what is stored stays, and can be read."
+        case .diskFailure: "Check the disk and the system's log, then try again; nothing that was stored was given up."
+        case .fileReplaced: "Close the store and open it again; put its files back first if they were moved away."
+        }
+    }
+
+    /// What an error number means, with the number.
+    private static func words(of number: Int32) -> String {
+        // Numbers below 0 are LMDB's own.
+        number > 0 ? "\(unsafe String(cString: strerror(number))) (error number \(number))" : "error number \(number)"
+    }
+
+    private static func systemRemedy(_ number: Int32) -> String {
+        switch number {
+        case EMFILE, ENFILE: "Raise the limit on open files (`ulimit -n`), or close some, then try again."
+        case ENOMEM:
+            "Raise the limit on address space (`ulimit -v`): the store maps four times its quota."
+        case EAGAIN: "Raise the limit on threads and processes (`ulimit -u`), then try again."
+        case ENODEV: "Put the store on a file system whose files can be mapped into memory."
+        default: "Check the limits of the user, the folder's permissions and the disk, then try again."
         }
     }
 }

@@ -52,8 +52,12 @@ public enum StoreError: Error, Equatable, Sendable {
     case networkFileSystem(path: String)
     /// The store was written by another version.
     case formatMismatch(path: String, found: UInt32, supported: UInt32)
-    /// The space is sealed: only a build that has its owner's key reads it, and none of its pages are found here.
+    /// The space is sealed, and the store was opened without its key: none of its pages are found.
     case sealedSpace(String)
+    /// The spaces of the store are sealed with another key; the ids of both.
+    case wrongKey(found: String, given: String)
+    /// What was given as a sealing key is none, or cannot be read; the text says why, and contains nothing of it.
+    case invalidKey(String)
 
     // MARK: Resources, damage and the system, 3xx
 
@@ -69,4 +73,10 @@ public enum StoreError: Error, Equatable, Sendable {
     case damaged(path: String, String)
     /// The system refused a call.
     case system(call: String, errno: Int32)
+    /// Another process writes to the store and has not finished in time; `holder` says which.
+    case writerBusy(path: String, holder: String)
+    /// The disk failed to read or write, twice; nothing that was stored was given up for that.
+    case diskFailure(path: String, call: String)
+    /// A file of the store was deleted or replaced while the store was open.
+    case fileReplaced(path: String, file: String)
 }

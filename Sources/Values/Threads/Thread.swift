@@ -49,6 +49,15 @@ package final class Thread: Sendable {
             pthread_join(handle, nil)
         }
     }
+
+    /// Lets the thread end by itself: nobody will wait for it.
+    package func detach() {
+        isJoined.withLock { isJoined in
+            guard !isJoined else { return }
+            isJoined = true
+            pthread_detach(handle)
+        }
+    }
 }
 
 /// The system refused another thread; `errno` says why (`EAGAIN`: a limit on threads or memory).

@@ -109,7 +109,7 @@ struct SealedSpaceTests {
     func miss() throws {
         let plot = try Plot()
         try plot.rewrite(2) { node in
-            node.key = [UInt8](repeating: 1, count: 32 + 4 * node.tokens.count)
+            node.key = [UInt8](repeating: 1, count: 40 + 4 * node.tokens.count)
             node.tokens = []
             node.flags.insert(.sealed)
         }

@@ -184,24 +184,24 @@ final class Plot: Sendable {
                 try transaction.write(tables.names, [5, 5], [1])
             }
         },
-    ]
-
-    static let leftovers: [Damage] = [
-        Damage("a page that lies sealed", [.sealed]) { plot in
+        Damage("a page that lies sealed in a plain space", [.wrongShape, .missingEdge, .wrongEdge]) { plot in
             try plot.rewrite(4) { node in
-                node.key = [UInt8](repeating: 1, count: 32 + 4 * node.tokens.count)
+                node.key = [UInt8](repeating: 1, count: 40 + 4 * node.tokens.count)
                 node.tokens = []
                 node.flags.insert(.sealed)
             }
-            try plot.tier.writing { (_, session) throws(LMDBError) in session.counters.indexBytes += 48 }
+            try plot.tier.writing { (_, session) throws(LMDBError) in session.counters.indexBytes += 60 }
         },
-        Damage("a space that is sealed", [.sealed]) { plot in
+        Damage("a space that is sealed, with pages that are not", [.sealed, .wrongShape]) { plot in
             try plot.edit(plot.tier.tables.spaces, plot.model.root.bytes) { bytes in
                 var space = unsafe SpaceRecord(bytes.span.bytes, root: plot.model.root)
                 space?.wrappedKey = [1, 2, 3]
                 bytes = space?.encoded ?? []
             }
         },
+    ]
+
+    static let leftovers: [Damage] = [
         Damage("an edge without a page", [.orphanEdge]) { plot in
             let edge = EdgeKey(parent: plot.path[0], tokens: [1], child: Plot.nowhere)
             try plot.change { (transaction) throws(LMDBError) in

@@ -9,12 +9,12 @@
  * It writes the logits of the last token to LOGITS and one line of name=value to standard output. Names:
  *   n=1200 cut=1000      tokens of the prompt, and where the rest begins
  *   seed=1               of the prompt's tokens;  other=N takes the first N from seed 1 and the rest from `seed`
- *   k=f16 v=f16 flash=1  types of K and V, flash attention
+ *   k=f16 v=f16 flash=1  types of K and V, flash attention;  claimed_k=  what the adapter is told of K instead
  *   seqs=2 spare=1 seq=0 unified=1 swa_full=1 batch=128 rope=0
  *   grow=0               store after each batch;  shuffled=0  let the cells lie out of order
  *   session=FILE         write the first `cut` tokens, or read them;  rows=FILE  write the state of each token alone
  *   have=0               tokens that are in the sequence before the restore
- *   salt= lora= changes= context=2048 threads=1 beside=0 (tokens in another sequence) */
+ *   salt= lora= changes= context=2048 threads=1 beside=0 (tokens in another sequence) codec=0 (PFX_CODEC_) */
 #define _GNU_SOURCE
 #include "../pfx_llama.h"
 
@@ -146,6 +146,7 @@ static struct llama_context_params parameters(void) {
     params.n_batch = params.n_ubatch = (uint32_t)number("batch", 128);
     params.n_seq_max = (uint32_t)number("seqs", 2);
     params.kv_unified = number("unified", 1) != 0;
+    params.no_perf = false;
     params.swa_full = number("swa_full", 1) != 0;
     params.n_threads = params.n_threads_batch = (int32_t)number("threads", 1);
     params.type_k = type_named(setting("k", "f16"));
@@ -235,16 +236,23 @@ int main(int count, char **arguments) {
 
     pfx_store *store;
     double begin = now();
-    check(pfx_open(arguments[3], NULL, &store), "open");
+    pfx_options store_options = {.size = sizeof store_options, .codec = (uint32_t)number("codec", PFX_CODEC_AUTO)};
+    check(pfx_open(arguments[3], &store_options, &store), "open");
     printf("open_ms=%.1f ", now() - begin);
     const char *gguf[] = {arguments[2]};
     const char *salt = setting("salt", NULL);
     pfx_llama_lora lora = {.path = setting("lora", NULL), .scale = 0.5F};
-    pfx_llama_options options = {.size = sizeof options, .gguf = gguf, .gguf_count = 1, .context = &params,
+    struct llama_context_params claimed = params;
+    claimed.type_k = type_named(setting("claimed_k", setting("k", "f16")));
+    pfx_llama_options options = {.size = sizeof options, .gguf = gguf, .gguf_count = 1, .context = &claimed,
                                  .loras = &lora, .lora_count = lora.path != NULL, .changes = setting("changes", NULL),
                                  .salt = salt, .salt_bytes = salt != NULL ? strlen(salt) : 0,
                                  .spare = (llama_seq_id)number("spare", 1), .label = "test"};
+    begin = now();
+    llama_perf_context_reset(host.ctx);
     check(pfx_llama_open(store, host.ctx, &options, &host.cache), "pfx_llama_open");
+    struct llama_perf_context_data done = llama_perf_context(host.ctx);
+    printf("llama_open_ms=%.1f decoded=%d ", now() - begin, done.t_eval_ms + done.t_p_eval_ms > 0);
     decode(&host, tokens + 1, 0, beside, seq == 0 ? 1 : 0, 0);
     if (strcmp(arguments[1], "live") == 0) run_live(&host, tokens, n, cut, seq);
     if (strcmp(arguments[1], "restored") == 0) run_restored(&host, tokens, n, cut, seq);
@@ -253,6 +261,8 @@ int main(int count, char **arguments) {
     if (strcmp(arguments[1], "explain") == 0) {
         static char text[1 << 16];
         check(pfx_explain(pfx_llama_space(host.cache), tokens, (size_t)n, text, sizeof text), "explain");
+        printf("%s\n", text);
+        check(pfx_llama_explain(host.cache, tokens, (size_t)n, text, sizeof text), "pfx_llama_explain");
         printf("%s\n", text);
     } else if (strcmp(arguments[1], "puts") != 0) {
         if (!number("store_at_cut", 0)) write_logits(&host, model, arguments[4]);

@@ -116,6 +116,28 @@ class Reuse(Case):
         self.assertEqual(restored["restored"], "650")
 
 
+class Form(Case):
+    """The first process of a model decodes a token to see the form of the context's state. The others need not."""
+
+    def test_the_form_is_remembered(self):
+        for model, settings in (("tiny", {}), ("tiny", {"flash": 0}), ("windowed", {}), ("tiny", {"spare": 0})):
+            with self.subTest(model=model, **settings):
+                shutil.rmtree(self.store, ignore_errors=True)
+                live, restored = self.assert_reused(model=model, **settings)
+                self.assertEqual((live["decoded"], restored["decoded"]), ("1", "0"))
+
+    def test_another_context_has_another_form(self):
+        self.host("live")
+        self.assertEqual(self.host("live", k="q8_0")["decoded"], "1")
+
+    def test_a_form_that_the_context_does_not_take_is_learned_again(self):
+        self.host("live")
+        claims = {"k": "q8_0", "claimed_k": "f16"}
+        live, restored = self.assert_reused(**claims)
+        self.assertEqual((live["decoded"], restored["decoded"]), ("1", "0"))
+        self.assertTrue(live["logits"] == restored["logits"])
+
+
 class Windows(Case):
     """Models with sliding-window layers."""
 
@@ -157,8 +179,17 @@ class NoReuse(Case):
     def assert_misses(self, *fields, model="tiny", **settings):
         self.host("live")
         self.assertEqual(self.host("restored", model, **settings)["restored"], "0")
-        explained = json.loads(self.host("explain", model, **settings)["text"].partition(" ")[2])
-        self.assertEqual([other["differs_in"] for other in explained["other_spaces"]], [list(fields)])
+        text = self.host("explain", model, **settings)["text"]
+        explained, sentence = text[text.index("{"):].splitlines()
+        self.assertEqual([other["differs_in"] for other in json.loads(explained)["other_spaces"]], [list(fields)])
+        self.assertRegex(sentence, "^0 of [0-9]+ tokens are stored. What is stored differs in ")
+        for field in fields:
+            self.assertIn(f"({field})", sentence)
+
+    def test_a_prompt_that_is_stored_says_how_much(self):
+        self.host("live")
+        sentence = self.host("explain")["text"].splitlines()[-1]
+        self.assertRegex(sentence, "^[1-9][0-9]* of [0-9]+ tokens are stored.$")
 
     def test_another_model_of_the_same_shape(self):
         self.assert_misses("weights", "tokenizer", model="tiny-other")

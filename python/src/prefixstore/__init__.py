@@ -13,32 +13,34 @@ holds Python's global lock while it works. A forked child cannot use objects of 
 
 from ._blocks import Blocks
 from ._errors import (
-    AlreadyOpenError, CallerError, ClosedError, DamagedError, DiskFullError, ForkedError, FormatMismatchError,
-    InvalidArgumentError, InvalidBlockError, InvalidHandleError, InvalidIdentityError, InvalidLayoutError,
-    InvalidNameError, InvalidOptionError, InvalidPagesError, InvalidSideStateError, InvalidTokensError,
-    LibraryError, MachineError, MapFullError, NetworkFileSystemError, NoMemoryError, NoSuchNameError,
-    NoSuchPageError, NoSuchSpaceError, NotAFolderError, NotAStoreError, OperatorError, PermissionsError,
-    PrefixStoreError, QuotaFullError, ReadOnlyError, ReadersFullError, SealedSpaceError, SystemCallError,
-    TimedOutError, TooManyError, TooManyNamesError,
+    AlreadyOpenError, CallerError, ClosedError, DamagedError, DiskFailureError, DiskFullError,
+    FileReplacedError, ForkedError, FormatMismatchError, InvalidArgumentError, InvalidBlockError,
+    InvalidHandleError, InvalidIdentityError, InvalidKeyError, InvalidLayoutError, InvalidNameError,
+    InvalidOptionError, InvalidPagesError, InvalidSideStateError, InvalidTokensError, LibraryError,
+    MachineError, MapFullError, NetworkFileSystemError, NoMemoryError, NoSuchNameError, NoSuchPageError,
+    NoSuchSpaceError, NotAFolderError, NotAStoreError, OperatorError, PermissionsError, PrefixStoreError,
+    QuotaFullError, ReadOnlyError, ReadersFullError, SealedSpaceError, SystemCallError, TimedOutError,
+    TooManyError, TooManyNamesError, WriterBusyError, WrongKeyError,
 )
 from ._identity import Element, Identity, Plane, kv_planes
 from ._match import Match, MatchInfo
 from ._queue import Completion, Queue
-from ._rows import Rows
+from ._rows import PackedRows, Rows
 from ._sequence import Sequence
 from ._space import Space
 from ._store import Store, file_digest, open
 from ._version import __version__
 
 __all__ = [
-    "Blocks", "Completion", "Element", "Identity", "Match", "MatchInfo", "Plane", "Queue", "Rows", "Sequence",
-    "Space", "Store", "__version__", "file_digest", "kv_planes", "open",
-    "AlreadyOpenError", "CallerError", "ClosedError", "DamagedError", "DiskFullError", "ForkedError",
-    "FormatMismatchError", "InvalidArgumentError", "InvalidBlockError", "InvalidHandleError",
-    "InvalidIdentityError", "InvalidLayoutError", "InvalidNameError", "InvalidOptionError", "InvalidPagesError",
-    "InvalidSideStateError", "InvalidTokensError", "LibraryError", "MachineError", "MapFullError",
-    "NetworkFileSystemError", "NoMemoryError", "NoSuchNameError", "NoSuchPageError", "NoSuchSpaceError",
-    "NotAFolderError", "NotAStoreError", "OperatorError", "PermissionsError", "PrefixStoreError", "QuotaFullError",
-    "ReadOnlyError", "ReadersFullError", "SealedSpaceError", "SystemCallError", "TimedOutError", "TooManyError",
-    "TooManyNamesError",
+    "Blocks", "Completion", "Element", "Identity", "Match", "MatchInfo", "PackedRows", "Plane", "Queue",
+    "Rows", "Sequence", "Space", "Store", "__version__", "file_digest", "kv_planes", "open",
+    "AlreadyOpenError", "CallerError", "ClosedError", "DamagedError", "DiskFailureError", "DiskFullError",
+    "FileReplacedError", "ForkedError", "FormatMismatchError", "InvalidArgumentError", "InvalidBlockError",
+    "InvalidHandleError", "InvalidIdentityError", "InvalidKeyError", "InvalidLayoutError", "InvalidNameError",
+    "InvalidOptionError", "InvalidPagesError", "InvalidSideStateError", "InvalidTokensError", "LibraryError",
+    "MachineError", "MapFullError", "NetworkFileSystemError", "NoMemoryError", "NoSuchNameError",
+    "NoSuchPageError", "NoSuchSpaceError", "NotAFolderError", "NotAStoreError", "OperatorError",
+    "PermissionsError", "PrefixStoreError", "QuotaFullError", "ReadOnlyError", "ReadersFullError",
+    "SealedSpaceError", "SystemCallError", "TimedOutError", "TooManyError", "TooManyNamesError",
+    "WriterBusyError", "WrongKeyError",
 ]

@@ -62,6 +62,13 @@ _release = ctypes.pythonapi.PyBuffer_Release
 _release.argtypes, _release.restype = (POINTER(_PyBuffer),), None
 
 
+def _contiguous(shape: Tuple[int, ...], itemsize: int) -> Tuple[int, ...]:
+    strides = [itemsize]
+    for count in reversed(shape[1:]):
+        strides.insert(0, strides[0] * count)
+    return tuple(strides[: len(shape)])
+
+
 class Memory:
     """The memory of a buffer. It cannot be freed or moved before `release`."""
 
@@ -100,7 +107,8 @@ class Memory:
         self.address = view.buf or 0
         self.itemsize = view.itemsize
         self.shape = tuple(view.shape[: view.ndim])
-        self.strides = tuple(view.strides[: view.ndim])
+        # Arrays of ctypes give no strides, asked or not: then the memory is one piece.
+        self.strides = tuple(view.strides[: view.ndim]) if view.strides else _contiguous(self.shape, view.itemsize)
 
     def _take_tensor(self, tensor: Any, name: str) -> None:
         if tensor.device.type != "cpu":

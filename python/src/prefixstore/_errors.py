@@ -189,9 +189,21 @@ class FormatMismatchError(OperatorError):
 
 
 class SealedSpaceError(OperatorError):
-    """The space is sealed: only a build that has its owner's key reads it."""
+    """The space is sealed, and the store was opened without its key. Give it to `open`."""
 
     code = -207
+
+
+class WrongKeyError(OperatorError):
+    """The spaces of the store are sealed with another key. Nothing was changed."""
+
+    code = -208
+
+
+class InvalidKeyError(OperatorError, ValueError):
+    """What was given as a key is none, or its file is missing or open to others; the text says which."""
+
+    code = -209
 
 
 class DiskFullError(MachineError):
@@ -228,6 +240,24 @@ class SystemCallError(MachineError):
     """The system refused a call."""
 
     code = -306
+
+
+class WriterBusyError(MachineError):
+    """Another process writes to the store and has not finished; the text names it. Loading goes on meanwhile."""
+
+    code = -307
+
+
+class DiskFailureError(MachineError):
+    """The disk failed to read or write, twice. Nothing that was stored was given up for that."""
+
+    code = -308
+
+
+class FileReplacedError(MachineError):
+    """A file of the store was deleted or replaced while the store was open: close it and open it again."""
+
+    code = -309
 
 
 def _all(kind: Type[PrefixStoreError]) -> Iterator[Type[PrefixStoreError]]:

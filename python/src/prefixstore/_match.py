@@ -11,7 +11,7 @@ from ._errors import InvalidPagesError
 from ._handle import Handle
 from ._identity import Plane
 from ._library import check, library
-from ._rows import Planes, Rows, held
+from ._rows import PackedRows, Planes, Rows, held
 from ._structs import MatchInfoStruct, sized
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ class Match(Handle):
         check(library.pfx_match_get_info(match, ctypes.byref(info)))
         return MatchInfo(info.tokens, info.hot_tokens, info.cold_tokens, info.load_ns / 1e9, info.worth_tokens)
 
-    def load(self, into: Union[Rows, Planes], start: int = 0, stop: Optional[int] = None) -> int:
+    def load(self, into: Union[Rows, PackedRows, Planes], start: int = 0, stop: Optional[int] = None) -> int:
         """Copies the rows of tokens `start` to `stop`, which is not included, into the caller's memory.
 
-        `into` is one writable buffer per plane, or `Rows`; the first row is for token `start`. `stop` None, or beyond
+        `into` is one writable buffer per plane, `Rows` or `PackedRows`; the first row is for token `start`. `stop` None, or beyond
         the match, stands for its end. An engine that needs logits leaves out the last token of a prompt.
 
         Returns how many tokens were delivered, from `start` on. Fewer than asked for means that a page was evicted or

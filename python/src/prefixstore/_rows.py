@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterator, Optional, Sequence, Tuple, Union
 
-from ._buffers import Buffer, Memory
+from ._buffers import Buffer, Memory, piece
 from ._checks import UINT32, number
 from ._errors import InvalidPagesError
 from ._identity import Plane
@@ -40,6 +40,25 @@ class Rows:
         if self.index is None:
             return Rows(self.planes, first=self.first + count)
         return Rows(self.planes, index=self.index[count:])
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """The rows of all planes in one buffer, such as a blob that an engine reads or writes.
+
+    Row 0 of plane `p` begins at byte `offsets[p]` of `buffer`, and `capacity` rows follow each other without gaps; None
+    leaves a plane out of a load. `first`: the row of the call's first token. With many layers this costs less time than
+    one buffer per plane.
+    """
+
+    buffer: Buffer
+    offsets: Sequence[Optional[int]]
+    capacity: int
+    first: int = 0
+
+    def behind(self, count: int) -> PackedRows:
+        """The rows of the tokens after the first `count`."""
+        return replace(self, first=self.first + count)
 
 
 def _place(memory: Memory, row_bytes: int, name: str) -> Tuple[int, int]:
@@ -77,9 +96,38 @@ def _place(memory: Memory, row_bytes: int, name: str) -> Tuple[int, int]:
     return stride, rows
 
 
+def _packed(rows: PackedRows, planes: Sequence[Plane], memory: Memory, count: int, writable: bool) -> Any:
+    """The argument of a call on rows in one buffer."""
+    offsets = rows.offsets
+    if len(offsets) != len(planes):
+        raise InvalidPagesError(f"There are {len(offsets)} offsets for {len(planes)} planes. Give one per plane.")
+    capacity, first = number(rows.capacity, "capacity", UINT32), number(rows.first, "first", UINT32)
+    if first + count > capacity:
+        raise InvalidPagesError(
+            f"{count} tokens from row {first} on do not fit in {capacity} rows. Give a larger buffer.")
+    addresses = (ctypes.c_void_p * len(planes))()
+    for at, (offset, plane) in enumerate(zip(offsets, planes)):
+        if offset is None:
+            if not writable:
+                raise InvalidPagesError(f"The offset of plane {at} is None. Give rows of every plane to store.")
+            continue
+        if offset < 0 or offset + capacity * plane.row_bytes > memory.nbytes:
+            raise InvalidPagesError(
+                f"{capacity} rows of plane {at} from byte {offset} on do not fit in {memory.nbytes} bytes. Give a larger "
+                "buffer.")
+        addresses[at] = memory.address + offset
+    return sized(RowsStruct, planes=addresses, plane_count=len(planes), capacity=capacity, first=first)
+
+
 @contextmanager
-def held(rows: Union[Rows, Planes], planes: Sequence[Plane], count: int, writable: bool) -> Iterator[Any]:
+def held(
+    rows: Union[Rows, PackedRows, Planes], planes: Sequence[Plane], count: int, writable: bool,
+) -> Iterator[Any]:
     """The argument of a call on the rows of `count` tokens, while their memory is held where it is."""
+    if isinstance(rows, PackedRows):
+        with piece(rows.buffer, "The buffer", writable) as memory:
+            yield ctypes.byref(_packed(rows, planes, memory, count, writable))
+        return
     rows = rows if isinstance(rows, Rows) else Rows(rows)
     try:
         buffers = list(rows.planes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Tuple, Union
 from ._handle import Handle
 from ._identity import Element, Plane, element_of
 from ._library import check, library
-from ._rows import Planes, Rows, held
+from ._rows import PackedRows, Planes, Rows, held
 from ._tokens import Tokens, token_ids
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Sequence(Handle):
     def _is_divisible(self) -> bool:
         return all(element_of(plane.element) != Element.OPAQUE for plane in self._planes)
 
-    def append(self, tokens: Tokens, rows: Union[Rows, Planes]) -> int:
+    def append(self, tokens: Tokens, rows: Union[Rows, PackedRows, Planes]) -> int:
         """Appends tokens and their rows, in order. The memory of the rows is copied and may be used again at once.
 
         Returns how many pages were new to the store; a page that is stored already costs one look-up.

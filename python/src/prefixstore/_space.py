@@ -13,7 +13,7 @@ from ._handle import Handle
 from ._identity import Plane
 from ._library import check, json_of, library
 from ._match import Match
-from ._rows import Planes, Rows
+from ._rows import PackedRows, Planes, Rows
 from ._sequence import Sequence as OpenSequence
 from ._tokens import Tokens, token_ids
 
@@ -68,7 +68,7 @@ class Space(Handle):
         return OpenSequence(handle.value or 0, self._store, self.planes)
 
     def insert(
-        self, tokens: Tokens, rows: Union[Rows, Planes], *, after: Optional[Match] = None, loaded: int = 0
+        self, tokens: Tokens, rows: Union[Rows, PackedRows, Planes], *, after: Optional[Match] = None, loaded: int = 0
     ) -> int:
         """Stores a whole sequence, its last, partial page too, in one call.
 
@@ -77,7 +77,7 @@ class Space(Handle):
 
         Returns how many pages were new to the store.
         """
-        rows = rows if isinstance(rows, Rows) else Rows(rows)
+        rows = rows if isinstance(rows, (Rows, PackedRows)) else Rows(rows)
         with self.sequence(after, loaded) as sequence:
             begin = sequence.tokens
             if begin > len(tokens):

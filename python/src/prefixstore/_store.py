@@ -49,8 +49,9 @@ class Store(Handle):
         self, folder: Path, *, quota: Optional[int] = None, hot_capacity: int = 0,
         queue_capacity: Optional[int] = None, spill_rate: Optional[int] = None, codec: str = "auto",
         write_policy: str = "write_through", write_after_hits: int = 0, keep_loaded: bool = False,
-        when_queue_full: str = "wait",
+        when_queue_full: str = "wait", key: Optional[bytes] = None, key_file: Optional[Path] = None,
     ) -> None:
+        secret = None if key is None else bytes(key)
         options = sized(
             Options,
             # In C, 0 stands for the default, which is None here.
@@ -60,7 +61,10 @@ class Store(Handle):
             spill_rate=0 if spill_rate is None else number(spill_rate, "spill_rate", INT63, lowest=1),
             codec=_choice(codec, "codec", _CODECS), write_policy=_choice(write_policy, "write_policy", _POLICIES),
             write_after_hits=number(write_after_hits, "write_after_hits", UINT32),
-            flags=_choice(when_queue_full, "when_queue_full", _WHEN_FULL) | (KEEP_LOADED if keep_loaded else 0))
+            flags=_choice(when_queue_full, "when_queue_full", _WHEN_FULL) | (KEEP_LOADED if keep_loaded else 0),
+            key_file=None if key_file is None else _path(key_file, "key_file"),
+            key=None if secret is None else ctypes.cast(ctypes.c_char_p(secret), ctypes.c_void_p),
+            key_bytes=0 if secret is None else len(secret))
         self.folder = os.fspath(folder)
         handle = ctypes.c_void_p()
         check(library.pfx_open(_path(folder, "folder"), ctypes.byref(options), ctypes.byref(handle)))
@@ -140,6 +144,7 @@ def open(
     folder: Path, *, quota: Optional[int] = None, hot_capacity: int = 0, queue_capacity: Optional[int] = None,
     spill_rate: Optional[int] = None, codec: str = "auto", write_policy: str = "write_through",
     write_after_hits: int = 0, keep_loaded: bool = False, when_queue_full: str = "wait",
+    key: Optional[bytes] = None, key_file: Optional[Path] = None,
 ) -> Store:
     """Opens the store in `folder`, which is made when it is missing or empty. A process opens a folder once.
 
@@ -154,10 +159,12 @@ def open(
     close) or "after_hits" (after a page was matched `write_after_hits` times).
     `keep_loaded`: whether pages from disk are kept in RAM too; needs `hot_capacity`.
     `when_queue_full`: "wait" for the disk, or "drop" new pages.
+    `key_file`: a file with the key that seals what is stored: 32 random bytes or 64 hexadecimal digits, mode 0600.
+    `key`: the key itself, 32 bytes. With a key, spaces that are not sealed are not found.
 
-    Raises `InvalidOptionError`, `AlreadyOpenError`, and any `OperatorError` or `MachineError`; nothing was changed then.
+    Raises `InvalidOptionError`, `InvalidKeyError`, `AlreadyOpenError`, and any `OperatorError` or `MachineError`; nothing was changed then.
     """
     return Store(
         folder, quota=quota, hot_capacity=hot_capacity, queue_capacity=queue_capacity, spill_rate=spill_rate,
         codec=codec, write_policy=write_policy, write_after_hits=write_after_hits, keep_loaded=keep_loaded,
-        when_queue_full=when_queue_full)
+        when_queue_full=when_queue_full, key=key, key_file=key_file)

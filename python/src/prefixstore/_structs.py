@@ -23,6 +23,9 @@ class Options(ctypes.Structure):
         ("write_policy", c_uint32),
         ("write_after_hits", c_uint32),
         ("flags", c_uint32),
+        ("key_file", c_char_p),
+        ("key", c_void_p),
+        ("key_bytes", c_size_t),
     ]
 
 

@@ -42,14 +42,12 @@ extern "C" {
 
 enum {
     PFX_OK = 0,
-
     /* Mistakes at this door, which only the C library knows. */
     PFX_INVALID_ARGUMENT = -1, /* a NULL pointer, a wrong size, a number outside its range */
     PFX_INVALID_HANDLE = -2,   /* the handle was given back, or is of another type */
     PFX_TIMED_OUT = -3,        /* the time that the caller allowed has passed */
     PFX_TOO_MANY = -4,         /* a bound on handles or waiting jobs was reached: give some back, or drain */
     PFX_OUT_OF_MEMORY = -5,    /* the system has no memory, thread or descriptor to give */
-
     /* The caller's mistakes. */
     PFX_INVALID_LAYOUT = -101,
     PFX_INVALID_IDENTITY = -102,
@@ -66,7 +64,6 @@ enum {
     PFX_INVALID_NAME = -113,
     PFX_TOO_MANY_NAMES = -114,
     PFX_NO_SUCH_NAME = -115,
-
     /* The folder. */
     PFX_NOT_A_FOLDER = -201,
     PFX_NOT_A_STORE = -202,
@@ -75,14 +72,17 @@ enum {
     PFX_NETWORK_FILE_SYSTEM = -205,
     PFX_FORMAT_MISMATCH = -206,
     PFX_SEALED_SPACE = -207,
-
+    PFX_WRONG_KEY = -208, PFX_INVALID_KEY = -209,
     /* Resources, and damage. */
     PFX_DISK_FULL = -301,
     PFX_QUOTA_FULL = -302,
     PFX_MAP_FULL = -303,
     PFX_READERS_FULL = -304,
     PFX_DAMAGED = -305,
-    PFX_SYSTEM = -306
+    PFX_SYSTEM = -306,
+    PFX_WRITER_BUSY = -307,
+    PFX_DISK_FAILURE = -308,
+    PFX_FILE_REPLACED = -309
 };
 
 /* What the last failed call on this thread met, and what to do about it. Empty before the first failure. Good until the
@@ -123,6 +123,9 @@ typedef struct pfx_options {
     uint32_t write_policy;     /* PFX_WRITE_ */
     uint32_t write_after_hits; /* for PFX_WRITE_AFTER_HITS: 1 or more */
     uint32_t flags;            /* PFX_KEEP_LOADED, PFX_DROP_WHEN_FULL */
+    const char *key_file;      /* file with the key that seals what is stored, mode 0600; NULL: see `key` */
+    const void *key;           /* the key itself: 32 random bytes, which are copied; NULL: nothing is sealed */
+    size_t key_bytes;          /* 32, or 0 */
 } pfx_options;
 
 /* Opens the store in `folder`, which is made when it is missing or empty. A process opens a folder once. `options` may
@@ -180,11 +183,7 @@ enum {
     PFX_FP8_E5M2 = 6,
     PFX_BYTES = 7, /* a row of bytes per token, whatever they mean */
     PFX_Q8_0 = 8,  /* and the following: ggml's block types */
-    PFX_Q4_0 = 9,
-    PFX_Q4_1 = 10,
-    PFX_Q5_0 = 11,
-    PFX_Q5_1 = 12,
-    PFX_IQ4_NL = 13
+    PFX_Q4_0 = 9, PFX_Q4_1 = 10, PFX_Q5_0 = 11, PFX_Q5_1 = 12, PFX_IQ4_NL = 13
 };
 
 /* One row of bytes per token: the keys of a layer, or its values, or what else an engine caches per token. */

@@ -69,6 +69,8 @@ struct CacheArguments: ParsableArguments {
             valueName: "file"))
     var saltFile: String?
 
+    @OptionGroup var sealing: KeyArguments
+
     /// Opens the store; nil when none is named.
     func open() throws(StoreError) -> Store? {
         guard let store else { return nil }
@@ -77,7 +79,8 @@ struct CacheArguments: ParsableArguments {
         let opened = try Store(
             at: store,
             options: StoreOptions(
-                quota: quota, hotCapacity: hotBytes, writePolicy: writePolicy.policy, promotes: false))
+                quota: quota, hotCapacity: hotBytes, writePolicy: writePolicy.policy, promotes: false,
+                sealingKey: sealing.key()))
         if let notice = opened.quotaNotice { Output.say("pfx: \(notice)") }
         return opened
     }

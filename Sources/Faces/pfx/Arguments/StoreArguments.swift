@@ -11,6 +11,8 @@ struct StoreArguments: ParsableArguments {
     @Flag(help: "Print one JSON object.")
     var json = false
 
+    @OptionGroup var sealing: KeyArguments
+
     /// Opens the store, lends it, and closes it.
     func withStore<R>(_ body: (StoreInspector) throws -> R) throws -> R {
         let inspector = try opened()
@@ -22,7 +24,7 @@ struct StoreArguments: ParsableArguments {
     /// another text.
     private func opened() throws -> StoreInspector {
         do throws(StoreError) {
-            return try StoreInspector(at: folder)
+            return try StoreInspector(at: folder, sealingKey: sealing.key())
         } catch .notAFolder where FileStatus(path: folder) != nil {
             throw CommandFailure(
                 status: .missingInput, sentence: "\(folder) is a file.",

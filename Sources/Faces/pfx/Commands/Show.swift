@@ -40,6 +40,8 @@ struct Show: ParsableCommand {
 struct ShownRecord {
     var frames: [FrameInfo] = []
     var damage: String?
+    /// Whether it cannot be looked into without its key.
+    var isSealed = false
 
     /// Reads the record of a page. The damage of one page is not an error of the store, so it is shown.
     init(of hash: PrefixHash, in store: StoreInspector) throws {
@@ -48,6 +50,8 @@ struct ShownRecord {
             frames = try store.frames(of: page.hash)
         } catch .damaged(_, let what) {
             damage = what
+        } catch .sealedSpace {
+            isSealed = true
         } catch .noSuchPage {
             damage = "page \(page.hash.short): the record or its space is missing"
         } catch {
@@ -98,6 +102,7 @@ struct ShownPage {
 
     private var framesText: String {
         if let damage = record.damage { return "DAMAGED: \(damage)\n" }
+        if record.isSealed { return "SEALED: its frames cannot be checked without its key (--key-file).\n" }
         var table = TextTable(
             ("FRAME", .right), ("LAYERS", .left), ("CODEC", .left), ("RAW", .right), ("ENCODED", .right),
             ("CHECKSUM", .left))
@@ -115,6 +120,7 @@ private struct ShowJSON: Encodable {
     var page: PageInfo
     var depth: Int?
     var damage: String?
+    var isSealed: Bool?
     var frames: [FrameInfo]
     var tokens: [TokenID]?
     var text: String?
@@ -123,6 +129,7 @@ private struct ShowJSON: Encodable {
         page = shown.page
         depth = shown.depth
         damage = shown.record.damage
+        isSealed = shown.record.isSealed ? true : nil
         frames = shown.record.frames
         tokens = shown.tokens
         text = shown.tokens.flatMap { reveal?.text($0) }

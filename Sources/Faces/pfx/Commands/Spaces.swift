@@ -10,7 +10,7 @@ struct Spaces: ParsableCommand {
         discussion: """
             Pages are shared only within a space. If one engine does not find the pages of another, their identities \
             differ in at least one of these fields. Digests are shown by their first digits. A salt itself is not \
-            stored, only its digest.
+            stored, only its digest; of a sealed space a digest that nobody can compare.
 
             EXAMPLES:
               pfx spaces kv
@@ -28,7 +28,7 @@ struct Spaces: ParsableCommand {
         guard !spaces.isEmpty else { return "No spaces: no engine has stored anything here yet.\n" }
         var text = ""
         for space in spaces {
-            let name = space.descriptor.labels["model"].map { "  \($0)" } ?? ""
+            let name = space.descriptor.labels["model"].map { "  \(Reveal.visible($0))" } ?? ""
             text += "\(space.root.short)\(name)\n"
             var table = TextTable(("", .left), ("", .left), ("", .left))
             if space.isOfBlocks {
@@ -46,6 +46,11 @@ struct Spaces: ParsableCommand {
                 "", "hits", "\(Render.count(space.hitTokens, "token")), last use \(Render.age(space.lastUse)) ago")
             if let time = space.prefillTimePerToken {
                 table.add("", "prefill", "\(Render.count(Int(time / .microseconds(1)))) us per token")
+            }
+            switch space.sealing {
+            case .none: break
+            case .sealed(let id): table.add("", "sealed", "with the key \(id)")
+            case .forgotten: table.add("", "sealed", "forgotten: run `pfx forget` again")
             }
             for field in SpaceDescriptor.Field.allCases {
                 table.add("", field.description, space.descriptor.text(field))
@@ -85,8 +90,9 @@ struct SpaceDifference {
     /// Lines for people.
     var text: String {
         let names = fields.map(\.name).joined(separator: ", ")
-        return fields.reduce("\(roots[0].short) and \(roots[1].short) are both \(model), but differ in \(names):\n") {
-            $0 + "  \($1.name): \($1.values[0]) / \($1.values[1])\n"
+        let pair = "\(roots[0].short) and \(roots[1].short) are both \(Reveal.visible(model))"
+        return fields.reduce("\(pair), but differ in \(names):\n") {
+            $0 + "  \($1.name): " + Reveal.visible("\($1.values[0]) / \($1.values[1])") + "\n"
         }
     }
 }

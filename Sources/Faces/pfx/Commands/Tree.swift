@@ -171,9 +171,9 @@ struct SpaceTree {
     }
 
     var text: String {
-        let model = space.descriptor.labels["model"].map { "  \($0)" } ?? ""
-        var text =
-            "\(space.root.short)\(model)  \(space.contents), \(space.slotBytes)\n"
+        let model = space.descriptor.labels["model"].map { "  \(Reveal.visible($0))" } ?? ""
+        let sealed = space.sealing == .none ? "" : ", sealed"
+        var text = "\(space.root.short)\(model)  \(space.contents), \(space.slotBytes)\(sealed)\n"
         for run in runs { text += run.text }
         if hiddenFirst > 0 { text += "\(Render.count(hiddenFirst)) more, see --limit\n" }
         return text

@@ -94,7 +94,7 @@ struct Warm: ParsableCommand {
                 }
                 if let expire { try space.expire(tokens, at: .now + .milliseconds(expire.milliseconds)) }
             } catch {
-                refuse(name, "\(error) \(error.remedy)", &report)
+                refuse(name, "\(error) \(error.commandLineRemedy)", &report)
             }
         }
     }

@@ -46,8 +46,8 @@ enum Output {
             status: .noRoom, sentence: "\(name) cannot be written (\(systemMessage(number))).", remedy: remedy)
     }
 
-    /// Writes a line to standard error.
-    static func say(_ line: String) { writeMessage(line + "\n") }
+    /// Writes a line to standard error. Names in it may come from a file: see `Reveal.visible`.
+    static func say(_ line: String) { writeMessage(Reveal.visible(line) + "\n") }
 
     /// Writes text to standard error. When that is closed or full, nobody is left to tell.
     static func writeMessage(_ text: String) {

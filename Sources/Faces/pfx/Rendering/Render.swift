@@ -80,10 +80,10 @@ struct TextTable {
     /// A table with titles; without any, the titles' line is left out.
     init(_ columns: (String, Alignment)...) { self.columns = columns.map { (title: $0.0, alignment: $0.1) } }
 
-    /// Adds a row: one cell per column.
+    /// Adds a row: one cell per column. Characters that control a terminal are made visible.
     mutating func add(_ cells: String...) {
         precondition(cells.count == columns.count, "a row has one cell per column")
-        rows.append(cells)
+        rows.append(cells.map(Reveal.visible))
     }
 
     /// Whether the table has no rows.
@@ -108,11 +108,21 @@ struct TextTable {
 
 /// JSON for programs: one object per command.
 enum JSONOutput {
-    /// The object with sorted keys in snake case, ended by a new line.
+    /// The object with sorted keys in snake case, ended by a new line. All control characters are escaped, also those
+    /// that JSON allows.
     static func text(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         encoder.keyEncodingStrategy = .convertToSnakeCase
-        return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
+        let text = String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
+        let isPlain = { (scalar: Unicode.Scalar) in scalar == "\n" || scalar.properties.generalCategory != .control }
+        guard !text.unicodeScalars.allSatisfy(isPlain) else { return text }
+        return text.unicodeScalars.reduce(into: "") { line, scalar in
+            if isPlain(scalar) {
+                line.unicodeScalars.append(scalar)
+            } else {
+                line += "\\u" + String(scalar.value + 0x10000, radix: 16).dropFirst()
+            }
+        }
     }
 }

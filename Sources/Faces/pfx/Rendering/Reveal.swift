@@ -47,21 +47,29 @@ struct Reveal {
     /// The whole text of `tokens` for JSON; nil without a tokenizer.
     func text(_ tokens: [TokenID]) -> String? { tokenizer?.decode(tokens) }
 
-    /// `text` on one line, without characters that control a terminal.
+    /// `text` on one line, without characters that control a terminal, as one would write it between quotation marks.
     static func escaped(_ text: String) -> String {
-        text.unicodeScalars.reduce(into: "") { line, scalar in
+        visible(text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\""))
+    }
+
+    /// `text` on one line, without characters that control a terminal or cannot be seen. A name that comes from a file
+    /// could otherwise hide a line, or forge one.
+    static func visible(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: isInvisible) else { return text }
+        return text.unicodeScalars.reduce(into: "") { line, scalar in
             switch scalar {
             case "\n": line += "\\n"
             case "\t": line += "\\t"
-            case "\"": line += "\\\""
-            case "\\": line += "\\\\"
-            default:
-                switch scalar.properties.generalCategory {
-                case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse, .surrogate:
-                    line += "\\u{\(String(scalar.value, radix: 16))}"
-                default: line.unicodeScalars.append(scalar)
-                }
+            case _ where isInvisible(scalar): line += "\\u{\(String(scalar.value, radix: 16))}"
+            default: line.unicodeScalars.append(scalar)
             }
+        }
+    }
+
+    private static func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse, .surrogate: true
+        default: false
         }
     }
 }

@@ -14,6 +14,7 @@
 
 internal import Glibc
 package import KVFormat
+internal import LMDB
 internal import Threads
 
 /// The digests that a store's folder remembers.
@@ -51,7 +52,9 @@ package struct FileDigests: Sendable {
         }
         let digest = try opened.digest()
         let now = SystemClock.wallMilliseconds() * 1_000_000
-        if try opened.stamp() == stamp, stamp.latest < now - settling.nanoseconds { remember(digest, stamp) }
+        if try opened.stamp() == stamp, stamp.latest < now - settling.nanoseconds {
+            StandardDescriptors.taken { FileLimit.isError { remember(digest, stamp) } }
+        }
         return digest
     }
 

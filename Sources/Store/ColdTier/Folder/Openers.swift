@@ -3,6 +3,7 @@
 
 internal import Glibc
 internal import KVFormat
+internal import LMDB
 internal import Threads
 
 /// This process's slot in the file `openers`.
@@ -56,7 +57,9 @@ final class Opener: Sendable {
     /// opened it. Empty when the file is missing or cannot be read.
     static func list(folder: String) -> [OpenerInfo] {
         // A separate open file, because a query does not report the locks of the open file that it is made through.
-        let descriptor = unsafe open(folder + "/" + file, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+        let descriptor = StandardDescriptors.taken {
+            unsafe open(folder + "/" + file, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+        }
         guard descriptor >= 0 else { return [] }
         defer { close(descriptor) }
         let bytes = read(descriptor)
@@ -71,6 +74,18 @@ final class Opener: Sendable {
         .sorted { $0.openedAt < $1.openedAt }
     }
 
+    /// A process in words, with what the list says of it.
+    ///
+    /// - Parameter process: its id; nil when that is not known.
+    static func words(_ process: Int32?, folder: String) -> String {
+        guard let process else { return "Another process" }
+        guard let opener = list(folder: folder).last(where: { $0.isAlive && $0.processID == Int(process) }) else {
+            return "Process \(process)"
+        }
+        let seconds = (SystemClock.wallMilliseconds() - opener.openedAt.milliseconds) / 1000
+        return "Process \(process) (\(opener.program), which opened it \(max(0, seconds)) seconds ago)"
+    }
+
     // MARK: The file
 
     /// Makes sure that the file has a header and all its slots.
@@ -83,8 +98,10 @@ final class Opener: Sendable {
             return read(descriptor, count: OpenerRecord.byteCount) == OpenerRecord.header
         }
         guard !isWhole() else { return true }
-        // Only one of several that open the store at once makes the file.
-        guard lock(descriptor, slot: -1, setLockAndWait, F_WRLCK) else { return false }
+        // Only one of several that open the store at once makes the file. That takes microseconds; a process that
+        // stands still meanwhile costs the others their place in the list.
+        guard (0..<50).contains(where: { _ in lock(descriptor, slot: -1, setLock, F_WRLCK) || usleep(1000) != 0 })
+        else { return false }
         defer { _ = lock(descriptor, slot: -1, setLock, F_UNLCK) }
         return isWhole()
             || ftruncate(descriptor, 0) == 0 && ftruncate(descriptor, off_t(OpenerRecord.fileBytes)) == 0
@@ -138,10 +155,9 @@ final class Opener: Sendable {
 
     // MARK: Locks
 
-    // `F_OFD_GETLK`, `F_OFD_SETLK` and `F_OFD_SETLKW` of Linux, which Glibc declares only for GNU programs.
+    // `F_OFD_GETLK` and `F_OFD_SETLK` of Linux, which Glibc declares only for GNU programs.
     private static let getLock: Int32 = 36
     private static let setLock: Int32 = 37
-    private static let setLockAndWait: Int32 = 38
 
     /// Locks or unlocks a slot. The lock belongs to the open file and not to the process, because closing another file
     /// of the process must not release it.

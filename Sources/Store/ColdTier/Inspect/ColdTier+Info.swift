@@ -52,7 +52,8 @@ extension ColdTier {
                         encodedBytes: ByteCount(count.encodedBytes), slotBytes: ByteCount(count.slotBytes),
                         hitTokens: Int(clamping: record.hitTokens), lastUse: Timestamp(milliseconds: record.lastUse),
                         prefillTimePerToken: record.prefillNanoseconds == 0
-                            ? nil : .nanoseconds(Int64(clamping: record.prefillNanoseconds))))
+                            ? nil : .nanoseconds(Int64(clamping: record.prefillNanoseconds)),
+                        sealing: record.sealing))
                 return .next
             }
         }
@@ -80,6 +81,13 @@ extension ColdTier {
             return .next
         }
         return pinned
+    }
+}
+
+extension SpaceRecord {
+    fileprivate var sealing: SpaceSealing {
+        if let wrapped = WrappedKey(wrappedKey) { return .sealed(keyID: wrapped.keyID) }
+        return wrappedKey.isEmpty ? .none : .forgotten
     }
 }
 

@@ -57,52 +57,59 @@ extension ColdTier {
 
     /// The token ids of a page; empty for a block. They encode somebody's prompt: show them only on request.
     ///
-    /// - Throws: `.noSuchPage` when it is not stored, or cannot be read.
+    /// - Throws: `.noSuchPage` when it is not stored, or cannot be read; `.sealedSpace` without the key of its space.
     package func tokens(of hash: PrefixHash) throws(StoreError) -> [TokenID] {
-        let node = try reading { (transaction) throws(LMDBError) in try transaction.node(hash, tables).record }
-        guard let node else { throw .noSuchPage(hash.short) }
-        return node.tokens
+        let found = try reading { (transaction) throws(LMDBError) -> (NodeRecord, SpaceSeal?)? in
+            guard let node = try transaction.node(hash, tables).record else { return nil }
+            return (node, try seal(of: node.root, transaction))
+        }
+        guard let (node, seal) = found else { throw .noSuchPage(hash.short) }
+        guard node.flags.contains(.sealed) else { return node.tokens }
+        guard let seal else { throw .sealedSpace(node.root.short) }
+        guard let tokens = node.tokens(of: hash, by: seal) else { throw .noSuchPage(hash.short) }
+        return tokens
     }
 
     /// The frames of a page's record, each compared with its checksum.
     ///
-    /// - Throws: `.noSuchPage` when there is no record; `.damaged` when its header cannot be trusted.
+    /// - Throws: `.noSuchPage` when there is no record; `.damaged` when its header cannot be trusted; `.sealedSpace`
+    ///   without the key of its space.
     package func frames(of hash: PrefixHash) throws(StoreError) -> [FrameInfo] {
+        var root = PrefixHash.zero
         let found = try reading { (transaction) throws(LMDBError) -> Result<[FrameInfo], RecordDamage>? in
             guard let node = try transaction.node(hash, tables).record,
-                let layout = try transaction.space(node.root, tables).record?.descriptor.layout,
+                let space = try transaction.space(node.root, tables).record,
                 let bytes = try unsafe transaction.get(tables.pages, key: hash.bytes.span.bytes)
             else { return nil }
-            return Self.frames(bytes, hash, node, layout)
+            root = node.root
+            return Self.frames(bytes, hash, node, space.descriptor.layout, seal(of: space))
         }
         switch found {
         case nil: throw .noSuchPage(hash.short)
+        case .failure(.sealed): throw .sealedSpace(root.short)
         case .failure(let damage): throw .damaged(path: path, "page \(hash.short): \(damage)")
         case .success(let frames): return frames
         }
     }
 
     private static func frames(
-        _ bytes: RawSpan, _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout
+        _ bytes: RawSpan, _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout, _ seal: SpaceSeal?
     ) -> Result<[FrameInfo], RecordDamage> {
         do throws(RecordDamage) {
-            let record = try RecordView(bytes, hash, node, layout)
+            let record = try RecordView(bytes, hash, node, layout, seal)
             func layers(_ planes: Range<Int>) -> Range<Int> {
                 layout.layer(ofPlane: planes.lowerBound)..<layout.layer(ofPlane: planes.upperBound - 1) + 1
             }
             var frames: [FrameInfo] = []
-            var offset = FrameEntry.offset(record.frameCount)
             for index in 0..<record.frameCount {
                 let entry = FrameEntry(bytes, index: index)
-                let encoded = bytes.extracting(offset..<offset + entry.encodedBytes)
-                offset += entry.encodedBytes
                 frames.append(
                     FrameInfo(
                         layers: layout.isOfBlocks ? 0..<0 : layers(record.planes(ofFrame: index)),
                         codec: FrameCodec(rawValue: entry.codec)?.name ?? "unknown",
                         rawBytes: ByteCount(UInt64(entry.rawBytes)),
                         encodedBytes: ByteCount(UInt64(entry.encodedBytes)),
-                        isSound: Checksum.of(encoded, key: hash, part: UInt64(index) + 1) == entry.checksum))
+                        isSound: record.isSound(frame: index)))
             }
             return .success(frames)
         } catch {

@@ -7,9 +7,11 @@ internal import PageCodec
 
 /// Checks single entries, each in the snapshot of its walk.
 struct EntryCheck {
-    let tables: Tables
+    let tier: ColdTier
     let decoder: RecordDecoder
     let scratch: PageScratch
+
+    private var tables: Tables { tier.tables }
 
     /// A record needs a node.
     func findings(
@@ -33,8 +35,7 @@ struct EntryCheck {
             ]
         case .damaged: return []
         case .sound(let node):
-            guard !node.flags.contains(.sealed) else { return [] }
-            let own = EdgeKey(parent: node.parent, tokens: node.tokens, child: edge.child)
+            let own = EdgeKey(parent: node.parent, tokens: node.edgeTokens, child: edge.child)
             guard own != edge else { return [] }
             return [
                 VerifyFinding(
@@ -80,9 +81,15 @@ struct EntryCheck {
         guard try transaction.has(tables.nodes, side.hash.bytes) else {
             return [VerifyFinding(.orphanSideState, side.hash, "It has a side state, but is not stored.")]
         }
+        let node = try transaction.node(side.hash, tables).record
+        let isSealed = node?.flags.contains(.sealed) == true
+        let seal = isSealed ? try tier.seal(of: node?.root ?? .zero, transaction) : nil
+        guard !isSealed || seal != nil else {
+            return [VerifyFinding(.sealed, side.hash, "Its side state is sealed, and was not looked into.")]
+        }
         do throws(RecordDamage) {
             guard SlotSize.fillsSlot(value.byteCount) else { throw .truncated }
-            let record = try RecordView(sideState: value, key: side.hash, name: side.name)
+            let record = try RecordView(sideState: value, key: side.hash, name: side.name, seal: seal)
             let room = unsafe scratch.room(record.rawByteCount)
             var target = unsafe MutableRawSpan(_unsafeBytes: room)
             try decoder.decode(blob: record, into: &target)
@@ -111,15 +118,19 @@ extension Verification {
     }
 
     /// A space's descriptor must hash to its root.
-    static func findings(space key: RawSpan, _ value: RawSpan) -> [VerifyFinding] {
+    static func findings(space key: RawSpan, _ value: RawSpan, _ tier: ColdTier) -> [VerifyFinding] {
         guard let root = PrefixHash(key: key) else {
             return [VerifyFinding(.damagedEntry, nil, "A key of the table spaces has \(key.byteCount) bytes.")]
         }
         guard let space = SpaceRecord(value, root: root) else {
             return [VerifyFinding(.damagedSpace, root, "Its descriptor cannot be read, or does not hash to its root.")]
         }
-        guard !space.wrappedKey.isEmpty else { return [] }
-        return [VerifyFinding(.sealed, root, "Its pages are sealed, and were not looked into.")]
+        guard !space.wrappedKey.isEmpty, tier.seal(of: space) == nil else { return [] }
+        let isGone = space.wrappedKey == WrappedKey.gone
+        let what =
+            isGone
+            ? "It was forgotten; `pfx forget` removes the rest." : "Its pages are sealed, and were not looked into."
+        return [VerifyFinding(.sealed, root, what)]
     }
 
     /// A name must be one, and its value whole.

@@ -6,9 +6,11 @@ internal import PageCodec
 
 /// Checks a page with all that belongs to it, in one snapshot.
 struct PageCheck {
-    let tables: Tables
+    let tier: ColdTier
     let decoder: RecordDecoder
     let scratch: PageScratch
+
+    private var tables: Tables { tier.tables }
 
     /// What is wrong with the page under `key`.
     func findings(
@@ -24,28 +26,35 @@ struct PageCheck {
             ]
         }
         if node.flags.contains(.tail) { report.tails += 1 }
-        guard !node.flags.contains(.sealed) else {
-            return [VerifyFinding(.sealed, hash, "It is sealed, and was not looked into.")]
-        }
+        let seal = try node.flags.contains(.sealed) ? tier.seal(of: node.root, transaction) : nil
         var findings: [VerifyFinding] = []
-        findings += try parentFindings(hash, node, transaction)
+        findings += try parentFindings(hash, node, seal, transaction)
         findings += try indexFindings(hash, node, transaction)
-        guard let layout = try transaction.space(node.root, tables).record?.descriptor.layout else {
+        guard let space = try transaction.space(node.root, tables).record else {
             findings.append(
                 VerifyFinding(.unknownSpace, hash, "Its space \(node.root.short) is not registered, or is damaged."))
             return findings
         }
+        let layout = space.descriptor.layout
         findings += Self.shapeFindings(hash, node, layout)
-        findings += try recordFindings(hash, node, layout, transaction, &report)
+        guard node.flags.contains(.sealed) == !space.wrappedKey.isEmpty else {
+            findings.append(VerifyFinding(.wrongShape, hash, "Of it and its space only one is sealed."))
+            return findings
+        }
+        guard !node.flags.contains(.sealed) || seal != nil else {
+            findings.append(VerifyFinding(.sealed, hash, "It is sealed, and was not looked into."))
+            return findings
+        }
+        findings += try recordFindings(hash, node, layout, seal, transaction, &report)
         return findings
     }
 
     /// Hash and parent: the chain from the space root.
     private func parentFindings(
-        _ hash: PrefixHash, _ node: NodeRecord, _ transaction: borrowing ReadTransaction
+        _ hash: PrefixHash, _ node: NodeRecord, _ seal: SpaceSeal?, _ transaction: borrowing ReadTransaction
     ) throws(LMDBError) -> [VerifyFinding] {
         var findings: [VerifyFinding] = []
-        if !node.hasHash(hash) {
+        if !node.hasHash(hash, seal: seal) {
             let parts = node.flags.contains(.block) ? "its space and its key" : "its parent and its token ids"
             findings.append(VerifyFinding(.wrongHash, hash, "Its prefix hash is not that of \(parts)."))
         }
@@ -75,7 +84,7 @@ struct PageCheck {
         _ hash: PrefixHash, _ node: NodeRecord, _ transaction: borrowing ReadTransaction
     ) throws(LMDBError) -> [VerifyFinding] {
         var findings: [VerifyFinding] = []
-        let edge = EdgeKey(parent: node.parent, tokens: node.tokens, child: hash)
+        let edge = EdgeKey(parent: node.parent, tokens: node.edgeTokens, child: hash)
         switch try transaction.read(tables.edges, edge.encoded, { EdgeKey.tokenCount($0) }) {
         case .missing:
             findings.append(VerifyFinding(.missingEdge, hash, "No edge leads from its parent to it."))
@@ -126,14 +135,14 @@ struct PageCheck {
     }
 
     private func recordFindings(
-        _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout, _ transaction: borrowing ReadTransaction,
-        _ report: inout VerifyReport
+        _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout, _ seal: SpaceSeal?,
+        _ transaction: borrowing ReadTransaction, _ report: inout VerifyReport
     ) throws(LMDBError) -> [VerifyFinding] {
         guard let bytes = try unsafe transaction.get(tables.pages, key: hash.bytes.span.bytes) else {
             return [VerifyFinding(.missingRecord, hash, "Its record is not stored.")]
         }
         do throws(RecordDamage) {
-            let record = try RecordView(bytes, hash, node, layout)
+            let record = try RecordView(bytes, hash, node, layout, seal)
             let room = unsafe scratch.room(record.rawByteCount)
             if node.flags.contains(.block) {
                 var target = unsafe MutableRawSpan(_unsafeBytes: room)
@@ -166,11 +175,13 @@ struct PageCheck {
 extension RecordView {
     /// Checks the record of a page or block against what its node says.
     @_lifetime(copy bytes)
-    init(_ bytes: RawSpan, _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout) throws(RecordDamage) {
+    init(
+        _ bytes: RawSpan, _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout, _ seal: SpaceSeal?
+    ) throws(RecordDamage) {
         if node.flags.contains(.block) {
-            try self.init(block: bytes, key: hash, element: layout.element ?? .opaque)
+            try self.init(block: bytes, key: hash, element: layout.element ?? .opaque, seal: seal)
         } else {
-            try self.init(bytes, key: hash, layout: layout, tokens: Int(node.tokenCount))
+            try self.init(bytes, key: hash, layout: layout, tokens: Int(node.tokenCount), seal: seal)
         }
     }
 }

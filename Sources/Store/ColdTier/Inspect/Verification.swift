@@ -48,17 +48,21 @@ struct Verification {
 
     /// Runs all checks. Throws only what is no damage.
     mutating func run() throws(LMDBError) {
-        totalPages = try entryCount(tables.nodes)
+        try checkFile()
+        totalPages = try orDamage(0) { (verification) throws(LMDBError) in
+            try verification.entryCount(verification.tables.nodes)
+        }
         try check(tables.meta, name: .meta) { (_, key, value, _) throws(LMDBError) in Self.findings(meta: key, value) }
+        let tier = tier
         try check(tables.spaces, name: .spaces) { (_, key, value, report) throws(LMDBError) in
             report.spaces += 1
-            return Self.findings(space: key, value)
+            return Self.findings(space: key, value, tier)
         }
-        let pages = PageCheck(tables: tables, decoder: decoder, scratch: scratch)
+        let pages = PageCheck(tier: tier, decoder: decoder, scratch: scratch)
         try check(tables.nodes, name: .nodes) { (transaction, key, value, report) throws(LMDBError) in
             try pages.findings(transaction, key, value, &report)
         }
-        let entries = EntryCheck(tables: tables, decoder: decoder, scratch: scratch)
+        let entries = EntryCheck(tier: tier, decoder: decoder, scratch: scratch)
         try check(tables.pages, name: .pages) { (transaction, key, _, _) throws(LMDBError) in
             try entries.findings(record: key, transaction)
         }
@@ -84,8 +88,20 @@ struct Verification {
         try check(tables.names, name: .names) { (_, key, value, _) throws(LMDBError) in
             Self.findings(name: key, value)
         }
-        try checkCounters()
+        try orDamage(()) { (verification) throws(LMDBError) in try verification.checkCounters() }
         tell()
+    }
+
+    /// Runs a step that has nothing to say about damage itself, because another step finds it: answers `otherwise` then.
+    private mutating func orDamage<R>(
+        _ otherwise: R, _ step: (inout Verification) throws(LMDBError) -> R
+    ) throws(LMDBError) -> R {
+        do throws(LMDBError) {
+            return try step(&self)
+        } catch {
+            guard error.isDamage else { throw error }
+            return otherwise
+        }
     }
 
     /// What a check answers about one entry; counts go into the report.

@@ -85,7 +85,7 @@ extension ColdTier: RecordTier {
             guard SlotSize.fillsSlot(bytes.byteCount) else { throw .truncated }
             // The bytes stay where they are until the transaction ends, and it ends after the borrower.
             return try unsafe RecordBytes(
-                borrowing: bytes, key: request.hash, layout: layout, tokens: request.tokenCount)
+                borrowing: bytes, key: request.hash, layout: layout, tokens: request.tokenCount, seal: request.seal)
         } catch {
             pending.quarantine(request.hash, QuarantineReason(error))
             return nil

@@ -17,18 +17,19 @@ extension ColdTier {
     ///   - root: the space root.
     ///   - layout: the space's layout.
     ///   - now: milliseconds since the Unix epoch, for expiry.
+    ///   - seal: that of a sealed space.
     /// - Returns: the pages in order; the last page may be matched only in part.
     /// - Throws: `.closed`, `.forked`, `.readersFull`, `.system`. Damage of any kind is a shorter match.
     /// - Complexity: one look-up and one SHA-256 per page, in one read transaction; a miss is one look-up. Memory is
     ///   allocated for the result and for the end of the match, not for each page.
     package func match(
-        _ tokens: [TokenID], from firstToken: Int, parent: PrefixHash, root: PrefixHash, layout: KVLayout, now: Int64
+        _ tokens: [TokenID], from firstToken: Int, parent: PrefixHash, root: PrefixHash, layout: KVLayout, now: Int64,
+        seal: SpaceSeal? = nil
     ) throws(StoreError) -> [ColdPage] {
         precondition(firstToken >= 0 && firstToken <= tokens.count, "a match begins inside its tokens")
         var walk = MatchWalk(
             tokens: tokens, root: root, pageSize: layout.pageSize, isDivisible: layout.isDivisible, now: now,
-            tables: tables, suspects: pending.suspects,
-            parent: parent, position: firstToken)
+            tables: tables, suspects: pending.suspects, seal: seal, parent: parent, position: firstToken)
         do throws(LMDBError) {
             try environment.read { (transaction) throws(LMDBError) in try walk.run(transaction) }
         } catch {
@@ -55,6 +56,7 @@ private struct MatchWalk {
     let now: Int64
     let tables: Tables
     let suspects: [PrefixHash: QuarantineReason]
+    let seal: SpaceSeal?
     var parent: PrefixHash
     var position: Int
     var pages: [ColdPage] = []
@@ -103,6 +105,7 @@ private struct MatchWalk {
 
     private func nearest(_ transaction: borrowing ReadTransaction) throws(LMDBError) -> Nearest {
         let wanted = wanted
+        if seal != nil { return try nearestSealed(transaction) }
         let start = EdgeKey.start(parent: parent, tokens: wanted)
         var cursor = try transaction.cursor(tables.edges)
         if try unsafe cursor.seek(start.span.bytes),
@@ -118,7 +121,7 @@ private struct MatchWalk {
 
     private mutating func followPages(_ transaction: borrowing ReadTransaction) throws(LMDBError) {
         while wanted.count == pageSize {
-            let hash = PrefixHash.page(after: parent, tokens: wanted)
+            let hash = PrefixHash.page(after: parent, tokens: wanted, seal: seal)
             // If that page is missing or must not be used, another child may still share the first tokens.
             guard let child = try usable(hash, transaction) else { return }
             guard child.run == pageSize, Int(child.node.tokenCount) == child.run else {
@@ -140,6 +143,7 @@ private struct MatchWalk {
         let wanted = wanted
         var child: Child
         let stored = try transaction.read(tables.nodes, hash) { bytes -> Child? in
+            if let seal { return Self.sealedChild(hash, bytes, wanted, seal) }
             guard let node = NodeRecord(fields: bytes, key: hash) else { return nil }
             return Child(hash: hash, node: node, run: NodeRecord.commonRun(bytes, wanted))
         }
@@ -154,7 +158,8 @@ private struct MatchWalk {
         // its parent. The page itself is not damaged.
         let node = child.node
         guard node.parent == parent, node.root == root, Int(node.firstToken) == position,
-            Int(node.tokenCount) <= pageSize, node.flags.isDisjoint(with: [.block, .sealed])
+            Int(node.tokenCount) <= pageSize, !node.flags.contains(.block),
+            node.flags.contains(.sealed) == (seal != nil)
         else { return nil }
         if node.flags.contains(.expires), let recency = try transaction.recency(hash, tables).record {
             guard !recency.isExpired(at: now) else { return nil }
@@ -167,6 +172,7 @@ private struct MatchWalk {
     /// are next to the place of the wanted token ids, on either side.
     private mutating func findPartial(_ transaction: borrowing ReadTransaction) throws(LMDBError) {
         let wanted = wanted
+        if let seal { return try findSealedPartial(seal, transaction) }
         let start = EdgeKey.start(parent: parent, tokens: wanted)
         var best: Child?
         var left = Limits.alternatives
@@ -185,8 +191,15 @@ private struct MatchWalk {
                 isThere = direction == .forward ? try cursor.next() : try cursor.previous()
             }
         }
-        guard let best, case .sound(let whole) = try transaction.node(best.hash, tables) else { return }
-        guard PrefixHash.page(after: parent, tokens: whole.tokens[...]) == best.hash else {
+        if let best { try appendPartial(best, transaction) }
+    }
+
+    /// Appends a child that begins with the wanted token ids, if its hash is that of its own.
+    private mutating func appendPartial(
+        _ best: Child, _ transaction: borrowing ReadTransaction
+    ) throws(LMDBError) {
+        guard case .sound(let whole) = try transaction.node(best.hash, tables) else { return }
+        guard whole.parent == parent, whole.hasHash(best.hash, seal: seal) else {
             damage[best.hash] = .wrongTokens
             return
         }
@@ -201,5 +214,51 @@ private struct MatchWalk {
             ColdPage(
                 hash: child.hash, firstToken: position, tokenCount: Int(child.node.tokenCount),
                 matchedTokens: child.run, expiry: child.expiry))
+    }
+}
+
+// In a sealed space edges are not sorted by token ids: those of the children that begin with the same token are equal,
+// and the token ids are in the nodes, encrypted.
+extension MatchWalk {
+    /// The start of the edges to the children of `parent` that begin with the next wanted token; nil without one.
+    private var family: [UInt8]? {
+        guard let seal, let first = wanted.first else { return nil }
+        return EdgeKey.start(parent: parent, tokens: seal.edgeTokens(parent: parent, first: first))
+    }
+
+    private func nearestSealed(_ transaction: borrowing ReadTransaction) throws(LMDBError) -> Nearest {
+        guard let family else { return .none }
+        var cursor = try transaction.cursor(tables.edges)
+        guard try unsafe cursor.seek(family.span.bytes), cursor.key.starts(with: family) else { return .none }
+        return wanted.count == pageSize ? .page : .tokens
+    }
+
+    /// The child in `bytes`; nil when a byte of it was changed.
+    private static func sealedChild(
+        _ hash: PrefixHash, _ bytes: RawSpan, _ wanted: ArraySlice<TokenID>, _ seal: SpaceSeal
+    ) -> Child? {
+        guard let node = NodeRecord(bytes, key: hash) else { return nil }
+        // One that is not sealed, or is a block, is refused by its flags.
+        guard node.flags.contains(.sealed), !node.flags.contains(.block) else {
+            return Child(hash: hash, node: node, run: 0)
+        }
+        guard let tokens = node.tokens(of: hash, by: seal) else { return nil }
+        return Child(hash: hash, node: node, run: zip(tokens, wanted).prefix { $0 == $1 }.count)
+    }
+
+    /// Looks among the children of `parent` that begin with the next wanted token for the longest common run.
+    private mutating func findSealedPartial(
+        _ seal: SpaceSeal, _ transaction: borrowing ReadTransaction
+    ) throws(LMDBError) {
+        guard let family else { return }
+        let keys = try transaction.keys(tables.edges, from: family, limit: Limits.alternatives) {
+            $0.starts(with: family)
+        }
+        var best: Child?
+        for key in keys {
+            let hash = unsafe EdgeKey.child(key.span.bytes)
+            if let child = try usable(hash, transaction), child.run > best?.run ?? 0 { best = child }
+        }
+        if let best { try appendPartial(best, transaction) }
     }
 }

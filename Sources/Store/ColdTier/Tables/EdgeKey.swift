@@ -14,8 +14,8 @@ package import KVFormat
 /// The value is the child's token count, 4 bytes.
 ///
 /// The edge to a block has no token ids (n = 0) and a token count of 0. In a sealed space, 8 bytes stand in the place
-/// of the token ids: the first 8 of `HMAC-SHA-256(index key, parent || first token id)`. So a partial match reads only
-/// the few children that begin with the same token. This build writes no such edge.
+/// of the token ids, as if they were two: the first 8 of `HMAC-SHA-256(index key, parent || first token id)`. So a
+/// partial match reads only the few children that begin with the same token.
 package struct EdgeKey: Equatable, Sendable {
     /// Token ids in a key: enough to distinguish children, few enough for LMDB's keys.
     package static let tokens = 32

@@ -18,8 +18,7 @@ package import KVFormat
 /// | 98.. | token ids, 4 bytes each; or the key of a block |
 /// | last 8 | XXH3-64 of the bytes before, seeded by the prefix hash |
 ///
-/// In a sealed node that field is `salt (16) || ciphertext || tag (16)` of the same bytes. This build writes no sealed
-/// node and treats one that it meets as a miss.
+/// `NodeRecord+Sealing.swift` has what stands in the place of that field in a sealed node.
 package struct NodeRecord: Equatable, Sendable {
     /// What is special about a page.
     package struct Flags: OptionSet, Equatable, Sendable {
@@ -43,8 +42,6 @@ package struct NodeRecord: Equatable, Sendable {
     }
 
     static let headerBytes = 98
-    /// What sealing adds to token ids or key: salt and tag.
-    private static let sealBytes = 32
     /// About how many bytes a page costs in the index, besides its token ids or key: node, edge, recency and queue
     /// entries in half-full LMDB pages.
     private static let indexOverhead = 768
@@ -83,19 +80,24 @@ package struct NodeRecord: Equatable, Sendable {
 
     /// Bytes that the page or block of this name takes in the index.
     static func indexBytes(of name: PageName) -> Int {
-        indexBytes(nameBytes: 4 * name.tokens.count + name.blockKey.count)
+        indexBytes(
+            nameBytes: 4 * name.tokens.count + name.blockKey.count + (name.seal == nil ? 0 : sealBytes))
     }
 
     /// Bytes that a node with `nameBytes` bytes of token ids or key takes in the index.
     static func indexBytes(nameBytes: Int) -> Int { indexOverhead + nameBytes * 3 / 2 }
 
-    /// The node of a page or block. Its hash is its key, and no part of it.
+    /// The node of a page or block, sealed if its space is. Its hash is its key, and no part of it.
+    ///
+    /// - Parameter place: the position of a page's first token, or how many blocks come before a block; nil for what
+    ///   the name says.
     package init(
-        _ name: PageName, codec: UInt8, flags: Flags, rawBytes: UInt64, encodedBytes: UInt64, createdAt: Int64
+        _ name: PageName, at place: Int? = nil, codec: UInt8, flags: Flags, rawBytes: UInt64, encodedBytes: UInt64,
+        createdAt: Int64
     ) {
         parent = name.parent
         root = name.root
-        firstToken = UInt32(name.firstToken)
+        firstToken = UInt32(place ?? name.firstToken)
         tokenCount = UInt32(clamping: name.tokens.count)
         self.codec = codec
         self.flags = flags
@@ -104,6 +106,7 @@ package struct NodeRecord: Equatable, Sendable {
         self.createdAt = createdAt
         tokens = Array(name.tokens)
         key = name.blockKey
+        if let seal = name.seal { self.seal(name, by: seal) }
     }
 
     /// Reads the node stored under `hash`; nil when it is damaged or belongs to another key.
@@ -159,17 +162,34 @@ package struct NodeRecord: Equatable, Sendable {
         bytes.integer(at: headerBytes + 4 * index, as: TokenID.self)
     }
 
-    /// Whether `hash` follows from the node: from parent and token ids, or from space and key. A sealed node cannot be
-    /// checked here.
-    package func hasHash(_ hash: PrefixHash) -> Bool {
-        if flags.contains(.sealed) { return true }
+    /// Whether `hash` follows from the node: from parent and token ids, or from space and key.
+    ///
+    /// - Parameter seal: that of a sealed space. A sealed node cannot be checked without it, and passes.
+    package func hasHash(_ hash: PrefixHash, seal: SpaceSeal? = nil) -> Bool {
+        var (tokens, key) = (tokens, key)
+        if flags.contains(.sealed) {
+            guard let seal else { return true }
+            guard let name = openedName(of: hash, by: seal) else { return false }
+            (tokens, key) = name
+        }
         return flags.contains(.block)
-            ? PrefixHash.block(key, in: root) == hash : PrefixHash.page(after: parent, tokens: tokens[...]) == hash
+            ? PrefixHash.block(key, in: root, seal: seal) == hash
+            : PrefixHash.page(after: parent, tokens: tokens[...], seal: seal) == hash
     }
 
     /// The bytes stored under `hash`.
     package func encoded(key hash: PrefixHash) -> [UInt8] {
         var writer = ByteWriter(capacity: Self.headerBytes + 4 * tokens.count + key.count + 8)
+        writer.append(contentsOf: encodedFields)
+        for token in tokens { writer.append(token) }
+        writer.append(contentsOf: key)
+        writer.appendChecksum(key: hash)
+        return writer.bytes
+    }
+
+    /// The bytes before token ids or key.
+    var encodedFields: [UInt8] {
+        var writer = ByteWriter(capacity: Self.headerBytes)
         writer.append(parent)
         writer.append(root)
         writer.append(firstToken)
@@ -179,9 +199,6 @@ package struct NodeRecord: Equatable, Sendable {
         writer.append(rawBytes)
         writer.append(encodedBytes)
         writer.append(createdAt)
-        for token in tokens { writer.append(token) }
-        writer.append(contentsOf: key)
-        writer.appendChecksum(key: hash)
         return writer.bytes
     }
 }

@@ -22,14 +22,17 @@ package struct SpaceRecord: Equatable, Sendable {
     package var lastUse: Int64 = 0
     /// Nanoseconds that the engine needs to prefill a token; 0 when unknown.
     package var prefillNanoseconds: UInt64 = 0
-    /// The key that seals the space's content, itself encrypted for the owner; empty for a space that is not sealed.
-    /// This build seals nothing and opens no sealed space.
+    /// The key that seals the space's content, itself encrypted for the owner (`WrappedKey`); empty for a space that is
+    /// not sealed.
     package var wrappedKey: [UInt8] = []
     /// The identity.
     package var descriptor: SpaceDescriptor
 
     /// A space without pages.
-    package init(_ descriptor: SpaceDescriptor) { self.descriptor = descriptor }
+    package init(_ descriptor: SpaceDescriptor, lastUse: Int64 = 0) {
+        self.descriptor = descriptor
+        self.lastUse = lastUse
+    }
 
     /// Reads a stored space; nil when the descriptor is damaged. Damaged counters read as zeros, because only people
     /// read them.

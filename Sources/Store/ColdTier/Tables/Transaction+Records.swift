@@ -123,10 +123,13 @@ extension WriteTransaction {
         try unsafe delete(table, key: key.span.bytes)
     }
 
-    /// Stores `record`, padded with zeros to its slot.
-    package mutating func writeSlot(_ table: Table, _ key: [UInt8], _ record: RawSpan) throws(LMDBError) {
+    /// Stores `record`, padded with zeros to its slot, within the first `limit` bytes of the file.
+    /// - Throws: `.pastBound` when there is no room for it: the transaction must be aborted.
+    package mutating func writeSlot(
+        _ table: Table, _ key: [UInt8], _ record: RawSpan, within limit: Int = .max
+    ) throws(LMDBError) {
         let size = SlotSize.valueBytes(holding: record.byteCount)
-        try unsafe put(table, key: key.span.bytes, value: record, paddedTo: size)
+        try unsafe put(table, key: key.span.bytes, value: record, paddedTo: size, within: limit)
     }
 }
 

@@ -21,15 +21,15 @@ extension ColdTier {
     /// neighbouring pages of LMDB, and the pages that go are seldom neighbours.
     private static let rounds = 4
 
-    /// Runs `store`, which stores `bytes` bytes in one transaction. When the disk is full, pages are evicted until they
-    /// fit into the free part of the file.
+    /// Runs `store`, which stores `bytes` bytes in one transaction. When the disk is full, or the file has reached its
+    /// bound, pages are evicted until they fit into the free part of the file.
     ///
     /// - Parameters:
     ///   - bytes: what is stored, as the quota counts it.
     ///   - spared: pages that must not be evicted.
     ///   - store: runs the transaction with a reserve of this many bytes. It must change nothing when it throws.
-    /// - Returns: nil when the disk is full, and a reader keeps what was evicted from being reused, or it was not
-    ///   enough after a few rounds.
+    /// - Returns: nil when there is no room, and a reader keeps what was evicted from being reused, or it was not
+    ///   enough after a few rounds; also when the file has reached its bound and nothing is left to go.
     /// - Throws: what `store` throws; an error with `isDiskFull` when nothing is left to go, or all of it would not be
     ///   enough.
     func makingRoom<R>(
@@ -55,7 +55,8 @@ extension ColdTier {
             do throws(LMDBError) {
                 return try store(0)
             } catch {
-                guard error.isDiskFull, isMore else { throw error }
+                if error == .pastBound, !isMore { return nil }
+                guard error.isNoRoom, isMore else { throw error }
             }
             // A snapshot from before the eviction sees what was evicted: more of it would not help.
             if let oldest = try environment.info().oldestSnapshot, oldest <= before { return nil }
@@ -67,7 +68,7 @@ extension ColdTier {
         do throws(LMDBError) {
             return try body()
         } catch {
-            guard error.isDiskFull else { throw error }
+            guard error.isNoRoom else { throw error }
             return nil
         }
     }

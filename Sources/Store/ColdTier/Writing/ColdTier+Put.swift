@@ -70,12 +70,15 @@ extension ColdTier {
     ) throws(LMDBError) -> PutReport {
         var changed = report
         let isLarge = slice.cost >= Self.earlyBytes
-        if isLarge { transactionMemory.reserve() }
         defer { if isLarge { writeback.end() } }
         try writePending(
             touchLimit: Limits.transactionEntries, reserving: bytes
         ) { (transaction, session) throws(LMDBError) in
-            if isLarge { writeback.begin(environment) }
+            changed = report
+            if isLarge {
+                transactionMemory.reserve()
+                writeback.begin(environment)
+            }
             // If eviction took a parent to make room for another page of the batch, the parent's child would become an
             // orphan.
             session.spared = slice.parents
@@ -99,7 +102,7 @@ extension ColdTier {
             session.spared.insert(hash)
             return .alreadyThere
         }
-        guard let space = try session.space(page.name.root, &transaction), space.wrappedKey.isEmpty else {
+        guard let space = try openedSpace(page.name.root, &session, &transaction), space.takes(page.name) else {
             return .orphan
         }
         let layout = space.descriptor.layout
@@ -126,10 +129,19 @@ extension ColdTier {
     private func place(of name: PageName, _ transaction: inout WriteTransaction) throws(LMDBError) -> Int? {
         guard name.parent != name.root else { return name.firstToken == 0 ? 0 : nil }
         guard let parent = try transaction.node(name.parent, tables).record, parent.root == name.root,
-            parent.flags.isDisjoint(with: [.tail, .sealed]), parent.flags.contains(.block) == name.isBlock
+            !parent.flags.contains(.tail), parent.flags.contains(.sealed) == (name.seal != nil),
+            parent.flags.contains(.block) == name.isBlock
         else { return nil }
         if name.isBlock { return Int(parent.firstToken) + 1 }
         return Int(parent.firstToken) + Int(parent.tokenCount) == name.firstToken ? name.firstToken : nil
+    }
+}
+
+extension SpaceRecord {
+    /// Whether a page of this name belongs into the space: sealed or not as the space is, and not after its data key
+    /// was destroyed.
+    fileprivate func takes(_ name: PageName) -> Bool {
+        name.seal == nil ? wrappedKey.isEmpty : WrappedKey(wrappedKey) != nil
     }
 }
 
@@ -149,6 +161,7 @@ extension PageRecord {
 
     /// Whether hash, tokens, position and record belong together, or hash, key and record of a block.
     fileprivate func isSound(_ layout: KVLayout) -> Bool {
+        guard bytes.isSealed == (name.seal != nil) else { return false }
         guard !name.isBlock else {
             return Limits.blockKey.contains(name.blockKey.count) && bytes.isRecord(of: name, layout) && name.isSound
         }

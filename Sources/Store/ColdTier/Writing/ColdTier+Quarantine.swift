@@ -48,18 +48,25 @@ extension ColdTier {
         case .undecodable, .orphaned, .damagedSideState: return true
         case .wrongTokens:
             guard let node = try transaction.node(hash, tables).record else { break }
-            return !node.hasHash(hash)
+            let owner = try session.space(node.root, &transaction)
+            return !node.hasHash(hash, seal: owner.flatMap { self.seal(of: $0) })
         case .damagedNode, .damagedRecord, .missingRecord: break
         }
         guard let node = try transaction.node(hash, tables).record,
-            let layout = try session.space(node.root, &transaction)?.descriptor.layout
+            let space = try session.space(node.root, &transaction)
         else {
             let hasNode = try transaction.has(tables.nodes, hash.bytes)
             let hasRecord = try transaction.has(tables.pages, hash.bytes)
             return hasNode || hasRecord
         }
+        let seal = self.seal(of: space)
+        if node.flags.contains(.sealed) {
+            // Without the key nothing can be said about it.
+            guard let seal else { return false }
+            guard node.hasHash(hash, seal: seal) else { return true }
+        }
         let record = try transaction.read(tables.pages, hash.bytes) { bytes -> Bool? in
-            Self.isSound(bytes, hash, node, layout) ? true : nil
+            Self.isSound(bytes, hash, node, space.descriptor.layout, seal) ? true : nil
         }
         guard case .sound = record
         else { return true }
@@ -67,10 +74,12 @@ extension ColdTier {
     }
 
     /// Whether the value of a page has the length of a slot, and its record the right key, shape and checksums.
-    static func isSound(_ bytes: RawSpan, _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout) -> Bool {
+    static func isSound(
+        _ bytes: RawSpan, _ hash: PrefixHash, _ node: NodeRecord, _ layout: KVLayout, _ seal: SpaceSeal?
+    ) -> Bool {
         guard SlotSize.fillsSlot(bytes.byteCount) else { return false }
         do throws(RecordDamage) {
-            try RecordView(bytes, hash, node, layout).verify()
+            try RecordView(bytes, hash, node, layout, seal).verify()
             return true
         } catch {
             return false

@@ -12,9 +12,12 @@ extension ColdTier {
     ///   - name: 1 to `Limits.sideStateName` bytes.
     ///   - hash: the page after whose last token the state was taken.
     ///   - bytes: at most `Limits.sideStateBytes`.
+    ///   - seal: that of a sealed space.
     /// - Throws: `.invalidSideState`; `.noSuchPage`; `.quotaFull` when no room can be made within the quota;
     ///   `.diskFull` when none can be made on a full disk; `.mapFull`.
-    package func putSideState(_ name: String, of hash: PrefixHash, _ bytes: RawSpan) throws(StoreError) {
+    package func putSideState(
+        _ name: String, of hash: PrefixHash, _ bytes: RawSpan, seal: SpaceSeal? = nil
+    ) throws(StoreError) {
         guard let key = SideKey(hash, name: name)?.encoded else {
             throw .invalidSideState("a name has 1 to \(Limits.sideStateName) bytes")
         }
@@ -22,13 +25,14 @@ extension ColdTier {
             throw .invalidSideState("\(bytes.byteCount) bytes; the limit is \(Limits.sideStateBytes)")
         }
         let record = EncodedRecord()
-        RecordEncoder().encode(sideState: bytes, key: hash, name: name, codec: options.codec, into: record)
+        RecordEncoder().encode(
+            sideState: bytes, key: hash, name: name, codec: options.codec, seal: seal, into: record)
         let outcome: Outcome?
         do throws(LMDBError) {
             let bytes = SlotSize.slotBytes(holding: record.byteCount)
             outcome = try makingRoom(for: bytes, sparing: [hash]) { (reserve) throws(LMDBError) in
                 try transact(reserving: reserve) { (transaction, session) throws(LMDBError) in
-                    try store(record, key, of: hash, &transaction, &session)
+                    try store(record, key, of: hash, isSealed: seal != nil, &transaction, &session)
                 }
             }
         } catch {
@@ -44,12 +48,14 @@ extension ColdTier {
     }
 
     /// A side state; nil when there is none, or when it is damaged, which is counted.
-    package func sideState(_ name: String, of hash: PrefixHash) throws(StoreError) -> [UInt8]? {
+    package func sideState(
+        _ name: String, of hash: PrefixHash, seal: SpaceSeal? = nil
+    ) throws(StoreError) -> [UInt8]? {
         guard let key = SideKey(hash, name: name)?.encoded, pending.suspects[hash] == nil else { return nil }
         let now = SystemClock.wallMilliseconds()
         let found = try reading { (transaction) throws(LMDBError) -> Stored<[UInt8]> in
             guard try transaction.isServed(pathTo: hash, tables, at: now) else { return .missing }
-            return try transaction.read(tables.sides, key) { Self.decode($0, hash, name) }
+            return try transaction.read(tables.sides, key) { Self.decode($0, hash, name, seal) }
         }
         if case .damaged = found { pending.countDamage() }
         return found.record
@@ -69,10 +75,13 @@ extension ColdTier {
     private enum Outcome { case stored, noPage, tooMany, noRoom }
 
     private func store(
-        _ record: EncodedRecord, _ key: [UInt8], of hash: PrefixHash, _ transaction: inout WriteTransaction,
+        _ record: EncodedRecord, _ key: [UInt8], of hash: PrefixHash, isSealed: Bool,
+        _ transaction: inout WriteTransaction,
         _ session: inout WriteSession
     ) throws(LMDBError) -> Outcome {
-        guard try transaction.node(hash, tables).record != nil else { return .noPage }
+        guard let node = try transaction.node(hash, tables).record, node.flags.contains(.sealed) == isSealed else {
+            return .noPage
+        }
         // The old state must survive if the new one finds no room, so it counts until the new one is stored.
         let old = try transaction.valueBytes(tables.sides, key)
         let names = try transaction.keys(tables.sides, from: hash.bytes, limit: Limits.sideStates) {
@@ -83,16 +92,18 @@ extension ColdTier {
         let bytes = SlotSize.slotBytes(holding: record.byteCount)
         guard try session.makeRoom(for: bytes, &transaction) else { return .noRoom }
         try session.removeSide(key, &transaction)
-        try transaction.writeSlot(tables.sides, key, record.bytes)
+        try transaction.writeSlot(tables.sides, key, record.bytes, within: session.recordBound)
         session.counters.sideStates.shift(by: 1)
         session.counters.slotBytes.shift(by: bytes)
         return .stored
     }
 
-    private static func decode(_ bytes: RawSpan, _ hash: PrefixHash, _ name: String) -> [UInt8]? {
+    private static func decode(
+        _ bytes: RawSpan, _ hash: PrefixHash, _ name: String, _ seal: SpaceSeal?
+    ) -> [UInt8]? {
         do throws(RecordDamage) {
             guard SlotSize.fillsSlot(bytes.byteCount) else { throw .truncated }
-            let record = try RecordView(sideState: bytes, key: hash, name: name)
+            let record = try RecordView(sideState: bytes, key: hash, name: name, seal: seal)
             var state = [UInt8](repeating: 0, count: record.rawByteCount)
             var target = state.mutableSpan
             var room = unsafe target.mutableBytes

@@ -2,12 +2,22 @@
 
 package import KVFormat
 internal import LMDB
+package import Threads
 
 extension ColdTier {
     /// Registers a space, so that its pages can be stored and found. Idempotent; the labels of the first registration
-    /// stay.
-    /// - Throws: `.damaged` when the stored descriptor cannot be read or differs; `.sealedSpace`.
-    package func open(space descriptor: SpaceDescriptor) throws(StoreError) {
+    /// stay. When another process writes just now, the next write registers it. Spaces without pages are forgotten when
+    /// there are many: see `WriteSession.forgetEmptySpaces`.
+    ///
+    /// With a sealing key, it is the sealed space of that identity, whose root is its own. A space that is not sealed
+    /// is another one.
+    ///
+    /// - Returns: how the space's pages are named and read.
+    /// - Throws: `.damaged` when the stored descriptor cannot be read or differs; `.wrongKey`; `.sealedSpace` without a
+    ///   key when the space is sealed, or would be new beside sealed ones of its model.
+    @discardableResult
+    package func open(space descriptor: SpaceDescriptor) throws(StoreError) -> SpaceAccess {
+        if let key = options.sealingKey { return try openSealed(descriptor, key) }
         let root = descriptor.root
         let known = try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables) }
         switch known {
@@ -16,13 +26,28 @@ extension ColdTier {
         case .sound(let space):
             guard space.wrappedKey.isEmpty else { throw .sealedSpace(root.short) }
         case .missing:
-            try writing { (transaction, session) throws(LMDBError) in
-                guard case .missing = try transaction.space(root, tables) else { return }
-                var space = SpaceRecord(descriptor)
-                space.lastUse = session.now
-                session.add(space)
+            try refuseBesideSealed(descriptor)
+            pending.add(space: descriptor)
+            try registering { () throws(LMDBError) in
+                try transact(before: .after(Self.openingPatience)) { (_, _) throws(LMDBError) in }
             }
         }
+        opened.withLock { $0[root] = descriptor }
+        return SpaceAccess(root: root, seal: nil)
+    }
+
+    /// The space that a page is stored in; nil when this process has not opened it, or it is damaged. One that was
+    /// forgotten because it had no pages is registered again, but never a sealed one: its key is destroyed.
+    func openedSpace(
+        _ root: PrefixHash, _ session: inout WriteSession, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) -> SpaceRecord? {
+        if let space = try session.space(root, &transaction) { return space }
+        guard case .missing = try transaction.space(root, tables),
+            let descriptor = opened.withLock({ $0[root] })
+        else { return nil }
+        let space = SpaceRecord(descriptor, lastUse: session.now)
+        session.add(space)
+        return space
     }
 
     /// A space with its counters; nil when it is not registered, or damaged.
@@ -47,10 +72,13 @@ extension ColdTier {
     /// Stores how long the engine needs to prefill a token of a space, for later processes.
     ///
     /// - Throws: `.noSuchSpace`.
-    package func setPrefillTime(nanosecondsPerToken: UInt64, of root: PrefixHash) throws(StoreError) {
-        let isThere = try writing { (transaction, session) throws(LMDBError) in
+    package func setPrefillTime(
+        nanosecondsPerToken: UInt64, of root: PrefixHash, before deadline: Deadline? = nil
+    ) throws(StoreError) {
+        let isThere = try writing(before: deadline) { (transaction, session) throws(LMDBError) in
+            let isThere = try openedSpace(root, &session, &transaction) != nil
             try session.update(root, &transaction) { $0.prefillNanoseconds = nanosecondsPerToken }
-            return try session.space(root, &transaction) != nil
+            return isThere
         }
         guard isThere else { throw .noSuchSpace(root.short) }
     }

@@ -2,6 +2,7 @@
 
 package import KVFormat
 internal import LMDB
+package import Threads
 
 extension ColdTier {
     /// Pages whose uses one transaction writes. That takes about ten milliseconds, for which other writers wait.
@@ -16,14 +17,20 @@ extension ColdTier {
     }
 
     /// Writes all pending uses and removes all suspects.
-    /// - Throws: `.diskFull`, `.mapFull`, `.damaged`, `.closed`, `.forked`, `.system`. What was not written stays
-    ///   pending.
-    package func flushTouches() throws(StoreError) {
+    ///
+    /// - Parameter deadline: as in `writing`.
+    /// - Throws: `.writerBusy` when the deadline has passed; `.diskFull`, `.mapFull`, `.damaged`, `.closed`, `.forked`,
+    ///   `.system`. What was not written stays pending.
+    package func flushTouches(before deadline: Deadline? = nil) throws(StoreError) {
         do throws(LMDBError) {
             // Only what is pending now: other threads may touch pages faster than the disk can sync.
             var left = pending.touchCount
             while !pending.isEmpty {
-                try writePending(touchLimit: Self.touchesPerTransaction) { (_, _) throws(LMDBError) in }
+                // Uses only make eviction more accurate, and each write of them makes such a file longer.
+                if pending.suspects.isEmpty, try isHeldAtBound() { break }
+                try writePending(
+                    touchLimit: Self.touchesPerTransaction, before: deadline
+                ) { (_, _) throws(LMDBError) in }
                 left -= Self.touchesPerTransaction
                 if left <= 0 { break }
             }
@@ -38,14 +45,14 @@ extension ColdTier {
 
     /// One transaction: writes what is pending, then runs `body`.
     func writePending(
-        touchLimit: Int, reserving bytes: Int = 0,
+        touchLimit: Int, reserving bytes: Int = 0, before deadline: Deadline? = nil,
         _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> Void
     ) throws(LMDBError) {
         let suspects = pending.suspects
         let touches = pending.takeTouches(limit: touchLimit)
         var dates: [PrefixHash: Int64] = [:]
         do throws(LMDBError) {
-            try transact(reserving: bytes) { (transaction, session) throws(LMDBError) in
+            try transact(reserving: bytes, before: deadline) { (transaction, session) throws(LMDBError) in
                 try quarantine(suspects, &transaction, &session)
                 for (hash, touch) in touches { try session.touch(hash, touch, &transaction) }
                 dates = session.dates

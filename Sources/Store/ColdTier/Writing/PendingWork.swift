@@ -37,6 +37,14 @@ extension UInt32 {
     fileprivate func addingClamped(_ other: UInt32) -> UInt32 { self &+ Swift.min(other, .max - self) }
 }
 
+/// What openings have to say to the store, and could not write at once.
+struct Registrations {
+    /// The quota of the store, if this process opened it with another one.
+    var quota: UInt64?
+    /// Spaces that pages may come for.
+    var spaces: [PrefixHash: SpaceDescriptor] = [:]
+}
+
 /// Buffered changes. Thread-safe.
 final class PendingWork: Sendable {
     /// The number of pages whose uses are kept. Uses of further pages are dropped, which only makes eviction less
@@ -47,6 +55,7 @@ final class PendingWork: Sendable {
         var touches: [PrefixHash: Touch] = [:]
         var damage: [PrefixHash: QuarantineReason] = [:]
         var dates: [PrefixHash: Int64] = [:]
+        var registrations = Registrations()
         var damageFound = 0
         var dropped = 0
 
@@ -119,6 +128,24 @@ final class PendingWork: Sendable {
         state.withLock { state in
             for hash in suspects.keys { state.damage[hash] = nil }
             hasDamage.store(!state.damage.isEmpty, ordering: .releasing)
+        }
+    }
+
+    /// What is to be registered by the next write.
+    var registrations: Registrations { state.withLock { $0.registrations } }
+
+    /// Remembers the quota that this process has opened the store with.
+    func set(quota: UInt64) { state.withLock { $0.registrations.quota = quota } }
+
+    /// Remembers a space that is not in the store yet.
+    func add(space: SpaceDescriptor) { state.withLock { $0.registrations.spaces[space.root] = space } }
+
+    /// Forgets what was registered.
+    func forget(_ registered: Registrations) {
+        guard registered.quota != nil || !registered.spaces.isEmpty else { return }
+        state.withLock { state in
+            if state.registrations.quota == registered.quota { state.registrations.quota = nil }
+            for root in registered.spaces.keys { state.registrations.spaces[root] = nil }
         }
     }
 

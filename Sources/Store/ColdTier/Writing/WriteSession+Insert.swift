@@ -13,15 +13,14 @@ extension WriteSession {
     ) throws(LMDBError) {
         let name = page.name
         let used = min(page.lastUse, now)
-        var node = NodeRecord(
-            name, codec: page.bytes.encodedBytes < page.bytes.rawBytes ? 1 : 0, flags: flags,
+        let node = NodeRecord(
+            name, at: place, codec: page.bytes.encodedBytes < page.bytes.rawBytes ? 1 : 0, flags: flags,
             rawBytes: UInt64(page.bytes.rawBytes), encodedBytes: UInt64(page.bytes.encodedBytes), createdAt: used)
-        node.firstToken = UInt32(place)
         let key = name.hash.bytes
-        try transaction.writeSlot(tables.pages, key, page.bytes.bytes)
+        try transaction.writeSlot(tables.pages, key, page.bytes.bytes, within: recordBound)
         try transaction.write(tables.nodes, key, node.encoded(key: name.hash))
-        let edge = EdgeKey(parent: name.parent, tokens: node.tokens, child: name.hash)
-        try transaction.write(tables.edges, edge.encoded, EdgeKey.value(tokenCount: node.tokens.count))
+        let edge = EdgeKey(parent: name.parent, tokens: node.edgeTokens, child: name.hash)
+        try transaction.write(tables.edges, edge.encoded, EdgeKey.value(tokenCount: name.tokens.count))
         let recency = RecencyRecord(lastUse: used)
         try write(recency, of: name.hash, firstToken: node.firstToken, replacing: nil, &transaction)
         try transaction.erase(tables.quarantine, key)
@@ -68,7 +67,8 @@ extension WriteSession {
         var replaced = 0
         for hash in try tails(of: page, &transaction) {
             guard let node = try transaction.node(hash, tables).record, node.flags.contains(.tail),
-                node.tokens.count < page.tokens.count, page.tokens.starts(with: node.tokens),
+                let tokens = node.tokens(of: hash, by: page.seal), tokens.count < page.tokens.count,
+                page.tokens.starts(with: tokens),
                 try transaction.recency(hash, tables).record?.pins == 0,
                 try firstSide(of: hash, &transaction) == nil
             else { continue }
@@ -80,6 +80,13 @@ extension WriteSession {
 
     /// Children of the same parent whose token ids are the first token ids of the page.
     private func tails(of page: PageName, _ transaction: inout WriteTransaction) throws(LMDBError) -> [PrefixHash] {
+        if let seal = page.seal, let first = page.tokens.first {
+            let family = EdgeKey.start(parent: page.parent, tokens: seal.edgeTokens(parent: page.parent, first: first))
+            let keys = try transaction.keys(tables.edges, from: family, limit: Limits.alternatives) {
+                $0.starts(with: family)
+            }
+            return keys.map { key in unsafe EdgeKey.child(key.span.bytes) }.filter { $0 != page.hash }
+        }
         var found: [PrefixHash] = []
         let wanted = page.tokens.prefix(EdgeKey.tokens)
         let start = EdgeKey.start(parent: page.parent, tokens: wanted)

@@ -14,7 +14,7 @@ extension WriteSession {
         let nodeBytes = try transaction.valueBytes(tables.nodes, key)
         guard valueBytes != nil || nodeBytes != nil else { return 0 }
         if let node = try transaction.node(hash, tables).record {
-            let edge = EdgeKey(parent: node.parent, tokens: node.tokens, child: hash)
+            let edge = EdgeKey(parent: node.parent, tokens: node.edgeTokens, child: hash)
             try transaction.erase(tables.edges, edge.encoded)
             if let recency = try transaction.recency(hash, tables).record {
                 for entry in QueueKey.entries(of: hash, recency, firstToken: node.firstToken) {

@@ -17,6 +17,8 @@ package struct WriteSession {
     /// How far this transaction has walked along the eviction order.
     var walk = EvictionWalk()
     private var learned: UseHistory?
+    /// Bytes of the file within which records are stored: see `ColdTier.recordBound`.
+    var recordBound = Int.max
     /// Dates of the used pages that have one.
     var dates: [PrefixHash: Int64] = [:]
     /// Pages evicted in this transaction.
@@ -64,6 +66,9 @@ package struct WriteSession {
 
     /// A space that is registered in this transaction.
     mutating func add(_ space: SpaceRecord) { spaces[space.descriptor.root] = space }
+
+    /// Leaves a space out of what the transaction writes: its entry is deleted.
+    mutating func remove(space root: PrefixHash) { spaces[root] = nil }
 
     /// A space; nil when it is not registered, or damaged.
     mutating func space(_ root: PrefixHash, _ transaction: inout WriteTransaction) throws(LMDBError) -> SpaceRecord? {

@@ -23,7 +23,11 @@ public final class StoreInspector: Sendable {
     ///
     /// - Throws: `.notAFolder`, `.notAStore`, `.readOnly`, `.permissions`, `.networkFileSystem`, `.alreadyOpen`,
     ///   `.formatMismatch`, `.damaged`, `.system`. Nothing is changed then.
-    public init(at path: String) throws(StoreError) { cold = try ColdTier(existing: path) }
+    /// - Parameter sealingKey: the key of sealed spaces, for `tokens(of:)`, `frames(of:)` and `verify()`. Everything
+    ///   else works without it.
+    public init(at path: String, sealingKey: SealingKey? = nil) throws(StoreError) {
+        cold = try ColdTier(existing: path, sealingKey: sealingKey)
+    }
 
     /// Closes the store. A second call does nothing.
     public func close() { cold.close() }
@@ -55,7 +59,7 @@ public final class StoreInspector: Sendable {
 
     /// The frames of a page's record, each compared with its checksum.
     ///
-    /// - Throws: `.noSuchPage`; `.damaged` when the record's header cannot be trusted.
+    /// - Throws: `.noSuchPage`; `.damaged` when the record's header cannot be trusted; `.sealedSpace` without its key.
     public func frames(of hash: PrefixHash) throws(StoreError) -> [FrameInfo] { try cold.frames(of: hash) }
 
     /// The pages that follow a page directly, or that begin a space when `hash` is its root, in the order of their
@@ -66,7 +70,7 @@ public final class StoreInspector: Sendable {
 
     /// The token ids of a page; empty for a block. They encode somebody's prompt: show them only on request.
     ///
-    /// - Throws: `.noSuchPage`.
+    /// - Throws: `.noSuchPage`; `.sealedSpace` without the key.
     public func tokens(of hash: PrefixHash) throws(StoreError) -> [TokenID] { try cold.tokens(of: hash) }
 
     /// The pages from the first of a sequence to `hash`, in order.
@@ -163,4 +167,24 @@ public final class StoreInspector: Sendable {
     /// - Throws: `.noSuchPage`.
     @discardableResult
     public func remove(_ hash: PrefixHash) throws(StoreError) -> Int { try cold.remove(hash) }
+
+    // MARK: Sealed spaces
+
+    /// Seals the data keys of all sealed spaces with another key, in one transaction, and overwrites the copies under
+    /// the old key that LMDB has left in the file. What is stored stays as it is. Engines that have the store open go
+    /// on with the spaces that they have; give them the new key before their next start.
+    ///
+    /// - Returns: how many spaces have the new key now. A second call after an interruption finishes the first.
+    /// - Throws: `.invalidKey` when the inspector has no key; `.wrongKey` when a space has another key than it. Nothing
+    ///   was changed then.
+    public func rekey(to new: SealingKey) throws(StoreError) -> Int { try cold.rekey(to: new) }
+
+    /// Forgets a space: its pages, pinned or not, its side states, its names, its identity. Of a sealed space the data
+    /// key is destroyed first, with all copies of it in the file, so that nobody can read what freed pages still hold.
+    /// No key is needed. docs/security.md says what remains elsewhere.
+    ///
+    /// - Returns: how many pages were removed. A second call after an interruption finishes the first.
+    /// - Throws: `.noSuchSpace`.
+    /// - Complexity: reads the whole file for a sealed space.
+    public func forget(space root: PrefixHash) throws(StoreError) -> Int { try cold.forget(space: root) }
 }

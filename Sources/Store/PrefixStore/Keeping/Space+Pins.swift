@@ -41,7 +41,7 @@ extension Space {
     }
 
     private func path(_ tokens: [TokenID]) -> [PrefixHash] {
-        PrefixHash.chain(from: root, tokens: tokens[...], pageSize: layout.pageSize)
+        PrefixHash.chain(from: root, tokens: tokens[...], pageSize: layout.pageSize, seal: seal)
     }
 }
 

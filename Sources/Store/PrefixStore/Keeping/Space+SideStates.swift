@@ -16,13 +16,13 @@ extension Space {
     ///   `.quotaFull`.
     public func putSideState(_ name: String, _ bytes: RawSpan, after tokens: [TokenID]) throws(StoreError) {
         try check(tokens)
-        try store.cold.putSideState(name, of: prefixHash(tokens), bytes)
+        try store.cold.putSideState(name, of: prefixHash(tokens), bytes, seal: seal)
     }
 
     /// The blob `name` of the prefix `tokens`; nil when there is none, or when it is damaged.
     public func sideState(_ name: String, after tokens: [TokenID]) throws(StoreError) -> [UInt8]? {
         try check(tokens)
-        return try store.cold.sideState(name, of: prefixHash(tokens))
+        return try store.cold.sideState(name, of: prefixHash(tokens), seal: seal)
     }
 
     /// The names of all blobs of the prefix `tokens`, in the order of their bytes.

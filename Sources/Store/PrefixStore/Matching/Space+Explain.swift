@@ -17,6 +17,7 @@ public struct Explanation: Sendable {
     /// Root of the space that was asked.
     public var root: PrefixHash
     /// Other spaces of the store, those that differ in the fewest fields first: at most `Explanation.otherSpaces`.
+    /// Spaces of blocks are not among them.
     public var others: [OtherSpace]
 
     /// The most other spaces that are named.
@@ -44,7 +45,8 @@ extension Space {
         let all = try store.cold.descriptors()
         var others: [Explanation.OtherSpace] = []
         if let own = all.first(where: { $0.root == root }) {
-            others = all.filter { $0.root != own.root }
+            // Tokens are never found among blocks.
+            others = all.filter { $0.root != own.root && !$0.layout.isOfBlocks }
                 .map { other in
                     Explanation.OtherSpace(
                         root: other.root, labels: other.labels, differences: own.differences(from: other))

@@ -45,6 +45,6 @@ extension Space {
     ) throws(StoreError) -> [ColdPage] {
         try store.cold.match(
             tokens, from: pages * layout.pageSize, parent: pages == 0 ? root : path[pages - 1], root: root,
-            layout: layout, now: now)
+            layout: layout, now: now, seal: seal)
     }
 }

@@ -125,7 +125,8 @@ extension Match {
         let loads = zip(pages, targets).map { page, target in
             let stored = cold[page - hotPages]
             return RecordLoad(
-                hash: stored.hash, tokens: part.end(inPage: page), tokenCount: stored.tokenCount, target: target)
+                hash: stored.hash, tokens: part.end(inPage: page), tokenCount: stored.tokenCount, target: target,
+                seal: space.seal)
         }
         // An error of the folder as a whole is a miss here: the engine recomputes, and its next `match` tells why.
         let store = space.store
@@ -142,7 +143,7 @@ extension Match {
             let start = page * space.layout.pageSize
             let name = PageName(
                 root: space.root, parent: page == 0 ? space.root : hash(ofPage: page - 1), hash: load.hash,
-                firstToken: start, tokens: tokens[start..<start + load.tokens])
+                firstToken: start, tokens: tokens[start..<start + load.tokens], seal: space.seal)
             let outcome = space.hot.insert(
                 name, source: load.target.source, now: now, isStored: true, expiry: cold[page - hotPages].expiry)
             guard outcome == .inserted || outcome == .alreadyThere else { return }

@@ -89,7 +89,8 @@ public final class SequenceCursor {
 
     /// Stores a page; the place moves behind it when it is whole.
     private func store(_ tokens: ArraySlice<TokenID>, _ page: PageSource) -> Bool {
-        let name = PageName(root: space.root, parent: place.hash, firstToken: place.tokens, tokens: tokens)
+        let name = PageName(
+            root: space.root, parent: place.hash, firstToken: place.tokens, tokens: tokens, seal: space.seal)
         if tokens.count == space.layout.pageSize {
             place = SequencePlace(root: space.root, hash: name.hash, tokens: place.tokens + tokens.count)
         }

@@ -69,7 +69,7 @@ extension Space {
         for start in stride(from: place.tokens, to: tokens.count, by: layout.pageSize) {
             let end = min(start + layout.pageSize, tokens.count)
             let name = PageName(
-                root: root, parent: hash, firstToken: start, tokens: tokens.prefix(end).dropFirst(start))
+                root: root, parent: hash, firstToken: start, tokens: tokens.prefix(end).dropFirst(start), seal: seal)
             if insert(name, pages[start / layout.pageSize - first], now) { fresh += 1 }
             hash = name.hash
             if end - start == layout.pageSize { place = SequencePlace(root: root, hash: hash, tokens: end) }

@@ -12,6 +12,7 @@ extension SpillWriter {
             state.withLock { $0.batchesToWrite += 1 }
             encoded.give(batch)
         }
+        encoded.end()
     }
 
     private func encode(_ jobs: [SpillJob], without known: Set<PrefixHash>) -> [SpillPage] {

@@ -31,6 +31,8 @@ extension SpillWriter {
         /// The limit on bytes per second, if there is one.
         var limit: RateLimit?
         var isClosed = false
+        /// Whether a close has given up on the pages that are not written yet.
+        var isAbandoned = false
         /// Callers of `enqueue` that wait for room.
         var blockedCallers = 0
         var encodingThread, writingThread: Thread?
@@ -43,9 +45,11 @@ extension SpillWriter {
         /// Whether a flush is waiting.
         var isFlushing: Bool { finished < flushTarget }
 
-        /// Whether the disk has just failed. A flush and a close try it again at once, because their caller wants to
-        /// know its present state.
-        var isPausing: Bool { !isFlushing && !isClosed && SystemClock.monotonicNanoseconds() < pausedUntil }
+        /// Whether pages are refused, because the disk has just failed or nobody waits for them any more. A flush and a
+        /// close try it again at once, because their caller wants to know its present state.
+        var isPausing: Bool {
+            isAbandoned || !isFlushing && !isClosed && SystemClock.monotonicNanoseconds() < pausedUntil
+        }
 
         /// Whether `byteCount` more bytes fit into a queue of `capacity` bytes. An empty queue always accepts one page.
         func hasRoom(_ byteCount: UInt64, _ capacity: ByteCount) -> Bool {

@@ -23,11 +23,11 @@ extension SpillWriter {
                     case .page(let source):
                         encoder.encode(
                             page: source, tokens: job.name.tokens.count, layout: job.layout, key: job.name.hash,
-                            codec: codec, into: record)
+                            codec: codec, seal: job.name.seal, into: record)
                     case .block(let block):
                         encoder.encode(
                             block: block.bytes, element: job.layout.element ?? .opaque, key: job.name.hash,
-                            codec: codec, into: record)
+                            codec: codec, seal: job.name.seal, into: record)
                     }
                 }
             },

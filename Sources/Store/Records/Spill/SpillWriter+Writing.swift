@@ -18,6 +18,7 @@ extension SpillWriter {
             state.withLock { $0.batchesToWrite -= 1 }
             state.broadcast()
         }
+        encoder.close()
     }
 
     /// Commits a batch; nil when it was refused or failed. Then nothing of it is written.

@@ -145,18 +145,31 @@ package final class SpillWriter: Sendable {
 
     /// Writes the waiting pages, then ends the threads. Later pages are refused. A second call does no harm.
     ///
+    /// - Parameter deadline: from then on the pages that are not written are refused, and the threads end by
+    ///   themselves; nil to wait for all.
+    /// - Returns: false when the deadline passed first.
     /// - Throws: as `flush`.
-    package func close() throws(StoreError) {
+    @discardableResult
+    package func close(before deadline: Deadline? = nil) throws(StoreError) -> Bool {
         let threads = state.withLock { state in
             state.isClosed = true
             return (encoding: state.encodingThread, writing: state.writingThread)
         }
         state.broadcast()
+        if let deadline, !state.wait(until: { $0.finished >= $0.accepted }, before: deadline) {
+            state.withLock { $0.isAbandoned = true }
+            state.broadcast()
+            threads.encoding?.detach()
+            threads.writing?.detach()
+            return false
+        }
         threads.encoding?.join()
+        // Without an encoding thread nobody else ends it.
         encoded.end()
         threads.writing?.join()
         encoder.close()
         try reportFailure { _ in true }
+        return true
     }
 
     /// What the writer has done so far.

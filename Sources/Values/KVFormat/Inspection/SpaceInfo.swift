@@ -24,12 +24,14 @@ public struct SpaceInfo: Sendable, Equatable {
     public let lastUse: Timestamp
     /// The engine's measured prefill time per token; nil when no engine has reported one.
     public let prefillTimePerToken: Duration?
+    /// How the space is sealed.
+    public let sealing: SpaceSealing
 
     /// All that is known.
     package init(
         root: PrefixHash, descriptor: SpaceDescriptor, pages: Int, tails: Int, tokens: Int, rawBytes: ByteCount,
         encodedBytes: ByteCount, slotBytes: ByteCount, hitTokens: Int, lastUse: Timestamp,
-        prefillTimePerToken: Duration?
+        prefillTimePerToken: Duration?, sealing: SpaceSealing = .none
     ) {
         self.root = root
         self.descriptor = descriptor
@@ -42,16 +44,28 @@ public struct SpaceInfo: Sendable, Equatable {
         self.hitTokens = hitTokens
         self.lastUse = lastUse
         self.prefillTimePerToken = prefillTimePerToken
+        self.sealing = sealing
     }
+}
+
+/// How a space is sealed.
+public enum SpaceSealing: Sendable, Equatable {
+    /// Whoever has the folder can read it.
+    case none
+    /// Its data key is encrypted with the sealing key of this id.
+    case sealed(keyID: String)
+    /// Its data key was destroyed: its pages can be read by nobody, and go.
+    case forgotten
 }
 
 extension SpaceInfo: Encodable {
     private enum Key: String, CodingKey {
         case root, labels, identity, pages, tails, tokens, rawBytes, encodedBytes, slotBytes, hitTokens, lastUse
-        case prefillNanoseconds
+        case prefillNanoseconds, sealing
     }
 
-    /// Writes the identity as its fields' names and texts, and the prefill time in nanoseconds.
+    /// Writes the identity as its fields' names and texts, the prefill time in nanoseconds, and of a sealed space
+    /// the id of its key.
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: Key.self)
         try values.encode(root, forKey: .root)
@@ -66,5 +80,10 @@ extension SpaceInfo: Encodable {
         try values.encode(hitTokens, forKey: .hitTokens)
         try values.encode(lastUse, forKey: .lastUse)
         try values.encodeIfPresent(prefillTimePerToken?.nanoseconds, forKey: .prefillNanoseconds)
+        switch sealing {
+        case .none: break
+        case .sealed(let id): try values.encode(id, forKey: .sealing)
+        case .forgotten: try values.encode("forgotten", forKey: .sealing)
+        }
     }
 }

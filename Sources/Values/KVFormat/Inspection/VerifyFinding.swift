@@ -38,8 +38,12 @@ public struct VerifyFinding: Sendable, Equatable, Encodable {
         case damagedSideState
         /// A page or space is sealed; this build cannot look into it.
         case sealed
-        /// LMDB cannot read a part of a table.
+        /// A part of a table cannot be read.
         case unreadableTable
+        /// A page of the trees below the tables is damaged, or has two owners.
+        case damagedTree
+        /// The list of free pages names a page that is in use, or leaves out one that is not.
+        case damagedFreeList
         /// A key or value of a table is none that this version writes.
         case damagedEntry
         /// A record without a node.

@@ -47,10 +47,11 @@ def adapter_digest(store: Store, loras: Iterable[Tuple[str, float]], changes: st
 
 def identity(
     store: Store, model: str, flash_attention: bool, where: str, *, loras: Iterable[Tuple[str, float]] = (),
-    changes: str = "", salt: Optional[bytes] = None,
+    changes: str = "", salt: Optional[bytes] = None, weights: Optional[bytes] = None,
 ) -> Identity:
-    """The identity of a context: `model` is its file, `where` what `positions` gave."""
-    weights = model_digest(store, model)
+    """The identity of a context: `model` is its file, `weights` its digest if that is known, `where` what `positions`
+    gave."""
+    weights = weights or model_digest(store, model)
     return Identity(
         weights=weights, tokenizer=weights, positions=where, engine_format=FORMAT, salt=salt,
         engine="llama.cpp, flash attention " + ("on" if flash_attention else "off"),

@@ -14,7 +14,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from .. import Element, InvalidLayoutError, Match, Plane
+from .. import Element, InvalidLayoutError, Match, PackedRows, Plane
 
 #: Bytes before the body in `llama_state_seq_get_data`: a magic number, and the sequence.
 HEAD = struct.Struct("<Ii")
@@ -232,69 +232,76 @@ class Shape:
                     rows.append(data[pick])
         return rows
 
-    def body_bytes(self, start: int, stop: int, with_windows: bool = True) -> int:
-        """Bytes of a body with positions `start` to `stop`."""
-        total = 0
-        for group in self.groups:
-            total += 4 + 4 * group.streams
-            cells = stop - start if group.window == 0 or with_windows else 0
-            if cells:
-                total += 8 + 12 * cells + 12 * len(group.planes) + cells * sum(form.row for form in group.planes)
-        return total
 
-    def frame(
-        self, body: np.ndarray, start: int, stop: int, with_windows: bool = True,
-    ) -> List[Optional[np.ndarray]]:
-        """Writes everything but the rows of a body into memory of `body_bytes`, and gives the place of each plane.
+class Frame:
+    """Everything but rows and positions of a body with `count` positions: the same for every such body of a shape, so
+    that it is written once into memory that is used for one body after the other."""
 
-        A plane's place is an array of rows, or of strips; None for windowed layers if they get no cells.
-        """
-        at = 0
-        places: List[Optional[np.ndarray]] = []
+    def __init__(self, shape: Shape, count: int, with_windows: bool = True) -> None:
+        self.shape, self.count = shape, count
+        #: Where the rows, or strips, of each plane begin; None for windowed layers if they get no cells.
+        self.offsets: List[Optional[int]] = []
+        self._tables: List[int] = []
+        self._words: List[Tuple[int, bytes]] = []
+        #: Bytes of the body.
+        self.size = 0
+        for group in shape.groups:
+            self._add(group, count if group.window == 0 or with_windows else 0)
 
-        def put(form: str, *numbers: int) -> None:
-            nonlocal at
-            packed = struct.pack("<" + form, *numbers)
-            body[at:at + len(packed)] = np.frombuffer(packed, np.uint8)
-            at += len(packed)
+    def _add(self, group: Group, cells: int) -> None:
+        self._put("II", group.streams, cells)  # the first stream stands for whichever the sequence is in
+        found: List[Optional[int]] = [None] * len(group.planes)
+        if cells:
+            self._tables.append(self.size)
+            self.size += 12 * cells
+            step = 2 if group.has_values else 1
+            self._put("II", group.transposed, len(group.planes) // step)
+            for side in range(step):
+                for index in range(side, len(group.planes), step):
+                    form = group.planes[index]
+                    if form.element:
+                        self._put("iII", form.type, form.element, form.row // form.element)
+                    else:
+                        self._put("iQ", form.type, form.row)
+                    found[index] = self.size
+                    self.size += form.row * cells
+        self.offsets += found
+        self._put("I" * (group.streams - 1), *[0] * (group.streams - 1))
 
-        for group in self.groups:
-            cells = stop - start if group.window == 0 or with_windows else 0
-            put("II", group.streams, cells)  # the first stream stands for whichever the sequence is in
-            found: List[Optional[np.ndarray]] = [None] * len(group.planes)
-            if cells:
-                table = np.empty((cells, 3), np.int32)
-                table[:, 0], table[:, 1], table[:, 2] = np.arange(start, stop), 1, 0
-                body[at:at + table.nbytes] = table.reshape(-1).view(np.uint8)
-                at += table.nbytes
-                step = 2 if group.has_values else 1
-                put("II", group.transposed, len(group.planes) // step)
-                for side in range(step):
-                    for index in range(side, len(group.planes), step):
-                        form = group.planes[index]
-                        if form.element:
-                            put("iII", form.type, form.element, form.row // form.element)
-                        else:
-                            put("iQ", form.type, form.row)
-                        data = body[at:at + form.row * cells]
-                        at += len(data)
-                        found[index] = (
-                            data.view(_WORDS[form.element]).reshape(form.row // form.element, cells)
-                            if form.element else data.reshape(cells, form.row))
-            places += found
-            put("I" * (group.streams - 1), *[0] * (group.streams - 1))
-        return places
+    def _put(self, form: str, *numbers: int) -> None:
+        self._words.append((self.size, struct.pack("<" + form, *numbers)))
+        self.size += len(self._words[-1][1])
 
+    def begin(self, body: np.ndarray) -> None:
+        """Writes it into a body."""
+        for at, words in self._words:
+            body[at:at + len(words)] = np.frombuffer(words, np.uint8)
 
-def load(shape: Shape, match: Match, places: Sequence[Optional[np.ndarray]], start: int, stop: int) -> int:
-    """Loads tokens `start` to `stop` of a match into the places that `Shape.frame` gave. Returns how many came."""
-    targets: List[Optional[np.ndarray]] = []
-    for form, place in zip(shape.forms, places):
-        is_strips = place is not None and form.element
-        targets.append(np.empty((stop - start, form.row), np.uint8) if is_strips else place)
-    loaded = match.load(targets, start, stop)
-    if loaded == stop - start:
-        for form, place, rows in zip(shape.forms, places, targets):
-            if place is not None and form.element and rows is not None:
-                place[:] = rows.view(_WORDS[form.element]).T
-    return int(loaded)
+    def number(self, body: np.ndarray, start: int) -> None:
+        """Writes the positions, from `start` on."""
+        table = np.zeros((self.count, 3), np.int32)
+        table[:, 0] = np.arange(start, start + self.count)
+        table[:, 1] = 1
+        for at in self._tables:
+            body[at:at + table.nbytes] = table.reshape(-1).view(np.uint8)
+
+    def load(self, match: Match, body: np.ndarray, start: int) -> int:
+        """Loads tokens of a match, from `start` on, into a body that was begun. Returns how many came."""
+        forms = self.shape.forms
+        strips = [index for index, form in enumerate(forms) if form.element and self.offsets[index] is not None]
+        if not strips:
+            return match.load(PackedRows(body, self.offsets, self.count), start, start + self.count)
+        places: List[Optional[np.ndarray]] = [
+            None if offset is None else body[offset:offset + form.row * self.count]
+            for offset, form in zip(self.offsets, forms)]
+        targets = list(places)
+        for index in strips:
+            targets[index] = np.empty(forms[index].row * self.count, np.uint8)
+        loaded = match.load(targets, start, start + self.count)
+        if loaded == self.count:
+            for index in strips:
+                word, row = _WORDS[forms[index].element], forms[index].row // forms[index].element
+                place, rows = places[index], targets[index]
+                assert place is not None and rows is not None
+                place.view(word).reshape(row, self.count)[:] = rows.view(word).reshape(self.count, row).T
+        return loaded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 
 def sentence(explanation: Dict[str, Any], fields: Dict[str, str]) -> str:
@@ -14,8 +14,13 @@ def sentence(explanation: Dict[str, Any], fields: Dict[str, str]) -> str:
     asked = explanation["requested_tokens"]
     if found:
         return f"{found} of {asked} tokens are stored."
-    others = sorted(explanation["other_spaces"], key=lambda other: len(other["differs_in"]))
-    if not others:
+    if not explanation["other_spaces"]:
         return f"None of {asked} tokens is stored."
-    names = [fields.get(name, name) + f" ({name})" for name in others[0]["differs_in"]]
-    return f"None of {asked} tokens is stored for this context. What is stored differs in " + ", ".join(names) + "."
+    return f"None of {asked} tokens is stored for this context. {difference(explanation['other_spaces'], fields)}"
+
+
+def difference(others: List[Dict[str, Any]], fields: Dict[str, str]) -> str:
+    """In what the nearest of the other spaces differs. `fields`: as above."""
+    nearest = min(others, key=lambda other: len(other["differs_in"]))
+    names = [fields.get(name, name) + f" ({name})" for name in nearest["differs_in"]]
+    return "What is stored differs in " + ", ".join(names) + "."

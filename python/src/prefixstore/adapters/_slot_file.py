@@ -14,7 +14,7 @@ from typing import Any, Optional, Tuple
 
 import numpy as np
 
-from ._llama_shape import Shape, UnknownMemoryError, load
+from ._llama_shape import Frame, Shape, UnknownMemoryError
 
 # LLAMA_STATE_SEQ_MAGIC ('ggsq'), LLAMA_STATE_SEQ_VERSION, and how many words of tokens follow.
 _HEADER = struct.Struct("<III")
@@ -53,7 +53,8 @@ def write(path: Path, shape: Shape, match: Any, tokens: np.ndarray, count: int) 
     evicted or damaged meanwhile. For 0 there is no file. Raises OSError when there is no room for it."""
     while count > 0:
         begin = _HEADER.size + 4 * count
-        size = begin + shape.body_bytes(0, count)
+        frame = Frame(shape, count)
+        size = begin + frame.size
         loaded: Optional[int] = None
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
@@ -63,9 +64,10 @@ def write(path: Path, shape: Shape, match: Any, tokens: np.ndarray, count: int) 
                 content = np.frombuffer(mapped, np.uint8)
                 content[:_HEADER.size] = np.frombuffer(_HEADER.pack(_MAGIC, _VERSION, count), np.uint8)
                 content[_HEADER.size:begin] = tokens[:count].astype(np.int32).view(np.uint8)
-                places = shape.frame(content[begin:], 0, count)
-                loaded = load(shape, match, places, 0, count)
-                del places, content
+                frame.begin(content[begin:])
+                frame.number(content[begin:], 0)
+                loaded = frame.load(match, content[begin:], 0)
+                del content
         finally:
             os.close(descriptor)
             if loaded != count:

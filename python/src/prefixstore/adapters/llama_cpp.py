@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import warnings
+from contextlib import closing
 from typing import Any, List, Optional, Sequence
 
 import llama_cpp as api
@@ -25,7 +26,8 @@ from .. import Space, Store
 from .. import open as open_store
 from ._llama_form import recall, remember
 from ._llama_identity import identity, model_digest, positions, sentence
-from ._llama_shape import HEAD, MAGIC, Shape, UnknownMemoryError, load
+from ._llama_pieces import Cut, Pieces
+from ._llama_shape import HEAD, MAGIC, Frame, Shape, UnknownMemoryError
 
 __all__ = ["PrefixCache", "UnknownMemoryError"]
 
@@ -74,10 +76,11 @@ class _Memory:
 
     def accepts(self, shape: Shape) -> bool:
         """Whether the context takes a token of this form, of zeros, which goes again at once."""
-        blob = self.room(HEAD.size + shape.body_bytes(0, 1))
-        blob[:] = 0
+        frame = Frame(shape, 1)
+        blob = np.zeros(HEAD.size + frame.size, np.uint8)
         blob[:HEAD.size] = np.frombuffer(HEAD.pack(MAGIC, 0), np.uint8)
-        shape.frame(blob[HEAD.size:], 0, 1)
+        frame.begin(blob[HEAD.size:])
+        frame.number(blob[HEAD.size:], 0)
         size = len(blob)
         is_taken = api.llama_state_seq_set_data(self.context, blob.ctypes.data_as(_BYTES), size, self.spare) == size
         api.llama_memory_seq_rm(self.handle, self.spare, -1, -1)
@@ -116,7 +119,9 @@ class PrefixCache(BaseLlamaCache):
         self._owns_store = not isinstance(folder, Store)
         #: The store; the first call of `close` closes it if this cache has opened it.
         self.store: Store = open_store(folder, quota=quota) if self._owns_store else folder
-        self._shape = self._learn()
+        weights = model_digest(self.store, llm.model_path)
+        self._shape = self._learn(weights)
+        self._pieces = Pieces(self._shape)
         settings = llm.context_params
         loras = [(llm.lora_path, llm.lora_scale)] if llm.lora_path else []
         overrides = sorted((llm.kv_overrides or {}).items())
@@ -126,7 +131,8 @@ class PrefixCache(BaseLlamaCache):
                     settings.rope_freq_base, settings.rope_freq_scale, settings.rope_scaling_type,
                     (settings.yarn_ext_factor, settings.yarn_attn_factor, settings.yarn_beta_fast,
                      settings.yarn_beta_slow), settings.yarn_orig_ctx),
-                loras=loras, changes=changes + (repr(overrides) if overrides else ""), salt=salt),
+                loras=loras, changes=changes + (repr(overrides) if overrides else ""), salt=salt,
+                weights=weights),
             self._shape.planes(), page_tokens)
         self._window = 0 if settings.swa_full else self._shape.window
         piece = max(1, _PIECE_BYTES // (self._shape.token_bytes * page_tokens)) * page_tokens
@@ -204,13 +210,12 @@ class PrefixCache(BaseLlamaCache):
         if self._llm.context_params.n_seq_max != 1:
             raise UnknownMemoryError("A Llama for embeddings keeps no prompts. Run it without a store.")
 
-    def _learn(self) -> Shape:
+    def _learn(self, weights: bytes) -> Shape:
         """The form of the context's state, from the store if it is remembered there and the context accepts it.
         Otherwise from a token in the context: one that is there, or one that is decoded for it."""
         llm, memory = self._llm, self._memory
         settings = llm.context_params
         context = f"k={settings.type_k} v={settings.type_v} flash={settings.flash_attn_type}"
-        weights = model_digest(self.store, llm.model_path)
         known = recall(self.store, weights, context)
         if known is not None and memory.accepts(known):
             return known
@@ -264,24 +269,27 @@ class PrefixCache(BaseLlamaCache):
                 limit, have = (came if came < limit else 0), 0
         self._empty()
 
-    def _put_pieces(self, match: Any, have: int, stop: int) -> int:
-        """Puts tokens `have` to `stop` behind those in the context. Returns how far it came."""
+    def _cuts(self, start: int, stop: int) -> List[Cut]:
+        """The pieces of tokens `start` to `stop`. Only the last `self._window` of them are in windowed layers."""
         edge = max(0, stop - self._window) if self._window else 0
-        start = have
+        cuts: List[Cut] = []
         while start < stop:
             end = min(stop, start + self._piece)
             if start < edge < end:
                 end = edge
-            with_windows = start >= edge
-            blob = self._memory.room(HEAD.size + self._shape.body_bytes(start, end, with_windows))
-            blob[:HEAD.size] = np.frombuffer(HEAD.pack(MAGIC, 0), np.uint8)
-            places = self._shape.frame(blob[HEAD.size:], start, end, with_windows)
-            loaded = load(self._shape, match, places, start, end)
-            if loaded < end - start:
-                return start + loaded
-            if not self._memory.put(blob):
-                return start
+            cuts.append(Cut(start, end, start >= edge))
             start = end
+        return cuts
+
+    def _put_pieces(self, match: Any, have: int, stop: int) -> int:
+        """Puts tokens `have` to `stop` behind those in the context. Returns how far it came."""
+        cuts = self._cuts(have, stop)
+        with closing(self._pieces.load(match, cuts)) as pieces:
+            for cut, (blob, loaded) in zip(cuts, pieces):
+                if loaded < cut.stop - cut.start:
+                    return cut.start + loaded
+                if not self._memory.put(blob):
+                    return cut.start
         return stop
 
     def _store(self, key: np.ndarray) -> None:

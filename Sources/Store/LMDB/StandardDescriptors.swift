@@ -4,10 +4,10 @@ internal import Glibc
 
 /// The system gives a new file the lowest free number. In a process that runs with standard output closed, as some
 /// daemons do, the store's data file would become standard output, and the next `print` would write into the store.
-enum StandardDescriptors {
+package enum StandardDescriptors {
     /// Runs `body` while the free ones among 0 to 2 are taken, so that whatever it opens gets a number above them. They
     /// are free again afterwards, as the host had them.
-    static func taken<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+    package static func taken<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
         var placeholders: [Int32] = []
         defer { for placeholder in placeholders { close(placeholder) } }
         while true {

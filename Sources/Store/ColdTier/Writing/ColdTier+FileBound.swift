@@ -1,0 +1,31 @@
+// How long the data file may become.
+//
+// The quota counts what is in use. The file is longer: it has free pages too, because a page that goes leaves a hole
+// that only a record of its size or a smaller one fits, and because a snapshot keeps what was freed since it began. LMDB
+// makes the file longer whenever no hole is long enough, and the file never shrinks. So records are only stored within a
+// bound: where they do not fit, pages are evicted until they do, as on a full disk.
+
+internal import KVFormat
+internal import LMDB
+
+extension ColdTier {
+    /// Bytes that the file may have: 1.35 times the quota. A small store gets up to 8 MiB more than its quota, because
+    /// its free pages are few compared with those of one transaction.
+    var fileBound: Int {
+        let quota = Int(clamping: quota.value)
+        return quota + max(quota / 100 * 35, min(quota, 8 << 20))
+    }
+
+    /// Bytes of the file within which records are stored. Behind them are the pages of the index, which may still grow
+    /// there, and what an eviction needs.
+    var recordBound: Int { fileBound - evictionReserve - Int(clamping: quota.value / 64) }
+
+    /// Whether the file has reached its bound while an old snapshot keeps LMDB from using its free pages: whatever is
+    /// written then makes it longer. A reader that was stopped in the middle of a load has such a snapshot.
+    func isHeldAtBound() throws(LMDBError) -> Bool {
+        try environment.oldestReaderLag(ifLongerThan: recordBound).map { $0 > Self.usualLag } ?? false
+    }
+
+    /// Commits during which a reader in good health may hold its snapshot.
+    private static let usualLag = 4
+}

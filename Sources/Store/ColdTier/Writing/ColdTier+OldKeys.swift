@@ -1,0 +1,30 @@
+// Old copies of wrapped keys in the data file. LMDB writes changed pages elsewhere, and leaves the old ones as they
+// were until it needs their room.
+
+internal import KVFormat
+internal import LMDB
+
+extension ColdTier {
+    /// Overwrites every wrapped key in the data file that no space has any more: in freed pages, and in the unused
+    /// parts of others. Whoever has an old sealing key could else open what such a copy seals.
+    ///
+    /// Other writers wait meanwhile, so no page is on its way. A reader of an old snapshot may meet the zeros: they are
+    /// no wrapped key, and it opens no space by them. Bytes of a page that happen to look like a wrapped key are
+    /// overwritten too; that page then fails its check and is a miss.
+    ///
+    /// - Returns: how many copies were overwritten.
+    /// - Complexity: reads the whole data file.
+    @discardableResult
+    func overwriteOldKeys() throws(StoreError) -> Int {
+        do throws(LMDBError) {
+            return try environment.write { (transaction) throws(LMDBError) in
+                let live = Set(try transaction.sealedSpaces(tables).map(\.wrappedKey))
+                return try transaction.overwriteInFile(
+                    beginningWith: WrappedKey.magic, byteCount: WrappedKey.byteCount
+                ) { !live.contains($0) }
+            }
+        } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+    }
+}

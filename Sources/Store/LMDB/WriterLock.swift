@@ -1,0 +1,39 @@
+// The lock that writers of all processes take before LMDB's own, because it tells who holds it.
+
+import Glibc
+
+/// A record lock on one byte of the data file, far behind its end. The system releases it when its process ends, and
+/// names the process to others.
+///
+/// LMDB's own lock stays what protects the data: another program that uses LMDB does not know this one, and it is lost
+/// when the process closes some descriptor of the data file. With this lock in front, a writer waits for the writers of
+/// other processes outside of LMDB, where a wait can be given up.
+enum WriterLock {
+    private static let place = off_t.max - 1
+
+    /// Takes the lock, and waits for it as long as it takes. It is the process's: only one of its threads may use it.
+    static func take(_ descriptor: Int32) {
+        var range = range(F_WRLCK)
+        // What else may fail (no room for locks, say) leaves LMDB's own lock to wait for.
+        while unsafe fcntl(descriptor, F_SETLKW, &range) != 0, errno == EINTR {}
+    }
+
+    /// Gives the lock back.
+    static func release(_ descriptor: Int32) {
+        var range = range(F_UNLCK)
+        unsafe _ = fcntl(descriptor, F_SETLK, &range)
+    }
+
+    /// The process that holds the lock, other than this one; nil when none does that this process can see.
+    static func holder(_ descriptor: Int32) -> Int32? {
+        var range = range(F_WRLCK)
+        guard unsafe fcntl(descriptor, F_GETLK, &range) == 0, range.l_type != Int16(F_UNLCK), range.l_pid > 0 else {
+            return nil
+        }
+        return range.l_pid
+    }
+
+    private static func range(_ type: Int32) -> flock {
+        flock(l_type: Int16(type), l_whence: Int16(SEEK_SET), l_start: place, l_len: 1, l_pid: 0)
+    }
+}
