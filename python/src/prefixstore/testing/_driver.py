@@ -63,6 +63,13 @@ class Driver(abc.ABC):
     def stop(self, engine: Any) -> None:
         """Ends an engine and closes its store. Its folder may be opened again afterwards."""
 
+    def reusable(self, count: int, shared: int) -> int:
+        """Of a prompt of `count` tokens whose first `shared` are stored, how many are reused.
+
+        Override it for an engine that leaves out more than whole blocks and the last token of a prompt.
+        """
+        return min(shared, count - 1) // self.granularity * self.granularity
+
     def same(self, computed: bytes, again: bytes) -> bool:
         """Whether a row that was computed twice is the same.
 

@@ -135,7 +135,7 @@ def _expect_a_miss(bench: _Bench, **other: str) -> None:
         engine.driver.flush(engine.engine)
         # It finds its own.
         served = engine.driver.prefill(engine.engine, tokens)
-        assert served.reused == bench.reusable(len(tokens), len(tokens))
+        assert served.reused == bench.driver.reusable(len(tokens), len(tokens))
     with bench.engine() as engine:
         engine.expect(tokens, shared=len(tokens))
 
@@ -159,13 +159,9 @@ class _Bench:
         """An engine, started with `with`."""
         return _Engine(self, replace(self.setup, **changes))
 
-    def reusable(self, count: int, shared: int) -> int:
-        """Of a prompt of `count` tokens whose first `shared` are stored, how many are reused."""
-        return min(shared, count - 1) // self.driver.granularity * self.driver.granularity
-
     def expect(self, tokens: List[int], served: Served, shared: int) -> None:
         """Compares how many tokens were reused, and every row."""
-        wanted = self.reusable(len(tokens), shared)
+        wanted = self.driver.reusable(len(tokens), shared)
         assert served.reused == wanted, f"{served.reused} tokens were reused; {wanted} are stored and can be"
         self.compare(tokens, served)
 
