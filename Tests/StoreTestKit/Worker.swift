@@ -9,11 +9,17 @@ public final class Worker {
     private var buffer = Data()
 
     /// Starts a worker with the given arguments.
-    public init(_ arguments: [String]) throws {
+    public convenience init(_ arguments: [String]) throws {
+        try self.init(executable: ChildProcess.product("store-worker"), arguments)
+    }
+
+    /// Starts the worker that lies at a path.
+    public init(executable: String, _ arguments: [String]) throws {
         let pipe = ChildProcess.pipe()
         defer { close(pipe.writing) }
         output = FileHandle(fileDescriptor: pipe.reading, closeOnDealloc: true)
-        process = try ChildProcess(ChildProcess.product("store-worker"), arguments, output: pipe.writing)
+        process = try ChildProcess(
+            executable, arguments, output: pipe.writing, environment: ["SWIFT_BACKTRACE": "enable=no"])
     }
 
     /// The process's number.

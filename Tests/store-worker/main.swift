@@ -4,6 +4,8 @@
 //   store-worker check FOLDER SEED COUNT            load the first COUNT prompts of `fill`; one line at the end
 //   store-worker expire FOLDER COUNT let the prefix of COUNT tokens from 0 expire at once; one line at the end
 //   store-worker fork FOLDER use a store in a forked child; one line at the end
+//   store-worker damaged FOLDER SEED   look at, read and write a store that may be damaged; one line at the end
+//   store-worker damage SEED COUNT   damage COUNT stores and have processes use them; figures at the end, status 0 or 1
 
 import Foundation
 import PrefixStore
@@ -123,6 +125,15 @@ do {
         try expire(arguments[2], count: Int(arguments[3]) ?? 0)
     case "fork" where arguments.count == 3:
         try forkAndUse(arguments[2])
+    case "damaged" where arguments.count == 4:
+        say(try DamagedStore(arguments[2], seed: UInt64(arguments[3]) ?? 0).use().line)
+    case "damage" where arguments.count == 4:
+        let run = DamageRun(seed: UInt64(arguments[2]) ?? 0, worker: "/proc/self/exe")
+        let tally = try run.run(count: Int(arguments[3]) ?? 0) { done in
+            if done % 100 == 0 { say("\(done) stores") }
+        }
+        say(tally.text)
+        exit(tally.isGood ? 0 : 1)
     default:
         say("usage: see the top of main.swift")
         exit(64)

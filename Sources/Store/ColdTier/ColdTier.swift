@@ -19,6 +19,8 @@ package final class ColdTier: Sendable {
     package let quota: ByteCount
     /// Set when this opening lowered the quota below what was in use.
     package let quotaNotice: QuotaNotice?
+    /// Set when this opening moved a damaged store aside.
+    package let setAsideNotice: SetAsideNotice?
 
     let environment: Environment
     let tables: Tables
@@ -45,7 +47,13 @@ package final class ColdTier: Sendable {
             throw .outside(Limits.readers, "number of readers", options.maxReaders)
         }
         let folder = StoreFolder(path: path, options: options)
-        let found = try StandardDescriptors.taken { () throws(StoreError) in try folder.prepare() }
+        // It ends when the store is open and this process is in the list of openers.
+        let mark = StandardDescriptors.taken { OpeningMark(folder: path) }
+        defer { withExtendedLifetime(mark) {} }
+        let (found, notice) = try StandardDescriptors.taken { () throws(StoreError) in
+            try Containment(folder: folder, mark: mark).prepare()
+        }
+        setAsideNotice = notice
         // If the counters are damaged and this opening only inspects, the quota decides only about the size of the map,
         // which follows the file anyway.
         quota = options.quota ?? found.quota ?? folder.newQuota
@@ -141,7 +149,19 @@ extension ColdTier {
         // A dead reader keeps LMDB from reusing every page that was freed since.
         _ = try environment.freeDeadReaders()
         let now = SystemClock.wallMilliseconds()
-        return try environment.write { (transaction) throws(LMDBError) in
+        do throws(LMDBError) {
+            return try transactOnce(reserving: bytes, now: now, body)
+        } catch {
+            if error.isDamage { noteDamagedTrees() }
+            throw error
+        }
+    }
+
+    private func transactOnce<R>(
+        reserving bytes: Int, now: Int64,
+        _ body: (inout WriteTransaction, inout WriteSession) throws(LMDBError) -> R
+    ) throws(LMDBError) -> R {
+        try environment.write { (transaction) throws(LMDBError) in
             // Inside the transaction, so that no other process counts on the same bytes.
             let isReserved = try transaction.reserveDisk(evictionReserve + bytes)
             guard isReserved || bytes == 0 else { throw .code(ENOSPC, call: "fallocate") }

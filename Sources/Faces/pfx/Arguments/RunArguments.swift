@@ -78,6 +78,7 @@ struct CacheArguments: ParsableArguments {
             at: store,
             options: StoreOptions(
                 quota: quota, hotCapacity: hotBytes, writePolicy: writePolicy.policy, promotes: false))
+        if let notice = opened.setAsideNotice { Output.say("pfx: \(notice)") }
         if let notice = opened.quotaNotice { Output.say("pfx: \(notice)") }
         return opened
     }

@@ -71,6 +71,11 @@ final class Opener: Sendable {
         .sorted { $0.openedAt < $1.openedAt }
     }
 
+    /// Whether an open file is a list of openers: the folder is a store's then.
+    static func isList(_ descriptor: Int32) -> Bool {
+        read(descriptor, count: OpenerRecord.byteCount) == OpenerRecord.header
+    }
+
     // MARK: The file
 
     /// Makes sure that the file has a header and all its slots.
@@ -140,7 +145,7 @@ final class Opener: Sendable {
 
     // `F_OFD_GETLK`, `F_OFD_SETLK` and `F_OFD_SETLKW` of Linux, which Glibc declares only for GNU programs.
     private static let getLock: Int32 = 36
-    private static let setLock: Int32 = 37
+    static let setLock: Int32 = 37
     private static let setLockAndWait: Int32 = 38
 
     /// Locks or unlocks a slot. The lock belongs to the open file and not to the process, because closing another file
