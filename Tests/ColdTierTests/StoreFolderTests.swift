@@ -133,7 +133,9 @@ struct StoreFolderTests {
     func cutShort() throws {
         try open(folder.store)
         unsafe truncate(folder.store + "/data.mdb", 100)
-        #expect(throws: StoreError.damaged(path: folder.store, "the data file is cut short")) { try open(folder.store) }
+        #expect(throws: StoreError.damaged(path: folder.store, "the data file is cut short")) {
+            try ColdTier(existing: folder.store).close()
+        }
     }
 
     @Test("whose data file is not LMDB's is damaged")
@@ -144,7 +146,7 @@ struct StoreFolderTests {
         #expect(unsafe write(file, zeros, zeros.count) == zeros.count)
         close(file)
         #expect {
-            try open(folder.store)
+            try ColdTier(existing: folder.store).close()
         } throws: { error in
             if case .damaged = error as? StoreError { true } else { false }
         }

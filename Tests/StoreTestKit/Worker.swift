@@ -9,12 +9,18 @@ public final class Worker {
     private var buffer = Data()
 
     /// Starts a worker with the given arguments, and perhaps variables of its own.
-    public init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    public convenience init(_ arguments: [String], environment: [String: String] = [:]) throws {
+        try self.init(executable: ChildProcess.product("store-worker"), arguments, environment: environment)
+    }
+
+    /// Starts the worker that lies at a path.
+    public init(executable: String, _ arguments: [String], environment: [String: String] = [:]) throws {
         let pipe = ChildProcess.pipe()
         defer { close(pipe.writing) }
         output = FileHandle(fileDescriptor: pipe.reading, closeOnDealloc: true)
         process = try ChildProcess(
-            ChildProcess.product("store-worker"), arguments, output: pipe.writing, environment: environment)
+            executable, arguments, output: pipe.writing,
+            environment: ["SWIFT_BACKTRACE": "enable=no"].merging(environment) { $1 })
     }
 
     /// The process's number.

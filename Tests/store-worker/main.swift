@@ -7,6 +7,8 @@
 //   store-worker rekey FOLDER OLD NEW               change a store's key there and back for ever; a line after each
 //   store-worker forget FOLDER                      forget all spaces, one after the other; one line at the end
 // With PFX_KEY in the environment, the store is opened with that sealing key.
+//   store-worker damaged FOLDER SEED   look at, read and write a store that may be damaged; one line at the end
+//   store-worker damage SEED COUNT   damage COUNT stores and have processes use them; figures at the end, status 0 or 1
 
 import Foundation
 import PrefixStore
@@ -153,6 +155,15 @@ do {
         try forget(arguments[2])
     case "fork" where arguments.count == 3:
         try forkAndUse(arguments[2])
+    case "damaged" where arguments.count == 4:
+        say(try DamagedStore(arguments[2], seed: UInt64(arguments[3]) ?? 0).use().line)
+    case "damage" where arguments.count == 4:
+        let run = DamageRun(seed: UInt64(arguments[2]) ?? 0, worker: "/proc/self/exe")
+        let tally = try run.run(count: Int(arguments[3]) ?? 0) { done in
+            if done % 100 == 0 { say("\(done) stores") }
+        }
+        say(tally.text)
+        exit(tally.isGood ? 0 : 1)
     default:
         say("usage: see the top of main.swift")
         exit(64)

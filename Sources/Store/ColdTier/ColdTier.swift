@@ -19,6 +19,8 @@ package final class ColdTier: Sendable {
     package let quota: ByteCount
     /// Set when this opening lowered the quota below what was in use.
     package let quotaNotice: QuotaNotice?
+    /// Set when this opening moved a damaged store aside.
+    package let setAsideNotice: SetAsideNotice?
 
     let environment: Environment
     let tables: Tables
@@ -50,9 +52,13 @@ package final class ColdTier: Sendable {
             throw .outside(Limits.readers, "number of readers", options.maxReaders)
         }
         let folder = StoreFolder(path: path, options: options)
-        let found = try StandardDescriptors.taken { () throws(StoreError) in
-            try FileLimit.isError { () throws(StoreError) in try folder.prepare() }
+        // It ends when the store is open and this process is in the list of openers.
+        let mark = StandardDescriptors.taken { OpeningMark(folder: path) }
+        defer { withExtendedLifetime(mark) {} }
+        let (found, notice) = try StandardDescriptors.taken { () throws(StoreError) in
+            try FileLimit.isError { () throws(StoreError) in try Containment(folder: folder, mark: mark).prepare() }
         }
+        setAsideNotice = notice
         // If the counters are damaged and this opening only inspects, the quota decides only about the size of the map,
         // which follows the file anyway.
         quota = options.quota ?? found.quota ?? folder.newQuota
@@ -193,6 +199,7 @@ extension ColdTier {
             }
         } catch {
             if case .busy = error { patience.note(isBusy: true) }
+            if error.isDamage { noteDamagedTrees() }
             throw error
         }
     }

@@ -32,6 +32,9 @@ public final class Store: Sendable {
     /// use. To keep the pages, close the store and open it with the previous quota before anything is inserted.
     public var quotaNotice: QuotaNotice? { cold.quotaNotice }
 
+    /// Set when this opening found a store that was too damaged to be used, moved it aside and began a new one.
+    public var setAsideNotice: SetAsideNotice? { cold.setAsideNotice }
+
     let cold: ColdTier
     let hot: HotTier
     /// The threads that help callers to load, from whichever tier.

@@ -81,6 +81,7 @@ struct CacheArguments: ParsableArguments {
             options: StoreOptions(
                 quota: quota, hotCapacity: hotBytes, writePolicy: writePolicy.policy, promotes: false,
                 sealingKey: sealing.key()))
+        if let notice = opened.setAsideNotice { Output.say("pfx: \(notice)") }
         if let notice = opened.quotaNotice { Output.say("pfx: \(notice)") }
         return opened
     }

@@ -86,6 +86,11 @@ final class Opener: Sendable {
         return "Process \(process) (\(opener.program), which opened it \(max(0, seconds)) seconds ago)"
     }
 
+    /// Whether an open file is a list of openers: the folder is a store's then.
+    static func isList(_ descriptor: Int32) -> Bool {
+        read(descriptor, count: OpenerRecord.byteCount) == OpenerRecord.header
+    }
+
     // MARK: The file
 
     /// Makes sure that the file has a header and all its slots.
@@ -157,7 +162,7 @@ final class Opener: Sendable {
 
     // `F_OFD_GETLK` and `F_OFD_SETLK` of Linux, which Glibc declares only for GNU programs.
     private static let getLock: Int32 = 36
-    private static let setLock: Int32 = 37
+    static let setLock: Int32 = 37
 
     /// Locks or unlocks a slot. The lock belongs to the open file and not to the process, because closing another file
     /// of the process must not release it.

@@ -113,14 +113,15 @@ struct StoreFolder {
     }
 
     private func requireNothingElse() throws(StoreError) {
-        let harmless = [Self.lockFile, Opener.file, FileDigests.file]
-        for name in try names() where !harmless.contains(name) && !name.hasPrefix(Self.makingPrefix) {
+        let harmless = [Self.lockFile, Opener.file, FileDigests.file, OpeningMark.file]
+        let prefixes = [Self.makingPrefix, Containment.asidePrefix]
+        for name in try names() where !harmless.contains(name) && !prefixes.contains(where: name.hasPrefix) {
             // Another process may have finished making the store since the check.
             guard name == Self.dataFile else { throw .notAStore(path: path) }
         }
     }
 
-    private func names() throws(StoreError) -> [String] {
+    func names() throws(StoreError) -> [String] {
         guard let folder = unsafe opendir(path) else { throw .system(call: "opendir", errno: errno) }
         defer { unsafe closedir(folder) }
         var names: [String] = []
@@ -232,7 +233,7 @@ struct StoreFolder {
         }
     }
 
-    private static func discard(_ folder: String) {
+    static func discard(_ folder: String) {
         unsafe unlink(folder + "/" + dataFile)
         unsafe unlink(folder + "/" + lockFile)
         unsafe rmdir(folder)

@@ -92,7 +92,8 @@ struct Verification {
         tell()
     }
 
-    /// Runs a step that has nothing to say about damage itself, because another step finds it: answers `otherwise` then.
+    /// Runs a step that has nothing to say about damage itself, because another step finds it: answers `otherwise`
+    /// then.
     private mutating func orDamage<R>(
         _ otherwise: R, _ step: (inout Verification) throws(LMDBError) -> R
     ) throws(LMDBError) -> R {

@@ -9,7 +9,15 @@ package struct Tables: Sendable {
 
     /// Opens all tables; creates those that are missing when the environment may write.
     package init(_ environment: Environment) throws(LMDBError) {
-        var opened = try environment.openTables(TableName.allCases.map(\.rawValue)).makeIterator()
+        let wanted = TableName.allCases.map(\.rawValue)
+        let tables: [Table]
+        do throws(LMDBError) {
+            // In a read transaction, so that a damaged store can be looked at.
+            tables = try environment.openExistingTables(wanted)
+        } catch .tableMissing {
+            tables = try environment.openTables(wanted)
+        }
+        var opened = tables.makeIterator()
         func next(_ name: TableName) throws(LMDBError) -> Table {
             guard let table = opened.next(), table.name == name.rawValue else {
                 throw .tableMissing(name: name.rawValue)

@@ -22,8 +22,8 @@ struct MetaPage: Equatable, Sendable {
     /// The commit that wrote it.
     let transaction: UInt64
 
-    /// Reads meta page `number`, 0 or 1, from the first bytes of that page. Nil when it is none that LMDB can work with:
-    /// wrong number, kind, magic, version, page size, flags of its trees, or a number of pages that cannot be.
+    /// Reads meta page `number`, 0 or 1, from the first bytes of that page. Nil when it is none that LMDB can work
+    /// with: wrong number, kind, magic, version, page size, flags of its trees, or a number of pages that cannot be.
     init?(_ bytes: UnsafeRawBufferPointer, number: UInt64) {
         guard bytes.count >= Self.byteCount, let start = bytes.baseAddress else { return nil }
         func field<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _ type: T.Type) -> T {

@@ -1,8 +1,9 @@
 // The pages of the data file as they lie in memory, read with bounds of our own.
 //
 // LMDB trusts its file: a page number, an offset or a size that damage has changed ends the process that follows it.
-// What is in this folder reads the same pages and trusts nothing. Look-ups in read transactions go through it alone, and
-// write transactions have it check what LMDB is about to walk. The layout is that of LMDB 0.9 (`MDB_DATA_VERSION` 1).
+// What is in this folder reads the same pages and trusts nothing. Look-ups in read transactions go through it alone,
+// and write transactions have it check what LMDB is about to walk. The layout is that of LMDB 0.9 (`MDB_DATA_VERSION`
+// 1).
 
 /// The pages that a snapshot may reach.
 @safe

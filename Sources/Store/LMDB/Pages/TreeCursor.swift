@@ -2,8 +2,8 @@
 
 /// A place in a tree of a snapshot.
 ///
-/// It has no stack of pages: where a leaf ends, the way to its neighbour is found by going down the tree once more. Keys
-/// must ascend with every step, so that a walk ends even in a tree whose damage has made a circle.
+/// It has no stack of pages: where a leaf ends, the way to its neighbour is found by going down the tree once more.
+/// Keys must ascend with every step, so that a walk ends even in a tree whose damage has made a circle.
 @safe
 struct TreeCursor {
     let pages: PageMap

@@ -1,9 +1,9 @@
 // The check of the pages that LMDB is about to walk in a write transaction.
 //
 // A write transaction changes pages in memory, which only LMDB knows, so it cannot do without LMDB's own walks. Before
-// each call, the guard goes the same way through the tree of the last commit and checks every page on it. The pages that
-// the transaction has changed were made from checked ones, and where a key belongs changes only with them: so LMDB meets
-// no page of the file that was not checked.
+// each call, the guard goes the same way through the tree of the last commit and checks every page on it. The pages
+// that the transaction has changed were made from checked ones, and where a key belongs changes only with them: so LMDB
+// meets no page of the file that was not checked.
 
 /// Checks pages of the last commit for one write transaction. Only that transaction's thread uses it.
 final class WriteGuard {

@@ -1,0 +1,117 @@
+// A store that cannot be opened, or that ends the processes that open it, is moved aside, and a new one is begun.
+//
+// Nothing that is damaged is mended: a cache can compute its pages again. The one exception is a meta page, because the
+// other one holds a whole commit.
+
+internal import Glibc
+internal import KVFormat
+internal import LMDB
+internal import Threads
+
+/// The opening of a store by an engine.
+struct Containment {
+    /// The first part of the names of folders that hold damaged stores.
+    static let asidePrefix = "aside-"
+    /// The file that a writer leaves when it has met damage in the trees: this store cannot be written any more.
+    static let damagedFile = "damaged"
+    /// Damaged stores that are kept.
+    private static let kept = 2
+
+    let folder: StoreFolder
+    /// Nil in a folder that was not a store of this format before.
+    let mark: OpeningMark?
+
+    private var path: String { folder.path }
+
+    /// Opens the store as `folder.prepare()` does. When that fails for damage, or the store is known for it, moves the
+    /// store aside and makes a new one.
+    ///
+    /// - Throws: as `prepare()`; `.damaged` while other processes have the damaged store open.
+    func prepare() throws(StoreError) -> (found: StoreFolder.Found, notice: SetAsideNotice?) {
+        guard folder.options.opening == .createIfMissing, let mark else { return (try folder.prepare(), nil) }
+        try mendMetaPage(mark)
+        if let reason = knownDamage(mark) {
+            // Others that have it open may still read it.
+            guard mark.isAlone(in: path) else { return (try folder.prepare(), nil) }
+            return try begin(insteadOf: reason)
+        }
+        do throws(StoreError) {
+            return (try folder.prepare(), nil)
+        } catch {
+            guard let reason = error.unusable else { throw error }
+            guard mark.isAlone(in: path) else {
+                throw .damaged(path: path, "\(reason), while other processes have it open")
+            }
+            return try begin(insteadOf: reason)
+        }
+    }
+
+    /// What earlier processes have left word of.
+    private func knownDamage(_ mark: OpeningMark) -> String? {
+        if mark.deaths >= OpeningMark.deadly { return "\(mark.deaths) processes in a row ended while they opened it" }
+        return unsafe access(path + "/" + Self.damagedFile, F_OK) == 0 ? "a writer met damage in its trees" : nil
+    }
+
+    /// Writes a damaged meta page again from the other one.
+    private func mendMetaPage(_ mark: OpeningMark) throws(StoreError) {
+        do throws(LMDBError) {
+            guard case .half = try DataFile.look(in: path), mark.isAlone(in: path) else { return }
+            try DataFile.mend(in: path)
+        } catch {
+            throw StoreError(error, path: path, options: folder.options)
+        }
+    }
+
+    private func begin(insteadOf reason: String) throws(StoreError) -> (
+        found: StoreFolder.Found, notice: SetAsideNotice?
+    ) {
+        let aside = Self.asidePrefix + "\(SystemClock.wallMilliseconds())"
+        guard unsafe mkdir(path + "/" + aside, 0o700) == 0 else { throw .system(call: "mkdir", errno: errno) }
+        for file in [StoreFolder.dataFile, StoreFolder.lockFile, Self.damagedFile] {
+            guard unsafe rename(path + "/" + file, path + "/" + aside + "/" + file) != 0, errno != ENOENT else {
+                continue
+            }
+            throw .system(call: "rename", errno: errno)
+        }
+        let found = try folder.prepare()
+        discardOldest(within: found.quota ?? folder.newQuota)
+        return (found, SetAsideNotice(folder: path + "/" + aside, reason: reason))
+    }
+
+    /// Removes all damaged stores but the newest, and those that are together larger than the quota.
+    private func discardOldest(within quota: ByteCount) {
+        let names = ((try? folder.names()) ?? []).filter { $0.hasPrefix(Self.asidePrefix) }.sorted()
+        var bytes: UInt64 = 0
+        for (index, name) in names.reversed().enumerated() {
+            var status = stat()
+            let size = unsafe stat(path + "/" + name + "/" + StoreFolder.dataFile, &status) == 0 ? status.st_blocks : 0
+            bytes += UInt64(size) * 512
+            guard index >= Self.kept || bytes > quota.value else { continue }
+            unsafe unlink(path + "/" + name + "/" + Self.damagedFile)
+            StoreFolder.discard(path + "/" + name)
+        }
+    }
+}
+
+extension StoreError {
+    /// Why a store of this format cannot be opened, when the reason is its own damage.
+    fileprivate var unusable: String? {
+        switch self {
+        case .damaged(_, let what): what
+        // The list of openers says that a store was here.
+        case .notAStore: "its format or its tables are missing"
+        default: nil
+        }
+    }
+}
+
+extension ColdTier {
+    /// Leaves word that a writer has met damage in the trees: the next process that opens the store alone moves it
+    /// aside. Until then it can be read, and writing what touches the damage fails.
+    func noteDamagedTrees() {
+        let file = StandardDescriptors.taken {
+            unsafe Glibc.open(path + "/" + Containment.damagedFile, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        }
+        if file >= 0 { Glibc.close(file) }
+    }
+}

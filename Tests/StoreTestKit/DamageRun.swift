@@ -1,0 +1,136 @@
+// Damage to a store's file by kind of page, and what processes then make of the store.
+
+internal import Foundation
+internal import TestKit
+
+/// A run of many damaged stores.
+public struct DamageRun: Sendable {
+    /// What is done to a page.
+    public enum Harm: String, CaseIterable, Sendable {
+        /// One bit anywhere in the page.
+        case bit
+        /// Eight bits of its first 64 bytes, where a page's header and offsets are.
+        case header
+        /// All of it becomes zeros.
+        case zeros
+        /// All of it becomes random.
+        case random
+        /// It changes places with another page.
+        case swap
+        /// The file ends before it.
+        case cut
+    }
+
+    /// What came out.
+    public struct Tally: Sendable {
+        /// Stores that were damaged.
+        public var stores = 0
+        /// Processes that used them.
+        public var processes = 0
+        /// Bytes that were delivered and wrong.
+        public var wrongBytes = 0
+        /// Processes that a signal ended, or that failed in a way that is not damage, with what was done to the store.
+        public var ended: [String] = []
+        /// Stores that a third process could not write to and read from.
+        public var unusable: [String] = []
+        /// What the first check of a store said, by kind of page.
+        public var checks: [String: [String: Int]] = [:]
+        /// Tokens that could be loaded from the damaged stores by their first process.
+        public var loaded = 0
+
+        /// Whether nothing was wrong that must not be.
+        public var isGood: Bool { wrongBytes == 0 && ended.isEmpty && unusable.isEmpty }
+
+        /// The figures, one line each.
+        public var text: String {
+            let checked = checks.sorted { $0.key < $1.key }.map { kind, words in
+                "check of \(kind): "
+                    + words.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+            }
+            return
+                ([
+                    "stores \(stores), processes \(processes)", "wrong bytes \(wrongBytes)",
+                    "processes ended \(ended.count)", "stores that fail a third start \(unusable.count)",
+                    "tokens loaded from damaged stores \(loaded)",
+                ] + checked + ended + unusable).joined(separator: "\n")
+        }
+    }
+
+    private let worker: String
+    private let seed: UInt64
+
+    /// A run from a seed, with the path of `store-worker`.
+    public init(seed: UInt64, worker: String) {
+        self.seed = seed
+        self.worker = worker
+    }
+
+    /// Damages `count` stores, one after the other, through all kinds of pages and all kinds of harm in turns. Each is
+    /// then used by three processes.
+    public func run(count: Int, progress: (Int) -> Void = { _ in }) throws -> Tally {
+        let folder = try TemporaryFolder()
+        let whole = folder.path("whole")
+        try DamagedStore(whole, seed: seed).fill()
+        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: whole + "/data.mdb")))
+        let pages = FilePages(bytes)
+        var tally = Tally()
+        var random = SplitMix64(seed: seed)
+        let cases = FilePages.Kind.allCases.flatMap { kind in Harm.allCases.map { (kind, $0) } }
+        for index in 0..<count {
+            let (kind, harm) = cases[index % cases.count]
+            let damaged = damage(bytes, pages, kind, harm, &random)
+            let path = folder.path("store")
+            try FileManager.default.copyItem(atPath: whole, toPath: path)
+            try Data(damaged.bytes).write(to: URL(fileURLWithPath: path + "/data.mdb"))
+            try use(path, kind, "\(kind) \(harm) \(damaged.name)", &tally)
+            try FileManager.default.removeItem(atPath: path)
+            progress(index + 1)
+        }
+        return tally
+    }
+
+    private func use(_ path: String, _ kind: FilePages.Kind, _ name: String, _ tally: inout Tally) throws {
+        tally.stores += 1
+        for start in 1...3 {
+            let worker = try Worker(executable: worker, ["damaged", path, "\(seed)"])
+            let (lines, status) = worker.finish()
+            tally.processes += 1
+            guard status == 0, let outcome = lines.last.flatMap(DamagedStore.Outcome.init) else {
+                tally.ended.append("\(name): process \(start) ended with \(status): \(lines.last ?? "no output")")
+                continue
+            }
+            tally.wrongBytes += outcome.wrong
+            if start == 1 {
+                tally.checks[kind.rawValue, default: [:]][outcome.check, default: 0] += 1
+                tally.loaded += outcome.loaded
+            }
+            if start == 3, !outcome.works { tally.unusable.append("\(name): \(outcome.line)") }
+        }
+    }
+
+    private func damage(
+        _ whole: [UInt8], _ pages: FilePages, _ kind: FilePages.Kind, _ harm: Harm, _ random: inout SplitMix64
+    ) -> (bytes: [UInt8], name: String) {
+        var bytes = whole
+        let candidates = pages.pages[kind] ?? [0]
+        let page = candidates[Int.random(in: 0..<candidates.count, using: &random)]
+        let size = FilePages.pageSize
+        let range = page * size..<(page + 1) * size
+        switch harm {
+        case .bit:
+            bytes[Int.random(in: range, using: &random)] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+        case .header:
+            for _ in 0..<8 {
+                let offset = Int.random(in: 0..<64, using: &random)
+                bytes[range.lowerBound + offset] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+            }
+        case .zeros: bytes.replaceSubrange(range, with: repeatElement(0, count: size))
+        case .random: for index in range { bytes[index] = UInt8.random(in: 0...255, using: &random) }
+        case .swap:
+            let other = Int.random(in: 2..<bytes.count / size, using: &random)
+            for offset in 0..<size { bytes.swapAt(range.lowerBound + offset, other * size + offset) }
+        case .cut: bytes.removeSubrange(max(1, range.lowerBound)...)
+        }
+        return (bytes, "page \(page)")
+    }
+}
