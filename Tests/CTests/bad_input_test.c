@@ -94,6 +94,27 @@ static void opening(const char *folder) {
     EXPECT_IS(pfx_close(NULL), PFX_OK);
 }
 
+/* What is no key is refused before the folder is looked at. */
+static void keys(const char *folder) {
+    pfx_store *other = (pfx_store *)1;
+    uint8_t key[33] = {0};
+    const pfx_options wrong[] = {
+        {.key = key, .key_bytes = 32}, {.key = key}, {.key = key, .key_bytes = 33}, {.key_file = "/nowhere/at/all"},
+        {.key_file = "/"}};
+    for (size_t index = 0; index < sizeof wrong / sizeof wrong[0]; index++) {
+        pfx_options options = wrong[index];
+        options.size = sizeof options;
+        EXPECT_IS(pfx_open(folder, &options, &other), PFX_INVALID_KEY);
+        EXPECT(other == NULL);
+    }
+    pfx_options options = {.size = sizeof options, .key_bytes = 32};
+    EXPECT_IS(pfx_open(folder, &options, &other), PFX_INVALID_ARGUMENT);
+    options.key = key, options.key_file = "/nowhere/at/all";
+    EXPECT_IS(pfx_open(folder, &options, &other), PFX_INVALID_ARGUMENT);
+    options.key = NULL, options.key_bytes = 0, options.key_file = "\xFF";
+    EXPECT_IS(pfx_open(folder, &options, &other), PFX_INVALID_ARGUMENT);
+}
+
 /* One field of the identity or the layout is wrong. */
 static void spaces(void) {
     pfx_plane plane = {.row_bytes = 64, .element = PFX_BF16};
@@ -273,6 +294,7 @@ int main(int count, char **arguments) {
     for (size_t index = 0; index < sizeof wild / sizeof wild[0]; index++) handles((pfx_store *)wild[index]);
     prepare(arguments[1]);
     opening(arguments[1]);
+    keys(arguments[1]);
     spaces();
     pfx_seq *good = seq;
     prompts();

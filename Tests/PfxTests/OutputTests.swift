@@ -8,7 +8,7 @@ import Testing
 
 @Suite("The output of pfx")
 struct OutputTests {
-    static let commands = ["info", "spaces", "ls", "tree", "show", "verify", "trim", "pin", "unpin"]
+    static let commands = ["info", "spaces", "ls", "tree", "show", "verify", "trim", "pin", "unpin", "rekey", "forget"]
     static let runCommands = ["batch", "generate", "warm", "bench"]
 
     @Test("begins with help that is as recorded")

@@ -142,7 +142,9 @@ struct ArticleTests {
         StoreOptions(whenQueueFull: .drop),
         StoreOptions(promotes: false),
         StoreOptions(spillRate: .mebibytes(200)),
+        StoreOptions(sealingKey: key),
     ]
+    private static let key = try? SealingKey(bytes: Array(1...32))
 }
 
 /// What an example says.

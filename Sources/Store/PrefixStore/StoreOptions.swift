@@ -70,11 +70,12 @@ public struct StoreOptions: Hashable, Sendable {
     /// StoreOptions(spillRate: .mebibytes(200))
     /// ```
     public var spillRate: ByteCount?
-    /// The owner's key: every space that is made with it is sealed, and sealed spaces are found with it. Spaces that
-    /// are not sealed are others, and are not found with it. Nil: nothing is sealed, and no sealed space is opened.
+    /// The owner's key, such as `SealingKey(file:)`: every space that is made with it is sealed, and sealed spaces are
+    /// found with it. Spaces that are not sealed are others, and are not found with it. Nil: nothing is sealed, and no
+    /// sealed space is opened.
     ///
     /// ```swift
-    /// StoreOptions(sealingKey: try .init(file: "kv.key"))
+    /// StoreOptions(sealingKey: key)
     /// ```
     public var sealingKey: SealingKey?
 

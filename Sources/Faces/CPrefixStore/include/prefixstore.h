@@ -72,7 +72,9 @@ enum {
     PFX_NETWORK_FILE_SYSTEM = -205,
     PFX_FORMAT_MISMATCH = -206,
     PFX_SEALED_SPACE = -207,
-    PFX_WRONG_KEY = -208, PFX_INVALID_KEY = -209,
+    PFX_WRONG_KEY = -208,
+    PFX_INVALID_KEY = -209,
+
     /* Resources, and damage. */
     PFX_DISK_FULL = -301,
     PFX_QUOTA_FULL = -302,
@@ -175,8 +177,7 @@ typedef struct pfx_identity {
 /* What the numbers of a plane or block are stored as. PFX_OPAQUE pages move whole; all others are cut at any token. */
 enum {
     PFX_OPAQUE = 0,
-    PFX_BF16 = 1,
-    PFX_FP16 = 2,
+    PFX_BF16 = 1, PFX_FP16 = 2,
     PFX_FP32 = 3,
     PFX_INT8 = 4,
     PFX_FP8_E4M3 = 5,
