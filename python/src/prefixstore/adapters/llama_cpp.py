@@ -31,7 +31,7 @@ from ._llama_shape import HEAD, MAGIC, Frame, Shape, UnknownMemoryError
 
 __all__ = ["PrefixCache", "UnknownMemoryError"]
 
-# The first piece of a restore, which nothing is done beside, and the others, of which two are on their way at once.
+# The first piece of a restore, which nothing is done beside, and the others.
 _FIRST_BYTES, _PIECE_BYTES = 2 << 20, 8 << 20
 _BYTES = ctypes.POINTER(ctypes.c_uint8)
 
