@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Generator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class Pieces:
         # never idle.
         self._slots = (_Slot(), _Slot(), _Slot())
 
-    def load(self, match: Match, cuts: List[Cut]) -> Iterator[Tuple[np.ndarray, int]]:
+    def load(self, match: Match, cuts: List[Cut]) -> Generator[Tuple[np.ndarray, int], None, None]:
         """Per piece its blob, good until the next one is asked for, and how many of its tokens came."""
         if len(cuts) == 1:
             yield self._load(match, cuts[0], 0)
