@@ -51,19 +51,25 @@ def show(what, ours, theirs, goal):
 
 def restore(folder):
     for model in MODELS:
-        store, session = folder / model, folder / f"{model}.session"
-        host("live", model, store, n=2049, cut=2048, session=session)
-        ours, opened, theirs = [], [], []
-        for turn in range(TURNS + 1):
-            run = host("restored", model, store, n=2049, cut=2048)[0]
-            assert run["restored"] == 2048, run
-            own = host("session", model, folder / "unused", n=2049, cut=2048, session=session)[0]
-            if turn > 0:  # the first brings the files into the page cache
-                ours.append(run["open_ms"] + run["llama_open_ms"] + run["restore_ms"])
-                opened.append(run["restore_ms"])
-                theirs.append(own["session_ms"])
-        show(f"restore, {model}", ours, theirs, "1.10")
-        show(f"restore, {model}, with the store and the adapter open already", opened, theirs, "none")
+        for codec, number in (("auto", 0), ("raw", 3)):
+            restore_from(folder, model, codec, number)
+
+
+def restore_from(folder, model, codec, number):
+    """Restores a model's state from pages of one codec."""
+    store, session = folder / f"{model}-{codec}", folder / f"{model}.session"
+    host("live", model, store, n=2049, cut=2048, session=session, codec=number)
+    ours, opened, theirs = [], [], []
+    for turn in range(TURNS + 1):
+        run = host("restored", model, store, n=2049, cut=2048, codec=number)[0]
+        assert run["restored"] == 2048, run
+        own = host("session", model, folder / "unused", n=2049, cut=2048, session=session)[0]
+        if turn > 0:  # the first brings the files into the page cache
+            ours.append(run["open_ms"] + run["llama_open_ms"] + run["restore_ms"])
+            opened.append(run["restore_ms"])
+            theirs.append(own["session_ms"])
+    show(f"restore, {model}, codec {codec}", ours, theirs, "1.10")
+    show(f"restore, {model}, codec {codec}, with the store and the adapter open already", opened, theirs, "none")
 
 
 def put(folder):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Dict, Generator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -40,24 +41,26 @@ class _Slot:
 
 
 class Pieces:
-    """Loads pieces of a match: the next one by another thread, while the caller puts one into its context."""
+    """Loads pieces of a match by another thread, while the caller puts one into its context."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._frames: Dict[Tuple[int, bool], Frame] = {}
-        self._slots = (_Slot(), _Slot())
+        # One piece is in the caller's hands, one is being loaded, and the next one waits, so that the other thread is
+        # never idle.
+        self._slots = (_Slot(), _Slot(), _Slot())
 
-    def load(self, match: Match, cuts: List[Cut]) -> Iterator[Tuple[np.ndarray, int]]:
+    def load(self, match: Match, cuts: List[Cut]) -> Generator[Tuple[np.ndarray, int], None, None]:
         """Per piece its blob, good until the next one is asked for, and how many of its tokens came."""
         if len(cuts) == 1:
             yield self._load(match, cuts[0], 0)
             return
         with ThreadPoolExecutor(1) as other:
-            ahead: Future[Tuple[np.ndarray, int]] = other.submit(self._load, match, cuts[0], 0)
-            for number in range(1, len(cuts) + 1):
-                piece = ahead.result()
+            ahead = deque(other.submit(self._load, match, cut, number) for number, cut in enumerate(cuts[:2]))
+            for number in range(2, len(cuts) + 2):
+                piece = ahead.popleft().result()
                 if number < len(cuts):
-                    ahead = other.submit(self._load, match, cuts[number], number)
+                    ahead.append(other.submit(self._load, match, cuts[number], number))
                 yield piece
 
     def _load(self, match: Match, cut: Cut, number: int) -> Tuple[np.ndarray, int]:
@@ -65,5 +68,5 @@ class Pieces:
         if form not in self._frames:
             self._frames[form] = Frame(self._shape, *form)
         frame = self._frames[form]
-        blob = self._slots[number % 2].blob(frame, cut.start)
+        blob = self._slots[number % len(self._slots)].blob(frame, cut.start)
         return blob, frame.load(match, blob[HEAD.size:], cut.start)

@@ -31,7 +31,7 @@ from ._llama_shape import HEAD, MAGIC, Frame, Shape, UnknownMemoryError
 
 __all__ = ["PrefixCache", "UnknownMemoryError"]
 
-# The first piece of a restore, which nothing is done beside, and the others, of which two are on their way at once.
+# The first piece of a restore, which nothing is done beside, and the others.
 _FIRST_BYTES, _PIECE_BYTES = 2 << 20, 8 << 20
 _BYTES = ctypes.POINTER(ctypes.c_uint8)
 
@@ -102,7 +102,8 @@ class PrefixCache(BaseLlamaCache):
     `llm`: the model. `folder`: the store, which other processes may use at the same time, or an open `Store`.
     `quota`: bytes on disk, for all processes. `salt`: a tenant's secret of 16 bytes or more. `page_tokens`: tokens of a
     page. `changes`: names whatever changes keys and values and is not in the model's file, its LoRA or its
-    `kv_overrides`, such as control vectors.
+    `kv_overrides`, such as control vectors. `codec`: as of `prefixstore.open`; "raw" loads f16 fastest and takes more
+    disk.
 
     It is a cache: what cannot be stored or loaded is computed, and a warning says why. Raises `UnknownMemoryError` for
     a model whose memory cannot be cut into tokens, and the errors of `prefixstore.open`. Not thread-safe, as `Llama`.
@@ -110,7 +111,7 @@ class PrefixCache(BaseLlamaCache):
 
     def __init__(
         self, llm: api.Llama, folder: Any, *, quota: Optional[int] = None, salt: Optional[bytes] = None,
-        page_tokens: int = 64, changes: str = "",
+        page_tokens: int = 64, changes: str = "", codec: str = "auto",
     ) -> None:
         super().__init__()
         self._llm = llm
@@ -118,7 +119,7 @@ class PrefixCache(BaseLlamaCache):
         self._refuse()
         self._owns_store = not isinstance(folder, Store)
         #: The store; the first call of `close` closes it if this cache has opened it.
-        self.store: Store = open_store(folder, quota=quota) if self._owns_store else folder
+        self.store: Store = open_store(folder, quota=quota, codec=codec) if self._owns_store else folder
         weights = model_digest(self.store, llm.model_path)
         self._shape = self._learn(weights)
         self._pieces = Pieces(self._shape)
