@@ -207,6 +207,8 @@ def test_small_pages_are_named(given, caplog):
 def test_no_call_raises_whatever_is_given_or_happens(given, caplog):
     pool = host_pool()
     storage = store(given, pool)
+    assert storage.batch_get_v1([], places(pool, 0, 0)) == [] == storage.batch_set_v1([], places(pool, 0, 0))
+    assert caplog.records[-1].message.startswith("A page of")
     assert storage.batch_get_v1(KEYS, places(pool, 0, 3)) == [False] * 12
     # As many pieces as pages, each half a page.
     assert storage.batch_set_v1(["f" * 64, "e" * 64], places(pool, 0, 1)) == [False] * 2

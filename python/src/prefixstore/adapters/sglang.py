@@ -204,8 +204,10 @@ class PrefixStoreStorage(HiCacheStorage):
 
     def _pages(self, host_indices: Any, count: int) -> List[List[Any]]:
         """The memory of each page in the host pool, in pieces: keys and values, of all layers or of one each."""
+        if count == 0:
+            return []
         addresses, sizes = self.mem_pool_host.get_page_buffer_meta(host_indices)
-        per_page = len(addresses) // max(count, 1)
+        per_page = len(addresses) // count
         if len(sizes) != len(addresses) or sum(sizes) != count * self._page_bytes:
             raise ValueError(f"SGLang has given {sum(sizes)} bytes for {count} pages of {self._page_bytes}.")
         pieces = [(ctypes.c_char * size).from_address(address) for address, size in zip(addresses, sizes)]

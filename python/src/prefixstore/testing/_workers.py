@@ -8,7 +8,8 @@ from typing import Any, Iterator, List, Tuple, Type
 
 from ._driver import Driver, Served, Setup
 
-_LONGEST = 120  # seconds; what takes longer hangs
+# Seconds; what takes longer hangs. Importing an engine takes minutes on a machine that has much else to do.
+_LONGEST = 300
 
 
 def _work(driver_class: Type[Driver], setup: Setup, pipe: Any) -> None:
