@@ -28,6 +28,8 @@ class Driver:
     prepare = ""
     #: The names of the caches that it can run with; "PrefixStore" is ours.
     caches = ("PrefixStore",)
+    #: The one of them that is wrong on purpose, to show that this engine's replies would tell; "" for none.
+    control = ""
     #: Those of them that a quota bounds.
     bounded = ("PrefixStore",)
 
