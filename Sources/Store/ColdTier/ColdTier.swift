@@ -160,6 +160,8 @@ extension ColdTier {
         do throws(LMDBError) {
             return try environment.read(body)
         } catch {
+            // The writing threads look up too, and what they cannot read keeps them from writing.
+            if error.isDamage { noteDamagedTrees() }
             throw StoreError(error, path: path, options: options)
         }
     }

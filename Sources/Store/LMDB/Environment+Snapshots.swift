@@ -29,10 +29,11 @@ final class Snapshots: Sendable {
     /// - Complexity: one lock; for a commit that was not seen before also a check of one or a few pages.
     func snapshot(_ number: Int, _ map: MapRegion, limit: Int, pageSize: Int) throws(LMDBError) -> Snapshot? {
         let (tables, last) = state.withLock { ($0.tables, $0.last) }
-        if let last, last.transaction == number { return last }
         guard limit >= 2 * pageSize else { throw .damaged("the data file is cut short") }
         let page = UInt64(number) % 2
         let start = unsafe map.start + Int(page) * pageSize
+        // A commit whose meta page could not be written to its end is taken back, and another gets its number.
+        if let last, last.transaction == number, unsafe last.meta.hasRoots(of: start) { return last }
         let bytes = unsafe UnsafeRawBufferPointer(start: start, count: MetaPage.byteCount)
         // A writer may be writing the page at this moment.
         guard let meta = unsafe MetaPage(bytes, number: page), meta.pageSize == pageSize,

@@ -106,9 +106,11 @@ extension StoreError {
 }
 
 extension ColdTier {
-    /// Leaves word that a writer has met damage in the trees: the next process that opens the store alone moves it
-    /// aside. Until then it can be read, and writing what touches the damage fails.
+    /// Leaves word that an engine's call has failed for damage in the trees: the next engine that opens the store alone
+    /// moves it aside. Until then it can be read, and writing what touches the damage fails. A tool leaves no word,
+    /// because looking changes nothing.
     func noteDamagedTrees() {
+        guard options.opening == .createIfMissing else { return }
         let file = StandardDescriptors.taken {
             unsafe Glibc.open(path + "/" + Containment.damagedFile, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         }

@@ -6,6 +6,8 @@ struct MetaPage: Equatable, Sendable {
     static let byteCount = 152
     /// Where the number of the commit is.
     static let transactionOffset = 144
+    private static let freeListOffset = 40
+    private static let mainOffset = 88
     private static let magic: UInt32 = 0xBEEF_C0DE
     private static let version: UInt32 = 1
     /// Page sizes that LMDB can have: its offsets inside a page have 16 bits.
@@ -38,8 +40,8 @@ struct MetaPage: Equatable, Sendable {
         let flags = field(44, UInt16.self)
         guard Self.pageSizes.contains(size), flags == TreeRecord.integerKeys else { return nil }
         pageSize = Int(size)
-        freeList = unsafe TreeRecord(start + 40)
-        main = unsafe TreeRecord(start + 88)
+        freeList = unsafe TreeRecord(start + Self.freeListOffset)
+        main = unsafe TreeRecord(start + Self.mainOffset)
         lastPage = field(136, UInt64.self)
         transaction = field(Self.transactionOffset, UInt64.self)
         guard main.flags == 0, lastPage >= 1, lastPage < mapSize / UInt64(size), transaction <= UInt64(Int.max),
@@ -48,9 +50,21 @@ struct MetaPage: Equatable, Sendable {
     }
 }
 
+extension MetaPage {
+    /// Whether the meta page at an address has the same trees as this one.
+    func hasRoots(of start: UnsafeRawPointer) -> Bool {
+        unsafe start.loadUnaligned(fromByteOffset: Self.mainOffset + TreeRecord.rootOffset, as: UInt64.self)
+            == main.root
+            && start.loadUnaligned(fromByteOffset: Self.freeListOffset + TreeRecord.rootOffset, as: UInt64.self)
+                == freeList.root
+            && start.loadUnaligned(fromByteOffset: Self.transactionOffset, as: UInt64.self) == transaction
+    }
+}
+
 /// LMDB's description of a tree, 48 bytes.
 struct TreeRecord: Equatable, Sendable {
     static let byteCount = 48
+    static let rootOffset = 40
     /// `MDB_INTEGERKEY`, the one flag that a tree of this store can have.
     static let integerKeys: UInt16 = 0x08
 
