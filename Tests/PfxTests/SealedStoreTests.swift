@@ -42,19 +42,19 @@ struct SealedStoreTests {
             #expect(run.status == 0 && run.output.contains(words), "\(command): \(run.output)\(run.errors)")
             #expect(!run.output.contains("7000"))
         }
-        let revealed = try Run("ls", path, "--reveal")
+        let revealed = try Run("tree", path, "--reveal")
         #expect(revealed.status == 1 && revealed.errors.contains("is sealed, and no sealing key was given"))
     }
 
     @Test("shows all of it with its key, from a file, a descriptor or the environment")
     func seeing() throws {
         defer { clean() }
-        #expect(try Run("ls", path, "--reveal", "--key-file", files[0]).output.contains("7000 7001"))
+        #expect(try Run("tree", path, "--reveal", "--key-file", files[0]).output.contains("7000 7001"))
         let verified = try Run("verify", path, "--key-file", files[0])
         #expect(verified.status == 0 && verified.output.hasPrefix("Sound: 3 pages"), "\(verified.output)")
         #expect(!verified.output.contains("sealed"))
         let hex = (1...32).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-        #expect(try Run(["ls", path, "--reveal"], environment: ["PFX_KEY": hex]).output.contains("7000 7001"))
+        #expect(try Run(["tree", path, "--reveal"], environment: ["PFX_KEY": hex]).output.contains("7000 7001"))
         for wrong in [["--key-file", path + ".none"], ["--key-fd", "77"], ["--key-file", files[0], "--key-fd", "0"]] {
             #expect(try Run(["info", path] + wrong).status == 64, "\(wrong)")
         }
@@ -67,7 +67,7 @@ struct SealedStoreTests {
         #expect(rekeyed.status == 0 && rekeyed.output.hasPrefix("1 sealed space under the key "), "\(rekeyed)")
         let refused = try Run("rekey", path, "--key-file", files[0], "--new-key-file", files[0])
         #expect(refused.status == 1 && refused.errors.contains("are sealed with the key"), "\(refused)")
-        #expect(try Run("ls", path, "--reveal", "--key-file", files[1]).output.contains("7000 7001"))
+        #expect(try Run("tree", path, "--reveal", "--key-file", files[1]).output.contains("7000 7001"))
         #expect(try Run("forget", path, root).output == "Forgot the space \(root), 3 pages.\n")
         #expect(try Run("forget", path, root).status == 1)
         #expect(try Run("spaces", path).output.hasPrefix("No spaces"))

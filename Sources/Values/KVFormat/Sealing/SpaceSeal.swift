@@ -2,8 +2,10 @@
 
 internal import CSeal
 
-/// The keys of one sealed space. They exist only in processes that were given the store's sealing key. Thread-safe;
-/// their memory is overwritten when nobody uses them any more.
+/// The keys of one sealed space. They exist only in processes that were given the store's sealing key. Thread-safe.
+///
+/// The memory of the prepared keys is overwritten when nobody uses them any more. That of the data key, and of the keys
+/// of single records, is not: Swift may copy such values.
 package final class SpaceSeal: Sendable {
     private let dataKey: Digest
     private let records: KeyedSum
