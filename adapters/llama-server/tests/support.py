@@ -136,7 +136,7 @@ class Case(unittest.TestCase):
         self.addCleanup(running.end)
         return running
 
-    def wait_for(self, condition, patience=60):
+    def wait_for(self, condition, patience=300):
         deadline = time.monotonic() + patience
         while not condition():
             self.assertLess(time.monotonic(), deadline, "it does not happen")

@@ -16,8 +16,9 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 _PR_SET_PDEATHSIG = 1
 #: Options that change keys and values, and whose values are files or numbers.
-_CHANGING = re.compile(
-    r"--(rope|yarn|override-kv|lora|control-vector)[\w-]*|LLAMA_ARG_(ROPE|YARN|OVERRIDE_KV|LORA|CONTROL_VECTOR)\w*")
+_CHANGING = r"--(override-kv|lora|control-vector)[\w-]*|LLAMA_ARG_(OVERRIDE_KV|LORA|CONTROL_VECTOR)\w*"
+#: Those of positions.
+_MOVING = r"--(rope|yarn)[\w-]*|LLAMA_ARG_(ROPE|YARN)\w*"
 #: What slot files cannot carry, and why.
 _BEYOND = {
     r"-md|--model-draft|-hfd|-hfrd|--hf-repo-draft|--spec-(draft-model|type)|LLAMA_ARG_(MODEL_DRAFT|SPEC\w*)":
@@ -85,10 +86,14 @@ class CommandLine:
     def changes(self, digest: Any) -> str:
         """What changes keys and values and is not in the model's file. `digest` gives 32 bytes for a path."""
         lines = []
-        for name, value in self._names(_CHANGING.pattern):
+        for name, value in self._names(_CHANGING):
             files = [part for part in re.split(r"[,:]", value) if os.path.isfile(part)]
             lines.append(" ".join([name, value, *(digest(file).hex() for file in files)]) + "\n")
         return "".join(lines)
+
+    def positions(self) -> str:
+        """The settings of RoPE and YaRN that are not those of the model."""
+        return "".join(f" {name} {value}" for name, value in self._names(_MOVING))
 
     def behind(self, port: int, slots: Path) -> List[str]:
         """The command line of a server that stands behind this program."""
@@ -110,8 +115,9 @@ def _free_port() -> int:
 
 
 def _die_with(parent: int) -> None:
-    """Lets the kernel end this child when its parent has gone."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    """Lets the kernel end this child when its parent has gone. Before its program runs, another signal could get lost:
+    Python has caught it, and does not come to handle it any more."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -176,9 +176,9 @@ class Slots:
         shape = Shape.learn(body, window=1)
         if len(shape.groups) > 1:
             raise UnknownMemoryError("slot files hold no more than the last window of a model with sliding windows.")
-        # The server's own defaults of RoPE stand for those of the model; what the command line says is in `changes`.
+        # The server's own defaults of RoPE stand for those of the model.
         name = identity(
-            self._store, properties["model_path"], shape.flash_attention, positions(),
+            self._store, properties["model_path"], shape.flash_attention, positions() + command.positions(),
             changes=command.changes(self._store.file_digest), salt=salt)
         self._shape = shape
         self._space = self._store.space(name, shape.planes(), _PAGE_TOKENS)

@@ -233,6 +233,16 @@ def _follow(server: Server, ends: "queue.SimpleQueue[bool]") -> None:
     ends.put(False)
 
 
+def _first(ends: "queue.SimpleQueue[bool]") -> bool:
+    """What ends this program. Wakes up now and then: a signal that another thread receives is handled only when this one
+    runs, and does not wake it up."""
+    while True:
+        try:
+            return ends.get(timeout=0.2)
+        except queue.Empty:
+            pass
+
+
 def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> int:
     os.makedirs(options.store, exist_ok=True)
     salt = options.salt_file.read_bytes() if options.salt_file else None
@@ -252,7 +262,7 @@ def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> i
                 proxy.behind, proxy.slots = server, slots
                 if slots.why_aside is None:
                     say(f"keeps prompts in {options.store}; listens on http://{command.host}:{command.port}")
-            was_asked = ends.get()
+            was_asked = _first(ends)
         finally:
             proxy.shutdown()
             proxy.server_close()
