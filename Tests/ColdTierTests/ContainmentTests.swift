@@ -112,7 +112,7 @@ struct ContainmentTests {
         tier.close()
         #expect(TemporaryFolder.names(folder.store).contains("damaged"))
         let next = try ColdTier(folder.store)
-        #expect(next.setAsideNotice?.reason == "a writer met damage in its trees")
+        #expect(next.setAsideNotice?.reason == "its trees are damaged")
         next.close()
         #expect(aside().count == 1 && !TemporaryFolder.names(folder.store).contains("damaged"))
     }

@@ -12,7 +12,7 @@ internal import Threads
 struct Containment {
     /// The first part of the names of folders that hold damaged stores.
     static let asidePrefix = "aside-"
-    /// The file that a writer leaves when it has met damage in the trees: this store cannot be written any more.
+    /// The file that an engine leaves when it has met damage in the trees.
     static let damagedFile = "damaged"
     /// Damaged stores that are kept.
     private static let kept = 2
@@ -49,7 +49,7 @@ struct Containment {
     /// What earlier processes have left word of.
     private func knownDamage(_ mark: OpeningMark) -> String? {
         if mark.deaths >= OpeningMark.deadly { return "\(mark.deaths) processes in a row ended while they opened it" }
-        return unsafe access(path + "/" + Self.damagedFile, F_OK) == 0 ? "a writer met damage in its trees" : nil
+        return unsafe access(path + "/" + Self.damagedFile, F_OK) == 0 ? "its trees are damaged" : nil
     }
 
     /// Writes a damaged meta page again from the other one.
@@ -106,7 +106,7 @@ extension StoreError {
 }
 
 extension ColdTier {
-    /// Leaves word that an engine's call has failed for damage in the trees: the next engine that opens the store alone
+    /// Leaves word that an engine has met damage in the trees: the next engine that opens the store alone
     /// moves it aside. Until then it can be read, and writing what touches the damage fails. A tool leaves no word,
     /// because looking changes nothing.
     func noteDamagedTrees() {

@@ -63,6 +63,7 @@ extension ColdTier: RecordTier {
         } catch {
             guard error.isDamage else { throw StoreError(error, path: path, options: options) }
             pending.countDamage()
+            noteDamagedTrees()
         }
     }
 

@@ -37,6 +37,7 @@ extension ColdTier {
             // until then.
             guard error.isDamage else { throw StoreError(error, path: path, options: options) }
             pending.countDamage()
+            noteDamagedTrees()
         }
         for (hash, reason) in walk.damage { pending.quarantine(hash, reason) }
         return walk.pages
