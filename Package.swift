@@ -74,7 +74,7 @@ let store: [Target] =
     + Floor.values.module("Threads")
     + Floor.values.module("KVFormat", ["CHash", "CLevel", "CSeal"])
     + Floor.store.module("PageCodec", ["KVFormat", "CPlanes", "CZstd", "CHash", "CLevel"])
-    + Floor.store.module("LMDB", ["CLMDB", "Threads"], testedWith: ["CFaults"])
+    + Floor.store.module("LMDB", ["CLMDB", "Threads"], testedWith: ["CFaults", "StoreTestKit", "store-worker"])
     + Floor.store.module("HotTier", ["KVFormat", "Threads"])
     + Floor.store.module(
         "Records", ["KVFormat", "PageCodec", "Threads"], testedWith: ["ColdTier", "StoreTestKit"])
@@ -90,8 +90,8 @@ let store: [Target] =
             dependencies: ["PrefixStore", "Records", "PageCodec", "KVFormat", "Threads", "TestKit"],
             path: "Tests/StoreTestKit", swiftSettings: strict),
         .executableTarget(
-            name: "store-worker", dependencies: ["StoreTestKit", "PrefixStore"], path: "Tests/store-worker",
-            swiftSettings: strict),
+            name: "store-worker", dependencies: ["StoreTestKit", "PrefixStore", "ColdTier", "LMDB"],
+            path: "Tests/store-worker", swiftSettings: strict),
         // With the settings of a package that has none, as the reader's is.
         .executableTarget(name: "readme-example", dependencies: ["PrefixStore"], path: "Tests/readme-example"),
     ]

@@ -185,7 +185,7 @@ struct ErrorTests {
         #expect(word(.code(EDQUOT, call: "mkdir")) == .diskFull(path: path))
         #expect(word(.code(EIO, call: "c")) == .diskFailure(path: path, call: "c"))
         #expect(word(.code(EMFILE, call: "c")) == .system(call: "c", errno: EMFILE))
-        #expect(word(.busy(process: nil)) == .writerBusy(path: path, holder: "Another process"))
+        #expect(word(.busy(process: nil)) == .writerBusy(path: path, holder: "Another writer"))
         #expect(word(.busy(process: 1 << 30)) == .writerBusy(path: path, holder: "Process 1073741824"))
         #expect(word(.replaced(file: "data.mdb")) == .fileReplaced(path: path, file: "data.mdb"))
         #expect(word(.code(-30_792, call: "c")) == .mapFull(mapSize: .gibibytes(1)))

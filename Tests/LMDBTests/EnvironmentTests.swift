@@ -3,6 +3,7 @@ import Glibc
 import LMDB
 import Testing
 import TestKit
+import Threads
 
 @Suite("An environment")
 struct EnvironmentTests {
@@ -77,9 +78,9 @@ struct EnvironmentTests {
     func closeWaits() throws {
         let (environment, table) = try folder.open()
         try environment.put(table, [1])
-        var closer: Thread?
+        var closer: Foundation.Thread?
         let seen = try environment.read { (transaction) throws(LMDBError) in
-            let thread = Thread { environment.close() }
+            let thread = Foundation.Thread { environment.close() }
             thread.start()
             closer = thread
             while true {  // until the closer has shut the gate; the snapshot stays whole all the same
@@ -229,6 +230,23 @@ struct EnvironmentTests {
             }
         }
         #expect(try environment.get(table, key(1)) == value(1))
+    }
+
+    @Test("waits a moment for a reader's slot rather than fail")
+    func readersAlmostFull() throws {
+        let (environment, table) = try folder.open(maxReaders: 1)
+        try environment.put(table, [1])
+        let isReading = Guarded(false)
+        let other = try Threads.Thread {
+            try? environment.read { (_) throws(LMDBError) in
+                isReading.withLock { $0 = true }
+                isReading.broadcast()
+                usleep(5_000)
+            }
+        }
+        isReading.wait { $0 }
+        #expect(try environment.get(table, key(1)) == value(1))
+        other.join()
     }
 
     @Test("starts to write early on request, which changes nothing that is stored, and does nothing once it is closed")

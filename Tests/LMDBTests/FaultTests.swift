@@ -59,7 +59,7 @@ struct FaultTests {
         }
     }
 
-    @Test("of any write, once or from then on, loses nothing that was committed", .timeLimit(.minutes(2)))
+    @Test("of any write, once or from then on, loses nothing that was committed", .timeLimit(.minutes(10)))
     func anyWrite() async {
         await #expect(processExitsWith: .success) {
             for (call, error) in [("any", EIO), ("any", ENOSPC), ("pwrite", 0), ("writev", 0), ("fdatasync", EIO)] {

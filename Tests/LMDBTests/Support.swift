@@ -13,7 +13,10 @@ extension TemporaryFolder {
     func open(
         mapSize: Int = 16 << 20, maxReaders: Int = 16, access: Access = .readWrite
     ) throws -> (environment: Environment, table: Table) {
-        let options = EnvironmentOptions(mapSize: mapSize, maxTables: 4, maxReaders: maxReaders, access: access)
+        let options = EnvironmentOptions(
+            mapSize: mapSize, maxTables: 4, maxReaders: maxReaders, access: access,
+            // Other tests may keep the machine busy for longer than an engine would wait.
+            patience: .seconds(600))
         let environment = try Environment(folder: path, options: options)
         return (environment, try environment.openTables(["table"])[0])
     }

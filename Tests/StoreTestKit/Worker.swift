@@ -47,6 +47,22 @@ public final class Worker {
         return (lines, process.wait())
     }
 
+    /// Starts a worker that stands still inside a write transaction of the store in `folder`, and waits until it does.
+    /// Nil when it does not. `goOn` or `kill` ends it.
+    public static func stopped(in folder: String) throws -> Worker? { try stopped(["hold", folder]) }
+
+    /// As `stopped(in:)`, with other arguments.
+    public static func stopped(_ arguments: [String]) throws -> Worker? {
+        let worker = try Worker(arguments)
+        return worker.nextLine() == "holding" ? worker : nil
+    }
+
+    /// Lets a worker that stands still go on, and waits for its end. Returns its exit status.
+    public func goOn() -> Int32 {
+        process.send(SIGUSR1)
+        return finish().status
+    }
+
     /// Ends the worker as a power button would: SIGKILL.
     public func kill() {
         process.send(SIGKILL)

@@ -2,6 +2,8 @@
 //   store-worker hammer FOLDER SECONDS SEED QUOTA   match, load, check and insert random prompts; one line at the end
 //   store-worker fill FOLDER SEED                   insert and flush prompts for ever; a line after each flush
 //   store-worker check FOLDER SEED COUNT            load the first COUNT prompts of `fill`; one line at the end
+//   store-worker hold FOLDER                        stand still inside a write transaction until SIGUSR1, then end
+//   store-worker hold-table FOLDER TABLE           the same, with LMDB alone
 //   store-worker expire FOLDER COUNT let the prefix of COUNT tokens from 0 expire at once; one line at the end
 //   store-worker fork FOLDER use a store in a forked child; one line at the end
 //   store-worker rekey FOLDER OLD NEW               change a store's key there and back for ever; a line after each
@@ -10,7 +12,9 @@
 //   store-worker damaged FOLDER SEED   look at, read and write a store that may be damaged; one line at the end
 //   store-worker damage SEED COUNT   damage COUNT stores and have processes use them; figures at the end, status 0 or 1
 
+import ColdTier
 import Foundation
+import LMDB
 import PrefixStore
 import StoreTestKit
 
@@ -106,6 +110,46 @@ func forkAndUse(_ path: String) throws {
     say("child \(status) loaded \(read.loaded.tokens) wrong \(read.wrongBytes)")
 }
 
+/// Stands still until SIGUSR1 comes. Not stopped by SIGSTOP: the system lets stopped processes go on when the last
+/// process that could do so has ended.
+func standStill() {
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    unsafe sigaddset(&signals, SIGUSR1)
+    say("holding")
+    var number: Int32 = 0
+    unsafe sigwait(&signals, &number)
+}
+
+/// Blocks SIGUSR1 in all threads that come, so that `standStill` can wait for it.
+func expectSignal() {
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    unsafe sigaddset(&signals, SIGUSR1)
+    unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
+}
+
+/// Stands still inside a write transaction, as under a debugger or in a container that is paused.
+func hold(_ path: String) throws {
+    expectSignal()
+    let tier = try ColdTier(existing: path)
+    try tier.writing { (_, _) throws(LMDBError) in standStill() }
+    tier.close()
+}
+
+/// As `hold`, in a folder of LMDB that is no store. The transaction stores one key.
+func hold(table name: String, in path: String) throws(LMDBError) {
+    expectSignal()
+    let environment = try Environment(folder: path, options: EnvironmentOptions(mapSize: 16 << 20))
+    let table = try environment.openTables([name])[0]
+    try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
+        let key: [UInt8] = [0]
+        try transaction.put(table, key: unsafe key.span.bytes, value: unsafe key.span.bytes)
+        standStill()
+    }
+    environment.close()
+}
+
 /// Lets a prefix expire that another process may have in RAM.
 func expire(_ path: String, count: Int) throws {
     let store = try open(path)
@@ -147,6 +191,10 @@ do {
         try fill(arguments[2], seed: UInt64(arguments[3]) ?? 0)
     case "check" where arguments.count == 5:
         try check(arguments[2], seed: UInt64(arguments[3]) ?? 0, count: Int(arguments[4]) ?? 0)
+    case "hold" where arguments.count == 3:
+        try hold(arguments[2])
+    case "hold-table" where arguments.count == 4:
+        try hold(table: arguments[3], in: arguments[2])
     case "expire" where arguments.count == 4:
         try expire(arguments[2], count: Int(arguments[3]) ?? 0)
     case "rekey" where arguments.count == 5:

@@ -1,36 +1,7 @@
-// The length of the data file: one that is shorter than its last page, and room behind that for what a writer needs.
+// Room behind the data file's last page, for what a writer needs.
 
 import CLMDB
 import Glibc
-
-extension Environment {
-    /// Extends the data file to the number of pages that its header names. Reading a page beyond the end of a mapped
-    /// file would end the process. A page of zeros does not: LMDB reports it as damage, or it reads as a record without
-    /// a checksum.
-    ///
-    /// Even a sound file may be short: LMDB never writes pages that one transaction took at the end of the file and
-    /// gave back. So a short file is not an error, and the extension only adds what no process has written.
-    /// - Throws: a `.code` when the file cannot be extended, because it must not be read then.
-    @unsafe
-    static func completeFile(
-        _ handle: OpaquePointer, _ descriptor: Int32, pageSize: Int, in folder: String
-    ) throws(LMDBError) {
-        var info = unsafe MDB_envinfo()
-        try check(unsafe mdb_env_info(handle, &info), call: "mdb_env_info")
-        let (last, overflows) = unsafe info.me_last_pgno.multipliedReportingOverflow(by: pageSize)
-        guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
-        // LMDB maps all pages that it knows at open. Another process may have enlarged the map since and added pages,
-        // but LMDB does not read those before it has adopted the new size.
-        guard !overflows, unsafe last < info.me_mapsize, size < last + pageSize else { return }
-        // A separate descriptor, because LMDB's may be read-only. Unlike `ftruncate`, this never shortens a file that
-        // another process has just extended.
-        let writable = unsafe Glibc.open(folder + "/data.mdb", O_RDWR | O_CLOEXEC)
-        guard writable >= 0 else { throw .code(errno, call: "making the data file whole") }
-        defer { Glibc.close(writable) }
-        let status = posix_fallocate(writable, off_t(last), off_t(pageSize))
-        guard status == 0 else { throw .code(status, call: "making the data file whole") }
-    }
-}
 
 extension WriteTransaction {
     /// Sees to it that the data file has `byteCount` bytes of disk behind its last page: a transaction that takes no

@@ -59,6 +59,7 @@ extension Environment {
                 try FileLimit.isError { () throws(LMDBError) in try Opened(folder, options) }
             }
             do throws(LMDBError) {
+                try coverMissingEnd(of: next)
                 try unsafe Self.openAgain(tables.withLock { $0 }, next.handle)
             } catch {
                 next.close()

@@ -56,7 +56,7 @@ extension Environment {
         _ transaction: OpaquePointer, of opened: Opened, isWriting: Bool
     ) throws(LMDBError) -> TransactionCore? {
         let map = opened.map
-        let limit = min(map.byteCount, try fileBytes(of: opened))
+        let limit = min(map.byteCount, max(try fileBytes(of: opened), coveredBytes))
         let number = unsafe Int(clamping: mdb_txn_id(transaction)) - (isWriting ? 1 : 0)
         guard let snapshot = try snapshots.snapshot(number, map, limit: limit, pageSize: pageSize) else { return nil }
         let pages = unsafe PageMap(

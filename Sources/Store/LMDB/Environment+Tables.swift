@@ -28,6 +28,26 @@ extension Environment {
     ///
     /// When to call it, and what it throws, is as for `openTables`; `.tableMissing` whatever the access.
     package func openExistingTables(_ names: [String]) throws(LMDBError) -> [Table] {
+        do throws(LMDBError) {
+            return try openInSnapshot(names)
+        } catch {
+            if case .tableMissing = error { try requireWholeList() }
+            throw error
+        }
+    }
+
+    /// Throws `.damaged` when LMDB's list of tables has not as many as LMDB has counted: one that is missing may well
+    /// have been there.
+    private func requireWholeList() throws(LMDBError) {
+        try read { (transaction) throws(LMDBError) in
+            var list = try transaction.cursor(.list)
+            var count = 0
+            while try list.next() { count += 1 }
+            guard try count == transaction.entryCount(.list) else { throw .damaged("tables are lost") }
+        }
+    }
+
+    private func openInSnapshot(_ names: [String]) throws(LMDBError) -> [Table] {
         let core = try begin(isWriting: false)
         defer { gate.leave() }
         let tables: [Table]

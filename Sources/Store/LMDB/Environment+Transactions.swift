@@ -9,7 +9,8 @@ extension Environment {
     /// Lends a snapshot to `body` for the duration of the call. Readers never wait for a writer, nor a writer for them.
     ///
     /// - Throws: what `body` throws; `.closed`, `.forked`, `.processIdTaken`, `.mapResized`, `.replaced`; a `.code`,
-    ///   whose `isReadersFull` is true when no reader slot was left even after those of dead processes were freed.
+    ///   whose `isReadersFull` is true when no reader slot was left even after those of dead processes were freed, and
+    ///   none became free within 50 milliseconds.
     /// - Complexity: beginning and ending take a fraction of a microsecond.
     package func read<R: ~Copyable, E: LMDBErrorConvertible>(
         _ body: (borrowing ReadTransaction) throws(E) -> R
@@ -88,9 +89,16 @@ extension Environment {
         try requireOwnProcess()
         var triedDeadReaders = false
         var isOverwritten = false
-        for _ in 0..<LMDBLimits.beginAttempts {
+        var attempts = 0
+        var waits = 0
+        while attempts < LMDBLimits.beginAttempts {
+            attempts += 1
             // Outside of the gate, so that waiting for another process holds up nobody here.
-            if isWriting { WriterLock.take(descriptor) }
+            if isWriting {
+                // An attempt that failed still has it; opening LMDB anew drops it.
+                if attempts > 1 { WriterLock.release(descriptor) }
+                WriterLock.take(descriptor)
+            }
             try gate.enter()
             let handle = unsafe opened?.handle
             let status: Int32?
@@ -116,6 +124,11 @@ extension Environment {
             case MDB_READERS_FULL where !triedDeadReaders:
                 triedDeadReaders = true
                 _ = try freeDeadReaders()
+            case MDB_READERS_FULL where waits < LMDBLimits.waitsForReaders:
+                // A reader keeps its slot for one look-up or one part of a load.
+                attempts -= 1
+                waits += 1
+                usleep(LMDBLimits.readersMicroseconds)
             case EAGAIN:
                 throw .processIdTaken
             default:
@@ -141,6 +154,7 @@ extension Environment {
             return .failure(Refusal(status: status))
         }
         do throws(LMDBError) {
+            try uncoverMissingEnd(of: opened, isWriting: isWriting)
             if let core = try unsafe core(transaction, of: opened, isWriting: isWriting) { return .success(core) }
             unsafe mdb_txn_abort(transaction)
             return .failure(Refusal(status: nil))
@@ -171,6 +185,7 @@ extension Environment {
             try check(unsafe mdb_env_set_mapsize(old.handle, byteCount), call: "mdb_env_set_mapsize")
             old.map.forget()
             opened?.map = try unsafe MapRegion(of: old.handle)
+            if let opened { try coverMissingEnd(of: opened) }
         }
     }
 

@@ -32,6 +32,9 @@ package final class Environment: @unchecked Sendable {
     let tables = Guarded<[Table]>([])
     /// The data file's size in bytes when it was last checked; it only grows.
     let fileBytes = Atomic<Int>(0)
+    /// The end of the map that the file does not have, and whether there is one.
+    let missing = Guarded<MissingEnd?>(nil)
+    let isShort = Atomic<Bool>(false)
     /// When readers last checked that the files are in their places, on the monotonic clock.
     let checkedAt = Atomic<UInt64>(0)
     let writer = WriterThread()
@@ -76,6 +79,12 @@ package final class Environment: @unchecked Sendable {
         self.identity = identity
         self.processId = getpid()
         Self.openCount.add(1, ordering: .relaxed)
+        do throws(LMDBError) {
+            if let opened { try coverMissingEnd(of: opened) }
+        } catch {
+            close()
+            throw error
+        }
     }
 
     deinit { close() }

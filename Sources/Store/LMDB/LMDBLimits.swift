@@ -13,6 +13,10 @@ enum LMDBLimits {
     /// attempt means that it had become necessary again meanwhile.
     static let beginAttempts = 8
 
+    /// How often, and how long each time, the beginning of a transaction waits for the slot of another reader.
+    static let waitsForReaders = 50
+    static let readersMicroseconds: UInt32 = 1000
+
     /// How long a write transaction waits for the writers of other processes when its caller does not say. A batch
     /// takes seconds on a slow disk, and several processes may stand in line.
     static let patience = Duration.seconds(30)

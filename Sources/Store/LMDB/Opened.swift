@@ -22,12 +22,9 @@ struct Opened {
         let handle = try unsafe Self.open(folder, options)
         do throws(LMDBError) {
             if let lock { try LockFile.complete(lock) }
-            var descriptor: Int32 = -1
-            try check(unsafe mdb_env_get_fd(handle, &descriptor), call: "mdb_env_get_fd")
             var stat = MDB_stat()
             try check(unsafe mdb_env_stat(handle, &stat), call: "mdb_env_stat")
             pageSize = Int(stat.ms_psize)
-            try unsafe Environment.completeFile(handle, descriptor, pageSize: pageSize, in: folder)
             map = try unsafe MapRegion(of: handle)
         } catch {
             unsafe mdb_env_close(handle)

@@ -12,6 +12,8 @@ package struct Table: Sendable, Equatable {
 
     /// LMDB's own list of free pages: readable in read transactions only.
     static let freeList = Table(name: "free list", handle: 0)
+    /// LMDB's own list of tables.
+    static let list = Table(name: "tables", handle: 1)
 }
 
 /// A read or write transaction.

@@ -145,18 +145,24 @@ final class WriterThread: Sendable {
         while serve() {}
     }
 
-    /// Serves one caller; false when there will be none. A function of its own, so that the thread keeps nothing of a
-    /// caller when it waits for the next one.
+    /// Serves one caller; false when there will be none.
     private func serve() -> Bool {
-        guard let first = next() else { return false }
+        guard let served = serveNext() else { return false }
+        served.withLock { phase in if phase.isRunning { phase = .done } }
+        served.broadcast()
+        return true
+    }
+
+    /// A function of its own: when it returns, the thread holds nothing of a caller but where it waits, so that an
+    /// environment whose caller goes on and lets go of it is closed at once. Nil when there will be no callers.
+    private func serveNext() -> Guarded<Phase>? {
+        guard let first = next() else { return nil }
         let begun = first.begin()
         let served = runNext(begun)
         if served == nil, case .success(let core) = begun { core.abort() }
         if case .success = begun { first.end(true) } else { first.end(false) }
         state.withLock { $0.isBusy = false }
-        served?.phase.withLock { $0 = .done }
-        served?.phase.broadcast()
-        return true
+        return served?.phase ?? first.phase
     }
 
     /// Runs the body of the first caller that has not given up; nil when all have. A function of its own: when it

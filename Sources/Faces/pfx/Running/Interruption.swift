@@ -1,6 +1,7 @@
 // Ctrl-C and `kill` end a run in an orderly way: complete replies are written and the store is flushed.
 
 internal import Foundation
+internal import PrefixStore
 internal import Synchronization
 
 /// The signal that came, or 0. Written by the handler, which may do nothing else.
@@ -24,6 +25,18 @@ enum Interruption {
         }
         unsafe pthread_sigmask(SIG_UNBLOCK, &both, nil)
         signal(SIGPIPE, SIG_IGN)
+        Thread.detachNewThread { endWhenHeldUp() }
+    }
+
+    /// Waits for the signal, and ends the process if another process's writer keeps it from ending by itself.
+    private static func endWhenHeldUp() {
+        while signalNumber == nil { usleep(100_000) }
+        sleep(1)
+        while !Store.isHeldUp { usleep(50_000) }
+        Output.say(
+            "pfx: interrupted while another process was writing to the store and did not finish; replies that are not in "
+                + "the store yet are computed again. `pfx info` names the processes that have it open.")
+        _exit(exitStatus(signalNumber ?? SIGTERM))
     }
 
     /// The signal that asked the run to end.

@@ -78,7 +78,7 @@ final class Opener: Sendable {
     ///
     /// - Parameter process: its id; nil when that is not known.
     static func words(_ process: Int32?, folder: String) -> String {
-        guard let process else { return "Another process" }
+        guard let process else { return "Another writer" }
         guard let opener = list(folder: folder).last(where: { $0.isAlive && $0.processID == Int(process) }) else {
             return "Process \(process)"
         }

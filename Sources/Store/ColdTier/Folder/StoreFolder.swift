@@ -151,7 +151,7 @@ struct StoreFolder {
     }
 
     private func read(_ environment: Environment) throws(StoreError) -> Found {
-        let found: (format: FormatRecord?, counters: CountersRecord?)
+        let found: (format: FormatRecord?, counters: CountersRecord?, entries: Int)
         do throws(LMDBError) {
             // With a read transaction: in a folder of somebody else's nothing must be made.
             guard let meta = try environment.openExistingTables([TableName.meta.rawValue]).first else {
@@ -160,13 +160,17 @@ struct StoreFolder {
             found = try environment.read { (transaction) throws(LMDBError) in
                 (
                     try transaction.read(meta, MetaKey.format) { FormatRecord($0) }.record,
-                    try transaction.read(meta, MetaKey.counters) { CountersRecord($0) }.record
+                    try transaction.read(meta, MetaKey.counters) { CountersRecord($0) }.record,
+                    try transaction.entryCount(meta)
                 )
             }
         } catch {
             throw StoreError(error, path: path, options: options)
         }
-        guard let format = found.format else { throw .notAStore(path: path) }
+        guard let format = found.format else {
+            // A table that has lost its first page has no entries, but LMDB knows how many it had.
+            throw found.entries > 0 ? .damaged(path: path, "its format is lost") : .notAStore(path: path)
+        }
         guard format.version == FormatRecord.current else {
             throw .formatMismatch(path: path, found: format.version, supported: FormatRecord.current)
         }
