@@ -25,8 +25,7 @@ struct FileBoundTests {
         var refused = 0
     }
 
-    /// Stores prompts of all models, pins some, gives some a side state, and uses some again, until some times the quota
-    /// was written.
+    /// Stores prompts of all models, pins some, and gives some a side state, until some times the quota was written.
     private func churn(_ tier: ColdTier, quota: ByteCount, seed: UInt64, times: Int = 6) throws -> Churn {
         let models = try models()
         for model in models { try tier.open(space: model.descriptor) }

@@ -25,9 +25,15 @@ struct StatusTests {
     func noStore(command: String) throws {
         let folder = NSTemporaryDirectory() + "/pfx-none-" + UUID().uuidString
         defer { try? FileManager.default.removeItem(atPath: folder) }
+        let key = folder + ".key"
+        defer { try? FileManager.default.removeItem(atPath: key) }
+        let digits = Data(String(repeating: "0123456789abcdef", count: 4).utf8)
+        #expect(
+            FileManager.default.createFile(atPath: key, contents: digits, attributes: [.posixPermissions: 0o600]))
         func run(_ path: String) throws -> Run {
             switch command {
-            case "show", "pin", "unpin": try Run(command, path, "3fa9")
+            case "show", "pin", "unpin", "forget": try Run(command, path, "3fa9")
+            case "rekey": try Run(command, path, "--key-file", key, "--new-key-file", key)
             case "trim": try Run(command, path, "--to", "1GiB")
             default: try Run(command, path)
             }

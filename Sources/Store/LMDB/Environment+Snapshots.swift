@@ -36,7 +36,7 @@ final class Snapshots: Sendable {
         if let last, last.transaction == number, unsafe last.meta.hasRoots(of: start) { return last }
         let bytes = unsafe UnsafeRawBufferPointer(start: start, count: MetaPage.byteCount)
         // A writer may be writing the page at this moment.
-        guard let meta = unsafe MetaPage(bytes, number: page), meta.pageSize == pageSize,
+        guard let meta = unsafe MetaPage(bytes, number: page), meta.isWhole, meta.pageSize == pageSize,
             meta.transaction == UInt64(number)
         else { return nil }
         let pages = unsafe PageMap(

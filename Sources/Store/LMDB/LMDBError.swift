@@ -38,7 +38,8 @@ package enum LMDBError: Error, Equatable, Sendable {
     case tableMissing(name: String)
     /// The key's size in bytes is not in `LMDBLimits.keyBytes`.
     case keySize(Int)
-    /// A value found no room within the part of the file that its writer may use: see `put(_:key:value:paddedTo:within:)`.
+    /// A value found no room within the part of the file that its writer may use: see
+    /// `put(_:key:value:paddedTo:within:)`.
     case pastBound
     /// The file contains something impossible; the text says what.
     case damaged(String)

@@ -1,9 +1,9 @@
 // How long the data file may become.
 //
 // The quota counts what is in use. The file is longer: it has free pages too, because a page that goes leaves a hole
-// that only a record of its size or a smaller one fits, and because a snapshot keeps what was freed since it began. LMDB
-// makes the file longer whenever no hole is long enough, and the file never shrinks. So records are only stored within a
-// bound: where they do not fit, pages are evicted until they do, as on a full disk.
+// that only a record of its size or a smaller one fits, and because a snapshot keeps what was freed since it began.
+// LMDB makes the file longer whenever no hole is long enough, and the file never shrinks. So records are only stored
+// within a bound: where they do not fit, pages are evicted until they do, as on a full disk.
 
 internal import KVFormat
 internal import LMDB

@@ -6,9 +6,10 @@ import Glibc
 package enum DataFile: Equatable, Sendable {
     /// There is no file, or it is empty: LMDB makes a new one.
     case new
-    /// Both meta pages are sound.
+    /// LMDB can use both meta pages, and the newer one holds a whole commit.
     case sound
-    /// Meta page `bad`, 0 or 1, is damaged; the other holds a whole commit. LMDB wants both.
+    /// Meta page `bad`, 0 or 1, is damaged, and the other holds a whole commit. LMDB would refuse the file, or take the
+    /// damaged page for the newer one.
     case half(bad: UInt64)
     /// Both are damaged, or this is no file of LMDB's.
     case damaged
@@ -33,12 +34,24 @@ package enum DataFile: Equatable, Sendable {
         for _ in 0..<attempts {
             guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
             guard size > 0 else { return .new }
-            let metas = pages(descriptor, size)
-            found = metas.0 == nil ? metas.1 == nil ? .damaged : .half(bad: 0) : metas.1 == nil ? .half(bad: 1) : .sound
+            found = judge(pages(descriptor, size))
             guard found != .sound else { break }
             usleep(1000)
         }
         return found
+    }
+
+    private static func judge(_ pages: (MetaPage?, MetaPage?)) -> DataFile {
+        switch pages {
+        case (let first?, let second?):
+            let isSecondNewer = second.transaction > first.transaction
+            let (newer, older) = isSecondNewer ? (second, first) : (first, second)
+            if newer.isWhole { return .sound }
+            return older.isWhole ? .half(bad: isSecondNewer ? 1 : 0) : .damaged
+        case (let first?, nil): return first.isWhole ? .half(bad: 1) : .damaged
+        case (nil, let second?): return second.isWhole ? .half(bad: 0) : .damaged
+        case (nil, nil): return .damaged
+        }
     }
 
     /// Writes the damaged one of two meta pages again: as the sound one, but older, so that the sound one counts. That
@@ -54,7 +67,9 @@ package enum DataFile: Equatable, Sendable {
         }
         defer { close(descriptor) }
         let metas = pages(descriptor, size)
-        guard let good = metas.0 ?? metas.1 else { throw .damaged("both meta pages are damaged") }
+        guard let good = bad == 0 ? metas.1 : metas.0, good.isWhole else {
+            throw .damaged("both meta pages are damaged")
+        }
         var bytes = [UInt8](repeating: 0, count: good.pageSize)
         let from = off_t(bad == 0 ? good.pageSize : 0)
         guard unsafe pread(descriptor, &bytes, bytes.count, from) == bytes.count else {

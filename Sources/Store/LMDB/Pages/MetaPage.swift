@@ -23,9 +23,12 @@ struct MetaPage: Equatable, Sendable {
     let lastPage: UInt64
     /// The commit that wrote it.
     let transaction: UInt64
+    /// Whether what it says of its commit can be. When a write of a meta page failed, LMDB leaves the trees of the new
+    /// commit in it with the number of an old one, which is of no harm: the other page has the newer number.
+    let isWhole: Bool
 
     /// Reads meta page `number`, 0 or 1, from the first bytes of that page. Nil when it is none that LMDB can work
-    /// with: wrong number, kind, magic, version, page size, flags of its trees, or a number of pages that cannot be.
+    /// with: wrong number, kind, magic, version, page size, or flags of its trees.
     init?(_ bytes: UnsafeRawBufferPointer, number: UInt64) {
         guard bytes.count >= Self.byteCount, let start = bytes.baseAddress else { return nil }
         func field<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _ type: T.Type) -> T {
@@ -44,9 +47,11 @@ struct MetaPage: Equatable, Sendable {
         main = unsafe TreeRecord(start + Self.mainOffset)
         lastPage = field(136, UInt64.self)
         transaction = field(Self.transactionOffset, UInt64.self)
-        guard main.flags == 0, lastPage >= 1, lastPage < mapSize / UInt64(size), transaction <= UInt64(Int.max),
-            transaction % 2 == number || transaction == 0, freeList.isPossible(lastPage), main.isPossible(lastPage)
-        else { return nil }
+        guard main.flags == 0 else { return nil }
+        isWhole =
+            lastPage >= 1 && lastPage < mapSize / UInt64(size) && transaction <= UInt64(Int.max)
+            && (transaction % 2 == number || transaction == 0) && freeList.isPossible(lastPage)
+            && main.isPossible(lastPage)
     }
 }
 
