@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import KVFormat
 import LMDB
+import Records
 import Testing
 import TestKit
 
@@ -54,6 +55,22 @@ struct ContainmentTests {
         defer { again.close() }
         #expect(again.setAsideNotice == nil)
         #expect(try model.load(tokens(18), from: again) == 18)
+    }
+
+    @Test("has lost a table: it is not taken for an empty one", arguments: ["nodes", "pages", "edges"])
+    func lostTable(name: String) throws {
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: data))
+        let other = Data((name.dropLast() + "~").utf8)
+        while let range = bytes.range(of: Data(name.utf8)) { bytes.replaceSubrange(range, with: other) }
+        try bytes.write(to: URL(fileURLWithPath: data))
+        #expect(throws: StoreError.damaged(path: folder.store, "the table \(name) is lost")) {
+            _ = try ColdTier(existing: folder.store)
+        }
+        let tier = try ColdTier(folder.store)
+        defer { tier.close() }
+        #expect(tier.setAsideNotice != nil)
+        try tier.open(space: model.descriptor)
+        #expect(try tier.put(model.pages(tokens(18))).count(.stored) == 5)
     }
 
     @Test("is refused by a tool, which moves nothing")

@@ -61,7 +61,7 @@ struct FullDiskTests {
     }
 
     @Test(
-        "is no error of a put, whatever the size of pages", .timeLimit(.minutes(5)),
+        "is no error of a put, whatever the size of pages", .timeLimit(.minutes(10)),
         arguments: [80, 640, 960, 1300, 2600])
     func goesOnForAllSizes(width: Int) async {
         await #expect(processExitsWith: .success) { [width] in

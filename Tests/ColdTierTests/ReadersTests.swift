@@ -32,7 +32,9 @@ struct ReadersTests {
         }
     }
 
-    @Test("match, load and count uses while a writer holds LMDB's lock, and never wait for it", .timeLimit(.minutes(2)))
+    @Test(
+        "match, load and count uses while a writer holds LMDB's lock, and never wait for it",
+        .timeLimit(.minutes(10)))
     func neverWait() throws {
         let folder = try TemporaryFolder()
         let model = try Model()

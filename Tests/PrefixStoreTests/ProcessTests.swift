@@ -13,7 +13,7 @@ struct ProcessTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    @Test("read and write it at once with no error and no wrong byte, within its quota", .timeLimit(.minutes(5)))
+    @Test("read and write it at once with no error and no wrong byte, within its quota", .timeLimit(.minutes(10)))
     func hammer() throws {
         let workers = try (0..<2).map { try Worker(["hammer", path, "60", "\($0)", "8MiB"]) }
         for worker in workers {
@@ -52,7 +52,7 @@ struct ProcessTests {
         for (number, file) in open where file.hasPrefix(path) { #expect(try #require(Int(number)) > 2, "\(file)") }
     }
 
-    @Test("lose nothing that a flush returned for when one is killed at any moment", .timeLimit(.minutes(5)))
+    @Test("lose nothing that a flush returned for when one is killed at any moment", .timeLimit(.minutes(10)))
     func kills() throws {
         for round in 0..<12 {
             let folder = try TemporaryFolder()
@@ -71,7 +71,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("refuse a store that was opened before a fork, and leave the parent alone", .timeLimit(.minutes(2)))
+    @Test("refuse a store that was opened before a fork, and leave the parent alone", .timeLimit(.minutes(10)))
     func forked() throws {
         let (lines, status) = try Worker(["fork", path]).finish()
         #expect(status == 0 && lines == ["child 0 loaded 40 wrong 0"], "\(lines)")
@@ -79,7 +79,7 @@ struct ProcessTests {
 
     @Test(
         "are listed while they have it open; one that is killed is seen to have ended without closing it",
-        .timeLimit(.minutes(2)))
+        .timeLimit(.minutes(10)))
     func openers() throws {
         let worker = try Worker(["fill", path, "1"])
         #expect(worker.nextLine() != nil)

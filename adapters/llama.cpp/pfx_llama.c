@@ -678,6 +678,11 @@ static size_t write_form(const struct pfx_llama *cache, uint32_t *words) {
 static void read_form(struct pfx_llama *cache, const uint32_t *words) {
     cache->group_count = *words++;
     cache->plane_count = *words++;
+    /* What was stored may be anything. A form that would not fit its block is none. */
+    if (2 + 5 * (uint64_t)cache->group_count + 3 * (uint64_t)cache->plane_count > FORM_BYTES / sizeof *words) {
+        cache->group_count = 0;
+        return;
+    }
     for (uint32_t g = 0; g < cache->group_count && g < MAX_GROUPS; g++, words += 5)
         cache->groups[g] = (struct group){.first = words[0], .layers = words[1], .has_values = words[2],
                                           .transposed = words[3], .streams = words[4],

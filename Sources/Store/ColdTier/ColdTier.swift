@@ -53,7 +53,9 @@ package final class ColdTier: Sendable {
         }
         let folder = StoreFolder(path: path, options: options)
         // It ends when the store is open and this process is in the list of openers.
-        let mark = StandardDescriptors.taken { OpeningMark(folder: path) }
+        // A tool that looks says nothing about whether the store ends those who open it.
+        let mark =
+            options.opening == .createIfMissing ? StandardDescriptors.taken { OpeningMark(folder: path) } : nil
         defer { withExtendedLifetime(mark) {} }
         let (found, notice) = try StandardDescriptors.taken { () throws(StoreError) in
             try FileLimit.isError { () throws(StoreError) in try Containment(folder: folder, mark: mark).prepare() }

@@ -35,9 +35,9 @@ final class Snapshots: Sendable {
         // A commit whose meta page could not be written to its end is taken back, and another gets its number.
         if let last, last.transaction == number, unsafe last.meta.hasRoots(of: start) { return last }
         let bytes = unsafe UnsafeRawBufferPointer(start: start, count: MetaPage.byteCount)
-        // A writer may be writing the page at this moment.
+        // A writer may be writing the page at this moment: then it reads differently the second time.
         guard let meta = unsafe MetaPage(bytes, number: page), meta.isWhole, meta.pageSize == pageSize,
-            meta.transaction == UInt64(number)
+            meta.transaction == UInt64(number), unsafe MetaPage(bytes, number: page) == meta
         else { return nil }
         let pages = unsafe PageMap(
             start: map.start, pageSize: pageSize, count: min(UInt64(limit / pageSize), meta.lastPage + 1))

@@ -44,8 +44,7 @@ extension Environment {
                         let core: TransactionCore
                         do throws(LMDBError) { core = try begun.get() } catch { throw E(error) }
                         let result = try Self.lend(WriteTransaction(core), to: body)
-                        // What this process has written itself needs no check by its next transaction.
-                        snapshots.checkedFreeList.store(core.snapshot.transaction + 1, ordering: .relaxed)
+                        noteWritten(core.snapshot.transaction + 1)
                         return result
                     }
                 },
@@ -61,8 +60,19 @@ extension Environment {
         return try outcome.get()
     }
 
+    /// What this process has written itself needs no check by its next transaction. To be called while no other process
+    /// can write; a transaction that changed nothing makes no commit.
+    private func noteWritten(_ commit: Int) {
+        guard let opened else { return }
+        var info = unsafe MDB_envinfo()
+        guard unsafe mdb_env_info(opened.handle, &info) == MDB_SUCCESS, unsafe info.me_last_txnid == commit else {
+            return
+        }
+        snapshots.checkedFreeList.store(commit, ordering: .relaxed)
+    }
+
     /// Whether a thread of this process has been waiting for a writer of another process for a while.
-    package static var isHeldUp: Bool { WriterThread.heldUp.load(ordering: .relaxed) > 0 }
+    package static var isHeldUp: Bool { WriterLock.isHeldUp }
 
     /// Ends the snapshot before it returns, so that it has ended when the gate counts it out.
     private static func lend<R: ~Copyable, E: Error>(
@@ -182,10 +192,17 @@ extension Environment {
     private func remap(to byteCount: Int) throws(LMDBError) {
         try gate.whileEmpty { () throws(LMDBError) in
             guard let old = opened, byteCount != old.map.byteCount else { return }
-            try check(unsafe mdb_env_set_mapsize(old.handle, byteCount), call: "mdb_env_set_mapsize")
-            old.map.forget()
-            opened?.map = try unsafe MapRegion(of: old.handle)
-            if let opened { try coverMissingEnd(of: opened) }
+            do throws(LMDBError) {
+                try check(unsafe mdb_env_set_mapsize(old.handle, byteCount), call: "mdb_env_set_mapsize")
+                old.map.forget()
+                opened?.map = try unsafe MapRegion(of: old.handle)
+                if let opened { try coverMissingEnd(of: opened) }
+            } catch {
+                // LMDB has given up the old map by now, and nobody knows the new one: the next transaction opens anew.
+                opened?.close()
+                opened = nil
+                throw error
+            }
         }
     }
 

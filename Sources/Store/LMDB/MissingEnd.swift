@@ -15,7 +15,7 @@ struct MissingEnd {
     let end: Int
 
     /// A sound file lacks no more than one transaction takes.
-    static let longest = 256 << 20
+    static func longest(pageSize: Int) -> Int { Int(DataFile.transactionPages) * pageSize }
 }
 
 extension Environment {
@@ -32,7 +32,9 @@ extension Environment {
         // LMDB maps all pages that it knows at open. Another process may have enlarged the map since and added pages,
         // but LMDB does not read those before it has adopted the new size.
         guard !overflows, end <= opened.map.byteCount, start < end else { return forgetMissingEnd() }
-        guard end - start <= MissingEnd.longest else { throw .damaged("the data file has lost its end") }
+        guard end - start <= MissingEnd.longest(pageSize: pageSize) else {
+            throw .damaged("the data file has lost its end")
+        }
         let place = unsafe UnsafeMutableRawPointer(mutating: opened.map.start + start)
         let fixed = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS
         guard unsafe mmap(place, end - start, PROT_READ | PROT_WRITE, fixed, -1, 0) == place else {

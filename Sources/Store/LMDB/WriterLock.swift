@@ -1,6 +1,7 @@
 // The lock that writers of all processes take before LMDB's own, because it tells who holds it.
 
 import Glibc
+import Threads
 
 /// A record lock on a byte of the data file, far behind its end. The system releases it when its process ends, and
 /// names the process to others.
@@ -18,9 +19,22 @@ enum WriterLock {
     /// Takes the lock, which this process must not hold, and waits for it as long as it takes. It is the process's:
     /// only one of its threads may use it.
     static func take(_ descriptor: Int32) {
+        waiting.withLock { $0[descriptor] = SystemClock.monotonicNanoseconds() }
         wait(descriptor, turn)
         wait(descriptor, place)
         unlock(descriptor, turn)
+        waiting.withLock { $0[descriptor] = nil }
+    }
+
+    /// When threads of this process began to wait for the lock, on the monotonic clock, by the file's descriptor.
+    private static let waiting = Guarded<[Int32: UInt64]>([:])
+    /// Nanoseconds after which a wait is no longer one for a batch.
+    private static let hesitation: UInt64 = 800_000_000
+
+    /// Whether a thread of this process has been waiting for a writer of another process for a while.
+    static var isHeldUp: Bool {
+        let now = SystemClock.monotonicNanoseconds()
+        return waiting.withLock { $0.values.contains { now &- $0 > hesitation } }
     }
 
     /// Gives the lock back.

@@ -64,10 +64,6 @@ final class WriterThread: Sendable {
 
     private let state = Guarded(State())
 
-    /// How many callers of this process have waited for a writer of another one for longer than `hesitation`.
-    static let heldUp = Atomic<Int>(0)
-    static let hesitation = Duration.milliseconds(200)
-
     /// Runs one transaction on the thread.
     ///
     /// - Parameters:
@@ -122,14 +118,7 @@ final class WriterThread: Sendable {
     }
 
     private func wait(for job: Job, before deadline: Deadline) throws(LMDBError) -> Bool {
-        let early = Deadline.after(Self.hesitation)
-        let first = early.nanoseconds < deadline.nanoseconds ? early : deadline
-        var isBegun = job.phase.wait(until: { !$0.isWaiting }, before: first)
-        if !isBegun {
-            Self.heldUp.add(1, ordering: .relaxed)
-            isBegun = job.phase.wait(until: { !$0.isWaiting }, before: deadline)
-            Self.heldUp.subtract(1, ordering: .relaxed)
-        }
+        let isBegun = job.phase.wait(until: { !$0.isWaiting }, before: deadline)
         if !isBegun && job.withdraw() {
             state.withLock { state in state.jobs.removeAll { $0 === job } }
             return false

@@ -11,7 +11,7 @@ extension SealingKey {
     /// - Throws: `.invalidKey` when there is no such file, when others than its owner may read or write it, when it
     ///   belongs to another user, or when it holds no key.
     public init(file path: String) throws(StoreError) {
-        let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
+        let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
         guard descriptor >= 0 else {
             throw .invalidKey("the file \(path) cannot be opened, \(Self.reason(errno))")
         }

@@ -111,7 +111,7 @@ struct RekeyTests {
         #expect(try loaded(keys[0]) == [50, 50, 50])
     }
 
-    @Test("has all spaces under one of two keys, wherever a change of the key is killed", .timeLimit(.minutes(2)))
+    @Test("has all spaces under one of two keys, wherever a change of the key is killed", .timeLimit(.minutes(10)))
     func killedRekey() throws {
         let keys = try (1...2).map { try SealedFolder.key(UInt8($0)) }
         try fill(keys[0])
@@ -168,7 +168,7 @@ struct RekeyTests {
         #expect(try loaded(nil) == [0, 50, 50])
     }
 
-    @Test("goes on forgetting where it was killed, and an engine's pages never come back", .timeLimit(.minutes(2)))
+    @Test("goes on forgetting where it was killed, and an engine's pages never come back", .timeLimit(.minutes(10)))
     func killedForget() throws {
         let key = try SealedFolder.key(1)
         for round in 0..<6 {

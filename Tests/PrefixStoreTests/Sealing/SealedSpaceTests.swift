@@ -173,7 +173,7 @@ struct SealedSpaceTests {
         #expect(try load(prompt, nil) == (115, 0))
     }
 
-    @Test("of two processes is one, and what one of them flushed survives its kill", .timeLimit(.minutes(2)))
+    @Test("of two processes is one, and what one of them flushed survives its kill", .timeLimit(.minutes(10)))
     func processes() throws {
         let environment = ["PFX_KEY": try SealedFolder.keyText(1)]
         let worker = try Worker(["fill", sealed.path, "5"], environment: environment)

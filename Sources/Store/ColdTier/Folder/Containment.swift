@@ -14,6 +14,8 @@ struct Containment {
     static let asidePrefix = "aside-"
     /// The file that an engine leaves when it has met damage in the trees.
     static let damagedFile = "damaged"
+    /// What `damagedFile` is called once all trees were found to be sound.
+    static let doubtedFile = "damaged-once"
     /// Damaged stores that are kept.
     private static let kept = 2
 
@@ -33,12 +35,16 @@ struct Containment {
         if let reason = knownDamage(mark) {
             // Others that have it open may still read it.
             guard mark.isAlone(in: path) else { return (try folder.prepare(), nil) }
+            if mark.deaths < OpeningMark.deadly, let found = soundAfterAll() { return (found, nil) }
             return try begin(insteadOf: reason)
         }
         do throws(StoreError) {
             return (try folder.prepare(), nil)
         } catch {
-            guard let reason = error.unusable else { throw error }
+            // Without a data file there is nothing to set aside.
+            guard let reason = error.unusable, unsafe access(path + "/" + StoreFolder.dataFile, F_OK) == 0 else {
+                throw error
+            }
             guard mark.isAlone(in: path) else {
                 throw .damaged(path: path, "\(reason), while other processes have it open")
             }
@@ -52,11 +58,28 @@ struct Containment {
         return unsafe access(path + "/" + Self.damagedFile, F_OK) == 0 ? "its trees are damaged" : nil
     }
 
+    /// The store, when a look at every page of its trees finds no damage: what a writer met was none, such as pages that
+    /// were used again because somebody had taken the lock file away. Nil the second time.
+    private func soundAfterAll() -> StoreFolder.Found? {
+        let before = path + "/" + Self.doubtedFile
+        guard unsafe access(before, F_OK) != 0, let found = try? folder.prepare() else { return nil }
+        if let census = try? found.environment.census(), census.findings.isEmpty,
+            unsafe rename(path + "/" + Self.damagedFile, before) == 0
+        {
+            return found
+        }
+        found.environment.close()
+        return nil
+    }
+
     /// Writes a damaged meta page again from the other one.
     private func mendMetaPage(_ mark: OpeningMark) throws(StoreError) {
         do throws(LMDBError) {
             guard case .half = try DataFile.look(in: path), mark.isAlone(in: path) else { return }
             try DataFile.mend(in: path)
+        } catch  where error.isDamage {
+            // Nothing to mend it from: the store is set aside when it is opened.
+            return
         } catch {
             throw StoreError(error, path: path, options: folder.options)
         }
@@ -67,6 +90,7 @@ struct Containment {
     ) {
         let aside = Self.asidePrefix + "\(SystemClock.wallMilliseconds())"
         guard unsafe mkdir(path + "/" + aside, 0o700) == 0 else { throw .system(call: "mkdir", errno: errno) }
+        unsafe unlink(path + "/" + Self.doubtedFile)
         for file in [StoreFolder.dataFile, StoreFolder.lockFile, Self.damagedFile] {
             guard unsafe rename(path + "/" + file, path + "/" + aside + "/" + file) != 0, errno != ENOENT else {
                 continue
@@ -76,6 +100,14 @@ struct Containment {
         let found = try folder.prepare()
         discardOldest(within: found.quota ?? folder.newQuota)
         return (found, SetAsideNotice(folder: path + "/" + aside, reason: reason))
+    }
+
+    /// Removes all damaged stores of a folder: they hold copies of keys and pages that are to be gone.
+    static func discardAll(of folder: StoreFolder) {
+        for name in (try? folder.names()) ?? [] where name.hasPrefix(asidePrefix) {
+            unsafe unlink(folder.path + "/" + name + "/" + damagedFile)
+            StoreFolder.discard(folder.path + "/" + name)
+        }
     }
 
     /// Removes all damaged stores but the newest, and those that are together larger than the quota.

@@ -113,7 +113,10 @@ struct StoreFolder {
     }
 
     private func requireNothingElse() throws(StoreError) {
-        let harmless = [Self.lockFile, Opener.file, FileDigests.file, OpeningMark.file]
+        let harmless = [
+            Self.lockFile, Opener.file, FileDigests.file, OpeningMark.file, Containment.damagedFile,
+            Containment.doubtedFile,
+        ]
         let prefixes = [Self.makingPrefix, Containment.asidePrefix]
         for name in try names() where !harmless.contains(name) && !prefixes.contains(where: name.hasPrefix) {
             // Another process may have finished making the store since the check.
@@ -143,7 +146,13 @@ struct StoreFolder {
             throw StoreError(error, path: path, options: options)
         }
         do throws(StoreError) {
-            return try read(environment)
+            let found = try read(environment)
+            do throws(LMDBError) {
+                _ = try Tables(environment)
+            } catch {
+                throw StoreError(error, path: path, options: options)
+            }
+            return found
         } catch {
             environment.close()
             throw error

@@ -37,8 +37,7 @@ extension ColdTier {
                     case .stop: return .stop
                     case .next where left > 0: isThere = try cursor.next()
                     case .next, .renew:
-                        // No key lies between this one and the same with a zero behind it.
-                        start = cursor.key.copy(from: 0) + [0]
+                        try start.advance(behind: cursor.key)
                         return .renew
                     }
                 }
@@ -65,6 +64,17 @@ extension ColdTier {
         } catch {
             throw StoreError(error, path: path, options: options)
         }
+    }
+}
+
+extension [UInt8] {
+    /// Moves the beginning of a walk behind a key. No key lies between it and the same with a zero behind it.
+    ///
+    /// - Throws: `.damaged` when that is no way forward: keys that are not in order would lead a walk in a circle.
+    mutating func advance(behind key: RawSpan) throws(LMDBError) {
+        let next = key.copy(from: 0) + [0]
+        guard lexicographicallyPrecedes(next) else { throw .damaged("keys of a tree are not in order") }
+        self = next
     }
 }
 

@@ -123,7 +123,7 @@ struct Verification {
                     let look = try look(transaction, key, value, check)
                     if look != .right { suspects.append(key.copy(from: 0)) }
                     if suspects.count >= Self.suspectLimit {
-                        start = key.copy(from: 0) + [0]
+                        try start.advance(behind: key)
                         isDone = false
                         return .stop
                     }

@@ -14,7 +14,9 @@ package struct Tables: Sendable {
         do throws(LMDBError) {
             // In a read transaction, so that a damaged store can be looked at.
             tables = try environment.openExistingTables(wanted)
-        } catch .tableMissing {
+        } catch .tableMissing(let name) {
+            // Tables are made all at once, before the record of the format: one that a store has lost would be empty.
+            guard try !Self.hasFormat(environment) else { throw .damaged("the table \(name) is lost") }
             tables = try environment.openTables(wanted)
         }
         var opened = tables.makeIterator()
@@ -34,5 +36,17 @@ package struct Tables: Sendable {
         sides = try next(.sides)
         quarantine = try next(.quarantine)
         names = try next(.names)
+    }
+
+    /// Whether the environment has a store's record of its format.
+    private static func hasFormat(_ environment: Environment) throws(LMDBError) -> Bool {
+        let meta: Table
+        do throws(LMDBError) {
+            guard let table = try environment.openExistingTables([TableName.meta.rawValue]).first else { return false }
+            meta = table
+        } catch .tableMissing {
+            return false
+        }
+        return try environment.read { (transaction) throws(LMDBError) in try transaction.has(meta, MetaKey.format) }
     }
 }

@@ -8,6 +8,8 @@ extension ColdTier {
     /// Overwrites every wrapped key in the data file that no space has any more: in freed pages, and in the unused
     /// parts of others. Whoever has an old sealing key could else open what such a copy seals.
     ///
+    /// Damaged stores that were set aside go altogether, because they hold such copies too.
+    ///
     /// Other writers wait meanwhile, so no page is on its way. A reader of an old snapshot may meet the zeros: they are
     /// no wrapped key, and it opens no space by them. Bytes of a page that happen to look like a wrapped key are
     /// overwritten too; that page then fails its check and is a miss.
@@ -16,6 +18,7 @@ extension ColdTier {
     /// - Complexity: reads the whole data file.
     @discardableResult
     func overwriteOldKeys() throws(StoreError) -> Int {
+        Containment.discardAll(of: StoreFolder(path: path, options: options))
         do throws(LMDBError) {
             return try environment.write { (transaction) throws(LMDBError) in
                 let live = Set(try transaction.sealedSpaces(tables).map(\.wrappedKey))

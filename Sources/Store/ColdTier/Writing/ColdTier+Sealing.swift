@@ -31,6 +31,7 @@ extension ColdTier {
             search = try writing { (transaction, session) throws(LMDBError) in
                 let again = try find(identity, key, transaction)
                 guard case .missing = again else { return again }
+                try session.forgetEmptySpaces(&transaction)
                 let seal = SpaceSeal()
                 var space = SpaceRecord(identity.sealed(by: seal))
                 space.wrappedKey = seal.wrapped(by: key, for: space.descriptor.root)
@@ -59,15 +60,22 @@ extension ColdTier {
     private func find<T: Transaction & ~Copyable>(
         _ identity: SpaceDescriptor, _ key: SealingKey, _ transaction: borrowing T
     ) throws(LMDBError) -> SealedSearch {
+        var (isOurs, other) = (false, String?.none)
         for space in try transaction.sealedSpaces(tables) {
             guard let wrapped = WrappedKey(space.wrappedKey) else { continue }
-            // One key for all sealed spaces of a store: another one is a mistake, and not a new owner.
-            guard wrapped.keyID == key.id else { return .otherKey(id: wrapped.keyID) }
+            guard wrapped.keyID == key.id else {
+                other = wrapped.keyID
+                continue
+            }
+            isOurs = true
             guard space.descriptor.isOfModel(of: identity) else { continue }
             let root = space.descriptor.root
             guard let seal = seal(of: space), identity.sealed(by: seal).root == root else { continue }
             return .found(SpaceAccess(root: root, seal: seal))
         }
+        // One key for all sealed spaces of a store: another one is a mistake, and not a new owner. Beside spaces of the
+        // right key it is damage.
+        if let other, !isOurs { return .otherKey(id: other) }
         return .missing
     }
 
@@ -139,14 +147,22 @@ extension ColdTier {
         var removed = 0
         while true {
             let pages = try firstPages(of: root)
-            let isDone = try writing { (transaction, session) throws(LMDBError) -> Bool in
-                for hash in pages where try session.remove(hash, &transaction) > 0 { removed += 1 }
-                guard pages.isEmpty else { return false }
+            let (count, isDone) = try writing { (transaction, session) throws(LMDBError) -> (Int, Bool) in
+                var count = 0
+                for hash in pages where try session.remove(hash, &transaction) > 0 { count += 1 }
+                guard pages.isEmpty else { return (count, false) }
+                // An engine may have stored a page since the walk: the next one finds it by its node.
+                if let child = try session.firstChild(of: root, &transaction),
+                    try transaction.node(child, tables).record?.root == root
+                {
+                    return (count, false)
+                }
                 session.remove(space: root)
                 try transaction.erase(tables.spaces, root.bytes)
                 for name in try transaction.names(of: root, tables) { try transaction.erase(tables.names, name) }
-                return true
+                return (count, true)
             }
+            removed += count
             if isDone { return removed }
         }
     }

@@ -13,19 +13,18 @@ extension ColdTier {
     /// is another one.
     ///
     /// - Returns: how the space's pages are named and read.
-    /// - Throws: `.damaged` when the stored descriptor cannot be read or differs; `.wrongKey`; `.sealedSpace` without a
-    ///   key when the space is sealed, or would be new beside sealed ones of its model.
+    /// - Throws: `.wrongKey`; `.sealedSpace` without a key when the space is sealed, or would be new beside sealed ones
+    ///   of its model.
     @discardableResult
     package func open(space descriptor: SpaceDescriptor) throws(StoreError) -> SpaceAccess {
         if let key = options.sealingKey { return try openSealed(descriptor, key) }
         let root = descriptor.root
         let known = try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables) }
         switch known {
-        case .damaged: throw .damaged(path: path, "the descriptor of a space")
-        // A root has only one descriptor: a record whose descriptor does not hash to its root reads as damaged.
         case .sound(let space):
             guard space.wrappedKey.isEmpty else { throw .sealedSpace(root.short) }
-        case .missing:
+        // A root has only one descriptor. One that does not hash to its root reads as damaged, and is written again.
+        case .damaged, .missing:
             try refuseBesideSealed(descriptor)
             pending.add(space: descriptor)
             try registering { () throws(LMDBError) in
@@ -36,15 +35,13 @@ extension ColdTier {
         return SpaceAccess(root: root, seal: nil)
     }
 
-    /// The space that a page is stored in; nil when this process has not opened it, or it is damaged. One that was
-    /// forgotten because it had no pages is registered again, but never a sealed one: its key is destroyed.
+    /// The space that a page is stored in; nil when this process has not opened it. One that was forgotten because it
+    /// had no pages, or whose entry is damaged, is registered again, but never a sealed one: its key is lost.
     func openedSpace(
         _ root: PrefixHash, _ session: inout WriteSession, _ transaction: inout WriteTransaction
     ) throws(LMDBError) -> SpaceRecord? {
         if let space = try session.space(root, &transaction) { return space }
-        guard case .missing = try transaction.space(root, tables),
-            let descriptor = opened.withLock({ $0[root] })
-        else { return nil }
+        guard let descriptor = opened.withLock({ $0[root] }) else { return nil }
         let space = SpaceRecord(descriptor, lastUse: session.now)
         session.add(space)
         return space

@@ -10,7 +10,7 @@ extension WriteSession {
     ) throws(LMDBError) {
         if let quota = registrations.quota { counters.quota = quota }
         for (root, descriptor) in registrations.spaces {
-            guard case .missing = try transaction.space(root, tables) else { continue }
+            if case .sound = try transaction.space(root, tables) { continue }
             try forgetEmptySpaces(&transaction)
             add(SpaceRecord(descriptor, lastUse: now))
         }
@@ -19,7 +19,7 @@ extension WriteSession {
     /// Forgets spaces that have no pages, beginning with those that were not used for the longest time, so that
     /// three quarters of `Limits.emptySpaces` are left. Spaces with pages all stay: the quota bounds them. So do sealed
     /// spaces that were used lately, because with the entry goes the key.
-    private mutating func forgetEmptySpaces(_ transaction: inout WriteTransaction) throws(LMDBError) {
+    mutating func forgetEmptySpaces(_ transaction: inout WriteTransaction) throws(LMDBError) {
         // Looked at only once in a while, because the walk meets the spaces with pages too.
         let (count, step) = (try transaction.entryCount(tables.spaces), Limits.emptySpaces / 4)
         guard count >= Limits.emptySpaces, count % step == 0 else { return }

@@ -16,7 +16,7 @@ package enum DataFile: Equatable, Sendable {
 
     /// Pages that one transaction of LMDB can change, and so the most that a file can be shorter than its meta page
     /// says: LMDB does not write pages that a transaction took at the end and gave back.
-    private static let transactionPages: UInt64 = 1 << 17
+    static let transactionPages: UInt64 = 1 << 17
     /// How often the pages are read again when they look damaged: a writer of another process may be writing one.
     private static let attempts = 4
 
@@ -72,9 +72,9 @@ package enum DataFile: Equatable, Sendable {
         }
         var bytes = [UInt8](repeating: 0, count: good.pageSize)
         let from = off_t(bad == 0 ? good.pageSize : 0)
-        guard unsafe pread(descriptor, &bytes, bytes.count, from) == bytes.count else {
-            throw .code(EIO, call: "reading a meta page")
-        }
+        let count = unsafe pread(descriptor, &bytes, bytes.count, from)
+        guard count >= 0 else { throw .code(errno, call: "reading a meta page") }
+        guard count == bytes.count else { throw .damaged("the data file is cut short") }
         let older = good.transaction == 0 ? 0 : good.transaction - 1
         for index in 0..<8 {
             bytes[index] = UInt8(truncatingIfNeeded: bad >> UInt64(8 * index))

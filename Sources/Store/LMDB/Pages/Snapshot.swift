@@ -55,6 +55,7 @@ final class Snapshot: Sendable {
     /// The tree of a table.
     func tree(_ table: Table) throws(LMDBError) -> Tree {
         guard table != .freeList else { return freeList }
+        guard table != .list else { return main }
         let index = Int(table.handle)
         guard index < tables.count else { return .empty }
         guard let tree = tables[index] else { throw .damaged("the description of a table is damaged") }

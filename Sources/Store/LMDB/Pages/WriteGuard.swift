@@ -105,8 +105,8 @@ final class WriteGuard {
                 if deleted[neighbour.number] == nil { left -= 1 }
                 let edge = try neighbour.node(isRight ? neighbour.count - 1 : 0)
                 place = unsafe try descend(from: tree.root, tree, to: .key(edge.key))
-                // Keys that are not in order lead elsewhere; the walk ends there.
-                guard place.leaf.number == neighbour.number else { return }
+                // LMDB would follow keys that are not in order to another page.
+                guard place.leaf.number == neighbour.number else { throw .damaged("keys of a tree are not in order") }
             }
         }
         unsafe try checkBranches(besideTheWayTo: key, tree)

@@ -133,7 +133,9 @@ class Server:
         parent = os.getpid()
         try:
             self.process = subprocess.Popen(
-                command.behind(self.port, slots), env=environment, preexec_fn=lambda: _die_with(parent))
+                # Ctrl-C in a terminal goes to all of a session: this program stores the slots before it ends the server.
+                command.behind(self.port, slots), env=environment, start_new_session=True,
+                preexec_fn=lambda: _die_with(parent))
         except OSError as problem:
             raise CommandError(f"{command.arguments[0]} cannot be started: {problem.strerror}.") from problem
 

@@ -13,6 +13,7 @@ import torch
 from .. import Element, Identity, Plane, Store
 from ._block_store import Context
 from ._model_files import UnknownModelError, check_folder, positions, tokenizer_digest, weights_digest
+from ._salt_file import read_salt
 
 #: The version of the bytes that this adapter keeps: the pages of a host pool, as they are.
 FORMAT = 1
@@ -66,10 +67,7 @@ class Settings:
             if not isinstance(given.get(name), str) or not given[name]:
                 raise ValueError(f'The object "prefixstore" has no "{name}". Name the folder of {what}.')
         check_folder(given["model"])
-        salt = None
-        if given.get("salt_file"):
-            with open(given["salt_file"], "rb") as file:
-                salt = file.read().strip()
+        salt = read_salt(given.get("salt_file"))
         return Settings(given["folder"], given["model"], str(given.get("adapter") or ""), salt, given.get("quota"))
 
 

@@ -203,6 +203,8 @@ class PrefixCache:
         end = min(len(tokens) - 1, len(pages) * PAGE + PAGE - 1)
         images = (tokens[:end] >= FIRST_OF_IMAGES).nonzero()
         end = int(images[0]) if len(images) else end
+        if end < 1:
+            return
         with self._space.match(tokens[:end].numpy().astype(np.int32)) as match:
             victims = self._victims(protected)
             whole = match.tokens // PAGE

@@ -120,21 +120,26 @@ class PrefixCache(BaseLlamaCache):
         self._owns_store = not isinstance(folder, Store)
         #: The store; the first call of `close` closes it if this cache has opened it.
         self.store: Store = open_store(folder, quota=quota, codec=codec) if self._owns_store else folder
-        weights = model_digest(self.store, llm.model_path)
-        self._shape = self._learn(weights)
-        self._pieces = Pieces(self._shape)
-        settings = llm.context_params
-        loras = [(llm.lora_path, llm.lora_scale)] if llm.lora_path else []
-        overrides = sorted((llm.kv_overrides or {}).items())
-        self._space: Space = self.store.space(
-            identity(
-                self.store, llm.model_path, self._shape.flash_attention, positions(
-                    settings.rope_freq_base, settings.rope_freq_scale, settings.rope_scaling_type,
-                    (settings.yarn_ext_factor, settings.yarn_attn_factor, settings.yarn_beta_fast,
-                     settings.yarn_beta_slow), settings.yarn_orig_ctx),
-                loras=loras, changes=changes + (repr(overrides) if overrides else ""), salt=salt,
-                weights=weights),
-            self._shape.planes(), page_tokens)
+        try:
+            weights = model_digest(self.store, llm.model_path)
+            self._shape = self._learn(weights)
+            self._pieces = Pieces(self._shape)
+            settings = llm.context_params
+            loras = [(llm.lora_path, llm.lora_scale)] if llm.lora_path else []
+            overrides = sorted((llm.kv_overrides or {}).items())
+            self._space: Space = self.store.space(
+                identity(
+                    self.store, llm.model_path, self._shape.flash_attention, positions(
+                        settings.rope_freq_base, settings.rope_freq_scale, settings.rope_scaling_type,
+                        (settings.yarn_ext_factor, settings.yarn_attn_factor, settings.yarn_beta_fast,
+                         settings.yarn_beta_slow), settings.yarn_orig_ctx),
+                    loras=loras, changes=changes + (repr(overrides) if overrides else ""), salt=salt,
+                    weights=weights),
+                self._shape.planes(), page_tokens)
+        except BaseException:
+            if self._owns_store:
+                self.store.close()
+            raise
         self._window = 0 if settings.swa_full else self._shape.window
         # A blob leaves out what the sequence's last token does not see. Nothing of one page is out of sight.
         self._first, self._piece = (
@@ -176,7 +181,7 @@ class PrefixCache(BaseLlamaCache):
     @property
     def cache_size(self) -> int:
         """Bytes that this process has written into the store."""
-        return int(self.store.statistics().get("spilled_bytes", 0))
+        return int(self.store.statistics().get("spilled_encoded_bytes", 0))
 
     # For people.
 

@@ -29,6 +29,7 @@ from .. import PrefixStoreError
 from .. import open as open_store
 from ._llama_server_process import CommandError, CommandLine, Server, ServerError
 from ._llama_server_slots import Lease, Slots, say
+from ._salt_file import read_salt
 from ._slot_folder import SlotFolder
 
 _COMPLETIONS = {"/completion", "/completions", "/v1/completions"}
@@ -245,7 +246,7 @@ def _first(ends: "queue.SimpleQueue[bool]") -> bool:
 
 def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> int:
     os.makedirs(options.store, exist_ok=True)
-    salt = options.salt_file.read_bytes() if options.salt_file else None
+    salt = read_salt(options.salt_file)
     # What ends this program: True for a signal. A queue, because a handler may interrupt its own thread in its calls.
     ends: "queue.SimpleQueue[bool]" = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):

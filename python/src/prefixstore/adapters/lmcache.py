@@ -21,6 +21,7 @@ from .. import open as open_store
 from ._block_store import BlockStore, Context, sentence
 from ._lmcache_jobs import Completion, Jobs, Lane
 from ._model_files import UnknownModelError, check_folder, positions, tokenizer_digest, weights_digest
+from ._salt_file import read_salt
 
 __all__ = ["PrefixStoreClient", "UnknownModelError"]
 
@@ -79,7 +80,7 @@ class PrefixStoreClient:
         version = _version()
         self._model_name = model_name or model
         element, size = _ELEMENTS[kv_dtype]
-        salt = _secret(salt_file)
+        salt = read_salt(salt_file)
         store = open_store(folder, quota=quota)
         try:
             identity = Identity(
@@ -231,10 +232,3 @@ def _version() -> str:
             "This adapter of PrefixStore is tested with LMCache %s, and this is %s. It goes on, and shares nothing with "
             "other versions.", TESTED, version)
     return version
-
-
-def _secret(file: str) -> Optional[bytes]:
-    if not file:
-        return None
-    with open(file, "rb") as opened:
-        return opened.read().strip()

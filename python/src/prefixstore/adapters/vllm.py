@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Set, Union
 
 try:
@@ -31,6 +30,7 @@ from .. import (
     Blocks, Completion, Element, InvalidArgumentError, InvalidIdentityError, InvalidOptionError, PrefixStoreError, Queue,
     Store, TimedOutError)
 from .. import open as open_store
+from ._salt_file import read_salt
 from ._vllm_identity import ELEMENTS, UnknownEngineError, check, identity, sign
 from ._vllm_lookups import Lookups
 
@@ -108,8 +108,7 @@ class PrefixStoreTier(SecondaryTierManager):
         # In what the nearest other engine differs. Said once, with the first prompt of which nothing is found.
         self._difference: Optional[str] = None
         try:
-            # An editor ends a file with a line break.
-            salt = None if salt_file is None else Path(salt_file).read_bytes().rstrip(b"\n")
+            salt = read_salt(salt_file)
             self._open(offloading_spec, folder, quota, salt, adapters, accept_version)
         # A version that was accepted untested may lack what is read here.
         except (UnknownEngineError, PrefixStoreError, OSError, AttributeError, ImportError) as problem:
