@@ -23,7 +23,9 @@ public final class StoreInspector: Sendable {
     ///
     /// - Throws: `.notAFolder`, `.notAStore`, `.readOnly`, `.permissions`, `.networkFileSystem`, `.alreadyOpen`,
     ///   `.formatMismatch`, `.damaged`, `.system`. Nothing is changed then.
-    /// - Parameter sealingKey: the key of sealed spaces, for `tokens(of:)`, `frames(of:)` and `verify()`. Everything
+    /// - Parameters:
+    ///   - path: the store's folder.
+    ///   - sealingKey: the key of sealed spaces, for `tokens(of:)`, `frames(of:)` and `verify()`. Everything
     ///   else works without it.
     public init(at path: String, sealingKey: SealingKey? = nil) throws(StoreError) {
         cold = try ColdTier(existing: path, sealingKey: sealingKey)
