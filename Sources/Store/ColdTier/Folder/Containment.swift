@@ -58,8 +58,8 @@ struct Containment {
         return unsafe access(path + "/" + Self.damagedFile, F_OK) == 0 ? "its trees are damaged" : nil
     }
 
-    /// The store, when a look at every page of its trees finds no damage: what a writer met was none, such as pages that
-    /// were used again because somebody had taken the lock file away. Nil the second time.
+    /// The store, when a look at every page of its trees finds no damage: what a writer met was none, such as pages
+    /// that were used again because somebody had taken the lock file away. Nil the second time.
     private func soundAfterAll() -> StoreFolder.Found? {
         let before = path + "/" + Self.doubtedFile
         guard unsafe access(before, F_OK) != 0, let found = try? folder.prepare() else { return nil }

@@ -133,7 +133,7 @@ class Server:
         parent = os.getpid()
         try:
             self.process = subprocess.Popen(
-                # Ctrl-C in a terminal goes to all of a session: this program stores the slots before it ends the server.
+                # Ctrl-C in a terminal goes to all of a session: this program stores the slots, then ends the server.
                 command.behind(self.port, slots), env=environment, start_new_session=True,
                 preexec_fn=lambda: _die_with(parent))
         except OSError as problem:
