@@ -130,7 +130,8 @@ extension ColdTier {
     }
 
     /// Destroys a space: first its data key, then its pages, at last its entry. When it is interrupted, a second call
-    /// finishes it. Processes that have the space open find and store nothing of it on disk any more.
+    /// finishes it. Processes that have a sealed space open find and store nothing of it on disk any more; an engine
+    /// that has a plain one open fills it again.
     ///
     /// - Returns: how many pages were removed.
     /// - Throws: `.noSuchSpace`.
