@@ -45,7 +45,7 @@ package final class Environment: @unchecked Sendable {
     private static let openCount = Atomic<Int>(0)
 
     private let identity: FileIdentity
-    let processId: pid_t
+    let process = OwnProcess()
 
     /// Opens the files in a folder that exists, and creates them (mode 0600) if they are missing and access is
     /// `.readWrite`. Frees the slots of dead readers.
@@ -77,7 +77,6 @@ package final class Environment: @unchecked Sendable {
         self.access = options.access
         self.options = options
         self.identity = identity
-        self.processId = getpid()
         Self.openCount.add(1, ordering: .relaxed)
         do throws(LMDBError) {
             if let opened { try coverMissingEnd(of: opened) }
@@ -93,7 +92,7 @@ package final class Environment: @unchecked Sendable {
     /// process is not waited for. A second call does nothing, nor does a call in a forked child. It must not be called
     /// inside a transaction of this environment.
     package func close() {
-        guard getpid() == processId else { return }
+        guard process.isHere else { return }
         writer.close()
         gate.shut {
             opened?.close()
@@ -104,6 +103,6 @@ package final class Environment: @unchecked Sendable {
 
     /// Throws `.forked` in a child of the process that opened the environment.
     func requireOwnProcess() throws(LMDBError) {
-        guard getpid() == processId else { throw .forked }
+        guard process.isHere else { throw .forked }
     }
 }

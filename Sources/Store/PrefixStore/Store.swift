@@ -1,7 +1,6 @@
 // A store: one folder, both tiers, and the thread that writes.
 
 internal import ColdTier
-internal import Glibc
 internal import HotTier
 internal import Records
 internal import Threads
@@ -47,7 +46,7 @@ public final class Store: Sendable {
     private let spaces = Guarded<[PrefixHash: SpaceState]>([:])
     private let life = Guarded<Life>(.open)
 
-    private let processID = getpid()
+    private let process = OwnProcess()
 
     private enum Life { case open, closed }
 
@@ -155,7 +154,7 @@ public final class Store: Sendable {
 
     private func close(before deadline: Deadline?) throws(StoreError) -> Bool {
         // The writer's thread is the parent's: a forked child has nothing to write, and must not wait for it.
-        guard getpid() == processID else { throw .forked }
+        guard process.isHere else { throw .forked }
         let wasOpen = life.withLock { life in
             defer { life = .closed }
             return life == .open
@@ -204,7 +203,7 @@ public final class Store: Sendable {
 
     /// Refuses calls after `close()`, and in a child that was forked from the process that opened the store.
     func checkOpen() throws(StoreError) {
-        guard getpid() == processID else { throw .forked }
+        guard process.isHere else { throw .forked }
         guard life.withLock({ $0 == .open }) else { throw .closed }
     }
 }

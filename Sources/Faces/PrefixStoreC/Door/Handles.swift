@@ -12,7 +12,6 @@
 // The parent's table is left as it is, with all that is open in it: nothing of that may be ended by the child.
 
 internal import CPrefixStore
-internal import Glibc
 internal import PrefixStore
 internal import Synchronization
 internal import Threads
@@ -36,13 +35,12 @@ final class Handles: Sendable {
     fileprivate static let uses: UInt64 = 1 << 31
 
     private let table = Guarded(Table())
-    private let processID: pid_t
+    private let process = OwnProcess()
     private let fork: UInt
     /// The table of the process that this one was forked from.
     private let inherited: Handles?
 
-    private init(_ processID: pid_t, inherited: Handles?) {
-        self.processID = processID
+    private init(inherited: Handles?) {
         self.inherited = inherited
         fork = inherited.map { ($0.fork + 1) & (1 << UInt(Self.forkBits) - 1) } ?? 0
     }
@@ -54,13 +52,12 @@ final class Handles: Sendable {
 
     /// The table of this process.
     static var ofProcess: Handles {
-        let processID = getpid()
         while true {
             let address = current.load(ordering: .acquiring)
             let known = unsafe UnsafeRawPointer(bitPattern: address)
                 .map { unsafe Unmanaged<Handles>.fromOpaque($0).takeUnretainedValue() }
-            if let known, known.processID == processID { return known }
-            let fresh = Handles(processID, inherited: known)
+            if let known, known.process.isHere { return known }
+            let fresh = Handles(inherited: known)
             let retained = unsafe Unmanaged.passRetained(fresh)
             let own = unsafe UInt(bitPattern: retained.toOpaque())
             let exchange = current.compareExchange(
