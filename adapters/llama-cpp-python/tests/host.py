@@ -2,9 +2,10 @@
 
     host.py MODEL STORE PROMPTS OPTIONS    PROMPTS and OPTIONS are JSON; OPTIONS has "llama" and "cache" for their makers
 
-Answers each prompt and writes one line of JSON: per prompt the reply, the tokens that were loaded, and a digest of the
-logits behind its last token; and what the store says of the first prompt before it is answered. STORE "-" runs without a store, "disk:FOLDER"
-with the LlamaDiskCache of llama-cpp-python.
+Answers each prompt and writes one line of JSON: per prompt the reply, the tokens that were loaded and computed, and a
+digest of the logits behind its last token; and what the store says of the first prompt before it is answered. With
+"more" in OPTIONS it goes on with the lines of its input, PROMPTS each. STORE "-" runs without a store, "disk:FOLDER" with
+the LlamaDiskCache of llama-cpp-python.
 """
 
 import hashlib
@@ -23,13 +24,21 @@ from prefixstore.adapters.llama_cpp import PrefixCache
 
 
 def answer(llm, cache, prompt, max_tokens):
+    computed, evaluate = [], llm.eval
+
+    def noting(tokens):
+        computed.append(len(tokens))
+        evaluate(tokens)
+
+    llm.eval = noting
     begin = time.perf_counter()
     reply = llm.create_completion(prompt, max_tokens=max_tokens, temperature=0)
     seconds = time.perf_counter() - begin
+    llm.eval = evaluate
     logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(llm._ctx.ctx, -1), shape=(llm.n_vocab(),))
     return {
         "text": reply["choices"][0]["text"], "seconds": seconds, "tokens": reply["usage"]["prompt_tokens"],
-        "restored": getattr(cache, "restored_tokens", 0), "logits": hashlib.sha256(logits.tobytes()).hexdigest()}
+        "restored": getattr(cache, "restored_tokens", 0), "computed": computed[0], "logits": hashlib.sha256(logits.tobytes()).hexdigest()}
 
 
 def look_up(llm, cache, prompt, result):
@@ -70,6 +79,10 @@ def main():
         result["state_bytes"] = llm.save_state().llama_state_size
         cache.flush()
     print(json.dumps(result), flush=True)
+    for line in sys.stdin if options.get("more") else ():
+        answers = [answer(llm, cache, prompt, options.get("max_tokens", 1)) for prompt in json.loads(line)]
+        cache.flush()
+        print(json.dumps({"answers": answers}), flush=True)
     if options.get("kill"):
         os.kill(os.getpid(), signal.SIGKILL)
     if isinstance(cache, PrefixCache):

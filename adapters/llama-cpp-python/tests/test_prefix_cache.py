@@ -31,6 +31,20 @@ class Case(unittest.TestCase):
         self.assertEqual(run.returncode, status, run.stdout + run.stderr)
         return json.loads(run.stdout) if run.stdout else run.stderr
 
+    def start_host(self, prompt):
+        """A process that answers prompts until its input ends."""
+        arguments = [sys.executable, "-B", HOST, MODELS / "tiny.gguf", self.store, json.dumps([prompt]), '{"more": true}']
+        host = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: (host.communicate(timeout=60), self.assertEqual(host.returncode, 0)))
+        self.assertTrue(host.stdout.readline())
+        return host
+
+    def ask(self, host, prompt):
+        """The answer, whose tokens are on disk then."""
+        host.stdin.write(json.dumps([prompt]) + "\n")
+        host.stdin.flush()
+        return json.loads(host.stdout.readline())["answers"][0]
+
     def assert_reused(self, **options):
         """A new process loads the document, and its logits are those of a hit on the live document."""
         live = self.run_host("where", "when", store=self.folder / "live", **options)
@@ -61,6 +75,18 @@ class Reuse(Case):
     def test_after_a_kill_what_was_flushed_is_there(self):
         self.run_host("where", kill=True, status=-signal.SIGKILL)
         self.assertGreater(self.run_host("when")["answers"][0]["restored"], 1000)
+
+    def test_of_two_processes_neither_computes_what_the_other_has_stored(self):
+        one, two = self.start_host("first"), self.start_host("second")
+        for number, (first, second) in enumerate([(one, two), (two, one)] * 2):
+            prompt = f"{number} {DOCUMENT} where"
+            computed, loaded = self.ask(first, prompt), self.ask(second, prompt)
+            self.assertEqual(computed["restored"], 0)
+            self.assertGreater(computed["computed"], 1000)
+            # The last token of a prompt is computed for its logits.
+            self.assertEqual(loaded["computed"], 1)
+            self.assertGreater(loaded["restored"], 1000)
+            self.assertEqual(loaded["text"], computed["text"])
 
     def test_replies_are_stored_too(self):
         first = self.run_host("where", max_tokens=150)

@@ -81,6 +81,10 @@ class Running:
                 return answer.read().decode()
             return json.load(answer)
 
+    def flush(self):
+        """Waits until what was answered is on disk."""
+        return self.post("/prefixstore")
+
     def stream(self, prompt, tokens):
         """Tokens of a prompt that were not computed, seconds to the first token of the reply, and the reply."""
         body = json.dumps({"prompt": prompt, "n_predict": tokens, "temperature": 0, "stream": True}).encode()
@@ -94,8 +98,8 @@ class Running:
                     reply += event["content"]
         return {"reused": event["timings"]["cache_n"], "seconds": seconds, "reply": reply}
 
-    def complete(self, question, tokens=8, **more):
-        return self.post("/completion", prompt=DOCUMENT + question, n_predict=tokens, temperature=0, **more)
+    def complete(self, question, tokens=8, document=DOCUMENT, **more):
+        return self.post("/completion", prompt=document + question, n_predict=tokens, temperature=0, **more)
 
     def chat(self, question, **more):
         messages = [{"role": "system", "content": DOCUMENT}, {"role": "user", "content": question}]

@@ -16,21 +16,33 @@ os.environ.update(
     VLLM_ENABLE_V1_MULTIPROCESSING="0", LMCACHE_TRACK_USAGE="false")
 
 
-def main():
-    model, port, prompts = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+def start(model, **settings):
+    """vLLM with LMCache loaded beside it."""
     import vllm.triton_utils.dispatcher as dispatcher
 
     # vLLM looks through all loaded modules with vars(), and one of LMCache's libraries is no plain one.
     dispatcher.vars = lambda of: (
         lambda found: found if isinstance(found, (dict, types.MappingProxyType)) else {})(builtins.vars(of))
-    from vllm import LLM, SamplingParams
+    from vllm import LLM
+
+    return LLM(model=model, dtype="bfloat16", seed=1, **settings)
+
+
+def connection(port):
+    """The setting that connects vLLM with a server on this machine."""
     from vllm.config import KVTransferConfig
 
-    llm = LLM(
-        model=model, dtype="bfloat16", enforce_eager=True, max_model_len=2048, skip_tokenizer_init=True, max_num_seqs=4,
-        seed=1, kv_transfer_config=KVTransferConfig(
-            kv_connector="LMCacheMPConnector", kv_role="kv_both", kv_connector_extra_config={
-                "lmcache.mp.host": "tcp://127.0.0.1", "lmcache.mp.port": port}))
+    return {"kv_transfer_config": KVTransferConfig(
+        kv_connector="LMCacheMPConnector", kv_role="kv_both", kv_connector_extra_config={
+            "lmcache.mp.host": "tcp://127.0.0.1", "lmcache.mp.port": port})}
+
+
+def main():
+    model, port, prompts = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+    llm = start(
+        model, enforce_eager=True, max_model_len=2048, skip_tokenizer_init=True, max_num_seqs=4, **connection(port))
+    from vllm import SamplingParams
+
     for prompt in prompts:
         settings = SamplingParams(temperature=0.0, max_tokens=8, ignore_eos=True, detokenize=False)
         reply = llm.generate([{"prompt_token_ids": prompt}], settings, use_tqdm=False)[0]

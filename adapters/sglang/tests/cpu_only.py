@@ -36,13 +36,13 @@ sys.modules["vllm"].__path__ = []
 sys.modules["vllm._custom_ops"].rotary_embedding = _never
 
 
-def plugin_folder():
-    """A folder for PYTHONPATH in which SGLang finds `enable`."""
+def plugin_folder(entry="cpu_only:enable"):
+    """A folder for PYTHONPATH in which SGLang finds `enable`, or another function that calls it."""
     folder = Path(tempfile.mkdtemp(prefix="pfx-sglang-"))
     information = folder / "prefixstore_cpu_only-0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: prefixstore-cpu-only\nVersion: 0\n")
-    (information / "entry_points.txt").write_text("[sglang.srt.plugins]\ncpu_only = cpu_only:enable\n")
+    (information / "entry_points.txt").write_text(f"[sglang.srt.plugins]\ncpu_only = {entry}\n")
     return folder
 
 

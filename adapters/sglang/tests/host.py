@@ -1,8 +1,9 @@
 """An engine of SGLang on the CPU with a store, as the tests run it: host.py MODEL OPTIONS PROMPTS, the last two JSON.
 
 OPTIONS: `prefixstore` (for the extra configuration), `engine` (for sglang.Engine), `interface` (1, or 0 for the older
-calls), `kill` (true: ends all processes of the engine with SIGKILL). PROMPTS: lists of token ids. Prints per prompt how
-many of its tokens were cached and where, and the log-probabilities of the tokens that follow.
+calls), `extra` (for the extra configuration too), `plugin` (another than `enable` of cpu_only), `kill` (true: ends all
+processes of the engine with SIGKILL). PROMPTS: lists of token ids. Prints per prompt how many of its tokens were cached
+and where, and the log-probabilities of the tokens that follow.
 """
 
 import json
@@ -19,23 +20,31 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # Ni
 
 
 def start(model, options):
-    folders = [str(cpu_only.plugin_folder()), str(Path(__file__).parent)]
+    """An engine; without `prefixstore` in the options it has no hierarchical cache."""
+    folders = [str(cpu_only.plugin_folder(options.get("plugin", "cpu_only:enable"))), str(Path(__file__).parent)]
     sys.path[:0] = folders
     os.environ["PYTHONPATH"] = os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])
     import sglang
 
-    extra = {
-        "backend_name": "prefixstore", "module_path": "prefixstore.adapters.sglang", "class_name": "PrefixStoreStorage",
-        "interface_v1": options.get("interface", 1), "prefixstore": options["prefixstore"]}
-    settings = {
-        "dtype": "float32", "page_size": 64, "hicache_mem_layout": "page_first_direct", **options.get("engine", {})}
+    settings = {"dtype": "float32", "page_size": 64, **options.get("engine", {})}
+    if "prefixstore" in options:
+        settings = {**storage(options), **settings}
     return sglang.Engine(
         model_path=model, device="cpu", attention_backend="torch_native", disable_overlap_schedule=True,
         mem_fraction_static=0.2, max_total_tokens=8192, skip_tokenizer_init=True, skip_server_warmup=True,
-        log_level="warning", disable_cuda_graph=True, enable_hierarchical_cache=True, hicache_ratio=2.0,
-        hicache_io_backend="direct", hicache_write_policy="write_through",
-        hicache_storage_prefetch_policy="wait_complete", hicache_storage_backend="dynamic",
-        hicache_storage_backend_extra_config=json.dumps(extra), **settings)
+        log_level="warning", disable_cuda_graph=True, **settings)
+
+
+def storage(options):
+    """The settings of SGLang that name the store."""
+    extra = {
+        "backend_name": "prefixstore", "module_path": "prefixstore.adapters.sglang", "class_name": "PrefixStoreStorage",
+        "interface_v1": options.get("interface", 1), "prefixstore": options["prefixstore"], **options.get("extra", {})}
+    return {
+        "enable_hierarchical_cache": True, "hicache_ratio": 2.0, "hicache_mem_layout": "page_first_direct",
+        "hicache_io_backend": "direct", "hicache_write_policy": "write_through",
+        "hicache_storage_prefetch_policy": "wait_complete", "hicache_storage_backend": "dynamic",
+        "hicache_storage_backend_extra_config": json.dumps(extra)}
 
 
 def answer(engine, prompt):

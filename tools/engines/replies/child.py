@@ -38,6 +38,10 @@ class Driver:
         """Variables for the child beside those that `prepare` exports. May compile what the driver needs."""
         return {}
 
+    @staticmethod
+    def enter():
+        """What the child must do before it imports the engine, and every process that the engine spawns from it."""
+
     def __init__(self, cache, folder, quota):
         """Starts the engine. `cache` is one of `caches`, or "-" for none; `folder`, which exists, is what it keeps;
         `quota` its bytes on disk, 0 for any number."""
@@ -75,6 +79,7 @@ def main():
     def answer(**what):
         print(json.dumps(what), file=answers, flush=True)
 
+    load(name).enter()
     engine = load(name)(cache, folder, int(quota))
     answer()
     for line in sys.stdin:
@@ -93,3 +98,5 @@ def main():
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
     main()
+elif __name__ == "__mp_main__":  # as Python calls it in a process that was spawned
+    load(sys.argv[1]).enter()

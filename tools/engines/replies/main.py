@@ -21,7 +21,7 @@ STATES = ("cold", "warm", "restart", "crash", "small quota")
 OURS = "PrefixStore"
 
 
-def row(title, cache, counts):
+def row(title, cache, counts, at):
     """A line of the table: replies that differ, of how many, and the share of prompt tokens that were reused."""
     cells = []
     for state in STATES:
@@ -35,11 +35,18 @@ def row(title, cache, counts):
         if count.failed:
             cell += f", {count.failed:,} failed"
         cells.append(f"{cell}; {count.reused_tokens / max(1, count.prompt_tokens):.0%}")
-    return f"| {title} | {cache} | " + " | ".join(cells) + " |"
+    return f"| {title} | {cache} | " + " | ".join([*cells, at]) + " |"
 
 
 def head():
-    return "| engine | cache | " + " | ".join(STATES) + " |\n| --- | --- |" + " --- |" * len(STATES)
+    return "| engine | cache | " + " | ".join([*STATES, "run at"]) + " |\n" + "| --- " * (len(STATES) + 3) + "|"
+
+
+def today():
+    """The commit and the day."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
+    return f"{commit}, {datetime.date.today()}"
 
 
 def is_good(counts):
@@ -53,7 +60,7 @@ def is_seen(counts):
     return counts["restart"].differing > 0
 
 
-def run(name, arguments, lines):
+def run(name, arguments, at, lines):
     """All caches of an engine. Appends to the lines of the table; whether ours is good, and what is wrong was seen."""
     engine = child.load(name)
     prepared = environment(engine)
@@ -67,7 +74,7 @@ def run(name, arguments, lines):
             place = folder / cache.replace(" ", "-")
             place.mkdir()
             counts = States(name, engine, prepared, cache, reference, place, made, arguments.seed).run()
-            lines.append(row(engine.title, cache, counts))
+            lines.append(row(engine.title, cache, counts, at))
             print(f"{lines[-1]}  {time.monotonic() - begin:.0f} s", flush=True)
             good = good and (cache != OURS or is_good(counts)) and (cache != engine.control or is_seen(counts))
         of, distinct = reference.distinct()
@@ -78,18 +85,27 @@ def run(name, arguments, lines):
     return good
 
 
-def write(lines, arguments):
-    """Puts the table into the document, with what it was measured with."""
+def write(lines, arguments, titles):
+    """Puts lines of the table into the document, in place of those of the same engines. Others stay, if `titles`, which
+    has those of all engines in their order, still has theirs."""
     processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
     note = (
-        f"`tools/engines/equality --prompts {arguments.prompts} --seed {arguments.seed}` at commit {commit}, "
-        f"{datetime.date.today()}, {os.cpu_count()} cores{', ' + processor[1] if processor else ''}:")
+        f"`tools/engines/equality --prompts {arguments.prompts} --seed {arguments.seed}`, {os.cpu_count()} cores"
+        f"{', ' + processor[1] if processor else ''}:")
     text = DOCUMENT.read_text()
     begin, end = "<!-- the table -->\n", "<!-- its end -->"
     before, rest = text.split(begin)
-    DOCUMENT.write_text(before + begin + "\n".join([note, "", head(), *lines]) + "\n" + end + rest.split(end)[1])
+    old, after = rest.split(end)
+    written = {title_of(line) for line in lines}
+    kept = [line for line in old.splitlines() if line.startswith("| ") and title_of(line) not in written]
+    known = [line for line in lines + kept if title_of(line) in titles]
+    table = sorted(known, key=lambda line: titles.index(title_of(line)))
+    DOCUMENT.write_text(before + begin + "\n".join([note, "", head(), *table]) + "\n" + end + after)
+
+
+def title_of(line):
+    """The engine of a line of the table."""
+    return line.split(" | ")[0].removeprefix("| ")
 
 
 def main():
@@ -107,11 +123,11 @@ def main():
     if arguments.prompts < 4:
         parser.error("--prompts: 4 or more")
     print(head(), flush=True)
-    lines = []
+    lines, at = [], today()
     # All of them run, also behind one that is not good.
-    good = [run(name, arguments, lines) for name in chosen]
+    good = [run(name, arguments, at, lines) for name in chosen]
     if arguments.write:
-        write(lines, arguments)
+        write(lines, arguments, [child.load(name).title for name in names])
     return 0 if all(good) else 1
 
 

@@ -65,6 +65,10 @@ class BlockStore:
         """How many of the first keys are stored."""
         return self._blocks.leading(keys)
 
+    def touch(self, keys: Sequence[bytes]) -> None:
+        """Counts as a use of the blocks that are stored."""
+        self._blocks.touch(keys)
+
     def remove(self, keys: Sequence[bytes]) -> List[bool]:
         """Removes blocks, also those that wait for the disk. True: it is not stored any more."""
         self._store.flush()

@@ -47,6 +47,8 @@ class _Slot:
     def __init__(self, number: int) -> None:
         self.number, self.tokens, self.last_use = number, np.empty(0, np.int32), 0.0
         self.is_busy = self.is_saving = False
+        #: Requests that have had it.
+        self.uses = 0
 
 
 class Lease:
@@ -145,6 +147,19 @@ class Slots:
         with self._changed:
             return {**self.counts, "steps_aside": self.why_aside, "last_miss": self._last_miss}
 
+    def flush(self) -> None:
+        """Waits until the requests that have begun are answered, and what they have given is on disk. Raises the errors
+        of the store, and TimeoutError if the program ends meanwhile."""
+        with self._changed:
+            busy = [(slot, slot.uses) for slot in self._slots if slot.is_busy]
+            self._changed.wait_for(lambda: not any(slot.is_busy and slot.uses == uses for slot, uses in busy))
+        written = threading.Event()
+        self._work.put(written.set)
+        while not written.wait(_PATIENCE):
+            if not self._writer.is_alive():
+                raise TimeoutError("The program ends.")
+        self._store.flush()
+
     def settle(self) -> None:
         """Waits until what was answered is saved, but not longer than `_PATIENCE`. Call it before the server ends."""
         with self._changed:
@@ -192,6 +207,7 @@ class Slots:
                     # The slot that has most of the prompt; among equals, the one that was not used for longest.
                     slot = max(free, key=lambda slot: (_common(slot.tokens, tokens), -slot.last_use))
                     slot.is_busy = True
+                    slot.uses += 1
                     return slot
                 if wanted is not None and wanted >= len(self._slots):
                     return None

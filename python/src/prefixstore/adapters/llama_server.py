@@ -39,7 +39,7 @@ _OF_CONNECTION = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
     "upgrade", "content-length", "host",
 }
-#: What this program has done, as JSON.
+#: What this program has done, as JSON; with POST, once all that was answered is on disk.
 STATISTICS = "/prefixstore"
 
 
@@ -77,6 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
                 "code": 503, "type": "unavailable_error", "message": "Loading model"}})
         if path == STATISTICS and self.command == "GET":
             return self._answer(200, self.server.slots.statistics())
+        if path == STATISTICS and self.command == "POST":
+            return self._flush(self.server.slots)
         if path.startswith("/slots/") and "action=erase" not in self.path and self.command == "POST":
             return self._answer(501, {"error": {
                 "code": 501, "type": "not_supported_error",
@@ -95,6 +97,14 @@ class _Handler(BaseHTTPRequestHandler):
                 slots.end(lease, was_answered)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = relay
+
+    def _flush(self, slots: Slots) -> None:
+        self._body()
+        try:
+            slots.flush()
+        except (PrefixStoreError, TimeoutError) as problem:
+            return self._answer(503, {"error": {"code": 503, "type": "unavailable_error", "message": str(problem)}})
+        self._answer(200, slots.statistics())
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, TypeVar
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, TypeVar, Union
 
 import sglang as engine
 import torch
@@ -21,6 +21,7 @@ from sglang.srt.mem_cache.hicache_storage import HiCacheStorage, PoolTransferRes
 
 from .. import PrefixStoreError
 from .. import open as open_store
+from ._block_runs import BlockRuns
 from ._block_store import BlockStore, sentence
 from ._sglang_context import (
     FIELDS, TESTED, Settings, UnknownModelError, UnsupportedEngineError, check_engine, check_pool, context, element_of,
@@ -34,10 +35,11 @@ _SENTENCES = 100
 # The older calls hand over a page in another order of its bytes than the pool has.
 _FLAT = b"flat "
 _KV = "kv"
-# Bytes of a page. tools/engines/measure sglang shows what smaller ones cost.
+# Pages of fewer bytes are stored several together. tools/engines/measure sglang shows what they cost alone.
 _SMALL = 64 << 10
 
 Answer = TypeVar("Answer")
+Blocks = Union[BlockStore, BlockRuns]
 
 
 class PrefixStoreStorage(HiCacheStorage):
@@ -63,7 +65,7 @@ class PrefixStoreStorage(HiCacheStorage):
         check_engine(self._settings, self._options)
         self._said: Set[str] = set()
         self._has_missed = False
-        self._blocks: Optional[BlockStore] = None
+        self._blocks: Optional[Blocks] = None
         self._page_bytes = 0
 
     # What SGLang calls while it attaches the storage.
@@ -72,16 +74,13 @@ class PrefixStoreStorage(HiCacheStorage):
         """Opens the store for the pages of this pool."""
         check_pool(mem_pool_host)
         self._page_bytes = mem_pool_host.page_size * mem_pool_host.size_per_token
-        if self._page_bytes < _SMALL:
-            self._say(
-                f"A page of {mem_pool_host.page_size} tokens has {self._page_bytes} bytes here. Below {_SMALL} bytes, "
-                "storing and loading take several times as long per token. Set a larger --page-size.")
         super().register_mem_pool_host(mem_pool_host)
         self.close()
         store = open_store(self._settings.folder, quota=self._settings.quota)
         try:
             whole = context(store, self._settings, self._config, mem_pool_host, self._options)
-            self._blocks = BlockStore(store, whole, element_of(mem_pool_host))
+            blocks = BlockStore(store, whole, element_of(mem_pool_host))
+            self._blocks = BlockRuns(blocks, self._page_bytes) if self._page_bytes < _SMALL else blocks
         except BaseException:
             store.close()
             raise
@@ -136,7 +135,7 @@ class PrefixStoreStorage(HiCacheStorage):
         self, keys: List[str], target_locations: Any = None, target_sizes: Any = None,
     ) -> List[Optional[torch.Tensor]]:
         """As `get`, for several."""
-        def load(blocks: BlockStore) -> List[Optional[torch.Tensor]]:
+        def load(blocks: Blocks) -> List[Optional[torch.Tensor]]:
             pool = self.mem_pool_host
             targets = target_locations or [pool.get_dummy_flat_data_page() for _ in keys]
             came = blocks.get(_names(keys, _FLAT), [_bytes(target) for target in targets])
@@ -152,7 +151,7 @@ class PrefixStoreStorage(HiCacheStorage):
         self, keys: List[str], values: Any = None, target_locations: Any = None, target_sizes: Any = None,
     ) -> bool:
         """As `set`, for several; whether all were taken."""
-        def store(blocks: BlockStore) -> bool:
+        def store(blocks: Blocks) -> bool:
             return all(blocks.put(_names(keys, _FLAT), [_bytes(value.contiguous()) for value in values]))
 
         return self._answer(store, False)
@@ -160,6 +159,10 @@ class PrefixStoreStorage(HiCacheStorage):
     def exists(self, key: str) -> bool:
         """Whether a page is stored."""
         return self._answer(lambda blocks: blocks.exists(_names([key], self._kind()))[0], False)
+
+    def flush(self) -> None:
+        """Waits until all that was set is on disk. SGLang does not call it."""
+        self._answer(lambda blocks: blocks.flush(), None)
 
     def close(self) -> None:
         """Writes what waits, and closes the store."""
@@ -178,7 +181,7 @@ class PrefixStoreStorage(HiCacheStorage):
 
     # Inside.
 
-    def _answer(self, ask: Callable[[BlockStore], Answer], otherwise: Answer) -> Answer:
+    def _answer(self, ask: Callable[[Blocks], Answer], otherwise: Answer) -> Answer:
         """What the store answers; what a miss is when it cannot."""
         blocks = self._blocks
         if blocks is None:
@@ -193,7 +196,7 @@ class PrefixStoreStorage(HiCacheStorage):
         """What the keys of this process's pages begin with."""
         return b"" if self._config.extra_config.get("interface_v1") else _FLAT
 
-    def _looked_up(self, blocks: BlockStore, keys: Sequence[str]) -> int:
+    def _looked_up(self, blocks: Blocks, keys: Sequence[str]) -> int:
         found = blocks.leading(_names(keys, self._kind()))
         if keys and not found and not self._has_missed:
             self._has_missed = True

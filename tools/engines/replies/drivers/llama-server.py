@@ -11,13 +11,6 @@ from pathlib import Path
 
 from child import Driver
 
-# Fewer tokens than this are not stored by `prefixstore llama-server`.
-PAGE = 64
-# Longest wait for what was stored to be on disk, in seconds.
-LONGEST = 5
-# No write for so many seconds: the store has committed.
-QUIET = 0.2
-
 
 class Engine(Driver):
     title = "llama-server of llama-cpp-python 0.3.36"
@@ -33,22 +26,21 @@ class Engine(Driver):
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.address = f"http://127.0.0.1:{port}"
-        self.folder, self.is_ours = Path(folder), cache == "PrefixStore"
+        folder = Path(folder)
         # One slot, one thread, and nothing kept in memory beside the slot: what is reused comes from the disk.
         command = [
             home / "build" / "bin" / "llama-server", "-m", home / "models" / "tiny.gguf", "-c", 4096, "-t", 1, "-tb", 1,
             "-np", 1, "--cache-ram", 0, "--port", port]
-        if self.is_ours:
-            (self.folder / "slots").mkdir(exist_ok=True)
+        if cache == "PrefixStore":
+            (folder / "slots").mkdir(exist_ok=True)
             more = ["--quota", quota] if quota else []
             command = [
-                sys.executable, "-B", "-m", "prefixstore", "llama-server", "--store", self.folder / "kv",
-                "--slots", self.folder / "slots", *more, "--", *command]
+                sys.executable, "-B", "-m", "prefixstore", "llama-server", "--store", folder / "kv",
+                "--slots", folder / "slots", *more, "--", *command]
         else:
             command += ["--slot-save-path", folder]
         self.process = subprocess.Popen([str(word) for word in command], stdout=sys.stderr)
         self._wait()
-        self.stored, self.fewest_computed, self.changed = 0, 0, 0
 
     def _wait(self):
         while True:
@@ -80,11 +72,8 @@ class Engine(Driver):
 
     def serve(self, tokens, count, replied):
         self._forget()
-        self.changed = self._changed()
         answer = self._complete(tokens, count)
-        reused = answer["timings"]["cache_n"]
-        self.fewest_computed = len(tokens) - reused
-        replied(reused, answer["tokens"])
+        replied(answer["timings"]["cache_n"], answer["tokens"])
 
     def live(self, tokens, cuts, count):
         self._post("/slots/0?action=erase")
@@ -92,34 +81,8 @@ class Engine(Driver):
             self._complete(tokens[:end], 0)
         return self._complete(tokens, count)["tokens"]
 
-    def _changed(self):
-        try:
-            return (self.folder / "kv" / "data.mdb").stat().st_mtime_ns
-        except FileNotFoundError:
-            return 0
-
     def flush(self):
-        """Nobody outside is told that a prompt is on disk: watches the counters, then the store's file."""
-        if not self.is_ours:
-            return
-        self._forget()  # the slot is free when all of the last request is done
-        deadline = time.monotonic() + LONGEST
-        # Little that is new may be not enough to be stored: then it waits only a moment.
-        patience = time.monotonic() + (LONGEST if self.fewest_computed >= 2 * PAGE else 0.1)
-        while (stored := self._get("/prefixstore")["stored_tokens"]) == self.stored and time.monotonic() < patience:
-            time.sleep(0.01)
-        if stored == self.stored:
-            return
-        self.stored = stored
-        # The store commits 100 ms after the first page that waits.
-        last, since = self._changed(), time.monotonic()
-        while time.monotonic() < deadline:
-            time.sleep(0.02)
-            now = self._changed()
-            if now != last:
-                last, since = now, time.monotonic()
-            elif now != self.changed and time.monotonic() - since > QUIET:
-                return
+        self._post("/prefixstore")
 
     def close(self):
         self.process.terminate()
