@@ -271,7 +271,7 @@ class Ends(Case):
 
     def test_wrong_command_lines_are_refused_with_a_sentence(self):
         for arguments, sentence in (
-            ([], "Name the server"), (["no-such-server"], "cannot be started"),
+            ([], "Name the server"), (["no-such-server"], "There is no program no-such-server"),
             ([BINARY, "--slot-save-path", "x"], "Leave out --slot-save-path"),
         ):
             with self.subTest(arguments=arguments):

@@ -19,8 +19,7 @@ import sglang as engine
 import torch
 from sglang.srt.mem_cache.hicache_storage import HiCacheStorage, PoolTransferResult
 
-from .. import PrefixStoreError
-from .. import open as open_store
+from ._adapter_store import AdapterStore
 from ._block_store import BlockStore, sentence
 from ._sglang_context import (
     FIELDS, TESTED, Settings, UnknownModelError, UnsupportedEngineError, check_engine, check_pool, context, element_of,
@@ -46,6 +45,7 @@ class PrefixStoreStorage(HiCacheStorage):
     `folder`: the store, which any number of processes share. `model`: the folder of the weights that SGLang runs.
     `adapter`: a text that names the LoRA weights and their versions; needed with LoRA.
     `salt_file`: a file with a tenant's secret of 16 bytes or more. `quota`: bytes on disk, for all processes.
+    `key_file`: a file with the key that seals what is stored; without it, the variable PFX_KEY.
 
     Thread-safe. Raises only while SGLang attaches it: `UnsupportedEngineError`, `UnknownModelError`, `ValueError` for
     another setting, and the errors of `prefixstore.open`; SGLang does not start then. Afterwards what cannot be stored
@@ -63,6 +63,7 @@ class PrefixStoreStorage(HiCacheStorage):
         check_engine(self._settings, self._options)
         self._said: Set[str] = set()
         self._has_missed = False
+        self._kept: Optional[AdapterStore] = None
         self._blocks: Optional[BlockStore] = None
         self._page_bytes = 0
 
@@ -78,13 +79,11 @@ class PrefixStoreStorage(HiCacheStorage):
                 "storing and loading take several times as long per token. Set a larger --page-size.")
         super().register_mem_pool_host(mem_pool_host)
         self.close()
-        store = open_store(self._settings.folder, quota=self._settings.quota)
-        try:
-            whole = context(store, self._settings, self._config, mem_pool_host, self._options)
-            self._blocks = BlockStore(store, whole, element_of(mem_pool_host))
-        except BaseException:
-            store.close()
-            raise
+        self._kept = AdapterStore(
+            self._settings.folder, lambda text: self._say(f"PrefixStore {text}"), key_file=self._settings.key_file, quota=self._settings.quota)
+        self._blocks = self._kept.begin(lambda store: BlockStore(
+            store, context(store, self._settings, self._config, mem_pool_host, self._options),
+            element_of(mem_pool_host)))
 
     def register_mem_host_pool_v2(self, host_pool: Any, host_pool_name: Any) -> None:
         """Refuses models that keep more than keys and values."""
@@ -163,12 +162,9 @@ class PrefixStoreStorage(HiCacheStorage):
 
     def close(self) -> None:
         """Writes what waits, and closes the store."""
-        blocks, self._blocks = self._blocks, None
-        if blocks is not None:
-            try:
-                blocks.close()
-            except PrefixStoreError as problem:
-                _log.warning("PrefixStore could not write all pages when it was closed: %s", problem)
+        kept, self._kept, self._blocks = self._kept, None, None
+        if kept is not None:
+            kept.close()
 
     # For people.
 
@@ -180,10 +176,11 @@ class PrefixStoreStorage(HiCacheStorage):
 
     def _answer(self, ask: Callable[[BlockStore], Answer], otherwise: Answer) -> Answer:
         """What the store answers; what a miss is when it cannot."""
-        blocks = self._blocks
-        if blocks is None:
+        blocks, kept = self._blocks, self._kept
+        if blocks is None or kept is None:
             return otherwise
         try:
+            kept.look_for_losses()
             return ask(blocks)
         except Exception as problem:  # An engine must not end because its cache is in trouble.
             self._say(f"PrefixStore could not serve SGLang, which computes the pages: {problem}")
