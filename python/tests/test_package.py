@@ -95,6 +95,19 @@ def test_what_is_no_library_is_named_with_a_remedy(tmp_path: Path) -> None:
     assert child.returncode == 1 and "cannot be used" in child.stderr
 
 
+@pytest.mark.parametrize("name, words", [
+    ("none.so", "does not exist"), (".", "is not a shared library"), ("text.so", "is not a shared library")])
+def test_a_wheel_of_something_else_than_a_library_is_refused_with_its_path(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    (tmp_path / "text.so").write_text("no library")
+    program = Path(__file__).parents[1] / "build-wheel"
+    run = subprocess.run([program, "--library", name], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith(f"build-wheel: {tmp_path / name}".rstrip(".")) and words in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
 def test_an_import_error_of_the_library_can_be_caught_as_one() -> None:
     assert issubclass(prefixstore.LibraryError, ImportError)
 

@@ -24,7 +24,7 @@ try:
     import numpy as np
     import torch
 except ImportError as problem:
-    raise missing(problem, "exllamav2", "exllamav2") from problem
+    raise missing(problem, "exllamav2", "exllamav2") from None
 
 from .. import Match, Space, Store
 from ._adapter_store import AdapterStore, Path, warn

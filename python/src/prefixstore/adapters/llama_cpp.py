@@ -25,7 +25,7 @@ try:
     import numpy as np
     from llama_cpp.llama_cache import BaseLlamaCache
 except ImportError as problem:
-    raise missing(problem, "llama_cpp", "llama") from problem
+    raise missing(problem, "llama_cpp", "llama") from None
 
 from .. import Space, Store
 from ._adapter_store import AdapterStore, Path, warn

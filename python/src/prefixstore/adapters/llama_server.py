@@ -29,7 +29,7 @@ from ._extras import missing
 try:
     import numpy as np
 except ImportError as problem:
-    raise missing(problem, "llama_server", "llama") from problem
+    raise missing(problem, "llama_server", "llama") from None
 
 from .. import PrefixStoreError
 from .._exit_status import status_of

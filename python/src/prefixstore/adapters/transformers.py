@@ -25,7 +25,7 @@ try:
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 except ImportError as problem:
-    raise missing(problem, "transformers", "transformers") from problem
+    raise missing(problem, "transformers", "transformers") from None
 
 from .. import Element, Match, Plane, PrefixStoreError, Space, Store
 from ._adapter_store import AdapterStore, Path, warn
