@@ -22,6 +22,7 @@ static void handles(pfx_store *handle) {
     pfx_match_info info = {.size = sizeof info};
     EXPECT_NO_HANDLE(pfx_flush(handle, 1));
     EXPECT_NO_HANDLE(pfx_statistics(handle, text, sizeof text));
+    EXPECT_NO_HANDLE(pfx_set_aside_notice(handle, text, sizeof text));
     EXPECT_NO_HANDLE(pfx_names(handle, text, sizeof text));
     EXPECT_NO_HANDLE(pfx_name_remove(handle, "x"));
     EXPECT_NO_HANDLE(open_space(handle, "model", &made));
@@ -61,6 +62,11 @@ static void opening(const char *folder) {
     EXPECT_IS(pfx_open(folder, &options, &other), PFX_ALREADY_OPEN);
     EXPECT_IS(pfx_open("/nowhere/at/all", &options, &other), PFX_NOT_A_FOLDER);
     EXPECT(strstr(pfx_last_error(), "/nowhere/at/all") != NULL);
+    char text[10];
+    EXPECT_IS(pfx_info(NULL, text, sizeof text), PFX_INVALID_ARGUMENT);
+    EXPECT_IS(pfx_info("/nowhere/at/all", text, sizeof text), PFX_NOT_A_FOLDER);
+    EXPECT_IS(pfx_info(folder, text, sizeof text), PFX_ALREADY_OPEN);
+    EXPECT(pfx_struct_size(NULL) == 0 && pfx_struct_size("pfx_\xFF") == 0 && pfx_struct_size("pfx_store") == 0);
     const size_t sizes[] = {0, 1, sizeof options - 1, 5000, (size_t)-1};
     for (size_t index = 0; index < sizeof sizes / sizeof sizes[0]; index++) {
         options.size = sizes[index];

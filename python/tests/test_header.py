@@ -20,11 +20,7 @@ C_TYPES = {
     "int": ctypes.c_int, "int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint8_t": ctypes.c_uint8,
     "uint32_t": ctypes.c_uint32, "uint64_t": ctypes.c_uint64, "size_t": ctypes.c_size_t,
 }
-STRUCTS = {
-    "pfx_options": _structs.Options, "pfx_identity": _structs.IdentityStruct, "pfx_plane": _structs.PlaneStruct,
-    "pfx_layout": _structs.LayoutStruct, "pfx_match_info": _structs.MatchInfoStruct, "pfx_rows": _structs.RowsStruct,
-    "pfx_key": _structs.KeyStruct, "pfx_span": _structs.SpanStruct, "pfx_completion": _structs.CompletionStruct,
-}
+STRUCTS = _structs.STRUCTS
 
 
 def type_of(declaration: str) -> Tuple[object, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 import prefixstore
-from prefixstore import _library
+from prefixstore import _errors, _library, _structs
 
 FOLDER = Path(prefixstore.__file__).parent
 
@@ -63,6 +64,28 @@ def test_a_missing_library_is_named_with_a_remedy(tmp_path: Path) -> None:
     assert child.returncode == 1 and "none.so is missing" in child.stderr and "Install the wheel" in child.stderr
 
 
+def test_an_older_build_of_the_same_version_is_refused_by_what_it_lacks(tmp_path: Path) -> None:
+    data = Path(_library.library._name).read_bytes()
+    name = b"\0pfx_set_aside_notice\0"
+    assert name in data
+    (tmp_path / "old.so").write_bytes(data.replace(name, b"\0pfx_set_aside_nothing"[:len(name) - 1] + b"\0"))
+    child = imported(PREFIXSTORE_LIBRARY=str(tmp_path / "old.so"), LD_LIBRARY_PATH=libraries())
+    assert child.returncode == 1
+    assert "old.so is an older build of version" in child.stderr
+    assert "it lacks the function pfx_set_aside_notice. Build it again" in child.stderr
+
+
+def test_an_older_build_is_known_by_its_structs_and_errors_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later(_structs.KeyStruct):
+        _fields_ = [("more", ctypes.c_uint64)]
+
+    assert _library._lacks(_library.library) is None
+    monkeypatch.setitem(_errors.BY_CODE, -399, prefixstore.MachineError)
+    assert _library._lacks(_library.library) == "the error MachineError"
+    monkeypatch.setitem(_structs.STRUCTS, "pfx_key", Later)
+    assert _library._lacks(_library.library) == "the newest fields of pfx_key"
+
+
 def test_what_is_no_library_is_named_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "text.so").write_text("no library")
     child = imported(PREFIXSTORE_LIBRARY=str(tmp_path / "text.so"))
@@ -70,6 +93,19 @@ def test_what_is_no_library_is_named_with_a_remedy(tmp_path: Path) -> None:
     # One that has none of the functions.
     child = imported(PREFIXSTORE_LIBRARY="/proc/self/exe")
     assert child.returncode == 1 and "cannot be used" in child.stderr
+
+
+@pytest.mark.parametrize("name, words", [
+    ("none.so", "does not exist"), (".", "is not a shared library"), ("text.so", "is not a shared library")])
+def test_a_wheel_of_something_else_than_a_library_is_refused_with_its_path(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    (tmp_path / "text.so").write_text("no library")
+    program = Path(__file__).parents[1] / "build-wheel"
+    run = subprocess.run([program, "--library", name], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith(f"build-wheel: {tmp_path / name}".rstrip(".")) and words in run.stderr
+    assert run.stderr.count("\n") == 1
 
 
 def test_an_import_error_of_the_library_can_be_caught_as_one() -> None:

@@ -1,4 +1,4 @@
-// pfx_last_error, pfx_error_name, pfx_version.
+// pfx_last_error, pfx_error_name, pfx_version, pfx_struct_size.
 
 internal import CPrefixStore
 internal import PrefixStore
@@ -24,6 +24,26 @@ public func pfx_version() -> UnsafePointer<CChar>! {
         unsafe UnsafePointer($0)
     }
 }
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_struct_size(_ name: UnsafePointer<CChar>!) -> Int {
+    guard let name = unsafe name, let text = unsafe String(validatingCString: name) else { return 0 }
+    return structSizes[text] ?? 0
+}
+
+/// The bytes of each struct of the header. Types with pointers in them count as unsafe; no pointer is followed.
+private let structSizes: [String: Int] = unsafe [
+    "pfx_options": MemoryLayout<pfx_options>.size,
+    "pfx_identity": MemoryLayout<pfx_identity>.size,
+    "pfx_plane": MemoryLayout<pfx_plane>.size,
+    "pfx_layout": MemoryLayout<pfx_layout>.size,
+    "pfx_match_info": MemoryLayout<pfx_match_info>.size,
+    "pfx_rows": MemoryLayout<pfx_rows>.size,
+    "pfx_key": MemoryLayout<pfx_key>.size,
+    "pfx_span": MemoryLayout<pfx_span>.size,
+    "pfx_completion": MemoryLayout<pfx_completion>.size,
+]
 
 /// The name of each code.
 private let errorNames: [Int: StaticString] = [

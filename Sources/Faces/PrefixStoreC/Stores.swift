@@ -1,4 +1,4 @@
-// pfx_open, pfx_flush, pfx_close, pfx_statistics, pfx_file_digest.
+// pfx_open, pfx_set_aside_notice, pfx_flush, pfx_close, pfx_statistics, pfx_file_digest.
 
 public import CPrefixStore
 internal import PrefixStore
@@ -22,6 +22,14 @@ public func pfx_open(
             throw error
         }
     }
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_set_aside_notice(
+    _ store: OpaquePointer!, _ text: UnsafeMutablePointer<CChar>!, _ capacity: Int
+) -> Int64 {
+    answer { try unsafe write(store.object(Store.self).setAsideNotice?.description ?? "", text, capacity) }
 }
 
 /// See prefixstore.h.

@@ -102,9 +102,9 @@ extension StoreError {
             .badInput
         case .notAFolder: .missingInput
         case .invalidKey: .usage
-        case .noSuchPage, .noSuchName, .noSuchSpace, .sealedSpace, .wrongKey: .failure
+        case .noSuchPage, .noSuchName, .noSuchSpace: .failure
         case .notAStore, .readOnly, .permissions, .networkFileSystem, .alreadyOpen, .formatMismatch, .damaged,
-            .readersFull, .writerBusy, .fileReplaced:
+            .readersFull, .writerBusy, .fileReplaced, .sealedSpace, .wrongKey:
             .unusableStore
         case .diskFull, .quotaFull, .mapFull, .tooManyNames: .noRoom
         case .forked, .closed: .internalError

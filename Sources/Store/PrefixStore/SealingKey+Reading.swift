@@ -13,7 +13,7 @@ extension SealingKey {
     public init(file path: String) throws(StoreError) {
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
         guard descriptor >= 0 else {
-            throw .invalidKey("the file \(path) cannot be opened, \(Self.reason(errno))")
+            throw .invalidKey("the file \(path) cannot be opened: \(StoreError.words(of: errno))")
         }
         defer { Glibc.close(descriptor) }
         var status = stat()
@@ -55,12 +55,10 @@ extension SealingKey {
                 return unsafe read(descriptor, room.baseAddress, room.count)
             }
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw .invalidKey("it cannot be read, \(reason(errno))") }
+            guard count >= 0 else { throw .invalidKey("it cannot be read: \(StoreError.words(of: errno))") }
             if count == 0 { break }
             held += count
         }
         return Array(bytes[..<held])
     }
-
-    private static func reason(_ number: Int32) -> String { "error number \(number)" }
 }

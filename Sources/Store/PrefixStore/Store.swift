@@ -57,10 +57,7 @@ public final class Store: Sendable {
         try options.validate()
         self.options = options
         self.path = path
-        let cold = try ColdTier(
-            path: path,
-            options: ColdOptions(
-                quota: options.quota, opening: .createIfMissing, sealingKey: options.sealingKey))
+        let cold = try Self.openCold(path, options)
         self.cold = cold
         let helpers = Team.spareCores
         team = Team(helpers: helpers)
@@ -80,6 +77,19 @@ public final class Store: Sendable {
         }
         spiller.serve(hot)
         team.start()
+    }
+
+    /// Opens the tier on disk. Damage that the opening itself has met is known to the second attempt, which sets the
+    /// store aside; nobody has to start the program again for that.
+    private static func openCold(_ path: String, _ options: StoreOptions) throws(StoreError) -> ColdTier {
+        let cold = ColdOptions(quota: options.quota, opening: .createIfMissing, sealingKey: options.sealingKey)
+        do throws(StoreError) {
+            return try ColdTier(path: path, options: cold)
+        } catch .damaged {
+            return try ColdTier(path: path, options: cold)
+        } catch {
+            throw error
+        }
     }
 
     /// The space of `identity`: all pages that engines of this identity share. The first call registers it in the

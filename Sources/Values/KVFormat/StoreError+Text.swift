@@ -66,7 +66,9 @@ extension StoreError: CustomStringConvertible {
         case .quotaFull: "Raise the quota, unpin prefixes that nobody needs, or let a process that stands still go on."
         case .mapFull: "Close the store in every process, then open it with a larger quota."
         case .readersFull: "Close some of the processes that use the store."
-        case .damaged: "Move the folder aside and start with a new one; a cache fills itself again."
+        case .damaged:
+            "Stop every process that uses the store and start an engine again, which sets the store aside; if the error "
+                + "stays, move the folder away."
         case .noSuchPage: "Flush the store and try again; if it was evicted, store it again first."
         case .tooManyNames: "List the names of the store, and remove those that nobody needs."
         case .noSuchName: "List the names of the store, and give one of them."
@@ -83,7 +85,7 @@ extension StoreError: CustomStringConvertible {
     }
 
     /// What an error number means, with the number.
-    private static func words(of number: Int32) -> String {
+    package static func words(of number: Int32) -> String {
         // Numbers below 0 are LMDB's own.
         number > 0 ? "\(unsafe String(cString: strerror(number))) (error number \(number))" : "error number \(number)"
     }

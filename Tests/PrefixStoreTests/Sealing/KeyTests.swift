@@ -37,7 +37,11 @@ struct SealingKeyTests {
                 #expect(throws: StoreError.self) { _ = try SealingKey(file: path) }
             }
         }
-        #expect(throws: StoreError.self) { _ = try SealingKey(file: folder.path("missing")) }
+        #expect {
+            _ = try SealingKey(file: folder.path("missing"))
+        } throws: { error in
+            (error as? StoreError)?.description.contains("No such file or directory") == true
+        }
         #expect(throws: StoreError.self) { _ = try SealingKey(file: folder.path) }
     }
 

@@ -11,6 +11,7 @@ the LlamaDiskCache of llama-cpp-python.
 import hashlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -68,14 +69,19 @@ def main():
     result = {"open_seconds": time.perf_counter() - begin, "answers": []}
     if isinstance(cache, PrefixCache):
         result["explain"] = cache.explain(prompts[0])
+    if options.get("full_disk"):
+        # A file that may not grow is a full disk that needs no rights to make.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, resource.RLIM_INFINITY))
     if options.get("measure"):
         look_up(llm, cache, prompts[0], result)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for prompt in prompts:
             result["answers"].append(answer(llm, cache, prompt, options.get("max_tokens", 1)))
+        if options.get("full_disk"):
+            cache.close()
     result["warnings"] = [str(warning.message) for warning in caught]
-    if isinstance(cache, PrefixCache):
+    if isinstance(cache, PrefixCache) and not cache.store.closed:
         result["state_bytes"] = llm.save_state().llama_state_size
         cache.flush()
     print(json.dumps(result), flush=True)

@@ -126,6 +126,26 @@ class NoReuse(Case):
         self.assertEqual(stored["answers"][0]["text"], plain["answers"][0]["text"])
         self.assertIn("swa_full=True", stored["warnings"][0])
 
+    def test_without_its_key_a_sealed_store_gives_nothing(self):
+        key = self.folder / "key"
+        key.write_bytes(bytes(range(1, 33)))
+        key.chmod(0o600)
+        sealed = {"cache": {"key_file": str(key)}}
+        self.run_host("where", **sealed)
+        self.assertGreater(self.run_host("when", **sealed)["answers"][0]["restored"], 1000)
+        self.assertIn("SealedSpaceError", self.run_host("when", status=1))
+
+
+class FullDisk(Case):
+    def test_costs_a_warning_in_the_words_of_the_store_and_no_reply(self):
+        plain = self.run_host("where", "when", "who", store="-")
+        full = self.run_host("where", "when", "who", full_disk=True)
+        self.assertEqual(
+            [answer["text"] for answer in full["answers"]], [answer["text"] for answer in plain["answers"]])
+        said = [text for text in full["warnings"] if "could not write everything" in text]
+        self.assertEqual(len(said), 1, full["warnings"])
+        self.assertIn("is full", said[0])
+
 
 if __name__ == "__main__":
     unittest.main()

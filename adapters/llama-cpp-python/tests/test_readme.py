@@ -16,6 +16,15 @@ def program():
     return next(block for block in blocks if "prefixstore.adapters.llama_cpp" in block)
 
 
+# A file that may not grow is a full disk that needs no rights to make.
+NO_ROOM = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, -1))\n"
+
+
+def prepare(folder):
+    (folder / "model.gguf").symlink_to(MODEL)
+    (folder / "prompt.txt").write_text("the library opens at nine and the maps are on the second floor " * 30)
+
+
 def run(folder):
     """Runs the program in a process of its own. Returns what it printed, and how many tokens were loaded."""
     look = "open('loaded', 'w').write(str(llm.cache.restored_tokens))\n"
@@ -30,9 +39,17 @@ def test_it_has_five_lines_at_most():
 
 
 def test_its_second_run_is_a_warm_restart(tmp_path):
-    (tmp_path / "model.gguf").symlink_to(MODEL)
-    (tmp_path / "prompt.txt").write_text("the library opens at nine and the maps are on the second floor " * 30)
+    prepare(tmp_path)
     first, computed = run(tmp_path)
     second, loaded = run(tmp_path)
     assert computed == 0 and loaded > 1000
     assert first == second and first.strip()
+
+
+def test_on_a_full_disk_it_prints_its_reply_and_says_what_is_not_stored(tmp_path):
+    prepare(tmp_path)
+    full = program().replace("print(", NO_ROOM + "print(", 1)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", full], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and done.stdout.strip()
+    assert "could not write everything" in done.stderr and "is full" in done.stderr

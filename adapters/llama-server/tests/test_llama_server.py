@@ -3,13 +3,16 @@
 import concurrent.futures
 import http.client
 import json
+import os
 import random
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import unittest
+import unittest.mock
 import urllib.error
 from pathlib import Path
 
@@ -271,9 +274,61 @@ class Ends(Case):
         print(said, file=sys.stderr)
         self.assertEqual(problems, [])
 
+    def test_a_full_disk_is_said_and_changes_neither_replies_nor_the_status(self):
+        plain = self.start(store=False)
+        expected = plain.complete("where")["content"]
+        plain.end()
+        running = self.start()
+        # A file that may not grow is a full disk that needs no rights to make. Slot files are as small as the model.
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (64 << 10, resource.RLIM_INFINITY))
+        self.assertEqual(running.complete("where")["content"], expected)
+        self.wait_for(lambda: "could not write everything" in running.said(), 60)
+        self.assertEqual(running.complete("when")["tokens_predicted"], 8)
+        self.assertEqual(running.end(), 0)
+        said = [line for line in running.said().splitlines() if "could not write everything" in line]
+        self.assertEqual(len(said), 1)
+        self.assertRegex(said[0], "^prefixstore: could not write everything, .* is full")
+
+    def test_a_damaged_store_is_set_aside_while_it_starts_and_it_says_so(self):
+        first = self.start()
+        first.complete("where")
+        self.assertEqual(first.end(), 0)
+        # The leaves with the descriptions of spaces, which are read when the model has been loaded.
+        data = bytearray((self.store / "data.mdb").read_bytes())
+        for at in range(8192, len(data), 4096):
+            if data[at + 10] == 2 and b"llama.cpp, flash attention" in data[at:at + 4096]:
+                data[at:at + 4096] = bytes(4096)
+        (self.store / "data.mdb").write_bytes(data)
+        second = self.start()
+        second.complete("where")
+        self.assertEqual(second.restored, 0)
+        self.assertIn("prefixstore: set a store aside: The store was damaged (its trees are damaged)", second.said())
+        self.assertEqual(second.end(), 0)
+        third = self.start()
+        third.complete("where")
+        self.assertGreater(third.restored, 1000)
+
+    def test_a_key_seals_what_is_stored_and_the_server_does_not_get_it(self):
+        key = self.folder / "key"
+        key.write_bytes(bytes(range(1, 33)))
+        key.chmod(0o600)
+        first = self.start(before=["--key-file", key])
+        first.complete("where")
+        self.assertEqual(first.end(), 0)
+        with unittest.mock.patch.dict(os.environ, PFX_KEY=key.read_bytes().hex()):
+            second = self.start()
+        second.complete("where")
+        self.assertGreater(second.restored, 1000)
+        environment = Path(f"/proc/{second.server().number}/environ").read_bytes()
+        self.assertNotIn(b"PFX_KEY", environment)
+        self.assertEqual(second.end(), 0)
+        without = self.start(wait=False)
+        self.assertEqual(without.process.wait(60), 69)
+        self.assertIn("is sealed, and no sealing key was given", without.said())
+
     def test_wrong_command_lines_are_refused_with_a_sentence(self):
         for arguments, sentence in (
-            ([], "Name the server"), (["no-such-server"], "cannot be started"),
+            ([], "Name the server"), (["no-such-server"], "There is no program no-such-server"),
             ([BINARY, "--slot-save-path", "x"], "Leave out --slot-save-path"),
         ):
             with self.subTest(arguments=arguments):

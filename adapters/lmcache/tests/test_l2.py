@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from support import SHAPE, Cache, key_of, make_model, parameters
 
+from prefixstore import SealedSpaceError
 from prefixstore.testing import damage
 
 HOST = Path(__file__).with_name("host.py")
@@ -184,7 +186,7 @@ def test_an_unknown_version_of_lmcache_is_named_and_shares_nothing(params, caplo
 def test_no_call_raises_whatever_happens_to_the_store(params, caplog):
     cache = Cache(params)
     assert cache.store(KEYS[:1])
-    cache.client._blocks.close()
+    cache.client._kept.store.close()
     assert not cache.store(KEYS[1:2])
     assert cache.lookup(KEYS[:1]) == [False] and cache.load(KEYS[:1]) == [False]
     assert any("was closed" in record.message for record in caplog.records)
@@ -193,6 +195,32 @@ def test_no_call_raises_whatever_happens_to_the_store(params, caplog):
     client.close()
     assert client.submit_batch_exists(["model@0@0@" + "0" * 64]) > 0
     assert client.drain_completions()[-1][1] is False
+
+
+def test_a_full_disk_is_said_once_and_its_chunks_are_not_taken_for_stored(params, caplog):
+    with Cache(params) as cache:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # A file that may not grow is a full disk that needs no rights to make.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, limits[1]))
+        try:
+            assert [cache.store(KEYS[at : at + 8]) for at in (0, 8, 16)] == [False] * 3
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert cache.store(KEYS[:8]) and cache.load(KEYS[:8]) == [True] * 8
+    said = [record.message for record in caplog.records if "could not write everything" in record.message]
+    assert len(said) == 1 and "is full" in said[0]
+
+
+def test_a_key_seals_the_chunks(params, tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(1, 33)))
+    key.chmod(0o600)
+    with Cache({**params, "key_file": str(key)}) as cache:
+        assert cache.store(KEYS[:8])
+    with Cache({**params, "key_file": str(key)}) as cache:
+        assert cache.load(KEYS[:8]) == [True] * 8
+    with pytest.raises(SealedSpaceError):
+        Cache(params)
 
 
 def test_submits_do_not_wait_and_all_jobs_are_reported_once(params):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from pool import attach, host_pool, options, page, places, storage_config
 
+from prefixstore import SealedSpaceError
 from prefixstore.adapters import _sglang_context, sglang
 from prefixstore.testing import damage
 
@@ -215,13 +217,41 @@ def test_no_call_raises_whatever_is_given_or_happens(given, caplog):
     assert storage.batch_set_v1(KEYS, None) == [False] * 12
     assert storage.batch_set(KEYS, [None] * 12) is False
     assert storage.batch_exists_v2(KEYS, [object()]).kv_hit_pages == 0
-    storage._blocks.close()
+    storage._kept.store.close()
     assert storage.batch_exists(KEYS) == 0
     assert storage.batch_set_v1(KEYS, places(pool, 0, 12)) == [False] * 12
     storage.close()
     storage.close()
     assert storage.batch_exists(KEYS) == 0 and storage.get(KEYS[0]) is None
     assert any("was closed" in record.message for record in caplog.records)
+
+
+def test_a_full_disk_is_said_once(given, caplog):
+    pool = host_pool()
+    storage = attach(storage_config(given), pool)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A file that may not grow is a full disk that needs no rights to make.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, limits[1]))
+    try:
+        assert storage.batch_set_v1(KEYS, places(pool, 0, 12)) == [True] * 12
+        storage.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = [record.message for record in caplog.records if "could not write everything" in record.message]
+    assert len(said) == 1 and "is full" in said[0]
+
+
+def test_a_key_seals_the_pages(given, tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(1, 33)))
+    key.chmod(0o600)
+    pool = host_pool()
+    store({**given, "key_file": str(key)}, pool).close()
+    storage = reopened({**given, "key_file": str(key)}, pool)
+    assert storage.batch_exists(KEYS) == 12
+    storage.close()
+    with pytest.raises(SealedSpaceError):
+        attach(storage_config(given), pool)
 
 
 def test_threads_set_get_and_look_up_at_once(given):

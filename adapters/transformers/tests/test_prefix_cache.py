@@ -1,6 +1,7 @@
 """What a program on transformers may rely on when it uses PrefixCache, and what is refused."""
 
 import copy
+import resource
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from peft import LoraConfig, get_peft_model
 from support import DOCUMENT, load, prefill, tokens_of
 from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, StaticCache
 
+from prefixstore import SealedSpaceError
 from prefixstore.adapters.transformers import PrefixCache, UnsupportedModelError
 
 LORA = LoraConfig(r=4, target_modules=["k_proj", "v_proj"], init_lora_weights=False)
@@ -181,7 +183,65 @@ def test_a_call_of_the_tokenizer_does_not_change_it(engine, prompt):
         assert third.restore(prompt)[1] == 0
 
 
+def test_what_a_call_of_the_tokenizer_returns_is_a_prompt(engine, prompt):
+    model, tokenizer, prefix = engine
+    prefill(model, prefix, prompt)
+    for called in (tokenizer(DOCUMENT, return_tensors="pt"), tokenizer(DOCUMENT, return_tensors="np"), tokenizer(DOCUMENT)):
+        reply = prefix.generate(called, max_new_tokens=1, do_sample=False)
+        assert prefix.restored_tokens == prompt.shape[1] - 1
+        assert torch.equal(reply, model.generate(prompt, max_new_tokens=1, do_sample=False))
+        assert prefix.restore(called)[1] == prompt.shape[1] - 1 and "are stored" in prefix.explain(called)
+
+
+def test_a_key_seals_what_is_stored(tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(1, 33)))
+    key.chmod(0o600)
+    model, tokenizer = load("llama")
+    prompt = tokens_of(tokenizer, DOCUMENT)
+    for wanted in (0, prompt.shape[1] - 1):
+        with PrefixCache(model, tokenizer, tmp_path / "kv", key_file=key) as prefix:
+            assert prefill(model, prefix, prompt)[0] == wanted
+    with pytest.raises(SealedSpaceError):
+        PrefixCache(model, tokenizer, tmp_path / "kv")
+
+
+def test_a_full_disk_costs_a_warning_and_no_reply(tmp_path):
+    model, tokenizer = load("llama")
+    prompt = tokens_of(tokenizer, DOCUMENT)
+    prefix = PrefixCache(model, tokenizer, tmp_path, quota=64 << 20)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A file that may not grow is a full disk that needs no rights to make.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, limits[1]))
+    try:
+        with pytest.warns(UserWarning, match="PrefixStore could not write everything.* is full"):
+            assert prefix.generate(prompt, max_new_tokens=1).shape[1] == prompt.shape[1] + 1
+            prefix.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 class TestRefused:
+    @pytest.mark.parametrize("wrong, error, words", [
+        ([], ValueError, "has no token"), (torch.empty(1, 0), ValueError, "has no token"),
+        ("where are the maps", TypeError, r"is a text. Give .* tokenizer\(text\)"),
+        ({"ids": [1, 2]}, TypeError, "without input_ids"),
+    ])
+    def test_what_is_no_prompt(self, engine, wrong, error, words):
+        for call in (engine[2].generate, engine[2].restore, engine[2].explain):
+            with pytest.raises(error, match=words):
+                call(wrong)
+
+    def test_an_empty_text_has_no_token(self, engine):
+        called = engine[1]("", add_special_tokens=False, return_tensors="pt")
+        with pytest.raises(ValueError, match="has no token. Give one at least"):
+            engine[2].generate(called)
+
+    @pytest.mark.parametrize("wrong, words", [("model", "is a name, 'model'"), (7, "is a int")])
+    def test_what_is_no_tokenizer(self, tmp_path, wrong, words):
+        with pytest.raises(TypeError, match=f"The tokenizer {words}.* Give"):
+            PrefixCache(load("llama")[0], wrong, tmp_path)
+
     def test_layers_that_forget_tokens_by_name(self, tmp_path):
         model, tokenizer = load("mistral-windowed")
         with pytest.raises(UnsupportedModelError, match="DynamicSlidingWindowLayer"):

@@ -8,7 +8,7 @@ import vllm
 from contract import BLOCK, Engine, engine_config, lora, secret
 from vllm.config import LoRAConfig
 
-from prefixstore import InvalidIdentityError, InvalidOptionError
+from prefixstore import InvalidIdentityError, InvalidKeyError, InvalidOptionError
 from prefixstore.adapters import _vllm_identity
 
 TOKENS = list(range(4 * BLOCK + 1))
@@ -115,6 +115,14 @@ class TestOff:
     def test_a_salt_file_that_is_missing(self, tmp_path, log):
         self.assert_off(tmp_path, log, "no-such-salt", salt_file=str(tmp_path / "no-such-salt"))
 
+    def test_a_sealed_store_without_its_key(self, tmp_path, log):
+        key = tmp_path / "key"
+        key.write_bytes(bytes(range(1, 33)))
+        key.chmod(0o600)
+        assert [serve(tmp_path / "kv", key_file=str(key)) for _ in range(2)] == [0, 4 * BLOCK]
+        log.clear()
+        self.assert_off(tmp_path, log, "is sealed, and no sealing key was given")
+
     def test_a_version_that_was_accepted_and_lacks_a_setting(self, tmp_path, log):
         self.assert_off(tmp_path, log, "hf_config", config=SimpleNamespace(**{
             **vars(engine_config("llama")), "model_config": None, "use_v2_model_runner": False}))
@@ -126,7 +134,7 @@ class TestOff:
 
 @pytest.mark.parametrize("options, error", [
     ({"quota": 1}, InvalidOptionError), ({"salt_file": "short"}, InvalidIdentityError),
-    ({"adapters": "a folder"}, TypeError), ({"no_such_option": 1}, TypeError),
+    ({"key_file": "no-such-key"}, InvalidKeyError), ({"adapters": "a folder"}, TypeError), ({"no_such_option": 1}, TypeError),
 ])
 def test_wrong_options_end_the_start(tmp_path, monkeypatch, options, error):
     monkeypatch.chdir(tmp_path)

@@ -192,7 +192,7 @@ class TestTrouble:
                 number += 1
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert len(log) == 1 and "could not write blocks" in log[0] and "full" in log[0]
+        assert len(log) == 1 and "could not write everything" in log[0] and "full" in log[0]
         store_and_forget(engine, [7, *TOKENS])
         assert engine.prefill([7, *TOKENS])[0] == 8 * BLOCK
 

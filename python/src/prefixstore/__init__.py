@@ -28,12 +28,13 @@ from ._queue import Completion, Queue
 from ._rows import PackedRows, Rows
 from ._sequence import Sequence
 from ._space import Space
-from ._store import Store, file_digest, open
+from ._store import Store, file_digest, info, open
 from ._version import __version__
 
 __all__ = [
     "Blocks", "Completion", "Element", "Identity", "Match", "MatchInfo", "PackedRows", "Plane", "Queue",
-    "Rows", "Sequence", "Space", "Store", "__version__", "file_digest", "kv_planes", "open",
+    "Rows", "Sequence", "Space", "Store", "__version__", "file_digest", "info", "kv_planes",
+    "open",
     "AlreadyOpenError", "CallerError", "ClosedError", "DamagedError", "DiskFailureError", "DiskFullError",
     "FileReplacedError", "ForkedError", "FormatMismatchError", "InvalidArgumentError", "InvalidBlockError",
     "InvalidHandleError", "InvalidIdentityError", "InvalidKeyError", "InvalidLayoutError", "InvalidNameError",

@@ -4,12 +4,13 @@ collector or the end of the interpreter, whichever comes first, and never by a f
 from __future__ import annotations
 
 import os
+import warnings
 import weakref
 from types import TracebackType
 from typing import Any, Callable, List, Optional, Type, TypeVar
 
 from ._errors import ClosedError, ForkedError, InvalidHandleError
-from ._library import check
+from ._library import check, library
 
 Self = TypeVar("Self", bound="Handle")
 
@@ -21,7 +22,6 @@ def _give_back(
     give_back: Callable[[int], int], number: int, process: int, answers: List[int], of_owner: Optional[List[int]],
     after: Callable[[], None],
 ) -> None:
-    # Nobody is left to hear of an error.
     if os.getpid() == process:
         # One instruction, which no signal interrupts: there is an answer if, and only if, the library was called.
         answers.extend(map(give_back, [number]))
@@ -29,6 +29,15 @@ def _give_back(
         if answers[0] == _INVALID_HANDLE and of_owner is not None and not of_owner:
             return
     after()
+
+
+def _give_back_unasked(name: str, *arguments: Any) -> None:
+    # Nobody called `close`, and so nobody can catch an error; what was lost is said all the same.
+    answers: List[int] = arguments[3]
+    _give_back(*arguments)
+    if any(answer < 0 and answer != _INVALID_HANDLE for answer in answers):
+        problem = library.pfx_last_error().decode("utf-8", "replace")
+        warnings.warn(f"A {name} that nobody closed could not write everything: {problem}", RuntimeWarning, stacklevel=2)
 
 
 def _nothing() -> None:
@@ -53,7 +62,7 @@ class Handle:
         self._answers: List[int] = []
         # Runs before modules are taken apart at the end of the interpreter, which `__del__` does not.
         self._finalizer = weakref.finalize(
-            self, _give_back, give_back, number, self._process, self._answers,
+            self, _give_back_unasked, self._name, give_back, number, self._process, self._answers,
             None if owner is None else owner._answers, after)
 
     @property
@@ -66,8 +75,8 @@ class Handle:
         pending = self._finalizer.detach()
         if pending is None:
             return
-        _, function, arguments, _ = pending
-        function(*arguments)
+        _, _, (_, *arguments), _ = pending
+        _give_back(*arguments)
         for answer in self._answers:
             # A store takes all its objects with it when it is closed.
             if answer != _INVALID_HANDLE or self._owner is None:

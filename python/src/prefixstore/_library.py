@@ -10,10 +10,11 @@ import json
 import os
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ._errors import LibraryError, error
+from ._errors import BY_CODE, LibraryError, error
 from ._structs import (
+    STRUCTS,
     CompletionStruct,
     IdentityStruct,
     KeyStruct,
@@ -40,10 +41,13 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "pfx_last_error": (c_char_p, ()),
     "pfx_error_name": (c_char_p, (c_int,)),
     "pfx_version": (c_char_p, ()),
+    "pfx_struct_size": (c_size_t, (c_char_p,)),
     "pfx_open": (c_int, (c_char_p, POINTER(Options), _RESULT)),
+    "pfx_set_aside_notice": (c_int64, (_HANDLE, *_TEXT)),
     "pfx_flush": (c_int, (_HANDLE, c_uint64)),
     "pfx_close": (c_int, (_HANDLE,)),
     "pfx_statistics": (c_int64, (_HANDLE, *_TEXT)),
+    "pfx_info": (c_int64, (c_char_p, *_TEXT)),
     "pfx_file_digest": (c_int, (_HANDLE, c_char_p, _BYTES)),
     "pfx_space_open": (c_int, (_HANDLE, POINTER(IdentityStruct), POINTER(LayoutStruct), _RESULT)),
     "pfx_space_close": (c_int, (_HANDLE,)),
@@ -111,12 +115,29 @@ def _load() -> ctypes.CDLL:
             f"{path} has version {version}, and this package needs {__version__} or a later {ours[0]}.x. "
             f"Install both at the same version; is {VARIABLE} set?")
     for name, (result, arguments) in FUNCTIONS.items():
-        try:
-            function = getattr(found, name)
-        except AttributeError as problem:
-            raise LibraryError(f"{path} lacks {name}. Install the package again.") from problem
-        function.restype, function.argtypes = result, arguments
+        function = getattr(found, name, None)
+        if function is not None:
+            function.restype, function.argtypes = result, arguments
+    lacks = _lacks(found)
+    if lacks is not None:
+        raise LibraryError(
+            f"{path} is an older build of version {version}: it lacks {lacks}. Build it again with "
+            f"tools/build-c-library, or install the wheel and leave {VARIABLE} unset.")
     return found
+
+
+def _lacks(found: ctypes.CDLL) -> Optional[str]:
+    """What this package knows and the library does not: a build of the same version may be from before it."""
+    for name in FUNCTIONS:
+        if not hasattr(found, name):
+            return f"the function {name}"
+    for name, struct in STRUCTS.items():
+        if found.pfx_struct_size(name.encode()) < ctypes.sizeof(struct):
+            return f"the newest fields of {name}"
+    for code, kind in BY_CODE.items():
+        if found.pfx_error_name(code) == b"PFX_UNKNOWN":
+            return f"the error {kind.__name__}"
+    return None
 
 
 library = _load()
@@ -129,12 +150,17 @@ def check(result: int) -> int:
     return result
 
 
-def json_of(function: Callable[..., int], *arguments: Any) -> Any:
-    """What a function writes as JSON. The text may grow between two calls."""
+def text_of(function: Callable[..., int], *arguments: Any) -> str:
+    """What a function writes. The text may grow between two calls."""
     room = 4096
     while True:
         text = ctypes.create_string_buffer(room)
         length = check(function(*arguments, text, room))
         if length < room:
-            return json.loads(text.value)
+            return text.value.decode("utf-8", "replace")
         room = length + 1024
+
+
+def json_of(function: Callable[..., int], *arguments: Any) -> Any:
+    """What a function writes as JSON."""
+    return json.loads(text_of(function, *arguments))

@@ -11,7 +11,7 @@ from ._checks import INT63, UINT32, number, text
 from ._errors import InvalidArgumentError, InvalidOptionError
 from ._handle import Handle
 from ._identity import Element, Identity, Plane, element_of, layout_struct
-from ._library import check, json_of, library
+from ._library import check, json_of, library, text_of
 from ._space import Space
 from ._structs import DROP_WHEN_FULL, KEEP_LOADED, Options, sized
 from ._waiting import wait
@@ -40,7 +40,7 @@ class Store(Handle):
     """An open store. Make it with `prefixstore.open`.
 
     Thread-safe. `close`, the end of a `with` block, and the end of the interpreter write what waits. A store that the
-    garbage collector finds is closed too, and nobody hears of an error then.
+    garbage collector finds is closed too. Where nobody can catch an error, a RuntimeWarning says what was not written.
     """
 
     _name = "store"
@@ -108,6 +108,12 @@ class Store(Handle):
         """
         wait(library.pfx_flush, self, timeout)
 
+    @property
+    def set_aside_notice(self) -> Optional[str]:
+        """Set when this opening found a store that was too damaged to be used, moved it aside and began a new one: a
+        sentence for the operator, with the reason and the folder in which the damaged store is now."""
+        return text_of(library.pfx_set_aside_notice, self._use()) or None
+
     def statistics(self) -> Dict[str, Any]:
         """What this process has done with the store: counts, bytes and nanoseconds under the names of the C library."""
         return dict(json_of(library.pfx_statistics, self._use()))
@@ -140,6 +146,16 @@ def file_digest(path: Path) -> bytes:
     return _digest(None, path)
 
 
+def info(folder: Path) -> Dict[str, Any]:
+    """How full a store is, and who uses it: "used_bytes" of "quota_bytes", "pages", "tokens", "open_in" (the ids of the
+    processes that have it open) and more, under the names of the C library.
+
+    Changes nothing and needs no key; other processes may use the store meanwhile. Raises `AlreadyOpenError` in a
+    process that has it open, and the errors of `open`.
+    """
+    return dict(json_of(library.pfx_info, _path(folder, "folder")))
+
+
 def open(
     folder: Path, *, quota: Optional[int] = None, hot_capacity: int = 0, queue_capacity: Optional[int] = None,
     spill_rate: Optional[int] = None, codec: str = "auto", write_policy: str = "write_through",
@@ -161,6 +177,8 @@ def open(
     `when_queue_full`: "wait" for the disk, or "drop" new pages.
     `key_file`: a file with the key that seals what is stored: 32 random bytes or 64 hexadecimal digits, mode 0600.
     `key`: the key itself, 32 bytes. With a key, spaces that are not sealed are not found.
+
+    A store that is too damaged to be used is moved aside, and a new one is begun: `Store.set_aside_notice` says so.
 
     Raises `InvalidOptionError`, `InvalidKeyError`, `AlreadyOpenError`, and any `OperatorError` or `MachineError`; nothing was changed then.
     """

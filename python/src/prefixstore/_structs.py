@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import POINTER, c_char_p, c_int32, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
-from typing import Any, Type, TypeVar
+from typing import Any, Dict, Type, TypeVar
 
 KEEP_LOADED = 1
 DROP_WHEN_FULL = 2
@@ -120,6 +120,13 @@ class CompletionStruct(ctypes.Structure):
         ("leading", c_uint32),
     ]
 
+
+#: The structs by their names in the header.
+STRUCTS: Dict[str, Type[ctypes.Structure]] = {
+    "pfx_options": Options, "pfx_identity": IdentityStruct, "pfx_plane": PlaneStruct, "pfx_layout": LayoutStruct,
+    "pfx_match_info": MatchInfoStruct, "pfx_rows": RowsStruct, "pfx_key": KeyStruct, "pfx_span": SpanStruct,
+    "pfx_completion": CompletionStruct,
+}
 
 Struct = TypeVar("Struct", bound=ctypes.Structure)
 

@@ -1,5 +1,7 @@
 /* PrefixStore for C and C++: a durable store of attention keys and values (KV) that all processes of a host share.
  *
+ * Longer than 400 lines because it is all that a program includes, and all that it reads.
+ *
  * There are two levels, and an engine uses one of them.
  *   Token level: the engine gives token ids and rows of KV. The store finds the longest stored prefix, to the token.
  *   Block level: the engine names blocks of bytes by keys of its own, and moves them without blocking.
@@ -97,6 +99,10 @@ const char *pfx_error_name(int code);
 /* The library's version, such as "0.1.0". Static, never NULL. */
 const char *pfx_version(void);
 
+/* The bytes of a struct of this header as the library knows it, by its name, such as "pfx_options"; 0 for any other
+ * name. A program that was compiled with a header of the same version, and knows more, has met an older build. */
+size_t pfx_struct_size(const char *name);
+
 /* ------------------------------------------------------------------------------------------------------- Stores --- */
 
 typedef struct pfx_store pfx_store;
@@ -134,6 +140,11 @@ typedef struct pfx_options {
  * be NULL: all zero. On failure *store is NULL and nothing was changed. */
 int pfx_open(const char *folder, const pfx_options *options, pfx_store **store);
 
+/* Says whether pfx_open found a store that was too damaged to be used, moved it aside and began a new one: one sentence
+ * for the operator, with the reason and the folder in which the damaged store is now. It stays the same until the store
+ * is closed. Returns 0, and gives an empty text, when that was not so. Length as of pfx_statistics. */
+int64_t pfx_set_aside_notice(pfx_store *store, char *text, size_t capacity);
+
 /* Waits until everything that was inserted or put so far is on disk: it survives a kill and a power cut then. Waits
  * for `timeout_ms` milliseconds at most, and without an end when that is 0. PFX_TIMED_OUT loses nothing. The writing
  * goes on. Any other error is what kept a page from being written. */
@@ -147,6 +158,12 @@ int pfx_close(pfx_store *store);
  * terminating NUL among them, and returns the length of the whole text without it, as snprintf does. `text` may be NULL
  * when `capacity` is 0. */
 int64_t pfx_statistics(pfx_store *store, char *text, size_t capacity);
+
+/* How full the store in `folder` is, and who uses it, as one JSON object: "used_bytes" of "quota_bytes", "file_bytes",
+ * "pages", "tokens", "spaces", "pinned_pages", "evicted_pages", "quarantined_pages", "open_in" and more. Changes
+ * nothing, needs no key, and other processes may use the store meanwhile; a process that has it open is
+ * PFX_ALREADY_OPEN. Reads all entries: about a second for a million pages. Length as of pfx_statistics. */
+int64_t pfx_info(const char *folder, char *text, size_t capacity);
 
 /* SHA-256 of a file's contents: a weights digest. With a store, the digest is remembered in the store's folder under
  * the file's device, inode, size and times, so that the next process does not read gigabytes. `store` may be NULL:

@@ -90,10 +90,6 @@ class BlockStore:
         """What this process has done with the store."""
         return self._store.statistics()
 
-    def close(self) -> None:
-        """Writes what waits, and closes the store."""
-        self._store.close()
-
 
 class _Calls:
     """One queue, on which one job is at work at a time."""

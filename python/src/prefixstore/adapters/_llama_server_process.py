@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,10 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from ._adapter_store import KEY_VARIABLE
+
 _PR_SET_PDEATHSIG = 1
+_LAST_PORT = 65535
 #: Options that change keys and values, and whose values are files or numbers.
 _CHANGING = r"--(override-kv|lora|control-vector)[\w-]*|LLAMA_ARG_(OVERRIDE_KV|LORA|CONTROL_VECTOR)\w*"
 #: Those of positions.
@@ -48,13 +52,25 @@ class CommandLine:
     def __init__(self, arguments: List[str], environment: Mapping[str, str]) -> None:
         if not arguments:
             raise CommandError("Name the server behind --: prefixstore llama-server -- llama-server -m model.gguf")
+        if arguments[0].startswith("-"):
+            raise CommandError(
+                f"Name the program of the server before {arguments[0]}: prefixstore llama-server -- llama-server "
+                f"{arguments[0]} ...")
+        if shutil.which(arguments[0]) is None:
+            raise CommandError(
+                f"There is no program {arguments[0]} to start. Install llama.cpp, or name the file of its llama-server.")
         self.arguments = arguments
         self._environment = environment
         for pattern, why in _REFUSED.items():
             if self._names(pattern):
                 raise CommandError(f"Leave out {self._names(pattern)[0][0]}: {why}.")
         self.host = self.value("--host", "LLAMA_ARG_HOST") or "127.0.0.1"
-        self.port = int(self.value("--port", "LLAMA_ARG_PORT") or 8080)
+        port = self.value("--port", "LLAMA_ARG_PORT") or "8080"
+        if not re.fullmatch("[0-9]{1,5}", port) or int(port) > _LAST_PORT:
+            raise CommandError(f"--port {port} is no port. Give a number from 1 to {_LAST_PORT}.")
+        self.port = int(port)
+        if self.host.endswith(".sock"):
+            raise CommandError(f"--host {self.host} is a socket file, where this program cannot listen. Give an address.")
         key_file = self.value("--api-key-file", "LLAMA_ARG_API_KEY_FILE")
         keys = self.value("--api-key", "LLAMA_API_KEY") or (Path(key_file).read_text() if key_file else "")
         self.api_key = re.split(r"[,\n]", keys)[0].strip()
@@ -128,8 +144,9 @@ class Server:
     def __init__(self, command: CommandLine, slots: Path) -> None:
         self.port = _free_port()
         self._key = command.api_key
+        # The server has no use for the key of the store.
         environment = {name: value for name, value in os.environ.items()
-                       if name not in ("LLAMA_ARG_HOST", "LLAMA_ARG_PORT")}
+                       if name not in ("LLAMA_ARG_HOST", "LLAMA_ARG_PORT", KEY_VARIABLE)}
         parent = os.getpid()
         try:
             self.process = subprocess.Popen(

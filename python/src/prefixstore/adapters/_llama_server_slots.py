@@ -12,8 +12,9 @@ from typing import Any, Callable, Dict, List, Optional, Set
 
 import numpy as np
 
-from .. import Space, Store
+from .. import Space
 from . import _slot_file as slot_file
+from ._adapter_store import AdapterStore
 from ._llama_identity import identity, positions, sentence
 from ._llama_server_process import CommandLine, Server, ServerError
 from ._llama_shape import Shape, UnknownMemoryError
@@ -21,6 +22,8 @@ from ._llama_shape import Shape, UnknownMemoryError
 #: Slot files that may wait to be stored. One more completion is not stored.
 _WAITING_FILES = 4
 _PAGE_TOKENS = 64
+#: Seconds without work after which the disk has had time for what was stored.
+_PAUSE = 2
 #: Seconds that the end of the program waits for requests that still have a slot.
 _PATIENCE = 10
 
@@ -72,9 +75,9 @@ class Slots:
     """
 
     def __init__(
-        self, server: Server, command: CommandLine, store: Store, folder: Path, salt: Optional[bytes] = None,
+        self, server: Server, command: CommandLine, kept: AdapterStore, folder: Path, salt: Optional[bytes] = None,
     ) -> None:
-        self._server, self._store, self._folder = server, store, folder
+        self._server, self._kept, self._store, self._folder = server, kept, kept.store, folder
         self._changed = threading.Condition()
         self._slots: List[_Slot] = []
         self._files = itertools.count()
@@ -267,10 +270,18 @@ class Slots:
                     self.counts["stored_tokens"] += len(tokens) - match.tokens
 
     def _write(self) -> None:
+        pause: Optional[float] = None
         while True:
-            work = self._work.get()
+            try:
+                work = self._work.get(timeout=pause)
+            except queue.Empty:
+                self._kept.look_for_losses()
+                pause = None
+                continue
             if work is None:
                 return
+            self._kept.look_for_losses()
+            pause = _PAUSE  # what is stored is on its way to the disk
             try:
                 work()
             except UnknownMemoryError as problem:

@@ -35,7 +35,7 @@ _OPTIONS = (
     "decode_attention_backend", "device", "model_impl", "revision", "json_model_override_args", "quantization_param_path",
     "enable_deterministic_inference", "context_length",
 )
-_KNOWN = {"folder", "model", "adapter", "salt_file", "quota"}
+_KNOWN = {"folder", "model", "adapter", "salt_file", "quota", "key_file"}
 
 
 class UnsupportedEngineError(ValueError):
@@ -51,6 +51,7 @@ class Settings:
     adapter: str
     salt: Optional[bytes]
     quota: Optional[int]
+    key_file: Optional[str]
 
     @staticmethod
     def of(extra: Any) -> Settings:
@@ -68,7 +69,9 @@ class Settings:
                 raise ValueError(f'The object "prefixstore" has no "{name}". Name the folder of {what}.')
         check_folder(given["model"])
         salt = read_salt(given.get("salt_file"))
-        return Settings(given["folder"], given["model"], str(given.get("adapter") or ""), salt, given.get("quota"))
+        return Settings(
+            given["folder"], given["model"], str(given.get("adapter") or ""), salt, given.get("quota"),
+            given.get("key_file"))
 
 
 def check_engine(settings: Settings, options: Any) -> None:

@@ -130,7 +130,16 @@ def _digests(model: Any) -> Tuple[bytes, Optional[bytes], str]:
 
 
 def tokenizer_digest(tokenizer: Any) -> bytes:
-    """The digest of a tokenizer: of its whole description, or of its vocabulary if it has none."""
+    """The digest of a tokenizer: of its whole description, or of its vocabulary if it has none.
+
+    Raises TypeError for what is no tokenizer.
+    """
+    if isinstance(tokenizer, (str, os.PathLike)):
+        raise TypeError(
+            f"The tokenizer is a name, {os.fspath(tokenizer)!r}. Give the tokenizer itself, "
+            "AutoTokenizer.from_pretrained(...), or None if your program makes token ids by itself.")
+    if tokenizer is not None and not hasattr(tokenizer, "get_vocab"):
+        raise TypeError(f"The tokenizer is a {type(tokenizer).__name__}. Give a tokenizer of transformers, or None.")
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         described = sorted(tokenizer.get_vocab().items()) if tokenizer is not None else None

@@ -18,11 +18,16 @@ import functools
 import warnings
 from typing import Any, Callable, Iterator, List, Optional, Set, Tuple
 
-import numpy as np
-import torch
+from ._extras import missing
+
+try:
+    import numpy as np
+    import torch
+except ImportError as problem:
+    raise missing(problem, "exllamav2", "exllamav2") from None
 
 from .. import Match, Space, Store
-from .. import open as open_store
+from ._adapter_store import AdapterStore, Path, warn
 from ._exllama_identity import PAGE, UnsupportedGeneratorError, check, identity, loras, planes, sentence, table_of
 from ._exllama_pages import FIRST_OF_IMAGES, Cache, Writer, names_of
 
@@ -39,6 +44,7 @@ class PrefixCache:
     which other processes may use at the same time, or an open `Store`. `quota`: bytes on disk, for all processes.
     `salt`: a tenant's secret of 16 bytes or more. `page_tokens`: tokens of a page in the store. `changes`: names
     whatever changes keys and values and is neither a file of the model, a LoRA, nor a setting of its configuration.
+    `key_file`: a file with the key that seals what is stored; without it, the variable PFX_KEY.
 
     It is a cache: what cannot be stored or loaded is computed, and a warning says why. Raises
     `UnsupportedGeneratorError` for a generator that it does not know or that has jobs, and the errors of
@@ -47,7 +53,7 @@ class PrefixCache:
 
     def __init__(
         self, generator: Any, store: Any, *, quota: Optional[int] = None, salt: Optional[bytes] = None,
-        page_tokens: int = 64, changes: str = "",
+        page_tokens: int = 64, changes: str = "", key_file: Optional[Path] = None,
     ) -> None:
         check(generator)
         self._generator, self._table = generator, table_of(generator)
@@ -55,23 +61,26 @@ class PrefixCache:
         self._planes, views = planes(generator)
         self._cache = Cache(views)
         self._page_tokens = page_tokens
-        self._owns_store = not isinstance(store, Store)
-        #: The open store; the first call of `close` closes it if this cache has opened it.
-        self.opened: Store = open_store(store, quota=quota) if self._owns_store else store
+        self._kept = AdapterStore(store, warn, key_file=key_file, quota=quota)
         self._loras = loras(generator)
         #: Tokens that were put into pages of the generator so far.
         self.restored_tokens = 0
         #: Why nothing is restored or stored any more, or None.
         self.steps_aside: Optional[str] = None
         self._writers: List[Tuple[Any, Writer]] = []
-        try:
+
+        def begin(_: Store) -> Space:
             self._forget_pages("this cache was made")
-            self._space = self._open_space()
-        except BaseException:
-            self.close()
-            raise
+            return self._open_space()
+
+        self._space = self._kept.begin(begin)
         self._hook(generator, "enqueue", self._enqueue)
         self._hook(generator, "iterate", self._iterate)
+
+    @property
+    def opened(self) -> Store:
+        """The open store; the first call of `close` closes it if this cache has opened it."""
+        return self._kept.store
 
     def explain(self, input_ids: Any) -> str:
         """Says how much of a prompt is stored, and if nothing is, in what this generator differs from others."""
@@ -82,15 +91,15 @@ class PrefixCache:
         self.opened.flush(timeout)
 
     def close(self) -> None:
-        """Leaves the generator as it was, and closes the store if this cache has opened it."""
+        """Leaves the generator as it was, and closes the store if this cache has opened it. A warning says what could
+        not be written."""
         for name in ("enqueue", "iterate"):
             vars(self._generator).pop(name, None)
         self.steps_aside = self.steps_aside or "it was closed."
         for _, writer in self._writers:
             writer.close()
         self._writers = []
-        if self._owns_store:
-            self.opened.close()
+        self._kept.close()
 
     # What the generator calls.
 
@@ -115,6 +124,7 @@ class PrefixCache:
         if isinstance(job, list):
             return [self._enqueue(enqueue, one) for one in job]
         self._guarded(self._look_at_loras)
+        self._kept.look_for_losses()
         serial = enqueue(job)
         self._hook(job, "allocate_pages", functools.partial(self._allocate, job))
         self._hook(job, "deallocate_pages", functools.partial(self._deallocate, job))

@@ -18,12 +18,17 @@ import warnings
 from contextlib import closing
 from typing import Any, List, Optional, Sequence
 
-import llama_cpp as api
-import numpy as np
-from llama_cpp.llama_cache import BaseLlamaCache
+from ._extras import missing
+
+try:
+    import llama_cpp as api
+    import numpy as np
+    from llama_cpp.llama_cache import BaseLlamaCache
+except ImportError as problem:
+    raise missing(problem, "llama_cpp", "llama") from None
 
 from .. import Space, Store
-from .. import open as open_store
+from ._adapter_store import AdapterStore, Path, warn
 from ._llama_form import recall, remember
 from ._llama_identity import identity, model_digest, positions, sentence
 from ._llama_pieces import Cut, Pieces
@@ -103,7 +108,7 @@ class PrefixCache(BaseLlamaCache):
     `quota`: bytes on disk, for all processes. `salt`: a tenant's secret of 16 bytes or more. `page_tokens`: tokens of a
     page. `changes`: names whatever changes keys and values and is not in the model's file, its LoRA or its
     `kv_overrides`, such as control vectors. `codec`: as of `prefixstore.open`; "raw" loads f16 fastest and takes more
-    disk.
+    disk. `key_file`: a file with the key that seals what is stored; without it, the variable PFX_KEY.
 
     It is a cache: what cannot be stored or loaded is computed, and a warning says why. Raises `UnknownMemoryError` for
     a model whose memory cannot be cut into tokens, and the errors of `prefixstore.open`. Not thread-safe, as `Llama`.
@@ -111,36 +116,33 @@ class PrefixCache(BaseLlamaCache):
 
     def __init__(
         self, llm: api.Llama, folder: Any, *, quota: Optional[int] = None, salt: Optional[bytes] = None,
-        page_tokens: int = 64, changes: str = "", codec: str = "auto",
+        page_tokens: int = 64, changes: str = "", codec: str = "auto", key_file: Optional[Path] = None,
     ) -> None:
         super().__init__()
         self._llm = llm
         self._memory = _Memory(llm._ctx.ctx)
         self._refuse()
-        self._owns_store = not isinstance(folder, Store)
-        #: The store; the first call of `close` closes it if this cache has opened it.
-        self.store: Store = open_store(folder, quota=quota, codec=codec) if self._owns_store else folder
-        try:
-            weights = model_digest(self.store, llm.model_path)
-            self._shape = self._learn(weights)
-            self._pieces = Pieces(self._shape)
+        self._kept = AdapterStore(folder, warn, key_file=key_file, quota=quota, codec=codec)
+
+        def open_space(store: Store) -> Space:
+            weights = model_digest(store, llm.model_path)
+            self._shape = self._learn(store, weights)
             settings = llm.context_params
             loras = [(llm.lora_path, llm.lora_scale)] if llm.lora_path else []
             overrides = sorted((llm.kv_overrides or {}).items())
-            self._space: Space = self.store.space(
-                identity(
-                    self.store, llm.model_path, self._shape.flash_attention, positions(
-                        settings.rope_freq_base, settings.rope_freq_scale, settings.rope_scaling_type,
-                        (settings.yarn_ext_factor, settings.yarn_attn_factor, settings.yarn_beta_fast,
-                         settings.yarn_beta_slow), settings.yarn_orig_ctx),
-                    loras=loras, changes=changes + (repr(overrides) if overrides else ""), salt=salt,
-                    weights=weights),
-                self._shape.planes(), page_tokens)
-        except BaseException:
-            if self._owns_store:
-                self.store.close()
-            raise
-        self._window = 0 if settings.swa_full else self._shape.window
+            made = identity(
+                store, llm.model_path, self._shape.flash_attention, positions(
+                    settings.rope_freq_base, settings.rope_freq_scale, settings.rope_scaling_type,
+                    (settings.yarn_ext_factor, settings.yarn_attn_factor, settings.yarn_beta_fast,
+                     settings.yarn_beta_slow), settings.yarn_orig_ctx),
+                loras=loras, changes=changes + (repr(overrides) if overrides else ""), salt=salt, weights=weights)
+            return store.space(made, self._shape.planes(), page_tokens)
+
+        self._space: Space = self._kept.begin(open_space)
+        #: The store; the first call of `close` closes it if this cache has opened it.
+        self.store: Store = self._kept.store
+        self._pieces = Pieces(self._shape)
+        self._window = 0 if llm.context_params.swa_full else self._shape.window
         # A blob leaves out what the sequence's last token does not see. Nothing of one page is out of sight.
         self._first, self._piece = (
             page_tokens if self._shape.window
@@ -159,6 +161,7 @@ class PrefixCache(BaseLlamaCache):
         """Loads the longest stored prefix of `key` into the context. Always raises KeyError: there is no state for
         Llama to load any more, and it finds the tokens in its context."""
         self.restored_tokens = 0
+        self._kept.look_for_losses()
         try:
             self._restore(np.asarray(key, np.int32))
         except Exception as problem:  # the prompt is computed
@@ -195,13 +198,13 @@ class PrefixCache(BaseLlamaCache):
         self.store.flush(timeout)
 
     def close(self) -> None:
-        """Takes the cache off its model, and closes the store if this cache has opened it."""
+        """Takes the cache off its model, and closes the store if this cache has opened it. A warning says what could not
+        be written."""
         if self._llm.cache is self:
             self._llm.set_cache(None)
         self._llm.save_state = self._save_state
         self._drop_sequence()
-        if self._owns_store:
-            self.store.close()
+        self._kept.close()
 
     # Inside.
 
@@ -218,13 +221,13 @@ class PrefixCache(BaseLlamaCache):
         if self._llm.context_params.n_seq_max != 1:
             raise UnknownMemoryError("A Llama for embeddings keeps no prompts. Run it without a store.")
 
-    def _learn(self, weights: bytes) -> Shape:
+    def _learn(self, store: Store, weights: bytes) -> Shape:
         """The form of the context's state, from the store if it is remembered there and the context accepts it.
         Otherwise from a token in the context: one that is there, or one that is decoded for it."""
         llm, memory = self._llm, self._memory
         settings = llm.context_params
         context = f"k={settings.type_k} v={settings.type_v} flash={settings.flash_attn_type}"
-        known = recall(self.store, weights, context)
+        known = recall(store, weights, context)
         if known is not None and memory.accepts(known):
             return known
         last = api.llama_memory_seq_pos_max(memory.handle, 0)
@@ -236,7 +239,7 @@ class PrefixCache(BaseLlamaCache):
         shape = Shape.learn(memory.fetch(max(0, last), max(0, last) + 1), window)
         if last < 0:
             memory.cut(0)
-        remember(self.store, weights, context, shape)
+        remember(store, weights, context, shape)
         return shape
 
     def _empty(self) -> None:

@@ -1,6 +1,6 @@
 """Stands before an unmodified llama-server, and keeps the keys and values of its prompts through restarts.
 
-    prefixstore llama-server [--store FOLDER] [--quota BYTES] [--salt-file FILE] -- llama-server -m model.gguf ...
+    prefixstore llama-server [--store FOLDER] [--quota BYTES] [--key-file FILE] -- llama-server -m model.gguf ...
 
 It starts the server behind itself, and listens where the server would. Every endpoint passes through. Before a
 completion or chat completion it restores the longest stored prefix into a slot; afterwards it stores what is new. If
@@ -10,6 +10,7 @@ slot files cannot carry what this server keeps, it says so once and passes every
 from __future__ import annotations
 
 import argparse
+import errno
 import http.client
 import json
 import os
@@ -23,10 +24,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-import numpy as np
+from ._extras import missing
+
+try:
+    import numpy as np
+except ImportError as problem:
+    raise missing(problem, "llama_server", "llama") from None
 
 from .. import PrefixStoreError
-from .. import open as open_store
+from .._exit_status import status_of
+from ._adapter_store import AdapterStore
+from ._llama_server_options import parse, words_of
 from ._llama_server_process import CommandError, CommandLine, Server, ServerError
 from ._llama_server_slots import Lease, Slots, say
 from ._salt_file import read_salt
@@ -223,19 +231,24 @@ class _Proxy(ThreadingHTTPServer):
             say(f"a request was broken off: {problem!r}")
 
 
-def _options(arguments: List[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="prefixstore llama-server", description=__doc__.partition("\n")[0])
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    parser.add_argument(
-        "--store", default=f"{cache}/prefixstore/llama-server", help="folder of the store (%(default)s)")
-    parser.add_argument("--quota", type=int, help="bytes on disk, for all processes")
-    parser.add_argument("--salt-file", type=Path, help="a tenant's secret: a file of 16 bytes or more")
-    parser.add_argument(
-        "--slots", type=Path, default=Path("/dev/shm"), help="where slot files pass, in memory (%(default)s)")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- llama-server and its options")
-    options = parser.parse_args(arguments)
-    options.command = options.command[1:] if options.command[:1] == ["--"] else options.command
-    return options
+def _listen(command: CommandLine) -> _Proxy:
+    """A server at the address that llama-server was to have. Raises CommandError when that cannot be had."""
+    host, port = command.host, command.port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as problem:
+        said = getattr(problem, "strerror", None) or str(problem)
+        raise CommandError(f"--host {host} is no address ({said}). Give one of this machine, such as 127.0.0.1.") from None
+    # "localhost" may be an address of IPv6 too.
+    found.sort(key=lambda each: each[0] != socket.AF_INET)
+    _Proxy.address_family, address = found[0][0], str(found[0][4][0])
+    try:
+        return _Proxy((address, port), _Handler)
+    except OSError as problem:
+        if problem.errno == errno.EADDRINUSE:
+            raise CommandError(f"Port {port} of {host} is in use by another program. Give another --port.") from None
+        raise CommandError(
+            f"Nothing can listen at port {port} of {host}: {problem.strerror}. Give another --host or --port.") from None
 
 
 def _follow(server: Server, ends: "queue.SimpleQueue[bool]") -> None:
@@ -261,27 +274,13 @@ def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> i
     ends: "queue.SimpleQueue[bool]" = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ends.put(True))
-    with open_store(options.store, quota=options.quota) as store:
-        proxy = _Proxy((command.host, command.port), _Handler)
-        server = Server(command, folder)
-        threading.Thread(target=_follow, args=(server, ends), daemon=True).start()
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
-        slots: Optional[Slots] = None
-        try:
-            if server.wait_until_ready(lambda: not ends.empty()):
-                slots = Slots(server, command, store, folder, salt)
-                proxy.behind, proxy.slots = server, slots
-                if slots.why_aside is None:
-                    say(f"keeps prompts in {options.store}; listens on http://{command.host}:{command.port}")
-            was_asked = _first(ends)
-        finally:
-            proxy.shutdown()
-            proxy.server_close()
-            if slots is not None:
-                slots.settle()
-            status = server.end()
-            if slots is not None:
-                slots.close()
+    kept = AdapterStore(options.store, say, key_file=options.key_file, quota=options.quota)
+    try:
+        with _listen(command) as proxy:
+            was_asked, status = _stand_before(proxy, kept, command, options.store, folder, salt, ends)
+    finally:
+        # A full disk is no fault of the server's: it is said, and changes no status.
+        kept.close()
     if was_asked:
         return 0
     say(f"llama-server has ended with status {status}, and so this ends.")
@@ -289,17 +288,46 @@ def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> i
     return 128 - status if status < 0 else status or 1
 
 
-def main(arguments: List[str]) -> int:
-    """Runs the program. Exit status: 0 ended by a signal, 2 a wrong command line, otherwise that of llama-server,
-    and 128 and the signal's number if a signal has ended that."""
-    options = _options(arguments)
+def _stand_before(
+    proxy: _Proxy, kept: AdapterStore, command: CommandLine, store: str, folder: Path, salt: Optional[bytes],
+    ends: "queue.SimpleQueue[bool]",
+) -> Tuple[bool, int]:
+    """Starts the server and stands before it until one of them ends. Whether a signal asked for it, and the server's
+    status."""
+    server = Server(command, folder)
+    threading.Thread(target=_follow, args=(server, ends), daemon=True).start()
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    slots: Optional[Slots] = None
     try:
+        if server.wait_until_ready(lambda: not ends.empty()):
+            slots = kept.begin(lambda _: Slots(server, command, kept, folder, salt))
+            proxy.behind, proxy.slots = server, slots
+            if slots.why_aside is None:
+                say(f"keeps prompts in {store}; listens on http://{command.host}:{proxy.server_port}")
+        was_asked = _first(ends)
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+        if slots is not None:
+            slots.settle()
+        status = server.end()
+        if slots is not None:
+            slots.close()
+    return was_asked, status
+
+
+def main(arguments: List[str]) -> int:
+    """Runs the program. Exit status: 0 ended by a signal, 2 a wrong command line, 66 to 74 as in docs/operations.md
+    when the store cannot be used, otherwise that of llama-server, and 128 and the signal's number if a signal has ended
+    that."""
+    try:
+        options = parse(arguments)
         command = CommandLine(options.command, os.environ)
         with SlotFolder(options.slots) as folder:
             return _serve(options, command, folder)
     except (CommandError, PrefixStoreError, OSError, ValueError) as problem:
-        print(f"prefixstore llama-server: {problem}", file=sys.stderr)
-        return 2
+        print(f"prefixstore llama-server: {words_of(problem)}", file=sys.stderr)
+        return status_of(problem)
 
 
 if __name__ == "__main__":

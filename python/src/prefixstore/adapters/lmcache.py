@@ -16,8 +16,8 @@ import logging
 import os
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
-from .. import Element, Identity, Plane, PrefixStoreError
-from .. import open as open_store
+from .. import Element, Identity, Plane, PrefixStoreError, Store
+from ._adapter_store import AdapterStore
 from ._block_store import BlockStore, Context, sentence
 from ._lmcache_jobs import Completion, Jobs, Lane
 from ._model_files import UnknownModelError, check_folder, positions, tokenizer_digest, weights_digest
@@ -66,6 +66,7 @@ class PrefixStoreClient:
     `adapter`: names the LoRA that the engine runs with and its scale; LMCache's keys say nothing of it.
     `salt_file`: a file with a tenant's secret of 16 bytes or more; LMCache logs all parameters, so it is not one.
     `quota`: bytes on disk, for all processes.
+    `key_file`: a file with the key that seals what is stored; without it, the variable PFX_KEY.
 
     Thread-safe. Raises, only when it is made, `UnknownModelError`, `ValueError` for another parameter, and the errors
     of `prefixstore.open`: LMCache then does not start. Afterwards what cannot be stored or loaded is a miss, and the
@@ -74,31 +75,31 @@ class PrefixStoreClient:
 
     def __init__(
         self, folder: str = "", model: str = "", chunk_size: int = 0, kv_dtype: str = "", engine: str = "",
-        model_name: str = "", adapter: str = "", salt_file: str = "", quota: Optional[int] = None, **others: Any,
+        model_name: str = "", adapter: str = "", salt_file: str = "", quota: Optional[int] = None, key_file: str = "",
+        **others: Any,
     ) -> None:
         _check(folder, model, chunk_size, kv_dtype, engine, others)
         version = _version()
         self._model_name = model_name or model
         element, size = _ELEMENTS[kv_dtype]
         salt = read_salt(salt_file)
-        store = open_store(folder, quota=quota)
-        try:
+        self._said: Set[str] = set()
+        self._kept = AdapterStore(folder, lambda text: self._say(f"PrefixStore {text}"), key_file=key_file, quota=quota)
+
+        def begin(store: Store) -> BlockStore:
             identity = Identity(
                 weights=weights_digest(store, model), tokenizer=tokenizer_digest(store, model),
                 positions=positions(model), engine=f"LMCache {version}; {engine}", engine_format=FORMAT,
                 adapter=hashlib.sha256(adapter.encode()).digest() if adapter else None, salt=salt,
                 label=os.path.basename(os.path.normpath(model)))
-            context = Context(identity, [Plane(0, size, element)], chunk_size)
-            self._blocks = BlockStore(store, context, element)
-        except BaseException:
-            store.close()
-            raise
+            return BlockStore(store, Context(identity, [Plane(0, size, element)], chunk_size), element)
+
+        self._blocks = self._kept.begin(begin)
         self._has_missed = False
-        self._said: Set[str] = set()
         self._jobs = Jobs()
         # What a request waits for is never behind what it leaves behind.
         self._loads = Lane("prefixstore-load")
-        self._stores = Lane("prefixstore-store", settle=self._blocks.flush)
+        self._stores = Lane("prefixstore-store", settle=self._settle)
 
     # What LMCache calls.
 
@@ -132,10 +133,7 @@ class PrefixStoreClient:
             return
         self._loads.close()
         self._stores.close()
-        try:
-            self._blocks.close()
-        except PrefixStoreError as problem:
-            _log.warning("PrefixStore could not write all chunks when it was closed: %s", problem)
+        self._kept.close()
         self._jobs.free()
 
     # For people.
@@ -170,6 +168,14 @@ class PrefixStoreClient:
             return work(names, *memory)
         except PrefixStoreError as problem:
             self._say(f"PrefixStore could not serve LMCache, whose engine computes the chunks: {problem}")
+            raise
+
+    def _settle(self) -> None:
+        """Waits until chunks are on disk: LMCache takes them for stored then."""
+        try:
+            self._blocks.flush()
+        except PrefixStoreError as problem:
+            self._kept.say_lost(problem)
             raise
 
     def _look_up(self, names: List[bytes]) -> List[bool]:

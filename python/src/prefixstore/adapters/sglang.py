@@ -19,8 +19,8 @@ import sglang as engine
 import torch
 from sglang.srt.mem_cache.hicache_storage import HiCacheStorage, PoolTransferResult
 
-from .. import PrefixStoreError
-from .. import open as open_store
+from .. import Store
+from ._adapter_store import AdapterStore
 from ._block_runs import BlockRuns
 from ._block_store import BlockStore, sentence
 from ._sglang_context import (
@@ -48,6 +48,7 @@ class PrefixStoreStorage(HiCacheStorage):
     `folder`: the store, which any number of processes share. `model`: the folder of the weights that SGLang runs.
     `adapter`: a text that names the LoRA weights and their versions; needed with LoRA.
     `salt_file`: a file with a tenant's secret of 16 bytes or more. `quota`: bytes on disk, for all processes.
+    `key_file`: a file with the key that seals what is stored; without it, the variable PFX_KEY.
 
     Thread-safe. Raises only while SGLang attaches it: `UnsupportedEngineError`, `UnknownModelError`, `ValueError` for
     another setting, and the errors of `prefixstore.open`; SGLang does not start then. Afterwards what cannot be stored
@@ -65,6 +66,7 @@ class PrefixStoreStorage(HiCacheStorage):
         check_engine(self._settings, self._options)
         self._said: Set[str] = set()
         self._has_missed = False
+        self._kept: Optional[AdapterStore] = None
         self._blocks: Optional[Blocks] = None
         self._page_bytes = 0
 
@@ -76,14 +78,10 @@ class PrefixStoreStorage(HiCacheStorage):
         self._page_bytes = mem_pool_host.page_size * mem_pool_host.size_per_token
         super().register_mem_pool_host(mem_pool_host)
         self.close()
-        store = open_store(self._settings.folder, quota=self._settings.quota)
-        try:
-            whole = context(store, self._settings, self._config, mem_pool_host, self._options)
-            blocks = BlockStore(store, whole, element_of(mem_pool_host))
-            self._blocks = BlockRuns(blocks, self._page_bytes) if self._page_bytes < _SMALL else blocks
-        except BaseException:
-            store.close()
-            raise
+        self._kept = AdapterStore(
+            self._settings.folder, lambda text: self._say(f"PrefixStore {text}"), key_file=self._settings.key_file,
+            quota=self._settings.quota)
+        self._blocks = self._kept.begin(self._made)
 
     def register_mem_host_pool_v2(self, host_pool: Any, host_pool_name: Any) -> None:
         """Refuses models that keep more than keys and values."""
@@ -166,12 +164,9 @@ class PrefixStoreStorage(HiCacheStorage):
 
     def close(self) -> None:
         """Writes what waits, and closes the store."""
-        blocks, self._blocks = self._blocks, None
-        if blocks is not None:
-            try:
-                blocks.close()
-            except PrefixStoreError as problem:
-                _log.warning("PrefixStore could not write all pages when it was closed: %s", problem)
+        kept, self._kept, self._blocks = self._kept, None, None
+        if kept is not None:
+            kept.close()
 
     # For people.
 
@@ -181,12 +176,19 @@ class PrefixStoreStorage(HiCacheStorage):
 
     # Inside.
 
+    def _made(self, store: Store) -> Blocks:
+        """The blocks of this pool, several in a record when they are small."""
+        pool = self.mem_pool_host
+        blocks = BlockStore(store, context(store, self._settings, self._config, pool, self._options), element_of(pool))
+        return BlockRuns(blocks, self._page_bytes) if self._page_bytes < _SMALL else blocks
+
     def _answer(self, ask: Callable[[Blocks], Answer], otherwise: Answer) -> Answer:
         """What the store answers; what a miss is when it cannot."""
-        blocks = self._blocks
-        if blocks is None:
+        blocks, kept = self._blocks, self._kept
+        if blocks is None or kept is None:
             return otherwise
         try:
+            kept.look_for_losses()
             return ask(blocks)
         except Exception as problem:  # An engine must not end because its cache is in trouble.
             self._say(f"PrefixStore could not serve SGLang, which computes the pages: {problem}")

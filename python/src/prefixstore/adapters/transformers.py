@@ -15,15 +15,20 @@ are stored. `restore` and `store` are its two halves, for programs that call the
 from __future__ import annotations
 
 import warnings
-from typing import Any, List, Optional, Tuple, Union
+from typing import Any, List, Mapping, Optional, Tuple, Union
 
-import numpy as np
-import torch
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+from ._extras import missing
+
+try:
+    import numpy as np
+    import torch
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+except ImportError as problem:
+    raise missing(problem, "transformers", "transformers") from None
 
 from .. import Element, Match, Plane, PrefixStoreError, Space, Store
-from .. import open as open_store
+from ._adapter_store import AdapterStore, Path, warn
 from ._transformers_identity import UnsupportedModelError, check_model, identity, sentence, stamp, tokenizer_digest
 
 __all__ = ["PrefixCache", "UnsupportedModelError"]
@@ -35,8 +40,8 @@ _OWN_CACHE = (
     "prompt_lookup_num_tokens", "negative_prompt_ids")
 _ONE = ("num_beams", "num_return_sequences", "guidance_scale")
 
-#: Token ids: a tensor or array of the shape [tokens] or [1, tokens], or a list.
-TokenIds = Union[torch.Tensor, np.ndarray, List[int]]
+#: Token ids: a tensor or array of the shape [tokens] or [1, tokens], a list, or what a call of the tokenizer gives.
+TokenIds = Union[torch.Tensor, np.ndarray, List[int], Mapping[str, Any]]
 
 
 class PrefixCache:
@@ -47,7 +52,8 @@ class PrefixCache:
     time, or an open `Store`. `quota`: bytes on disk, for all processes. `hot_capacity`: bytes of RAM for pages of this
     process; without it a prompt is found again as soon as it is on disk. `salt`: a tenant's secret of 16 bytes or more.
     `page_tokens`: tokens of a page. `changes`: names whatever changes keys and values and is neither a tensor of the
-    model nor a LoRA of PEFT, such as a hook.
+    model nor a LoRA of PEFT, such as a hook. `key_file`: a file with the key that seals what is stored; without it, the
+    variable PFX_KEY.
 
     It reads the whole model once, for the digest of its weights, and again when they have changed.
 
@@ -58,7 +64,7 @@ class PrefixCache:
 
     def __init__(
         self, model: Any, tokenizer: Any, store: Any, *, quota: Optional[int] = None, hot_capacity: int = 0,
-        salt: Optional[bytes] = None, page_tokens: int = 64, changes: str = "",
+        salt: Optional[bytes] = None, page_tokens: int = 64, changes: str = "", key_file: Optional[Path] = None,
     ) -> None:
         check_model(model)
         self._model = model
@@ -71,28 +77,28 @@ class PrefixCache:
         self._heads: int = config.num_key_value_heads
         self._head_dim: int = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._new_cache()
-        self._owns_store = not isinstance(store, Store)
-        #: The open store; the first call of `close` closes it if this cache has opened it.
-        self.opened: Store = store
-        if self._owns_store:
-            self.opened = open_store(store, quota=quota, hot_capacity=hot_capacity)
         self._space: Optional[Space] = None
         self._stamp: Any = None
         #: Tokens that the last `restore` or `generate` took from the store.
         self.restored_tokens = 0
-        try:
-            self._current_space()
-        except BaseException:
-            self.close()
-            raise
+        self._kept = AdapterStore(store, warn, key_file=key_file, quota=quota, hot_capacity=hot_capacity)
+        self._kept.begin(lambda _: self._current_space())
+
+    @property
+    def opened(self) -> Store:
+        """The open store; the first call of `close` closes it if this cache has opened it."""
+        return self._kept.store
 
     def generate(self, input_ids: TokenIds, **options: Any) -> Any:
         """The model's `generate`, behind what is stored of the prompt; then stores what is new of prompt and reply.
 
-        `options` are those of the model's `generate`. One sequence, without padding and without beams.
+        `input_ids`: the prompt, or what the tokenizer has made of it, with its attention mask. `options` are those of
+        the model's `generate`. One sequence, without padding and without beams.
 
         Returns what the model's `generate` returns. Raises `UnsupportedModelError` for other options.
         """
+        if isinstance(input_ids, Mapping) and "attention_mask" in input_ids:
+            options.setdefault("attention_mask", torch.as_tensor(input_ids["attention_mask"]).reshape(1, -1))
         self._check_options(options)
         tokens = torch.from_numpy(_token_ids(input_ids).astype(np.int64)).reshape(1, -1)
         cache, _ = self.restore(tokens)
@@ -110,6 +116,7 @@ class PrefixCache:
         be trusted, is an empty cache and 0.
         """
         tokens = _token_ids(input_ids)
+        self._kept.look_for_losses()
         self.restored_tokens = 0
         cache = self._new_cache()
         try:
@@ -132,6 +139,9 @@ class PrefixCache:
         tokens = _token_ids(input_ids)
         self._check_cache(cache)
         tokens = tokens[:cache.get_seq_length()]
+        if not len(tokens):
+            return 0
+        self._kept.look_for_losses()
         try:
             space = self._current_space()
             with space.match(tokens) as match:
@@ -151,9 +161,8 @@ class PrefixCache:
         self.opened.flush(timeout)
 
     def close(self) -> None:
-        """Closes the store if this cache has opened it."""
-        if self._owns_store:
-            self.opened.close()
+        """Closes the store if this cache has opened it. A warning says what could not be written."""
+        self._kept.close()
 
     def __enter__(self) -> PrefixCache:
         return self
@@ -247,14 +256,22 @@ class PrefixCache:
 
 
 def _token_ids(input_ids: TokenIds) -> np.ndarray:
-    """Token ids of one sequence, as the store takes them."""
-    if isinstance(input_ids, torch.Tensor) and input_ids.dtype.is_floating_point:
+    """Token ids of one sequence, one at least, as the store takes them."""
+    if isinstance(input_ids, Mapping):  # a BatchEncoding
+        if "input_ids" not in input_ids:
+            raise TypeError("The prompt is a mapping without input_ids. Give what a call of the tokenizer returns.")
+        input_ids = input_ids["input_ids"]
+    if isinstance(input_ids, (str, bytes)):
+        raise TypeError("The prompt is a text. Give what a call of the tokenizer makes of it: tokenizer(text).")
+    if isinstance(input_ids, torch.Tensor) and input_ids.dtype.is_floating_point and input_ids.numel():
         raise TypeError(f"input_ids are {input_ids.dtype}. Give token ids.")
     ids = np.asarray(input_ids.cpu() if isinstance(input_ids, torch.Tensor) else input_ids)
     if ids.ndim == 2 and len(ids) == 1:
         ids = ids[0]
+    if not ids.size:
+        raise ValueError("The prompt has no token. Give one at least.")
     if ids.ndim != 1:
         raise UnsupportedModelError(f"input_ids have the shape {list(ids.shape)}. Give one prompt, [1, tokens].")
-    if len(ids) and not (0 <= ids.min() and ids.max() < 2 ** 31):
+    if not (0 <= ids.min() and ids.max() < 2 ** 31):
         raise ValueError("A token id is below 0, or 2**31 or more. Give the ids of the tokenizer.")
     return ids.astype(np.int32)

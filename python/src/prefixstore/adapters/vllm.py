@@ -27,9 +27,9 @@ except ImportError as problem:
         "version that docs/engines/vllm.md names, or take PrefixStoreConnector out of --kv-transfer-config.") from problem
 
 from .. import (
-    Blocks, Completion, Element, InvalidArgumentError, InvalidIdentityError, InvalidOptionError, PrefixStoreError, Queue,
-    Store, TimedOutError)
-from .. import open as open_store
+    Blocks, Completion, Element, InvalidArgumentError, InvalidIdentityError, InvalidKeyError, InvalidOptionError,
+    PrefixStoreError, Queue, Store)
+from ._adapter_store import AdapterStore
 from ._salt_file import read_salt
 from ._vllm_identity import ELEMENTS, UnknownEngineError, check, identity, sign
 from ._vllm_lookups import Lookups
@@ -74,7 +74,8 @@ class PrefixStoreTier(SecondaryTierManager):
 
     `folder`: the store, which any number of engines use at the same time. `quota`: bytes on disk, for all of them.
     `salt_file`: a file with a tenant's secret of 16 bytes or more; vLLM would log the secret itself. `adapters`: the
-    folders of all LoRA of this engine. `accept_version`: a version of vLLM besides those that are tested.
+    folders of all LoRA of this engine. `accept_version`: a version of vLLM besides those that are tested. `key_file`: a
+    file with the key that seals what is stored; without it, the variable PFX_KEY.
 
     vLLM calls it on the thread of its scheduler. Only the constructor, `drain_jobs` and `shutdown` wait for the disk.
     It is a cache: what cannot be stored or loaded is computed, and one line of the log says why. An engine that it does
@@ -87,7 +88,7 @@ class PrefixStoreTier(SecondaryTierManager):
     def __init__(
         self, offloading_spec: Any, primary_kv_view: memoryview, tier_type: str, backpressure_detector: Any = None, *,
         folder: str, quota: Optional[int] = None, salt_file: Optional[str] = None, adapters: Sequence[str] = (),
-        accept_version: Optional[str] = None,
+        accept_version: Optional[str] = None, key_file: Optional[str] = None,
     ) -> None:
         super().__init__(offloading_spec, primary_kv_view, tier_type, backpressure_detector)
         self.locality = Locality.LOCAL
@@ -100,7 +101,7 @@ class PrefixStoreTier(SecondaryTierManager):
         self._running: Dict[int, Union[List[bytes], _Transfer]] = {}
         self._finished: List[JobResult] = []
         self._said: Set[str] = set()
-        self._lost = 0
+        self._kept: Optional[AdapterStore] = None
         #: The open store; None when the tier is off.
         self.store: Optional[Store] = None
         self._blocks: Optional[Blocks] = None
@@ -109,28 +110,28 @@ class PrefixStoreTier(SecondaryTierManager):
         self._difference: Optional[str] = None
         try:
             salt = read_salt(salt_file)
-            self._open(offloading_spec, folder, quota, salt, adapters, accept_version)
+            config = get_current_vllm_config_or_none()
+            check(config, adapters, accept_version)
+            self._kept = AdapterStore(folder, _warn, key_file=key_file, quota=quota)
+            self._kept.begin(lambda store: self._begin(store, config, offloading_spec, salt, adapters))
+            _logger.info("PrefixStore is on: %s, chunks of %d tokens, %d bytes.", folder, self._tokens, self._chunk_bytes)
         # A version that was accepted untested may lack what is read here.
         except (UnknownEngineError, PrefixStoreError, OSError, AttributeError, ImportError) as problem:
             self.shutdown()
-            if isinstance(problem, (InvalidArgumentError, InvalidIdentityError, InvalidOptionError)):
+            if isinstance(problem, (InvalidArgumentError, InvalidIdentityError, InvalidKeyError, InvalidOptionError)):
                 raise
             _logger.error("PrefixStore is off, and every prompt is computed: %s.", str(problem).rstrip("."))
 
-    def _open(
-        self, spec: Any, folder: str, quota: Optional[int], salt: Optional[bytes], adapters: Sequence[str],
-        accept_version: Optional[str],
+    def _begin(
+        self, store: Store, config: Any, spec: Any, salt: Optional[bytes], adapters: Sequence[str],
     ) -> None:
-        config = get_current_vllm_config_or_none()
-        check(config, adapters, accept_version)
-        self.store = open_store(folder, quota=quota)
-        of = identity(config, spec.config, self.store, salt, adapters)
+        of = identity(config, spec.config, store, salt, adapters)
         element = ELEMENTS.get(spec.config.model.dtype, Element.BYTES)
-        tokens = spec.tokens_per_block[0] * spec.blocks_per_chunk
-        self._difference = sign(self.store, of, element, min(tokens, 4096))
-        self._blocks = self.store.blocks(of, element)
+        self._tokens = spec.tokens_per_block[0] * spec.blocks_per_chunk
+        self._difference = sign(store, of, element, min(self._tokens, 4096))
+        self._blocks = store.blocks(of, element)
         self._queue = self._blocks.queue()
-        _logger.info("PrefixStore is on: %s, chunks of %d tokens, %d bytes.", folder, tokens, self._chunk_bytes)
+        self.store = store
 
     # What vLLM asks.
 
@@ -148,7 +149,8 @@ class PrefixStoreTier(SecondaryTierManager):
     def on_request_finished(self, req_context: Any) -> None:
         """Forgets what the request has asked for. Says it when the store's disk has not taken all of its blocks."""
         self._lookups.forget(req_context.req_id)
-        self._look_for_losses()
+        if self._kept is not None:
+            self._kept.look_for_losses()
 
     def touch(self, keys: Collection[bytes], req_context: Any) -> None:
         """Counts as a use in the store, for its eviction."""
@@ -257,26 +259,9 @@ class PrefixStoreTier(SecondaryTierManager):
         # An error here reaches vLLM, which then keeps its memory: the store may still use it.
         self._end_jobs()
         self._memory.release()
-        store, self.store, self._blocks = self.store, None, None
-        if store is not None:
-            try:
-                store.close()
-            except PrefixStoreError as problem:
-                self._say("close its folder", problem)
-
-    def _look_for_losses(self) -> None:
-        """Blocks are written after their job has ended: only the store's counts tell of a full disk."""
-        if self.store is None or self.store.closed:
-            return
-        try:
-            lost = int(self.store.statistics()["dropped_pages"])
-            if lost > self._lost:
-                self.store.flush(timeout=0)  # raises what kept the blocks from being written
-                self._lost = lost
-        except TimedOutError:
-            pass  # the reason comes with a later request
-        except PrefixStoreError as problem:
-            self._say("write blocks", problem)
+        kept, self._kept, self.store, self._blocks = self._kept, None, None, None
+        if kept is not None:
+            kept.close()
 
     def _say(self, what: str, problem: PrefixStoreError) -> None:
         """One line per kind of trouble, however often it comes."""
@@ -284,6 +269,10 @@ class PrefixStoreTier(SecondaryTierManager):
         if kind not in self._said:
             self._said.add(kind)
             _logger.warning("PrefixStore could not %s, and the engine goes on: %s", what, problem)
+
+
+def _warn(text: str) -> None:
+    _logger.warning("PrefixStore %s", text)
 
 
 def _bytes_in_use(spec: Any, row_bytes: int) -> int:
