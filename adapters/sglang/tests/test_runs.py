@@ -143,7 +143,7 @@ def test_a_run_that_was_removed_is_a_miss_also_for_who_remembers_it(tmp_path):
     with Prompts(tmp_path / "kv") as prompts:
         prompts.put(PROMPT[:20])
         prompts.runs.flush()
-        run, _, _ = prompts.runs._find(PROMPT, 0)
+        run = prompts.runs._find(PROMPT, 0, set()).run
         prompts.blocks.remove([run.stored_as])
         assert prompts.found(PROMPT[:20]) == 0
         # Another prompt that begins with it cannot take its list; its blocks are stored one by one.

@@ -99,7 +99,7 @@ def test_the_older_calls_keep_pages_too_and_apart(given):
 
 
 def test_damaged_pages_are_a_miss(given):
-    # Of 16 KiB each, since damage to smaller records could hit the tree of the file.
+    # Of 16 KiB each, which are records of their own; damage to smaller ones could hit the tree of the file.
     pool = host_pool(page=16, heads=4)
     store(given, pool).close()
     assert damage(given["folder"]) == 12
@@ -201,16 +201,19 @@ def test_an_unknown_version_of_sglang_is_named_and_shares_nothing(given, monkeyp
     storage.close()
 
 
-def test_small_pages_are_named(given, caplog):
-    attach(storage_config(given), host_pool(page=1)).close()
-    assert any("--page-size" in record.message for record in caplog.records)
+def test_small_pages_are_stored_together_and_large_ones_alone(given, tmp_path):
+    store(given, host_pool()).close()  # 8 KiB each
+    assert damage(given["folder"]) == 2  # their bytes, and their list
+    given["folder"] = str(tmp_path / "large")
+    store(given, host_pool(heads=4)).close()
+    assert damage(given["folder"]) == 12
 
 
 def test_no_call_raises_whatever_is_given_or_happens(given, caplog):
     pool = host_pool()
     storage = store(given, pool)
     assert storage.batch_get_v1([], places(pool, 0, 0)) == [] == storage.batch_set_v1([], places(pool, 0, 0))
-    assert caplog.records[-1].message.startswith("A page of")
+    assert not any("could not serve" in record.message for record in caplog.records)
     assert storage.batch_get_v1(KEYS, places(pool, 0, 3)) == [False] * 12
     # As many pieces as pages, each half a page.
     assert storage.batch_set_v1(["f" * 64, "e" * 64], places(pool, 0, 1)) == [False] * 2

@@ -17,12 +17,12 @@ import hashlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._queue import Block
 from ._block_store import BlockStore
 
-# Bytes of a run, and its blocks.
+# Bytes of a run, and its blocks. The length of a list follows from them: whoever changes them changes its name too.
 _LARGE, _MOST = 256 << 10, 64
 # A name ends with the digest of all tokens so far, in hexadecimal.
 _HEX, _DIGEST = 64, 32
@@ -39,6 +39,24 @@ class _Run:
     stored_as: bytes
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Some blocks of a run, from its block `first` on: those of a call from its block `at` on."""
+
+    run: _Run
+    first: int
+    at: int
+    count: int
+
+    @property
+    def end(self) -> int:
+        return self.at + self.count
+
+    @property
+    def all(self) -> slice:
+        return slice(self.at, self.end)
+
+
 class BlockRuns:
     """Has the calls of a `BlockStore`, for blocks that all have `block_bytes`. Thread-safe.
 
@@ -53,59 +71,42 @@ class BlockRuns:
 
     def put(self, keys: Sequence[bytes], blocks: Sequence[Block]) -> List[bool]:
         """As `BlockStore.put`."""
-        results: List[bool] = []
-        while len(results) < len(keys):
-            at = len(results)
-            found = self._find(keys, at)
-            if found is None:
-                results += self._put_new(keys[at : at + self._most], blocks[at : at + self._most])
-                continue
-            run, _, count = found
-            part = slice(at, at + count)
-            if count == len(run.members):
+        results = [False] * len(keys)
+        asked: Set[bytes] = set()
+        whole: List[_Part] = []
+        alone: List[int] = []
+        at = 0
+        while at < len(keys):
+            part = self._find(keys, at, asked)
+            if part is None:
+                part = _new(keys[at : at + self._most], at)
+            if len(part.run.members) == 1:
+                alone += [at]
+            elif part.count == len(part.run.members):
                 # Also when it is stored, so that a run that was evicted or damaged comes back.
-                results += self._put_run(run, blocks[part])
-            elif self._blocks.leading([run.stored_as]):
-                results += [True] * count
+                whole.append(part)
+            elif self._blocks.leading([part.run.stored_as]):
+                results[part.all] = [True] * part.count
             else:
-                results += self._blocks.put(keys[part], blocks[part])
+                alone += range(at, part.end)
+            at = part.end
+        for part, is_put in zip(whole, self._put_runs(whole, blocks)):
+            results[part.all] = [is_put] * part.count
+        for at, is_put in zip(alone, self._blocks.put([keys[at] for at in alone], [blocks[at] for at in alone])):
+            results[at] = is_put
         return results
 
     def get(self, keys: Sequence[bytes], blocks: Sequence[Block]) -> List[bool]:
         """As `BlockStore.get`, and no block behind the first that is missing."""
-        at = 0
-        while at < len(keys):
-            found = self._find(keys, at)
-            if found is not None:
-                run, first, count = found
-                if self._load(run, first, blocks[at : at + count]):
-                    at += count
-                    continue
-                if self._is_another(keys[at], run):
-                    continue
-            alone = _leading(self._blocks.get(keys[at:], blocks[at:]))
-            if alone == 0:
-                break
-            at += alone
-        return [place < at for place in range(len(keys))]
+        count = self._follow(
+            keys, lambda parts: self._load(parts, blocks), lambda at: _leading(self._blocks.get(keys[at:], blocks[at:])))
+        return [place < count for place in range(len(keys))]
 
     def leading(self, keys: Sequence[bytes]) -> int:
         """As `BlockStore.leading`."""
-        at = 0
-        while at < len(keys):
-            found = self._find(keys, at)
-            if found is not None:
-                run, _, count = found
-                if self._blocks.leading([run.stored_as]):
-                    at += count
-                    continue
-                if self._is_another(keys[at], run):
-                    continue
-            alone = self._blocks.leading(keys[at:])
-            if alone == 0:
-                break
-            at += alone
-        return at
+        return self._follow(
+            keys, lambda parts: self._blocks.leading([part.run.stored_as for part in parts]),
+            lambda at: self._blocks.leading(keys[at:]))
 
     def exists(self, keys: Sequence[bytes]) -> List[bool]:
         """As `BlockStore.exists`."""
@@ -125,36 +126,66 @@ class BlockRuns:
 
     # Where a block is.
 
-    def _find(self, keys: Sequence[bytes], at: int) -> Optional[Tuple[_Run, int, int]]:
-        """The run with a block, which place the block has in it, and how many of the blocks from there on are wanted."""
-        with self._lock:
-            place = self._places.get(keys[at])
-            if place is not None:
-                self._places.move_to_end(keys[at])
+    def _follow(
+        self, keys: Sequence[bytes], in_runs: Callable[[Sequence[_Part]], int], alone: Callable[[int], int],
+    ) -> int:
+        """How many of the first blocks there are. `in_runs` says of how many of the first parts that holds, and `alone`
+        of how many of the first blocks from a place on."""
+        asked: Set[bytes] = set()
+        at = 0
+        while at < len(keys):
+            parts: List[_Part] = []
+            part = self._find(keys, at, asked)
+            while part is not None:
+                parts.append(part)
+                part = self._find(keys, part.end, asked) if part.end < len(keys) else None
+            good = in_runs(parts) if parts else 0
+            at = parts[good - 1].end if good else at
+            if good < len(parts) and self._is_another(keys[at], parts[good].run):
+                continue
+            count = alone(at) if at < len(keys) else 0
+            if count == 0:
+                break
+            at += count
+        return at
+
+    def _find(self, keys: Sequence[bytes], at: int, asked: Set[bytes]) -> Optional[_Part]:
+        """The part of a run that begins with a block. `asked`: the blocks that begin no run."""
+        place = self._place(keys[at])
+        if place is None and keys[at] not in asked:
+            # What was put together begins as often; to ask for all at once costs as much as to ask for one.
+            candidates = [key for key in keys[at :: self._most] if key not in asked and self._place(key) is None]
+            for run in self._read(candidates):
+                self._remember(run)
+            asked.update(candidates)
+            place = self._place(keys[at])
         if place is None:
-            run = self._read(keys[at])
-            if run is None:
-                return None
-            self._remember(run)
-            place = run, 0
+            return None
         run, first = place
         count = 1
         while (at + count < len(keys) and first + count < len(run.members)
                and run.members[first + count] == keys[at + count]):
             count += 1
-        return run, first, count
+        return _Part(run, first, at, count)
 
-    def _read(self, key: bytes) -> Optional[_Run]:
-        """The run that begins with a block, by its list in the store."""
-        if not _is_named(key):
-            return None
-        memory = bytearray(self._most * _DIGEST)
-        if self._blocks.get([b"run " + key], [memory]) != [True]:
-            return None
-        head = key[:-_HEX]
-        digests = [memory[at : at + _DIGEST] for at in range(0, len(memory), _DIGEST)]
-        members = [head + digest.hex().encode() for digest in digests if any(digest)]
-        return _run(members) if members[:1] == [key] else None
+    def _place(self, key: bytes) -> Optional[Tuple[_Run, int]]:
+        with self._lock:
+            place = self._places.get(key)
+            if place is not None:
+                self._places.move_to_end(key)
+            return place
+
+    def _read(self, keys: Sequence[bytes]) -> List[_Run]:
+        """The runs that begin with these blocks, by their lists in the store."""
+        named = [key for key in keys if _is_named(key)]
+        lists = [bytearray(self._most * _DIGEST) for _ in named]
+        runs: List[_Run] = []
+        for key, memory, result in zip(named, lists, self._blocks.get([b"run " + key for key in named], lists)):
+            digests = [memory[at : at + _DIGEST] for at in range(0, len(memory), _DIGEST)] if result else []
+            members = [key[:-_HEX] + digest.hex().encode() for digest in digests if any(digest)]
+            if members[:1] == [key]:
+                runs.append(_run(members))
+        return runs
 
     def _remember(self, run: _Run) -> None:
         with self._lock:
@@ -166,39 +197,59 @@ class BlockRuns:
 
     def _is_another(self, key: bytes, run: _Run) -> bool:
         """Whether the store has another run that begins with a block, since the one that was remembered is gone."""
-        other = self._read(key)
-        if other is None or other == run:
-            return False
-        self._remember(other)
-        return True
+        others = [other for other in self._read([key]) if other != run]
+        for other in others:
+            self._remember(other)
+        return bool(others)
 
     # Runs as a whole.
 
-    def _put_new(self, keys: Sequence[bytes], blocks: Sequence[Block]) -> List[bool]:
-        if len(keys) < 2 or not all(_is_named(key) and key[:-_HEX] == keys[0][:-_HEX] for key in keys):
-            return self._blocks.put(keys, blocks)
-        run = _run(keys)
-        results = self._put_run(run, blocks)
-        if all(results):
-            self._remember(run)
+    def _put_runs(self, parts: Sequence[_Part], blocks: Sequence[Block]) -> List[bool]:
+        """Puts whole runs, and then their lists."""
+        pieces = [[piece for block in blocks[part.all] for piece in _pieces(block)] for part in parts]
+        names = [part.run.stored_as for part in parts]
+        put = _by_length(pieces, lambda chosen: self._blocks.put(
+            [names[at] for at in chosen], [pieces[at] for at in chosen]))
+        digests = [b"".join(bytes.fromhex(key[-_HEX:].decode()) for key in part.run.members) for part in parts]
+        listed = self._blocks.put(
+            [part.run.listed_as for part in parts], [each.ljust(self._most * _DIGEST, b"\0") for each in digests])
+        results = [all(pair) for pair in zip(put, listed)]
+        for part, is_put in zip(parts, results):
+            if is_put:
+                self._remember(part.run)
         return results
 
-    def _put_run(self, run: _Run, blocks: Sequence[Block]) -> List[bool]:
-        digests = b"".join(bytes.fromhex(member[-_HEX:].decode()) for member in run.members)
-        names = digests.ljust(self._most * _DIGEST, b"\0")
-        pieces = [piece for block in blocks for piece in _pieces(block)]
-        is_put = self._blocks.put([run.stored_as], [pieces]) + self._blocks.put([run.listed_as], [names])
-        return [all(is_put)] * len(run.members)
+    def _load(self, parts: Sequence[_Part], blocks: Sequence[Block]) -> int:
+        """Loads parts of runs; the rest of each run is loaded beside. How many of the first parts came."""
+        memory: List[List[Any]] = []
+        for part in parts:
+            before = bytearray(part.first * self._block_bytes)
+            after = bytearray((len(part.run.members) - part.first - part.count) * self._block_bytes)
+            wanted = [piece for block in blocks[part.all] for piece in _pieces(block)]
+            memory.append([*([before] if before else []), *wanted, *([after] if after else [])])
+        # The lists are as young as the bytes: otherwise they would be evicted before them.
+        self._blocks.touch([part.run.listed_as for part in parts])
+        return _leading(_by_length(memory, lambda chosen: self._blocks.get(
+            [parts[at].run.stored_as for at in chosen], [memory[at] for at in chosen])))
 
-    def _load(self, run: _Run, first: int, blocks: Sequence[Block]) -> bool:
-        """Loads blocks from a place of a run on. The others of the run are loaded beside."""
-        before = bytearray(first * self._block_bytes)
-        after = bytearray((len(run.members) - first - len(blocks)) * self._block_bytes)
-        pieces: List[Any] = [piece for block in blocks for piece in _pieces(block)]
-        whole = [*([before] if before else []), *pieces, *([after] if after else [])]
-        # The list is as young as the bytes: otherwise it would be evicted before them.
-        self._blocks.touch([run.listed_as])
-        return self._blocks.get([run.stored_as], [whole]) == [True]
+
+def _by_length(lists: Sequence[Sequence[Any]], call: Callable[[Sequence[int]], List[bool]]) -> List[bool]:
+    """Calls with the places of all lists of one length, since the blocks of a call must have equally many pieces."""
+    results = [False] * len(lists)
+    places: Dict[int, List[int]] = {}
+    for at, each in enumerate(lists):
+        places.setdefault(len(each), []).append(at)
+    for chosen in places.values():
+        for at, result in zip(chosen, call(chosen)):
+            results[at] = result
+    return results
+
+
+def _new(keys: Sequence[bytes], at: int) -> _Part:
+    """A new run of blocks, or the first of them alone."""
+    if not all(_is_named(key) and key[:-_HEX] == keys[0][:-_HEX] for key in keys):
+        keys = keys[:1]
+    return _Part(_run(keys), 0, at, len(keys))
 
 
 def _run(members: Sequence[bytes]) -> _Run:
@@ -210,7 +261,7 @@ def _run(members: Sequence[bytes]) -> _Run:
 def _is_named(key: bytes) -> bool:
     """Whether a name ends with a digest other than zero, in small letters as they are read back."""
     digits = key[-_HEX:]
-    return len(digits) == _HEX and all(digit in b"0123456789abcdef" for digit in digits) and any(d != 48 for d in digits)
+    return len(digits) == _HEX and not digits.strip(b"0123456789abcdef") and digits != b"0" * _HEX
 
 
 def _leading(results: Sequence[bool]) -> int:

@@ -36,7 +36,7 @@ _SENTENCES = 100
 _FLAT = b"flat "
 _KV = "kv"
 # Pages of fewer bytes are stored several together. tools/engines/measure sglang shows what they cost alone.
-_SMALL = 64 << 10
+_SMALL = 16 << 10
 
 Answer = TypeVar("Answer")
 Blocks = Union[BlockStore, BlockRuns]

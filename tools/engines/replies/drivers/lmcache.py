@@ -41,8 +41,11 @@ class Engine(Driver):
         sys.path.append(f"{ROOT}/adapters/lmcache/tests")
         import vllm_host
 
-        more = vllm_host.connection(self.port) if self.server else {}
+        # Without vLLM's own cache, everything comes from the server; the reference is vLLM's own cache.
+        more = {**vllm_host.connection(self.port), "enable_prefix_caching": False} if self.server else {}
         self.llm = vllm_host.start(self.model, **vllm_calls.SETTINGS, **more)
+        self.blocks = self.llm.llm_engine.engine_core.engine_core.scheduler.kv_cache_manager.block_pool
+        self.free = self.blocks.get_num_free_blocks()
 
     def _serve_chunks(self, cache, folder, quota):
         """Starts LMCache's server."""
@@ -77,22 +80,17 @@ class Engine(Driver):
             return json.load(answer)
 
     def serve(self, tokens, count, replied):
-        self._forget()
+        self._ask("/cache/clear", "POST")  # the server's memory
         replied(*vllm_calls.complete(self.llm, tokens, count))
         vllm_calls.step(self.llm)
-
-    def _forget(self):
-        """Empties vLLM's cache, which waits for blocks that are on their way to the server, and the server's memory."""
-        while not self.llm.reset_prefix_cache():
-            vllm_calls.step(self.llm)
-        self._ask("/cache/clear", "POST")
 
     def live(self, tokens, cuts, count):
         return vllm_calls.live(self.llm, tokens, cuts, count)
 
     def flush(self):
         """Waits until vLLM has handed over its blocks, and the server has written them."""
-        while not self.llm.reset_prefix_cache():
+        # vLLM keeps a prompt's blocks until the server has them. One is that of the last step.
+        while self.free - self.blocks.get_num_free_blocks() > 1:
             vllm_calls.step(self.llm)
         quiet = 0
         # Twice, because for a moment chunks wait no more and are not on their way yet.
