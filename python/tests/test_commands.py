@@ -83,6 +83,15 @@ def test_a_program_that_was_forgotten_or_does_not_exist(tmp_path: Path) -> None:
         assert child.returncode == 2 and child.stderr.count("\n") == 1 and said in child.stderr
 
 
+@pytest.mark.parametrize("words, said", [
+    (["--stor", "kv"], "Unrecognized arguments: --stor kv. Write: prefixstore llama-server"),
+    (["--quota", "1 G"], "1 G is no size; give bytes, or a number with KiB, MiB, GiB or TiB"),
+    (["--quota", "10KiB"], "the quota is 10 KiB; the limits are"), (["--quota"], "expected one argument"),
+])
+def test_options_that_it_does_not_know(tmp_path: Path, words: Sequence[str], said: str) -> None:
+    assert said in serve(tmp_path, before=words)
+
+
 def test_secrets_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "short").write_text("too short\n")
     assert "short has 9 bytes" in serve(tmp_path, before=["--salt-file", tmp_path / "short"])

@@ -99,7 +99,7 @@ class AdapterStore:
 
     def look_for_losses(self) -> None:
         """Says it when the disk has not taken everything. Pages are written after the call that stored them: only the
-        store's counts tell of a full disk. Does not wait."""
+        store's counts tell of a full disk. Waits for about a millisecond at most."""
         if self.store.closed:
             return
         lost = self._lost

@@ -1,6 +1,6 @@
 """Stands before an unmodified llama-server, and keeps the keys and values of its prompts through restarts.
 
-    prefixstore llama-server [--store FOLDER] [--quota BYTES] [--key-file FILE] -- llama-server -m model.gguf ...
+    prefixstore llama-server [--store FOLDER] [--quota SIZE] [--key-file FILE] -- llama-server -m model.gguf ...
 
 It starts the server behind itself, and listens where the server would. Every endpoint passes through. Before a
 completion or chat completion it restores the longest stored prefix into a slot; afterwards it stores what is new. If
