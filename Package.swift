@@ -11,6 +11,10 @@ let isDevelopment = Context.environment["PFX_DEVELOP"] == "1"
 /// builds the store only.
 let isStoreOnly = Context.environment["PFX_TEST_ONLY_STORE"] == "1"
 
+/// `PFX_FUZZ=1` is for `tools/fuzz`: it adds the fuzz targets. libFuzzer brings the main function, so `pfx` is a
+/// library then, whose own main function has another name.
+let isFuzzing = Context.environment["PFX_FUZZ"] == "1"
+
 /// One list of settings for every Swift target: language mode 6, strict memory safety, and no warning survives a build.
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -89,21 +93,31 @@ let store: [Target] =
             name: "StoreTestKit",
             dependencies: ["PrefixStore", "Records", "PageCodec", "KVFormat", "Threads", "TestKit"],
             path: "Tests/StoreTestKit", swiftSettings: strict),
+        .target(
+            name: "Torture", dependencies: ["CFaults", "StoreTestKit", "PrefixStore", "TestKit"],
+            path: "Tests/Torture", swiftSettings: strict),
         .executableTarget(
-            name: "store-worker", dependencies: ["StoreTestKit", "PrefixStore", "ColdTier", "LMDB"],
+            name: "store-worker", dependencies: ["Torture", "StoreTestKit", "PrefixStore", "ColdTier", "LMDB"],
             path: "Tests/store-worker", swiftSettings: strict),
         // With the settings of a package that has none, as the reader's is.
         .executableTarget(name: "readme-example", dependencies: ["PrefixStore"], path: "Tests/readme-example"),
     ]
+
+let pfxDependencies: [Target.Dependency] = ["PrefixStore", "LlamaEngine", argumentParser]
 
 let aboveTheStore: [Target] =
     Floor.engine.kernel("CEngine", ["CLevel"])
     + Floor.engine.module(
         "LlamaEngine", ["PrefixStore", "KVFormat", "CEngine", "CHash"], testedWith: ["Threads"], fixtures: ["Fixtures"])
     + [
-        .executableTarget(
-            name: "pfx", dependencies: ["PrefixStore", "LlamaEngine", argumentParser], path: "Sources/Faces/pfx",
-            swiftSettings: strict),
+        isFuzzing
+            ? .target(
+                name: "pfx", dependencies: pfxDependencies, path: "Sources/Faces/pfx",
+                swiftSettings: strict + [
+                    .unsafeFlags(["-Xfrontend", "-entry-point-function-name", "-Xfrontend", "pfx_main"])
+                ])
+            : .executableTarget(
+                name: "pfx", dependencies: pfxDependencies, path: "Sources/Faces/pfx", swiftSettings: strict),
         .testTarget(
             name: "PfxTests",
             dependencies: ["pfx", "PrefixStore", "LlamaEngine", "StoreTestKit", "store-worker", "TestKit"],
@@ -140,16 +154,26 @@ let benchmarks: [Target] = [
     benchmark("real-pages", ["PrefixStore", "LlamaEngine"]),
 ]
 
+let fuzzing: [Target] = [
+    .executableTarget(
+        name: "fuzz",
+        dependencies: [
+            "CLevel", "ColdTier", "CPlanes", "KVFormat", "LlamaEngine", "LMDB", "PageCodec", "pfx", "PrefixStore",
+            "StoreTestKit", "TestKit",
+        ],
+        path: "Tests/Fuzz", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
+]
+
 let package = Package(
     name: "PrefixStore",
     products: [.library(name: "PrefixStore", targets: ["PrefixStore"])]
         + (isStoreOnly
             ? []
             : [
-                .library(name: "LlamaEngine", targets: ["LlamaEngine"]),
-                .executable(name: "pfx", targets: ["pfx"]),
-            ] + cProducts),
+                .library(name: "LlamaEngine", targets: ["LlamaEngine"])
+            ] + (isFuzzing ? [] : [.executable(name: "pfx", targets: ["pfx"])]) + cProducts),
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")]
         + (isDevelopment ? [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")] : []),
     targets: store + (isStoreOnly ? [] : aboveTheStore + cLibrary) + (isStoreOnly || !isDevelopment ? [] : benchmarks)
+        + (isFuzzing ? fuzzing : [])
 )

@@ -1,6 +1,6 @@
 // Damage to a store's file by kind of page, and what processes then make of the store.
 
-internal import Foundation
+public import Foundation
 internal import TestKit
 
 /// A run of many damaged stores.
@@ -25,6 +25,8 @@ public struct DamageRun: Sendable {
     public struct Tally: Sendable {
         /// Stores that were damaged.
         public var stores = 0
+        /// Those of them in which bits were flipped, and no more.
+        public var flips = 0
         /// Processes that used them.
         public var processes = 0
         /// Bytes that were delivered and wrong.
@@ -49,7 +51,8 @@ public struct DamageRun: Sendable {
             }
             return
                 ([
-                    "stores \(stores), processes \(processes)", "wrong bytes \(wrongBytes)",
+                    "stores \(stores), of these \(flips) with flipped bits; processes \(processes)",
+                    "wrong bytes \(wrongBytes)",
                     "processes ended \(ended.count)", "stores that fail a third start \(unusable.count)",
                     "tokens loaded from damaged stores \(loaded)",
                 ] + checked + ended + unusable).joined(separator: "\n")
@@ -58,16 +61,18 @@ public struct DamageRun: Sendable {
 
     private let worker: String
     private let seed: UInt64
+    private let dies: Bool
 
-    /// A run from a seed, with the path of `store-worker`.
-    public init(seed: UInt64, worker: String) {
+    /// A run from a seed, with the path of `store-worker`. Processes that damage ends are the broken twin.
+    public init(seed: UInt64, worker: String, dies: Bool = false) {
         self.seed = seed
         self.worker = worker
+        self.dies = dies
     }
 
     /// Damages `count` stores, one after the other, through all kinds of pages and all kinds of harm in turns. Each is
-    /// then used by three processes.
-    public func run(count: Int, progress: (Int) -> Void = { _ in }) throws -> Tally {
+    /// then used by three processes. Ends at `end` at the latest.
+    public func run(count: Int, until end: Date = .distantFuture) throws -> Tally {
         let folder = try TemporaryFolder()
         let whole = folder.path("whole")
         try DamagedStore(whole, seed: seed).fill()
@@ -75,16 +80,20 @@ public struct DamageRun: Sendable {
         let pages = FilePages(bytes)
         var tally = Tally()
         var random = SplitMix64(seed: seed)
-        let cases = FilePages.Kind.allCases.flatMap { kind in Harm.allCases.map { (kind, $0) } }
-        for index in 0..<count {
-            let (kind, harm) = cases[index % cases.count]
+        // Four of five stores have flipped bits, and the fifth has other harm, through all kinds of pages in turns.
+        let (flips, others) = ([Harm.bit, .header], [Harm.zeros, .random, .swap, .cut])
+        let kinds = FilePages.Kind.allCases
+        for index in 0..<count where Date() < end {
+            let isFlip = index % 5 < 4
+            let harm = isFlip ? flips[index % 2] : others[index / 5 % others.count]
+            let kind = kinds[(index + index / 5) % kinds.count]
+            tally.flips += isFlip ? 1 : 0
             let damaged = damage(bytes, pages, kind, harm, &random)
             let path = folder.path("store")
             try FileManager.default.copyItem(atPath: whole, toPath: path)
             try Data(damaged.bytes).write(to: URL(fileURLWithPath: path + "/data.mdb"))
             try use(path, kind, "\(kind) \(harm) \(damaged.name)", &tally)
             try FileManager.default.removeItem(atPath: path)
-            progress(index + 1)
         }
         return tally
     }
@@ -92,7 +101,8 @@ public struct DamageRun: Sendable {
     private func use(_ path: String, _ kind: FilePages.Kind, _ name: String, _ tally: inout Tally) throws {
         tally.stores += 1
         for start in 1...3 {
-            let worker = try Worker(executable: worker, ["damaged", path, "\(seed)"])
+            let lies = dies ? ["PFX_LIES": "1"] : [:]
+            let worker = try Worker(executable: worker, ["damaged", path, "\(seed)"], environment: lies)
             let (lines, status) = worker.finish()
             tally.processes += 1
             guard status == 0, let outcome = lines.last.flatMap(DamagedStore.Outcome.init) else {

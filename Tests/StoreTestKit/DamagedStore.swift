@@ -73,6 +73,8 @@ public struct DamagedStore: Sendable {
         if let inspector = try? StoreInspector(at: path) {
             // An error here would be a broken promise: damage of any kind is a finding.
             outcome.check = try inspector.verify().isSound ? "sound" : "damaged"
+            // The broken twin of the damage: a process that damage ends.
+            if outcome.check == "damaged", ProcessInfo.processInfo.environment["PFX_LIES"] == "1" { abort() }
             _ = try? inspector.info()
             _ = try? inspector.spaces()
             _ = try? inspector.pages(order: .hits, limit: 20)

@@ -10,7 +10,7 @@
 //   store-worker forget FOLDER                      forget all spaces, one after the other; one line at the end
 // With PFX_KEY in the environment, the store is opened with that sealing key.
 //   store-worker damaged FOLDER SEED   look at, read and write a store that may be damaged; one line at the end
-//   store-worker damage SEED COUNT   damage COUNT stores and have processes use them; figures at the end, status 0 or 1
+// The other commands are the parts of tools/torture: see Torture.swift.
 
 import ColdTier
 import Foundation
@@ -58,10 +58,12 @@ func fill(_ path: String, seed: UInt64) throws {
     let space = try store.space(model.identity)
     var prompts = RandomPrompts(seed: seed, documents: 20)
     var count = 0
+    let lies = ProcessInfo.processInfo.environment["PFX_LIES"] == "1"
     while true {
         for _ in 0..<3 { try space.insertGenerated(prompts.next(), by: model) }
         count += 3
-        try store.flush()
+        // The broken twin of the kills says so without having flushed.
+        if !lies { try store.flush() }
         say("flushed \(count)")
     }
 }
@@ -205,14 +207,8 @@ do {
         try forkAndUse(arguments[2])
     case "damaged" where arguments.count == 4:
         say(try DamagedStore(arguments[2], seed: UInt64(arguments[3]) ?? 0).use().line)
-    case "damage" where arguments.count == 4:
-        let run = DamageRun(seed: UInt64(arguments[2]) ?? 0, worker: "/proc/self/exe")
-        let tally = try run.run(count: Int(arguments[3]) ?? 0) { done in
-            if done % 100 == 0 { say("\(done) stores") }
-        }
-        say(tally.text)
-        exit(tally.isGood ? 0 : 1)
     default:
+        if let status = try torture(Array(arguments.dropFirst())) { exit(status) }
         say("usage: see the top of main.swift")
         exit(64)
     }
