@@ -43,9 +43,9 @@ def head():
 
 
 def today():
-    """The commit and the day."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
+    """The commit, "-dirty" when files differ from it, and the day."""
+    describe = ["git", "describe", "--always", "--dirty", "--match="]
+    commit = subprocess.run(describe, cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
     return f"{commit}, {datetime.date.today()}"
 
 
