@@ -142,8 +142,12 @@ public struct History {
             try space.insertGenerated(prompt, by: model)
             note(.put, key, Self.anyValue - 1, begin)
         case 30..<40:
-            try space.expire(prompt, at: Timestamp(milliseconds: 1))
-            note(.remove, key, 0, begin)
+            do {
+                try space.expire(prompt, at: Timestamp(milliseconds: 1))
+                note(.remove, key, 0, begin)
+            } catch StoreError.noSuchPage {
+                // It is not on disk yet, or not any more.
+            }
         default:
             let read = try space.loadGenerated(prompt, by: model)
             if read.wrongBytes > 0 { return note(.garbled, key, 0, begin) }
