@@ -159,7 +159,7 @@ let fuzzing: [Target] = [
         name: "fuzz",
         dependencies: [
             "CLevel", "ColdTier", "CPlanes", "KVFormat", "LlamaEngine", "LMDB", "PageCodec", "pfx", "PrefixStore",
-            "StoreTestKit", "TestKit",
+            "StoreTestKit", "TestKit", "CPrefixStore", "PrefixStoreC",
         ],
         path: "Tests/Fuzz", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
 ]

@@ -20,7 +20,7 @@ struct FuzzTarget: Sendable {
 
     /// All targets, by name.
     static let all: [FuzzTarget] = [
-        .batch, .checkpoint, .folder, .frame, .huffman, .identity, .kbit, .pages, .record, .safetensors, .store,
+        .batch, .capi, .checkpoint, .folder, .frame, .huffman, .identity, .kbit, .pages, .record, .safetensors, .store,
         .tables, .tokenizer,
     ]
 }

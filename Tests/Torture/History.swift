@@ -134,6 +134,17 @@ public struct History {
         }
     }
 
+    /// False when it is not on disk yet, or not any more.
+    private static func expire(_ prompt: [TokenID], in space: Space) throws -> Bool {
+        do throws(StoreError) {
+            try space.expire(prompt, at: Timestamp(milliseconds: 1))
+            return true
+        } catch {
+            guard case .noSuchPage = error else { throw error }
+            return false
+        }
+    }
+
     private mutating func onPage(_ key: UInt64, _ choice: Int, _ space: Space, _ model: GeneratedModel) throws {
         let prompt = (0..<16 + Int(key % 3) * 16).map { TokenID(10_000 + key) &+ TokenID($0) * 1000 }
         let begin = Self.now()
@@ -142,8 +153,7 @@ public struct History {
             try space.insertGenerated(prompt, by: model)
             note(.put, key, Self.anyValue - 1, begin)
         case 30..<40:
-            try space.expire(prompt, at: Timestamp(milliseconds: 1))
-            note(.remove, key, 0, begin)
+            if try Self.expire(prompt, in: space) { note(.remove, key, 0, begin) }
         default:
             let read = try space.loadGenerated(prompt, by: model)
             if read.wrongBytes > 0 { return note(.garbled, key, 0, begin) }

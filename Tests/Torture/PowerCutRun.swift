@@ -96,12 +96,12 @@ public struct PowerCutRun: Sendable {
         let space = try store.space(model.identity)
         for (number, prompt) in Self.prompts(seed).enumerated() {
             try space.insertGenerated(prompt, by: model)
-            if number % 4 == 3 {
+            guard (number + 1) % Self.batch == 0 else { continue }
+            try store.flush()
+            if number % 2 == 0 {
                 let bytes = [UInt8](repeating: UInt8(number), count: 300)
                 try space.putSideState("state", unsafe bytes.span.bytes, after: prompt)
             }
-            guard (number + 1) % Self.batch == 0 else { continue }
-            try store.flush()
             if !evicts { cfaults_mark(UInt64(number + 1)) }
         }
         if evicts {

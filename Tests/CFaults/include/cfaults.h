@@ -10,7 +10,8 @@
 /// Lets calls fail from now on.
 ///
 /// @param call  "pwrite", "writev", "write", "fdatasync", "fsync", "open", "fallocate", "ftruncate", "msync" or "mmap";
-///              "meta" is a pwrite through a descriptor with O_DSYNC, as LMDB writes its meta pages; "any" is all of them
+///              "meta" is a pwrite through a descriptor with O_DSYNC, as LMDB writes its meta pages; "any" is all of
+///              them
 /// @param file  the last part of the file's path, such as "data.mdb"
 /// @param first which call fails first, counted from 1
 /// @param count how many calls fail from there on; 0 is all

@@ -7,7 +7,7 @@ import KVFormat
 extension FuzzTarget {
     /// Codec, layout, tokens, whether it is sealed; then the encoded bytes of the one frame of a page.
     static let frame = FuzzTarget(
-        name: "frame", subject: "frames of every codec, in records that are otherwise right", longest: 1 << 13,
+        name: "frame", subject: "frames of every codec, in records that are otherwise right", longest: 1 << 14,
         seeds: { seedsOfFrames() },
         run: { input in
             let codec = UInt8(input.byte() & 3)

@@ -11,7 +11,8 @@ extension FuzzTarget {
         seeds: { [(64, 2), (200, 4), (700, 6), (2000, 3)].map { seedOfKbit(count: $0, bits: $1) } },
         run: { input in
             let count = 1 + input.word() % 8192
-            let bits = input.byte() & 7
+            // A chunk without codes is copied, and never unpacked.
+            let bits = 1 + input.byte() % 7
             let escapes = input.word()
             let head = KbitChunk.head(bits: bits, escapeCount: escapes)
             guard let size = KbitChunk.codedBytes(head, count: count) else { return }
@@ -24,7 +25,7 @@ extension FuzzTarget {
                 first = .some(found)
             }
             if case .some(.some(let top)) = first {
-                input.plant(bits > 0 && top.reduce(0) { $0 &+ Int($1) } % 64 == 7)
+                input.plant(top.reduce(0) { $0 &+ Int($1) } % 64 == 7)
             }
         })
 
@@ -58,7 +59,7 @@ extension FuzzTarget {
             }
         }
         let number = count - 1
-        return [UInt8(number & 255), UInt8(number >> 8), UInt8(bits), UInt8(escaped & 255), UInt8(escaped >> 8)]
+        return [UInt8(number & 255), UInt8(number >> 8), UInt8(bits - 1), UInt8(escaped & 255), UInt8(escaped >> 8)]
             + values.prefix((1 << bits) - 1) + codes + escapes.prefix(escaped)
     }
 }
