@@ -4,7 +4,7 @@
  *     host restored MODEL STORE LOGITS [name=value ...]  restores it and computes the rest
  *     host session MODEL STORE LOGITS [name=value ...]   loads llama.cpp's own session file and computes the rest
  *     host puts MODEL STORE - [name=value ...]           stores it, and saves its session file, `turns` times in turns
- *     host stream MODEL STORE - [name=value ...]         decodes token by token from `cut` on, every other page stored
+ *     host stream MODEL STORE - [name=value ...]         decodes with and without storing a page, `turns` times
  *     host explain MODEL STORE - [name=value ...]        says why a prompt is a miss
  *
  * It writes the logits of the last token to LOGITS and one line of name=value to standard output. Names:
@@ -60,6 +60,13 @@ static enum ggml_type type_named(const char *name) {
 static double now(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
+}
+
+/* Processor time of all threads so far, in ms. */
+static double used(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
     return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
@@ -184,7 +191,7 @@ static void run_restored(struct host *host, const llama_token *tokens, long n, l
     double begin = now();
     int64_t restored = check(pfx_llama_restore(host->cache, seq, tokens, (size_t)(cut + 1), (size_t)number("have", 0)),
                              "restore");
-    printf("restore_ms=%.1f restored=%lld", now() - begin, (long long)restored);
+    printf("restore_ms=%.2f restored=%lld", now() - begin, (long long)restored);
     write_rows(host, restored, seq);
     decode(host, tokens, restored, n, seq, 0);
 }
@@ -193,7 +200,7 @@ static void run_session(struct host *host, llama_token *tokens, long n, llama_se
     size_t loaded = 0;
     double begin = now();
     llama_state_seq_load_file(host->ctx, setting("session", ""), seq, tokens, (size_t)n, &loaded);
-    printf("session_ms=%.1f restored=%zu", now() - begin, loaded);
+    printf("session_ms=%.2f restored=%zu", now() - begin, loaded);
     make_prompt(tokens, n);
     decode(host, tokens, (long)loaded, n, seq, 0);
 }
@@ -208,36 +215,49 @@ static void run_puts(struct host *host, pfx_store *store, pfx_llama_options opti
         options.changes = name;
         pfx_llama *cache;
         check(pfx_llama_open(store, host->ctx, &options, &cache), "pfx_llama_open");
-        double begin = now();
+        double begin = now(), worked = used();
         check(pfx_llama_store(cache, 0, tokens, (size_t)n), "store");
         double stored = now();
         check(pfx_flush(store, 0), "flush");
         double durable = now();
+        worked = used() - worked;
         llama_state_seq_save_file(host->ctx, setting("session", "session"), 0, tokens, (size_t)n);
-        printf("put_ms=%.1f durable_ms=%.1f session_ms=%.1f\n", stored - begin, durable - begin, now() - durable);
+        printf("put_ms=%.1f durable_ms=%.1f cpu_ms=%.1f session_ms=%.1f\n", stored - begin, durable - begin, worked,
+               now() - durable);
         pfx_llama_close(cache);
     }
 }
 
-/* Times decoding token by token, a page at a time. In some of the times, the page before is stored first: its encoding
- * and writing then go on beside the decoding. Those with and without a page follow each other as A B B A, because
- * decoding gets slower as the sequence grows. */
-static void run_stream(struct host *host, pfx_store *store, const llama_token *tokens, long n, long cut) {
-    const long page = 64;
-    decode(host, tokens, 0, cut, 0, 0);
-    host->batch = 1;
-    check(pfx_llama_store(host->cache, 0, tokens, (size_t)(cut - page)), "store");
-    check(pfx_flush(store, 0), "flush");
-    for (long first = cut, number = 0; first + page <= n; first += page, number++) {
-        int is_stored = number % 4 == 1 || number % 4 == 2;
-        double begin = now();
-        if (is_stored) check(pfx_llama_store(host->cache, 0, tokens, (size_t)first), "store");
-        double stored = now();
-        decode(host, tokens, first, first + page, 0, 0);
-        printf("is_stored=%d page_ms=%.3f store_ms=%.3f\n", is_stored, now() - begin, stored - begin);
-        fflush(stdout);
-        check(pfx_llama_store(host->cache, 0, tokens, (size_t)first), "store");
+/* Times decoding token by token at the end of `n` tokens, with and without storing the page before as a stream does:
+ * its encoding and writing go on beside the decoding. Both decode the same tokens at the same positions, one right
+ * after the other, and take turns in being the first. They decode a quarter of a page, because the work for a page is
+ * done by then, which `left_ms` shows: the wait for what is not. Every turn has another page to store, and has to find
+ * the place of it, which a stream knows already. */
+static void run_stream(struct host *host, pfx_store *store, llama_token *tokens, long n) {
+    const long page = 64, last = n - page / 4, before = last - page;
+    llama_memory_t memory = llama_get_memory(host->ctx);
+    decode(host, tokens, 0, before, 0, 0);
+    check(pfx_llama_store(host->cache, 0, tokens, (size_t)before), "store");
+    for (long turn = 0; turn < number("turns", 5); turn++) {
+        llama_memory_seq_rm(memory, 0, (llama_pos)before, -1);
+        for (long i = before; i < last; i++) tokens[i] = FIRST_WORD + (llama_token)((i + turn * 31) % WORDS);
+        host->batch = page;
+        decode(host, tokens, before, last, 0, 0);
+        host->batch = 1;
         check(pfx_flush(store, 0), "flush");
+        for (long run = 0; run < 2; run++) {
+            int is_stored = (turn + run) % 2 == 0;
+            llama_memory_seq_rm(memory, 0, (llama_pos)last, -1);
+            double begin = now();
+            if (is_stored) check(pfx_llama_store(host->cache, 0, tokens, (size_t)last), "store");
+            double stored = now();
+            decode(host, tokens, last, n, 0, 0);
+            double decoded = now();
+            check(pfx_flush(store, 0), "flush");
+            printf("is_stored=%d quarter_ms=%.3f store_ms=%.3f left_ms=%.3f\n", is_stored, decoded - begin,
+                   stored - begin, now() - decoded);
+            fflush(stdout);
+        }
     }
 }
 
@@ -261,7 +281,7 @@ int main(int count, char **arguments) {
     double begin = now();
     pfx_options store_options = {.size = sizeof store_options, .codec = (uint32_t)number("codec", PFX_CODEC_AUTO)};
     check(pfx_open(arguments[3], &store_options, &store), "open");
-    printf("open_ms=%.1f ", now() - begin);
+    printf("open_ms=%.2f ", now() - begin);
     const char *gguf[] = {arguments[2]};
     const char *salt = setting("salt", NULL);
     pfx_llama_lora lora = {.path = setting("lora", NULL), .scale = 0.5F};
@@ -275,12 +295,12 @@ int main(int count, char **arguments) {
     llama_perf_context_reset(host.ctx);
     check(pfx_llama_open(store, host.ctx, &options, &host.cache), "pfx_llama_open");
     struct llama_perf_context_data done = llama_perf_context(host.ctx);
-    printf("llama_open_ms=%.1f decoded=%d ", now() - begin, done.t_eval_ms + done.t_p_eval_ms > 0);
+    printf("llama_open_ms=%.2f decoded=%d ", now() - begin, done.t_eval_ms + done.t_p_eval_ms > 0);
     decode(&host, tokens + 1, 0, beside, seq == 0 ? 1 : 0, 0);
     if (strcmp(arguments[1], "live") == 0) run_live(&host, tokens, n, cut, seq);
     if (strcmp(arguments[1], "restored") == 0) run_restored(&host, tokens, n, cut, seq);
     if (strcmp(arguments[1], "puts") == 0) run_puts(&host, store, options, tokens, n);
-    if (strcmp(arguments[1], "stream") == 0) run_stream(&host, store, tokens, n, cut);
+    if (strcmp(arguments[1], "stream") == 0) run_stream(&host, store, tokens, n);
     if (strcmp(arguments[1], "session") == 0) run_session(&host, tokens, n, seq);
     if (strcmp(arguments[1], "explain") == 0) {
         static char text[1 << 16];
