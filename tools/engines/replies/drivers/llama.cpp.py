@@ -12,15 +12,6 @@ BATCH, CONTEXT, SEQUENCE, SPARE = 512, 4096, 0, 1
 ROOT = Path(__file__).resolve().parents[4]
 
 
-class StoreOptions(ctypes.Structure):
-    """pfx_options of prefixstore.h."""
-
-    _fields_ = [
-        ("size", ctypes.c_size_t), ("quota", ctypes.c_uint64), ("hot_capacity", ctypes.c_uint64),
-        ("queue_capacity", ctypes.c_uint64), ("spill_rate", ctypes.c_uint64), ("codec", ctypes.c_uint32),
-        ("write_policy", ctypes.c_uint32), ("write_after_hits", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
-
-
 class CacheOptions(ctypes.Structure):
     """pfx_llama_options of pfx_llama.h."""
 
@@ -74,7 +65,10 @@ class Engine(Driver):
         for name in ("pfx_last_error", "pfx_llama_last_error"):
             getattr(self.ours, name).restype = ctypes.c_char_p
         self.store, self.cache = ctypes.c_void_p(), ctypes.c_void_p()
-        options = StoreOptions(size=ctypes.sizeof(StoreOptions), quota=quota)
+        # The package's tests compare its structs with the header.
+        from prefixstore._structs import Options
+
+        options = Options(size=ctypes.sizeof(Options), quota=quota)
         self._check(self.ours.pfx_open(folder.encode(), ctypes.byref(options), ctypes.byref(self.store)))
         options = CacheOptions(
             size=ctypes.sizeof(CacheOptions), gguf=(ctypes.c_char_p * 1)(self.file), gguf_count=1,
