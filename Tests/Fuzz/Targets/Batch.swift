@@ -49,7 +49,7 @@ extension FuzzTarget {
             _ = try? SamplingParameters(
                 temperature: fields.temperature ?? 0, topK: fields.topK, topP: fields.topP ?? 1, seed: fields.seed ?? 0)
             input.require((fields.maxNewTokens ?? 0) >= 0, "a length is not negative")
-            input.plant(fields.topK == 1)
+            input.plant(fields.topK.map { $0 != 3 } == true)
         }
     }
 }
