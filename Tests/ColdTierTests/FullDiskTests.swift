@@ -111,6 +111,17 @@ struct FullDiskTests {
         }
     }
 
+    @Test("is provided for by a reserve that makes the file little longer than what is stored")
+    func reserve() throws {
+        let folder = try TemporaryFolder()
+        let model = try Model(pageSize: 16, width: 8192)
+        let tier = try ColdTier(folder.store, quota: .gibibytes(8))
+        try tier.open(space: model.descriptor)
+        #expect(try tier.put(model.pages(tokens(256))).count(.stored) == 16)
+        let statistics = try tier.statistics
+        #expect(statistics.fileBytes - statistics.usedBytes < statistics.usedBytes / 8)
+    }
+
     @Test("does not empty the store while a reader keeps what was evicted: the new pages are refused")
     func reader() async {
         await #expect(processExitsWith: .success) {

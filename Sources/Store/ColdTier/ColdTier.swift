@@ -72,7 +72,7 @@ package final class ColdTier: Sendable {
         do throws(LMDBError) {
             environment = found.environment
             try environment.setMapSize(options.mapSize)
-            tables = try Tables(environment)
+            tables = found.tables
         } catch {
             throw StoreError(error, path: path, options: options)
         }

@@ -42,8 +42,8 @@ extension MapRegion {
         let size = unsafe info.me_mapsize
         let path = try Self.path(of: descriptor)
         let inherited = Self.makers.withLock { makers in makers.filter { $0.value != getpid() } }
-        let found = try Self.readMappings().split(separator: UInt8(ascii: "\n")).lazy
-            .compactMap { Mapping(line: Array($0)) }
+        let found = Self.lines(of: try Self.readMappings(), endingIn: path).lazy
+            .compactMap { Mapping(line: $0) }
             .first { $0.path == path && $0.offset == 0 && $0.byteCount >= size && inherited[$0.start] == nil }
         guard let found, let address = unsafe UnsafeRawPointer(bitPattern: found.start) else {
             throw .code(ENOENT, call: "looking up the map in /proc/self/maps")
@@ -62,6 +62,22 @@ extension MapRegion {
         return buffer[..<count].map { UInt8(bitPattern: $0) }.flatMap {
             $0 == UInt8(ascii: "\n") ? Array("\\012".utf8) : [$0]
         }
+    }
+
+    /// The lines that end in `path`. A process has hundreds of mappings, and few are of one file: the others are not
+    /// taken apart.
+    private static func lines(of text: [UInt8], endingIn path: [UInt8]) -> [[UInt8]] {
+        var lines: [[UInt8]] = []
+        var start = 0
+        while start < text.count {
+            var end = start
+            while end < text.count, text[end] != UInt8(ascii: "\n") { end += 1 }
+            if end - start > path.count, text[end - 1] == path.last, text[start..<end].suffix(path.count) == path[...] {
+                lines.append(Array(text[start..<end]))
+            }
+            start = end + 1
+        }
+        return lines
     }
 
     private static func readMappings() throws(LMDBError) -> [UInt8] {

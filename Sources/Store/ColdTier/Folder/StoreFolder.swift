@@ -25,12 +25,14 @@ struct StoreFolder {
 
     /// What was read of a store before anything in it is changed.
     struct Found {
-        /// LMDB, open for writing; its map is that of the options, which may not know the store's quota.
+        /// LMDB, open for writing; its map is that of a new store, unless the options know the quota.
         let environment: Environment
         /// Which version wrote it.
         let format: FormatRecord
         /// Its counters; nil when they are damaged.
         let counters: CountersRecord?
+        /// Its tables.
+        let tables: Tables
 
         /// Its quota; nil when that is damaged.
         var quota: ByteCount? {
@@ -52,7 +54,11 @@ struct StoreFolder {
     }
 
     private func openEnvironment(_ folder: String) throws(LMDBError) -> Environment {
-        try Environment(
+        // A store whose opener names no quota mostly has that of a new one. If not, the file is mapped once more when
+        // its quota has been read.
+        var options = options
+        options.quota = options.quota ?? newQuota
+        return try Environment(
             folder: folder,
             options: EnvironmentOptions(mapSize: options.mapSize, maxTables: 16, maxReaders: options.maxReaders))
     }
@@ -148,18 +154,21 @@ struct StoreFolder {
         do throws(StoreError) {
             let found = try read(environment)
             do throws(LMDBError) {
-                _ = try Tables(environment)
+                return Found(
+                    environment: environment, format: found.format, counters: found.counters,
+                    tables: try Tables(environment))
             } catch {
                 throw StoreError(error, path: path, options: options)
             }
-            return found
         } catch {
             environment.close()
             throw error
         }
     }
 
-    private func read(_ environment: Environment) throws(StoreError) -> Found {
+    private func read(
+        _ environment: Environment
+    ) throws(StoreError) -> (format: FormatRecord, counters: CountersRecord?) {
         let found: (format: FormatRecord?, counters: CountersRecord?, entries: Int)
         do throws(LMDBError) {
             // With a read transaction: in a folder of somebody else's nothing must be made.
@@ -183,7 +192,7 @@ struct StoreFolder {
         guard format.version == FormatRecord.current else {
             throw .formatMismatch(path: path, found: format.version, supported: FormatRecord.current)
         }
-        return Found(environment: environment, format: format, counters: found.counters)
+        return (format, found.counters)
     }
 
     // MARK: Making

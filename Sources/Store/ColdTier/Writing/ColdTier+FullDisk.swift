@@ -17,6 +17,10 @@ extension ColdTier {
     /// The most that is reserved for an eviction, and for what a transaction stores.
     private var reserveLimit: Int { Int(clamping: quota.value / 32) }
 
+    /// What one more record writes anew of the index and of its neighbours, generously: a path of LMDB's pages in each
+    /// of five tables.
+    private static let indexReserve = 64 << 10
+
     /// How often as much as is wanted is evicted before the new pages are given up: a record needs a run of
     /// neighbouring pages of LMDB, and the pages that go are seldom neighbours.
     private static let rounds = 4
@@ -26,6 +30,7 @@ extension ColdTier {
     ///
     /// - Parameters:
     ///   - bytes: what is stored, as the quota counts it.
+    ///   - records: in how many records.
     ///   - spared: pages that must not be evicted.
     ///   - store: runs the transaction with a reserve of this many bytes. It must change nothing when it throws.
     /// - Returns: nil when there is no room, and a reader keeps what was evicted from being reused, or it was not
@@ -33,11 +38,14 @@ extension ColdTier {
     /// - Throws: what `store` throws; an error with `isDiskFull` when nothing is left to go, or all of it would not be
     ///   enough.
     func makingRoom<R>(
-        for bytes: Int, sparing spared: Set<PrefixHash>, _ store: (_ reserve: Int) throws(LMDBError) -> R
+        for bytes: Int, of records: Int, sparing spared: Set<PrefixHash>,
+        _ store: (_ reserve: Int) throws(LMDBError) -> R
     ) throws(LMDBError) -> R? {
-        // Index and neighbours of what is stored are written anew as well.
+        // Index and neighbours of what is stored are written anew as well. What is reserved and not needed makes the
+        // file longer, so it is no more than that.
+        let reserve = bytes + min(bytes, records * Self.indexReserve)
         let wanted = 2 * bytes
-        if let stored = try unlessFull({ () throws(LMDBError) in try store(min(wanted, reserveLimit)) }) {
+        if let stored = try unlessFull({ () throws(LMDBError) in try store(min(reserve, reserveLimit)) }) {
             return stored
         }
         let info = try environment.info()

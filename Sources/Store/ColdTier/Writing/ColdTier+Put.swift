@@ -27,7 +27,9 @@ extension ColdTier {
         for slice in slices(of: batch) {
             let before = report
             do throws(LMDBError) {
-                let stored = try makingRoom(for: slice.cost, sparing: slice.parents) { (reserve) throws(LMDBError) in
+                let stored = try makingRoom(
+                    for: slice.cost, of: slice.count, sparing: slice.parents
+                ) { (reserve) throws(LMDBError) in
                     try put(slice, reserving: reserve, adding: before)
                 }
                 if let stored {

@@ -30,7 +30,7 @@ extension ColdTier {
         let outcome: Outcome?
         do throws(LMDBError) {
             let bytes = SlotSize.slotBytes(holding: record.byteCount)
-            outcome = try makingRoom(for: bytes, sparing: [hash]) { (reserve) throws(LMDBError) in
+            outcome = try makingRoom(for: bytes, of: 1, sparing: [hash]) { (reserve) throws(LMDBError) in
                 try transact(reserving: reserve) { (transaction, session) throws(LMDBError) in
                     try store(record, key, of: hash, isSealed: seal != nil, &transaction, &session)
                 }
