@@ -105,9 +105,9 @@ struct ContainmentTests {
         #expect(aside().count == 1)
     }
 
-    @Test("because it ended two processes in a row while they opened it, is not opened a third time")
+    @Test("because it ended two processes, and one that looked at all of it, is not opened again")
     func deaths() throws {
-        for (deaths, count) in [(1, 0), (2, 1)] {
+        for (deaths, count) in [(1, 0), (2, 0), (3, 1)] {
             try Data([UInt8(deaths)]).write(to: URL(fileURLWithPath: folder.store + "/opening"))
             let tier = try ColdTier(folder.store)
             #expect((tier.setAsideNotice != nil) == (count == 1))
@@ -115,6 +115,42 @@ struct ContainmentTests {
             tier.close()
             #expect(aside().count == count)
             #expect(!TemporaryFolder.names(folder.store).contains("opening"))
+        }
+    }
+
+    @Test("because it is damaged and ended two processes, is not opened a third time")
+    func deadly() throws {
+        let pages = FilePages([UInt8](try Data(contentsOf: URL(fileURLWithPath: data)))).pages
+        let leaf = try #require(pages[.leaf, default: []].last)
+        try erase(leaf * 4096..<(leaf + 1) * 4096)
+        try Data([2]).write(to: URL(fileURLWithPath: folder.store + "/opening"))
+        let tier = try ColdTier(folder.store)
+        defer { tier.close() }
+        #expect(tier.setAsideNotice?.reason == "2 processes in a row ended while they opened it")
+    }
+
+    @Test("is moved aside without a list of openers too, as in a copy of the data file, if it has a space of ours")
+    func copied() throws {
+        let list = folder.store + "/openers"
+        try FileManager.default.removeItem(atPath: list)
+        try erase(0..<8192)
+        let tier = try ColdTier(folder.store)
+        #expect(tier.setAsideNotice != nil && aside().count == 1)
+        tier.close()
+        try FileManager.default.removeItem(atPath: list)
+        try Data(repeating: 1, count: 1 << 20).write(to: URL(fileURLWithPath: data))
+        #expect(throws: StoreError.self) { try ColdTier(folder.store).close() }
+        #expect(aside().count == 1 && TemporaryFolder.size(data) == 1 << 20)
+    }
+
+    @Test("may be opened under any limit on files: an error at worst, and no signal", arguments: [0, 1, 5000])
+    func fileLimit(bytes: UInt) async {
+        await #expect(processExitsWith: .success) { [bytes = bytes as UInt] in
+            let folder = try TemporaryFolder()
+            try ColdTier(folder.store).close()
+            var limit = rlimit(rlim_cur: bytes, rlim_max: bytes)
+            #expect(unsafe setrlimit(__rlimit_resource_t(1), &limit) == 0)
+            do throws(StoreError) { try ColdTier(folder.store).close() } catch { print(error) }
         }
     }
 

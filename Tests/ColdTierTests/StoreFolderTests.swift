@@ -155,9 +155,11 @@ struct StoreFolderTests {
     @Test("in which a process died while it made a store becomes one, and what it left goes")
     func halfMade() throws {
         unsafe mkdir(folder.store, 0o700)
-        // No process has the largest number; the first one always lives.
-        unsafe mkdir(folder.store + "/.making-4194304-1", 0o700)
-        close(unsafe creat(folder.store + "/.making-4194304-1/data.mdb", 0o600))
+        unsafe mkdir(folder.store + "/.making-7-1", 0o700)
+        close(unsafe creat(folder.store + "/.making-7-1/data.mdb", 0o600))
+        let old = [timeval(tv_sec: 1_700_000_000, tv_usec: 0), timeval(tv_sec: 1_700_000_000, tv_usec: 0)]
+        #expect(unsafe utimes(folder.store + "/.making-7-1", old) == 0)
+        // Another one may be making it just now.
         unsafe mkdir(folder.store + "/.making-1-1", 0o700)
         try open(folder.store)
         #expect(TemporaryFolder.names(folder.store) == [".making-1-1", "data.mdb", "lock.mdb", "openers"])

@@ -187,18 +187,46 @@ struct ExchangedFileTests {
         }
     }
 
-    @Test("the folder, moved: nothing changes")
-    func folderMoved() throws {
+    @Test("the folder, moved away or replaced: a write is refused, and soon a read too", arguments: [true, false])
+    func folderMoved(isReplaced: Bool) throws {
         let folder = try TemporaryFolder()
         let old = folder.path("old")
         #expect(unsafe mkdir(old, 0o700) == 0)
         let environment = try Environment(folder: old, options: EnvironmentOptions(mapSize: 1 << 20))
         let table = try environment.openTables(["table"])[0]
         #expect(unsafe rename(old, folder.path("new")) == 0)
-        try environment.put(table, [1])
+        if isReplaced { #expect(unsafe mkdir(old, 0o700) == 0) }
+        let moved = LMDBError.replaced(file: "the folder")
+        #expect(throws: moved) { try environment.checkFiles() }
+        #expect(throws: moved) { try environment.put(table, [1]) }
         usleep(150_000)
-        #expect(try environment.get(table, key(1)) == value(1))
+        #expect(throws: moved) { _ = try environment.get(table, key(1)) }
+        if isReplaced { #expect(unsafe rmdir(old) == 0) }
+        #expect(unsafe rename(folder.path("new"), old) == 0)
         try environment.checkFiles()
+        try environment.put(table, [1])
+        environment.close()
+    }
+
+    @Test("are not: whoever looks at the data file in the process that writes does not take its lock away")
+    func locksStay() throws {
+        let folder = try TemporaryFolder()
+        let (environment, table) = try folder.open()
+        /// Locks of this process on the data file.
+        func locks() throws -> Int {
+            var status = stat()
+            #expect(unsafe stat(folder.data.path, &status) == 0)
+            let list = try String(contentsOfFile: "/proc/locks", encoding: .utf8)
+            return list.split(separator: "\n").count { $0.contains("POSIX") && $0.contains(":\(status.st_ino) ") }
+        }
+        let (before, after) = try environment.write { (transaction: inout WriteTransaction) throws(LMDBError) in
+            try transaction.clear(table)
+            let before = try? locks()
+            _ = try DataFile.look(in: folder.path)
+            _ = DataFile.isReadable(in: folder.path)
+            return (before, try? locks())
+        }
+        #expect(before == 1 && after == 1)
         environment.close()
     }
 }

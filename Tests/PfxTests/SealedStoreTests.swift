@@ -36,7 +36,7 @@ struct SealedStoreTests {
         defer { clean() }
         for (command, words) in [
             (["info", path], "3, 1 of them tails"), (["spaces", path], "sealed"), (["tree", path], ", sealed\n"),
-            (["ls", path], "tail"), (["verify", path], "sealed"),
+            (["ls", path], "tail"),
         ] {
             let run = try Run(command)
             #expect(run.status == 0 && run.output.contains(words), "\(command): \(run.output)\(run.errors)")
@@ -44,6 +44,19 @@ struct SealedStoreTests {
         }
         let revealed = try Run("tree", path, "--reveal")
         #expect(revealed.status == 69 && revealed.errors.contains("is sealed, and no sealing key was given"))
+    }
+
+    @Test("is not called sound by a check that has no key, or another one")
+    func unread() throws {
+        defer { clean() }
+        for key in [[], ["--key-file", files[1]]] {
+            let run = try Run(["verify", path] + key)
+            #expect(run.status == 1 && run.output.hasPrefix("Sound as far as it could be read: "), "\(run)")
+            #expect(run.output.contains("NOT CHECKED: 4 of spaces, pages and side states"), "\(run.output)")
+            #expect(run.output.contains(", not with ") == !key.isEmpty)
+        }
+        let json = try Run("verify", path, "--json").json()
+        #expect((json["unread_count"] as? Int) == 4, "\(json)")
     }
 
     @Test("shows all of it with its key, from a file, a descriptor or the environment")

@@ -21,6 +21,30 @@ struct StatusTests {
         for word in words { #expect(run.errors.contains(word), "\(run)", sourceLocation: line) }
     }
 
+    @Test("says that a store is damaged whose check was ended by a signal")
+    func death() throws {
+        let sample = try Sample()
+        let (key, output) = (ChildProcess.pipe(), ChildProcess.pipe())
+        // The check waits for its key.
+        let process = try ChildProcess(
+            ChildProcess.product("pfx"), ["verify", sample.path, "--key-fd", "0"], input: key.reading,
+            output: output.writing)
+        close(output.writing)
+        let list = "/proc/\(process.processID)/task/\(process.processID)/children"
+        var child: Int32?
+        while child == nil {
+            usleep(1000)
+            child = try String(contentsOfFile: list, encoding: .utf8).split(separator: " ").first.flatMap { Int32($0) }
+        }
+        #expect(kill(try #require(child), SIGBUS) == 0)
+        let text = FileHandle(fileDescriptor: output.reading, closeOnDealloc: true).readDataToEndOfFile()
+        #expect(process.wait() == 2)
+        let words = "DAMAGED: the process that checked the store was ended by signal \(SIGBUS)"
+        #expect(String(decoding: text, as: UTF8.self).hasPrefix(words))
+        close(key.reading)
+        close(key.writing)
+    }
+
     @Test("says so when there is no store", arguments: OutputTests.commands)
     func noStore(command: String) throws {
         let folder = NSTemporaryDirectory() + "/pfx-none-" + UUID().uuidString

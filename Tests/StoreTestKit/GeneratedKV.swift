@@ -51,14 +51,16 @@ extension Space {
     /// Matches and loads `tokens`, and compares every byte with what the model generates.
     ///
     /// - Returns: what was loaded, and how many bytes of it were wrong.
-    public func loadGenerated(_ tokens: [TokenID], by model: GeneratedModel) throws -> (loaded: Loaded, wrongBytes: Int)
-    {
+    public func loadGenerated(
+        _ tokens: [TokenID], by model: GeneratedModel, within limit: Duration? = nil,
+        onLayersReady: (@Sendable (Int) -> Void)? = nil
+    ) throws -> (loaded: Loaded, wrongBytes: Int) {
         let match = try match(tokens)
         let size = layout.bytesPerPage
         let memory = GeneratedMemory((0..<match.pageCount).map { _ in [UInt8](repeating: 0xA5, count: size) })
         defer { memory.free() }
         let targets = (0..<match.pageCount).map { memory.target($0, capacity: layout.pageSize) }
-        let loaded = try match.load(into: targets)
+        let loaded = try match.load(into: targets, within: limit, onLayersReady: onLayersReady)
         var wrong = 0
         for page in 0..<match.pageCount where page * layout.pageSize < loaded.tokens {
             let count = min(layout.pageSize, loaded.tokens - page * layout.pageSize)

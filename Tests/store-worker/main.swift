@@ -182,6 +182,34 @@ func forget(_ path: String) throws {
     say("forgot \(pages)")
 }
 
+/// Opens the store that `fill` began, looks up and loads, and says how many microseconds the slowest call of each kind
+/// took. For tools/standstill.
+func measure(_ path: String) throws {
+    var slowest: [String: Duration] = [:]
+    func timed<R: ~Copyable>(_ name: String, _ body: () throws -> R) rethrows -> R {
+        let start = ContinuousClock.now
+        defer { slowest[name] = max(slowest[name] ?? .zero, ContinuousClock.now - start) }
+        return try body()
+    }
+    let model = try GeneratedModel("fill")
+    for _ in 0..<5 {
+        let store = try timed("open") { try open(path, hot: .zero) }
+        let space = try timed("space") { try store.space(model.identity) }
+        var prompts = RandomPrompts(seed: 1, documents: 20)
+        for _ in 0..<20 {
+            let prompt = prompts.next()
+            _ = try timed("look-up") { try space.match(prompt).tokenCount }
+            _ = try timed("look-up and load") { try space.loadGenerated(prompt, by: model) }
+            _ = try timed("look-up within 20 ms") { try space.match(prompt, within: .milliseconds(20)).tokenCount }
+            _ = try timed("load within 20 ms") { try space.loadGenerated(prompt, by: model, within: .milliseconds(20)) }
+            try space.insertGenerated(prompt + [1], by: model)
+        }
+        _ = try timed("flush within 20 ms") { try store.flush(within: .milliseconds(20)) }
+        _ = try timed("close within 20 ms") { try store.close(within: .milliseconds(20)) }
+    }
+    for (name, time) in slowest.sorted(by: { $0.key < $1.key }) { say("\(time / .microseconds(1)) \(name)") }
+}
+
 let arguments = CommandLine.arguments
 do {
     switch arguments.dropFirst().first {
@@ -199,6 +227,8 @@ do {
         try hold(table: arguments[3], in: arguments[2])
     case "expire" where arguments.count == 4:
         try expire(arguments[2], count: Int(arguments[3]) ?? 0)
+    case "measure" where arguments.count == 3:
+        try measure(arguments[2])
     case "rekey" where arguments.count == 5:
         try rekey(arguments[2], arguments[3], arguments[4])
     case "forget" where arguments.count == 3:

@@ -74,6 +74,14 @@ def test_a_load_fills_any_memory_of_whole_rows(full: Space, make: Any) -> None:
         assert numpy.ascontiguousarray(got).tobytes()[: len(right)] == right
 
 
+def test_a_deadline_that_does_not_pass_changes_nothing(full: Space) -> None:
+    into = [bytearray(32 * ROW) for _ in range(4)]
+    with full.match(TOKENS, within=600) as match:
+        assert match.tokens == 32
+        assert match.load(into, within=600) == 32
+    assert [bytes(plane) for plane in into] == kv(TOKENS)
+
+
 @pytest.mark.parametrize("row_bytes, make", [
     (4, lambda: numpy.zeros((32, 2, 1), dtype=numpy.float32)[:, 0]),
     (1, lambda: numpy.zeros((32, 3), dtype=numpy.uint8)[:, :1]),

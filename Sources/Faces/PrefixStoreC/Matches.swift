@@ -18,10 +18,26 @@ public func pfx_match_prefix(
     _ space: OpaquePointer!, _ tokens: UnsafePointer<Int32>!, _ count: Int,
     _ match: UnsafeMutablePointer<OpaquePointer?>!
 ) -> Int64 {
+    unsafe matchPrefix(space, tokens, count, within: nil, match)
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_match_prefix_within(
+    _ space: OpaquePointer!, _ tokens: UnsafePointer<Int32>!, _ count: Int, _ timeout_ms: UInt64,
+    _ match: UnsafeMutablePointer<OpaquePointer?>!
+) -> Int64 {
+    unsafe matchPrefix(space, tokens, count, within: .milliseconds(Int64(clamping: timeout_ms)), match)
+}
+
+private func matchPrefix(
+    _ space: OpaquePointer!, _ tokens: UnsafePointer<Int32>!, _ count: Int, within limit: Duration?,
+    _ match: UnsafeMutablePointer<OpaquePointer?>!
+) -> Int64 {
     answer {
         let result = try unsafe place(match, "match")
         let (space, store) = try unsafe space.found(Space.self)
-        let found = try unsafe OpenMatch(space.match(PrefixStoreC.tokens(tokens, count)))
+        let found = try unsafe OpenMatch(space.match(PrefixStoreC.tokens(tokens, count), within: limit))
         let tokenCount = found.match.tokenCount
         if tokenCount > 0 { try unsafe result.give(found, of: store) }
         return Int64(tokenCount)
@@ -47,10 +63,26 @@ public func pfx_match_get_info(_ match: OpaquePointer!, _ info: UnsafeMutablePoi
 /// See prefixstore.h.
 @c @implementation
 public func pfx_load(_ match: OpaquePointer!, _ from: Int, _ to: Int, _ rows: UnsafePointer<pfx_rows>!) -> Int64 {
+    unsafe load(match, from, to, within: nil, rows)
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_load_within(
+    _ match: OpaquePointer!, _ from: Int, _ to: Int, _ timeout_ms: UInt64, _ rows: UnsafePointer<pfx_rows>!
+) -> Int64 {
+    unsafe load(match, from, to, within: .milliseconds(Int64(clamping: timeout_ms)), rows)
+}
+
+private func load(
+    _ match: OpaquePointer!, _ from: Int, _ to: Int, within limit: Duration?, _ rows: UnsafePointer<pfx_rows>!
+) -> Int64 {
     answer {
         let open = try unsafe match.object(OpenMatch.self)
         guard from >= 0, to >= from else { throw Refusal.argument("tokens from \(from) to \(to)") }
-        return try unsafe withRows(rows) { rows in Int64(try open.match.load(from..<to, into: rows).tokens) }
+        return try unsafe withRows(rows) { rows in
+            Int64(try open.match.load(from..<to, into: rows, within: limit).tokens)
+        }
     }
 }
 

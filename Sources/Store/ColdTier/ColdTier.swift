@@ -55,7 +55,8 @@ package final class ColdTier: Sendable {
         // It ends when the store is open and this process is in the list of openers.
         // A tool that looks says nothing about whether the store ends those who open it.
         let mark =
-            options.opening == .createIfMissing ? StandardDescriptors.taken { OpeningMark(folder: path) } : nil
+            options.opening == .createIfMissing
+            ? StandardDescriptors.taken { FileLimit.isError { OpeningMark(folder: path) } } : nil
         defer { withExtendedLifetime(mark) {} }
         let (found, notice) = try StandardDescriptors.taken { () throws(StoreError) in
             try FileLimit.isError { () throws(StoreError) in try Containment(folder: folder, mark: mark).prepare() }
@@ -134,7 +135,8 @@ package final class ColdTier: Sendable {
         }
     }
 
-    /// Throws `.fileReplaced` when the data file was deleted or replaced: what was written since is nobody's then.
+    /// Throws `.fileReplaced` when the data file or the folder was deleted, moved or replaced: what was written since
+    /// is nobody's then.
     package func checkFiles() throws(StoreError) {
         do throws(LMDBError) { try environment.checkFiles() } catch {
             throw StoreError(error, path: path, options: options)

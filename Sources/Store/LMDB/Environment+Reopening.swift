@@ -22,7 +22,7 @@ extension Environment {
     /// A data file that was deleted or replaced holds what nobody else will ever see. With another lock file than
     /// everybody else's, this process would write at the same time as others, and they would not see its readers.
     ///
-    /// - Throws: `.replaced` when the data file is not in its place.
+    /// - Throws: `.replaced` when the data file or the folder is not in its place.
     func condition(isWriting: Bool) throws(LMDBError) -> Condition {
         guard let opened else { return .needsReopening }
         guard let lock = opened.lock else { return .sound }
@@ -31,14 +31,15 @@ extension Environment {
             guard now &- checkedAt.load(ordering: .relaxed) > Self.checkInterval else { return .sound }
             checkedAt.store(now, ordering: .relaxed)
         }
-        guard files.isDataInPlace else { throw .replaced(file: FolderFiles.data) }
+        try files.requireInPlace()
         return files.isInPlace(lock: lock.identity) ? .sound : .needsReopening
     }
 
-    /// Throws `.replaced` when the data file is not the one that is open any more: what was committed is lost then.
+    /// Throws `.replaced` when folder or data file are not those that are open any more: what was committed is lost
+    /// then.
     package func checkFiles() throws(LMDBError) {
         try requireOwnProcess()
-        guard files.isDataInPlace else { throw .replaced(file: FolderFiles.data) }
+        try files.requireInPlace()
     }
 
     /// Opens LMDB anew while no transaction of this process is open, unless another thread has done it meanwhile.
@@ -50,13 +51,15 @@ extension Environment {
     func reopen(insteadOf old: OpaquePointer?) throws(LMDBError) {
         try gate.whileEmpty { () throws(LMDBError) in
             guard unsafe opened?.handle == old else { return }
-            guard files.isDataInPlace else { throw .replaced(file: FolderFiles.data) }
+            try files.requireInPlace()
             var options = options
             if let opened { options.mapSize = opened.map.byteCount }
             opened?.close()
             opened = nil
             let next = try StandardDescriptors.taken { () throws(LMDBError) in
-                try FileLimit.isError { () throws(LMDBError) in try Opened(folder, options) }
+                try FileLimit.isError { () throws(LMDBError) in
+                    try Opened(folder, options, isApart: isApart.load(ordering: .relaxed))
+                }
             }
             do throws(LMDBError) {
                 try coverMissingEnd(of: next)
@@ -67,6 +70,13 @@ extension Environment {
             }
             opened = next
         }
+    }
+
+    /// Opens LMDB anew, so that it loses the memory of pages that it has written: what was in them can get into the
+    /// unused part of another page.
+    package func forgetWrittenPages() throws(LMDBError) {
+        try requireOwnProcess()
+        try unsafe reopen(insteadOf: opened?.handle)
     }
 
     /// Opens the tables in the order in which they were opened first, which gives them the handles that they had.

@@ -139,6 +139,9 @@ extension Environment {
                 attempts -= 1
                 waits += 1
                 usleep(LMDBLimits.readersMicroseconds)
+            case EAGAIN where options.access == .readWrite:
+                isApart.store(true, ordering: .relaxed)
+                try unsafe reopen(insteadOf: handle)
             case EAGAIN:
                 throw .processIdTaken
             default:

@@ -35,6 +35,8 @@ package final class Environment: @unchecked Sendable {
     /// The end of the map that the file does not have, and whether there is one.
     let missing = Guarded<MissingEnd?>(nil)
     let isShort = Atomic<Bool>(false)
+    /// Whether a process of another PID namespace has this process's id, so that LMDB goes by another one.
+    let isApart = Atomic<Bool>(false)
     /// When readers last checked that the files are in their places, on the monotonic clock.
     let checkedAt = Atomic<UInt64>(0)
     let writer = WriterThread()

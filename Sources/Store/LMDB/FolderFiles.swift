@@ -3,6 +3,7 @@
 
 import CLMDB
 import Glibc
+import Threads
 
 /// What identifies a file or folder, however its path is spelled.
 struct FileIdentity: Hashable {
@@ -23,6 +24,9 @@ struct FileIdentity: Hashable {
 }
 
 /// An open file, closed with the last reference to it. Thread-safe.
+///
+/// A process that closes any descriptor of a file loses all locks that it holds on it by `fcntl`. So the data file is
+/// opened by `shared`, which has one descriptor for all who want the file.
 final class OpenFile: Sendable {
     let descriptor: Int32
     let identity: FileIdentity
@@ -41,6 +45,43 @@ final class OpenFile: Sendable {
     }
 
     deinit { Glibc.close(descriptor) }
+
+    /// Whether another process has a record lock on one byte.
+    func isLockedByOthers(at offset: off_t) -> Bool {
+        var range = flock(
+            l_type: Int16(F_WRLCK), l_whence: Int16(SEEK_SET), l_start: offset, l_len: 1, l_pid: 0)
+        return unsafe fcntl(descriptor, F_GETLK, &range) == 0 && range.l_type != Int16(F_UNLCK)
+    }
+
+    /// What a descriptor can be shared by.
+    private struct Key: Hashable {
+        let file: FileIdentity
+        let isWritable: Bool
+    }
+
+    private struct Reference {
+        weak var file: OpenFile?
+    }
+
+    private static let files = Guarded<[Key: Reference]>([:])
+
+    /// The file at `path`, through the descriptor that this process has of it already, if it has one that can do as
+    /// much. It is not created.
+    static func shared(_ path: String, _ flags: Int32) throws(LMDBError) -> OpenFile {
+        try files.withLock { files throws(LMDBError) in
+            var status = stat()
+            if unsafe stat(path, &status) == 0 {
+                for isWritable in [flags == O_RDWR, true] {
+                    let key = Key(file: FileIdentity(status), isWritable: isWritable)
+                    if let file = files[key]?.file { return file }
+                }
+            }
+            let file = try OpenFile(path, flags)
+            files = files.filter { $0.value.file != nil }
+            files[Key(file: file.identity, isWritable: flags == O_RDWR)] = Reference(file: file)
+            return file
+        }
+    }
 }
 
 /// The folder and its data file, open as long as the environment is. Thread-safe.
@@ -53,15 +94,34 @@ struct FolderFiles {
 
     let folder: OpenFile
     let data: OpenFile
+    /// Where the folder was found: its path from the root.
+    private let place: String
 
     /// Opens the files of a folder that LMDB has opened.
     init(folder path: String, access: Access) throws(LMDBError) {
         folder = try OpenFile(path, O_RDONLY | O_DIRECTORY)
-        data = try OpenFile(path + "/" + Self.data, access == .readWrite ? O_RDWR : O_RDONLY)
+        data = try OpenFile.shared(path + "/" + Self.data, access == .readWrite ? O_RDWR : O_RDONLY)
+        place = Self.absolute(path)
     }
 
-    /// Whether the name of the data file leads to the file that is open. The folder may have been moved meanwhile.
-    var isDataInPlace: Bool { identity(Self.data) == data.identity }
+    /// Throws `.replaced` unless the names lead to the folder and the data file that are open: whoever opens the store
+    /// next finds another one, and nothing of what is written here.
+    func requireInPlace() throws(LMDBError) {
+        guard identity(Self.data) == data.identity else { throw .replaced(file: Self.data) }
+        var status = stat()
+        // A path that this process may not follow any more says nothing.
+        let isFound = unsafe stat(place, &status) == 0
+        guard isFound ? FileIdentity(status) == folder.identity : errno != ENOENT && errno != ENOTDIR else {
+            throw .replaced(file: "the folder")
+        }
+    }
+
+    /// The path from the root, as the process's working folder is now.
+    private static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let folder = unsafe getcwd(nil, 0) else { return path }
+        defer { unsafe free(folder) }
+        return unsafe String(cString: folder) + "/" + path
+    }
 
     /// Whether the name of the lock file leads to `lock`.
     func isInPlace(lock: FileIdentity) -> Bool { identity(Self.lock) == lock }

@@ -149,7 +149,7 @@ extension LMDBError: CustomStringConvertible {
         case .processIdTaken: "Another process with this process id uses the folder."
         case .mapResized: "Another process enlarged the map."
         case .busy(let process): "\(process.map { "Process \($0)" } ?? "Another process") keeps the writers' lock."
-        case .replaced(let file): "\(file) was deleted or replaced while it was open."
+        case .replaced(let file): "\(file) was deleted, moved or replaced while it was open."
         case .tableMissing(let name): "There is no table \(name)."
         case .keySize(let bytes): "A key of \(bytes) bytes is not possible."
         case .pastBound: "The file has no free run of pages that is long enough."

@@ -13,6 +13,9 @@ enum LMDBLimits {
     /// attempt means that it had become necessary again meanwhile.
     static let beginAttempts = 8
 
+    /// How many process ids are tried until one is free that no process of another PID namespace goes by.
+    static let idAttempts = 4096
+
     /// How often, and how long each time, the beginning of a transaction waits for the slot of another reader.
     static let waitsForReaders = 50
     static let readersMicroseconds: UInt32 = 1000

@@ -15,11 +15,14 @@ struct Opened {
     let lock: OpenFile?
 
     /// Opens the files in a folder, and frees the slots of dead readers. After an error nothing is open.
-    init(_ folder: String, _ options: EnvironmentOptions) throws(LMDBError) {
+    ///
+    /// - Parameter isApart: whether another process, of another PID namespace, has this process's id: LMDB then goes by
+    ///   a free one.
+    init(_ folder: String, _ options: EnvironmentOptions, isApart: Bool = false) throws(LMDBError) {
         // Where nothing may be written, LMDB makes no lock file either.
         let lock =
             options.access == .readWrite ? try LockFile.prepare(in: folder, readers: options.maxReaders) : nil
-        let handle = try unsafe Self.open(folder, options)
+        let handle = try unsafe Self.open(folder, options, apartBy: isApart ? lock : nil)
         do throws(LMDBError) {
             if let lock { try LockFile.complete(lock) }
             var stat = MDB_stat()
@@ -40,10 +43,24 @@ struct Opened {
         map.forget()
     }
 
-    private static func open(_ folder: String, _ options: EnvironmentOptions) throws(LMDBError) -> OpaquePointer {
-        var created: OpaquePointer?
-        try check(unsafe mdb_env_create(&created), call: "mdb_env_create")
-        guard let handle = unsafe created else { throw .code(ENOMEM, call: "mdb_env_create") }
+    /// An environment that goes by this process's id or, with a lock file, by one that nobody goes by there.
+    private static func create(apartBy lock: OpenFile?) throws(LMDBError) -> OpaquePointer {
+        for _ in 0..<LMDBLimits.idAttempts {
+            var created: OpaquePointer?
+            var id: Int32 = 0
+            let status = unsafe lock == nil ? mdb_env_create(&created) : clmdb_env_create_apart(&created, &id)
+            try check(status, call: "mdb_env_create")
+            guard let handle = unsafe created else { throw .code(ENOMEM, call: "mdb_env_create") }
+            guard let lock, lock.isLockedByOthers(at: off_t(id)) else { return unsafe handle }
+            unsafe mdb_env_close(handle)
+        }
+        throw .processIdTaken
+    }
+
+    private static func open(
+        _ folder: String, _ options: EnvironmentOptions, apartBy lock: OpenFile?
+    ) throws(LMDBError) -> OpaquePointer {
+        let handle = try unsafe create(apartBy: lock)
         do throws(LMDBError) {
             try check(unsafe mdb_env_set_mapsize(handle, options.mapSize), call: "mdb_env_set_mapsize")
             try check(unsafe mdb_env_set_maxdbs(handle, UInt32(options.maxTables)), call: "mdb_env_set_maxdbs")

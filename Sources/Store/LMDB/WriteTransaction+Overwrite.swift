@@ -6,31 +6,36 @@ extension WriteTransaction {
     /// Bytes of the file that are read at once.
     private static let window = 1 << 20
 
-    /// Overwrites byte strings in the data file with zeros, and syncs. For secrets that were deleted: LMDB leaves freed
-    /// pages, and the unused parts of others, as they were.
+    /// Overwrites byte strings that lie where nothing is stored with zeros, and syncs. For secrets that were deleted:
+    /// LMDB leaves freed pages, and the unused parts of others, as they were.
     ///
-    /// The caller must have changed nothing in this transaction, and must choose only bytes that no current value
-    /// holds: what is overwritten is not looked at in any other way.
+    /// What the last commit holds is left alone, also where it looks like such a string. A reader of an older snapshot
+    /// may meet the zeros.
     ///
+    /// The caller must have changed nothing in this transaction.
     /// - Parameters:
     ///   - magic: what each string begins with; not empty.
-    ///   - byteCount: bytes of each string, at most 64 KiB.
-    ///   - isOld: whether a string that was found is to be overwritten.
+    ///   - byteCount: bytes of each string, less than a page. Of one whose end has been overwritten already, what is
+    ///     left is overwritten.
     /// - Returns: how many were.
-    package borrowing func overwriteInFile(
-        beginningWith magic: [UInt8], byteCount: Int, where isOld: ([UInt8]) -> Bool
+    /// - Throws: `.damaged` when the trees do not say for certain which pages are in use; nothing was overwritten then.
+    package borrowing func overwriteUnused(
+        beginningWith magic: [UInt8], byteCount: Int
     ) throws(LMDBError) -> Int {
         guard let size = fileSize(core.descriptor) else { throw .code(errno, call: "fstat") }
+        let census = PageCensus(core.pages, core.snapshot)
+        if let finding = census.findings.first { throw .damaged(finding.sentence) }
         let zeros = [UInt8](repeating: 0, count: byteCount)
-        var buffer = [UInt8](repeating: 0, count: Self.window + byteCount)
+        var buffer = [UInt8](repeating: 0, count: Self.window + magic.count)
         var count = 0
         for start in stride(from: 0, to: size, by: Self.window) {
-            // A string that begins in this window may end in the next.
+            // A magic that begins in this window may end in the next.
             let held = try read(&buffer, at: start)
-            for at in Self.places(of: magic, in: buffer, before: min(held - byteCount + 1, Self.window))
-            where isOld(Array(buffer[at..<at + byteCount])) {
-                let written = unsafe pwrite(core.descriptor, zeros, byteCount, off_t(start + at))
-                guard written == byteCount else { throw .code(written < 0 ? errno : EIO, call: "pwrite") }
+            for at in ByteSearch.places(of: magic, in: buffer, before: min(held - magic.count + 1, Self.window)) {
+                guard let unused = census.unused(around: start + at) else { continue }
+                let length = min(byteCount, unused.upperBound - start - at)
+                let written = unsafe pwrite(core.descriptor, zeros, length, off_t(start + at))
+                guard written == length else { throw .code(written < 0 ? errno : EIO, call: "pwrite") }
                 count += 1
             }
         }
@@ -51,21 +56,5 @@ extension WriteTransaction {
             held += count
         }
         return held
-    }
-
-    /// Where `magic` begins in the first `end` places of `bytes`.
-    private static func places(of magic: [UInt8], in bytes: [UInt8], before end: Int) -> [Int] {
-        guard let first = magic.first, end > 0, bytes.count >= end + magic.count - 1 else { return [] }
-        return unsafe bytes.withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return [] }
-            var places: [Int] = []
-            var at = 0
-            while at < end, let found = unsafe memchr(base + at, Int32(first), end - at) {
-                let place = unsafe UnsafeRawPointer(found) - base
-                if unsafe memcmp(found, magic, magic.count) == 0 { places.append(place) }
-                at = place + 1
-            }
-            return places
-        }
     }
 }

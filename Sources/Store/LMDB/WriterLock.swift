@@ -9,8 +9,9 @@ import Threads
 /// A second byte is whose turn is next. Whoever takes the lock has the turn first, and gives it back with the lock
 /// taken. So a process that writes all the time cannot take the lock again before one that waits for it.
 ///
-/// LMDB's own lock stays what protects the data: another program that uses LMDB does not know this one, and it is lost
-/// when the process closes some descriptor of the data file. With this lock in front, a writer waits for the writers of
+/// LMDB's own lock stays what protects the data: another program that uses LMDB does not know this one. (A process
+/// would lose this one by closing some descriptor of the data file; `OpenFile.shared` sees to it that there is only
+/// one.) With this lock in front, a writer waits for the writers of
 /// other processes outside of LMDB, where a wait can be given up.
 enum WriterLock {
     private static let place = off_t.max - 1

@@ -39,6 +39,8 @@ public final class Store: Sendable {
     /// The threads that help callers to load, from whichever tier.
     let team: Team
     let loader: RecordLoader
+    /// The threads that wait for the disk in place of callers with a deadline.
+    let errands = Errands()
     let writer: SpillWriter
     let spiller: Spiller
     let counters = Counters()
@@ -172,6 +174,7 @@ public final class Store: Sendable {
         guard wasOpen else { return true }
         let isQueued = spiller.spillDirtyPages(before: deadline)
         defer {
+            errands.close()
             cold.close(before: deadline)
             team.close()
         }

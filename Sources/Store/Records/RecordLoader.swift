@@ -108,7 +108,7 @@ package final class RecordLoader: Sendable {
         return delivered
     }
 
-    private static func batch(
+    static func batch(
         _ loads: ArraySlice<RecordLoad>, _ layout: KVLayout, _ limit: Int
     ) -> ArraySlice<RecordLoad> {
         var bytes = 0

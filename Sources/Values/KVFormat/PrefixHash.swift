@@ -6,6 +6,9 @@ public struct PrefixHash: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// Bytes of a hash.
     public static let byteCount = Digest.byteCount
 
+    /// The key of values that belong to no page: zeros.
+    package static let zero = PrefixHash(unsafe Digest([UInt8](repeating: 0, count: byteCount).span.bytes))
+
     private let digest: Digest
 
     /// The hash that is this digest.

@@ -30,7 +30,8 @@ public struct SpaceDescriptor: Hashable, Sendable {
         case salt = 10
     }
 
-    private static let magic = Array("PFXspac2".utf8)
+    /// What every encoded descriptor begins with.
+    package static let magic = Array("PFXspac2".utf8)
 
     /// The KV layout of the space's pages.
     public let layout: KVLayout

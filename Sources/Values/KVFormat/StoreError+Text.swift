@@ -42,7 +42,7 @@ extension StoreError: CustomStringConvertible {
         case .writerBusy(let path, let holder): "\(holder) is writing to the store \(path) and has not finished."
         case .diskFailure(let path, let call): "The disk that holds \(path) failed in the call \(call)."
         case .fileReplaced(let path, let file):
-            "\(file) of the store \(path) was deleted or replaced while the store was open."
+            "\(file) of the store \(path) was deleted, moved or replaced while the store was open."
         }
     }
 
@@ -55,7 +55,9 @@ extension StoreError: CustomStringConvertible {
         case .notAFolder: "Name a folder that exists, or one that can be created in an existing folder."
         case .notAStore: "Name an empty folder, a new one, or a store."
         case .readOnly: "Give this user permission to write the folder and its files."
-        case .permissions: "Make this user the owner; set mode 0700 on the folder and 0600 on its files (chown, chmod)."
+        case .permissions:
+            "Make this user the owner; set mode 0700 on the folder and 0600 on its files (chown, chmod). In a volume that "
+                + "belongs to others, name a folder inside it: the store makes that with the right mode."
         case .networkFileSystem: "Put the store on a local disk."
         case .alreadyOpen: "Share the Store object that has it open."
         case .formatMismatch(_, let found, let supported) where found > supported: "Use a newer build of this program."

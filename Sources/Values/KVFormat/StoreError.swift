@@ -77,6 +77,6 @@ public enum StoreError: Error, Equatable, Sendable {
     case writerBusy(path: String, holder: String)
     /// The disk failed to read or write, twice; nothing that was stored was given up for that.
     case diskFailure(path: String, call: String)
-    /// A file of the store was deleted or replaced while the store was open.
+    /// A file of the store, or its folder, was deleted, moved or replaced while the store was open.
     case fileReplaced(path: String, file: String)
 }

@@ -26,6 +26,9 @@ package struct Deadline: Sendable {
     /// The moment at which the monotonic clock shows `nanoseconds`.
     package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
+    /// Whether the moment has come.
+    package var hasPassed: Bool { SystemClock.monotonicNanoseconds() >= nanoseconds }
+
     /// The moment `duration` from now; now when it is negative, and the end of time when it is too long to count.
     package static func after(_ duration: Duration) -> Deadline {
         let (seconds, attoseconds) = duration.components

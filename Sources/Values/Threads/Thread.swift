@@ -15,6 +15,10 @@ package enum ThreadPriority: Sendable {
 
 /// A running thread. `join()` waits for its end; a thread that is never joined keeps its stack until the process ends.
 package final class Thread: Sendable {
+    /// Bytes of each thread's stack. Without it, the process's limit on its own stack (`ulimit -s`) would decide, and a
+    /// small one would end the process.
+    private static let stackBytes = 2 << 20
+
     private let handle: pthread_t
     private let isJoined = Guarded(false)
 
@@ -26,8 +30,12 @@ package final class Thread: Sendable {
     ) throws(ThreadError) {
         let start = unsafe Unmanaged.passRetained(Start(priority, body))
         var thread = pthread_t()
+        var attributes = pthread_attr_t()
+        unsafe pthread_attr_init(&attributes)
+        defer { unsafe pthread_attr_destroy(&attributes) }
+        unsafe pthread_attr_setstacksize(&attributes, Self.stackBytes)
         let status = unsafe pthread_create(
-            &thread, nil,
+            &thread, &attributes,
             { argument in
                 guard let argument = unsafe argument else { return nil }
                 let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()

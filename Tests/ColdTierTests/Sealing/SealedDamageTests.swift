@@ -41,6 +41,23 @@ struct SealedDamageTests {
         return try body(tier)
     }
 
+    @Test("is damage, and never another key, for any byte of its wrapped key")
+    func damagedKey() throws {
+        for byte in 0..<WrappedKey.byteCount {
+            let folder = try TemporaryFolder()
+            let tier = try Self.open(folder.store, key)
+            defer { tier.close() }
+            let access = try tier.open(space: model.descriptor)
+            _ = try tier.writing { (transaction, session) throws(LMDBError) in
+                try session.update(access.root, &transaction) { $0.wrappedKey[byte] ^= 0x10 }
+            }
+            let findings = try tier.verify().findings
+            #expect(findings.contains { $0.kind == .damagedSpace && $0.hash == access.root }, "byte \(byte)")
+            #expect(try tier.spaces().first?.sealing == .damaged)
+            #expect(try tier.open(space: model.descriptor).root != access.root, "a new space in its place")
+        }
+    }
+
     @Test("is a miss for any byte of a node, also when the checksum over it is right")
     func nodes() throws {
         let hash = path[2]

@@ -162,6 +162,23 @@ struct RekeyTests {
         #expect(try loaded(key) == [50, 0, 50])
     }
 
+    @Test("leaves alone what only looks like a wrapped key, when it is rekeyed and when it forgets a space")
+    func lookalikes() throws {
+        let (old, new) = (try SealedFolder.key(1), try SealedFolder.key(2))
+        try fill(old)
+        let name = "PFXwrap1, so that it looks like a key, up to its last character"
+        try sealed.with(old) { try $0.space(models[0].identity).setName(name, of: prompt) }
+        let inspector = try StoreInspector(at: sealed.path, sealingKey: old)
+        let named = try #require(try inspector.names().first).root
+        let root = try #require(try inspector.spaces().first { $0.descriptor.root != named }).descriptor.root
+        #expect(try inspector.rekey(to: new) == 3)
+        #expect(try inspector.forget(space: root) == 4)
+        #expect(try inspector.names().map(\.name) == [name])
+        #expect(try inspector.verify().isSound)
+        inspector.close()
+        #expect(try sealed.wrappedKeys().count == 2 + 1)
+    }
+
     @Test("forgets a plain space too")
     func forgetPlain() throws {
         try fill(nil)

@@ -49,7 +49,7 @@ struct SealedFolder {
         var found: Set<[UInt8]> = []
         var from = data.startIndex
         while let place = data.range(of: Data("PFXwrap1".utf8), in: from..<data.endIndex) {
-            found.insert(Array(data[place.lowerBound..<min(place.lowerBound + 80, data.endIndex)]))
+            found.insert(Array(data[place.lowerBound..<min(place.lowerBound + 88, data.endIndex)]))
             from = place.upperBound
         }
         return found

@@ -6,7 +6,7 @@ import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional, Tuple, Union
 
-from ._checks import INT63, number
+from ._checks import INT63, milliseconds, number
 from ._errors import InvalidPagesError
 from ._handle import Handle
 from ._identity import Plane
@@ -61,7 +61,14 @@ class Match(Handle):
         check(library.pfx_match_get_info(match, ctypes.byref(info)))
         return MatchInfo(info.tokens, info.hot_tokens, info.cold_tokens, info.load_ns / 1e9, info.worth_tokens)
 
-    def load(self, into: Union[Rows, PackedRows, Planes], start: int = 0, stop: Optional[int] = None) -> int:
+    def load(
+        self,
+        into: Union[Rows, PackedRows, Planes],
+        start: int = 0,
+        stop: Optional[int] = None,
+        *,
+        within: Optional[float] = None,
+    ) -> int:
         """Copies the rows of tokens `start` to `stop`, which is not included, into the caller's memory.
 
         `into` is one writable buffer per plane, `Rows` or `PackedRows`; the first row is for token `start`. `stop` None, or beyond
@@ -71,15 +78,23 @@ class Match(Handle):
         damaged meanwhile: rows of later tokens hold nothing of use then. Memory must not be read or written by others
         during the call. A space with opaque planes gives whole pages only.
 
+        The disk is waited for `within` seconds at most; with None, as long as it takes. When the time is up, what was
+        delivered until then is the result. The reading goes on, so that the next call finds the bytes in memory.
+
         Raises `InvalidPagesError` when the memory does not fit; nothing was written then.
         """
         match = self._use()
+        limit = milliseconds(within, "within")
         start = number(start, "start", INT63)
         stop = self.tokens if stop is None else min(number(stop, "stop", INT63), self.tokens)
         if start > stop:
             raise InvalidPagesError(f"start is {start}, behind the end of the {stop} tokens to load. Begin before it.")
         with held(into, self._planes, stop - start, writable=True) as rows:
-            return check(library.pfx_load(match, start, stop, rows)) if match else 0
+            if not match:
+                return 0
+            if limit is None:
+                return check(library.pfx_load(match, start, stop, rows))
+            return check(library.pfx_load_within(match, start, stop, limit, rows))
 
     def _handle(self) -> Optional[int]:
         return self._use() or None

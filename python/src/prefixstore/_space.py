@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
 
 from ._buffers import Buffer, piece
-from ._checks import INT63, nanoseconds, number, text
+from ._checks import INT63, milliseconds, nanoseconds, number, text
 from ._errors import InvalidArgumentError
 from ._handle import Handle
 from ._identity import Plane
@@ -37,17 +37,24 @@ class Space(Handle):
         #: Tokens of a page.
         self.page_tokens = page_tokens
 
-    def match(self, tokens: Tokens) -> Match:
+    def match(self, tokens: Tokens, *, within: Optional[float] = None) -> Match:
         """Finds the longest stored prefix of `tokens`, to the token, and counts as a use of its pages.
 
         The match has `tokens` 0 when nothing is stored. Its pages in RAM stay there until it is closed.
 
+        The look on disk takes `within` seconds at most; with None, as long as it takes. When the time is up, the match
+        is what RAM has. The look goes on without this caller, so that the next one finds the index in memory.
+
         Raises `InvalidTokensError`.
         """
         space = self._use()
+        limit = milliseconds(within, "within")
         handle = ctypes.c_void_p()
         with token_ids(tokens) as (ids, count):
-            found = check(library.pfx_match_prefix(space, ids, count, ctypes.byref(handle)))
+            if limit is None:
+                found = check(library.pfx_match_prefix(space, ids, count, ctypes.byref(handle)))
+            else:
+                found = check(library.pfx_match_prefix_within(space, ids, count, limit, ctypes.byref(handle)))
         return Match(handle.value, self._store, self.planes, found)
 
     def sequence(self, after: Optional[Match] = None, loaded: int = 0) -> OpenSequence:

@@ -1,4 +1,5 @@
 /* PrefixStore for C and C++: a durable store of attention keys and values (KV) that all processes of a host share.
+ * Longer than 400 lines because it is all that a program includes.
  *
  * Longer than 400 lines because it is all that a program includes, and all that it reads.
  *
@@ -238,6 +239,11 @@ int pfx_space_close(pfx_space *space);
  * found. *match is NULL when there are none. Pages in RAM stay there until pfx_match_end. Token ids are 0 or more. */
 int64_t pfx_match_prefix(pfx_space *space, const int32_t *tokens, size_t count, pfx_match **match);
 
+/* As pfx_match_prefix, but waits for the disk for `timeout_ms` milliseconds at most. When the time is up, the match is
+ * what RAM has; the look on disk goes on, so that the next call finds the index in memory. 0 looks in RAM alone. */
+int64_t pfx_match_prefix_within(
+    pfx_space *space, const int32_t *tokens, size_t count, uint64_t timeout_ms, pfx_match **match);
+
 /* What is known of a match. */
 typedef struct pfx_match_info {
     size_t size;           /* sizeof(pfx_match_info), set by the caller */
@@ -267,6 +273,10 @@ typedef struct pfx_rows {
  * many tokens were delivered, counted from `from`. Fewer than asked for means that a page was evicted or damaged
  * meanwhile: rows of later tokens hold nothing of use then. A layout with PFX_OPAQUE planes gives whole pages only. */
 int64_t pfx_load(pfx_match *match, size_t from, size_t to, const pfx_rows *rows);
+
+/* As pfx_load, but waits for the disk for `timeout_ms` milliseconds at most. When the time is up, it returns what was
+ * delivered until then; the reading goes on, so that the next call finds the bytes in memory. */
+int64_t pfx_load_within(pfx_match *match, size_t from, size_t to, uint64_t timeout_ms, const pfx_rows *rows);
 
 /* Gives the match back. */
 int pfx_match_end(pfx_match *match);

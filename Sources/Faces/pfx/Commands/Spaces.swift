@@ -51,6 +51,7 @@ struct Spaces: ParsableCommand {
             case .none: break
             case .sealed(let id): table.add("", "sealed", "with the key \(id)")
             case .forgotten: table.add("", "sealed", "forgotten: run `pfx forget` again")
+            case .damaged: table.add("", "sealed", "its wrapped key is damaged: remove it with `pfx forget`")
             }
             for field in SpaceDescriptor.Field.allCases {
                 table.add("", field.description, space.descriptor.text(field))

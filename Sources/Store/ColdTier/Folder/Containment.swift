@@ -30,12 +30,13 @@ struct Containment {
     ///
     /// - Throws: as `prepare()`; `.damaged` while other processes have the damaged store open.
     func prepare() throws(StoreError) -> (found: StoreFolder.Found, notice: SetAsideNotice?) {
-        guard folder.options.opening == .createIfMissing, let mark else { return (try folder.prepare(), nil) }
+        guard folder.options.opening == .createIfMissing else { return (try folder.prepare(), nil) }
+        guard let mark else { return try prepareUnlisted() }
         try mendMetaPage(mark)
         if let reason = knownDamage(mark) {
             // Others that have it open may still read it.
             guard mark.isAlone(in: path) else { return (try folder.prepare(), nil) }
-            if mark.deaths < OpeningMark.deadly, let found = soundAfterAll() { return (found, nil) }
+            if mark.deaths <= OpeningMark.deadly, let found = soundAfterAll() { return (found, nil) }
             return try begin(insteadOf: reason)
         }
         do throws(StoreError) {
@@ -52,24 +53,44 @@ struct Containment {
         }
     }
 
+    /// As `prepare()`, in a folder without a list of openers, such as a copy of `data.mdb` alone. It may be another
+    /// program's: only a data file that holds a space of ours is set aside.
+    private func prepareUnlisted() throws(StoreError) -> (found: StoreFolder.Found, notice: SetAsideNotice?) {
+        do throws(StoreError) {
+            return (try folder.prepare(), nil)
+        } catch {
+            guard error.unusable != nil, DataFile.contains(SpaceDescriptor.magic, in: path) == true,
+                Opener.makeList(in: path), let mark = OpeningMark(folder: path)
+            else { throw error }
+            return try withExtendedLifetime(mark) { () throws(StoreError) in
+                try Containment(folder: folder, mark: mark).prepare()
+            }
+        }
+    }
+
     /// What earlier processes have left word of.
     private func knownDamage(_ mark: OpeningMark) -> String? {
         if mark.deaths >= OpeningMark.deadly { return "\(mark.deaths) processes in a row ended while they opened it" }
         return unsafe access(path + "/" + Self.damagedFile, F_OK) == 0 ? "its trees are damaged" : nil
     }
 
-    /// The store, when a look at every page of its trees finds no damage: what a writer met was none, such as pages
-    /// that were used again because somebody had taken the lock file away. Nil the second time.
+    /// The store, when a look at every page of its trees finds no damage. What a writer met was none then, such as
+    /// pages that were used again because somebody had taken the lock file away; and somebody has killed the processes
+    /// that died. Nil when a writer has met damage a second time.
+    ///
+    /// The file is read first: a disk that cannot read it gives an error there, and would end the process in the map.
     private func soundAfterAll() -> StoreFolder.Found? {
-        let before = path + "/" + Self.doubtedFile
-        guard unsafe access(before, F_OK) != 0, let found = try? folder.prepare() else { return nil }
-        if let census = try? found.environment.census(), census.findings.isEmpty,
-            unsafe rename(path + "/" + Self.damagedFile, before) == 0
-        {
-            return found
-        }
+        guard DataFile.isReadable(in: path), let found = try? folder.prepare() else { return nil }
+        if let census = try? found.environment.census(), census.findings.isEmpty, forgiveDamage() { return found }
         found.environment.close()
         return nil
+    }
+
+    /// Takes back what a writer has left word of; false when that was done before.
+    private func forgiveDamage() -> Bool {
+        let (word, before) = (path + "/" + Self.damagedFile, path + "/" + Self.doubtedFile)
+        guard unsafe access(word, F_OK) == 0 else { return true }
+        return unsafe access(before, F_OK) != 0 && rename(word, before) == 0
     }
 
     /// Writes a damaged meta page again from the other one.

@@ -86,6 +86,14 @@ final class Opener: Sendable {
         return "Process \(process) (\(opener.program), which opened it \(max(0, seconds)) seconds ago)"
     }
 
+    /// Makes the list of openers when it is missing; false when that fails.
+    static func makeList(in folder: String) -> Bool {
+        let descriptor = unsafe open(folder + "/" + file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return mend(descriptor)
+    }
+
     /// Whether an open file is a list of openers: the folder is a store's then.
     static func isList(_ descriptor: Int32) -> Bool {
         read(descriptor, count: OpenerRecord.byteCount) == OpenerRecord.header

@@ -11,7 +11,8 @@ internal import KVFormat
 /// when a process dies, and leaves the file.
 final class OpeningMark {
     static let file = "opening"
-    /// After this many deaths in a row the store is not opened again.
+    /// After this many deaths in a row the store is not opened before all of it has been looked at. A process that dies
+    /// in that look is one death more, and then the store is not opened again.
     static let deadly = 2
     /// How long an opening waits for another one: then it goes on without a mark.
     private static let patience = 200

@@ -246,11 +246,19 @@ struct StoreFolder {
         guard fsync(descriptor) == 0 else { throw failure(of: "fsync") }
     }
 
-    /// Removes what is left of processes that died while they made a store. The names contain their process ids.
+    /// How long ago, in seconds, a process must have begun to make a store that it has not finished. That takes
+    /// milliseconds; the process's id says nothing, since it may be one of another PID namespace.
+    private static let abandonedAfter = 600
+
+    /// Removes what is left of processes that died while they made a store.
     private func discardAbandoned() {
+        let now = Int(SystemClock.wallMilliseconds() / 1000)
         for name in (try? names()) ?? [] where name.hasPrefix(Self.makingPrefix) {
-            let process = name.dropFirst(Self.makingPrefix.count).prefix { $0.isNumber }
-            guard let process = Int32(process), process > 0, kill(process, 0) != 0, errno == ESRCH else { continue }
+            var status = stat()
+            guard unsafe lstat(path + "/" + name, &status) == 0, now - status.st_mtim.tv_sec > Self.abandonedAfter
+            else {
+                continue
+            }
             Self.discard(path + "/" + name)
         }
     }

@@ -87,7 +87,8 @@ extension ColdTier {
 extension SpaceRecord {
     fileprivate var sealing: SpaceSealing {
         if let wrapped = WrappedKey(wrappedKey) { return .sealed(keyID: wrapped.keyID) }
-        return wrappedKey.isEmpty ? .none : .forgotten
+        if wrappedKey.isEmpty { return .none }
+        return wrappedKey == WrappedKey.gone ? .forgotten : .damaged
     }
 }
 

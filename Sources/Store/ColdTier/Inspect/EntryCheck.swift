@@ -126,10 +126,15 @@ extension Verification {
             return [VerifyFinding(.damagedSpace, root, "Its descriptor cannot be read, or does not hash to its root.")]
         }
         guard !space.wrappedKey.isEmpty, tier.seal(of: space) == nil else { return [] }
-        let isGone = space.wrappedKey == WrappedKey.gone
-        let what =
-            isGone
-            ? "It was forgotten; `pfx forget` removes the rest." : "Its pages are sealed, and were not looked into."
+        guard space.wrappedKey != WrappedKey.gone else {
+            return [VerifyFinding(.sealed, root, "It was forgotten; `pfx forget` removes the rest.")]
+        }
+        guard let wrapped = WrappedKey(space.wrappedKey), wrapped.keyID != tier.options.sealingKey?.id else {
+            let what = "Its wrapped key is damaged: nobody can read its pages any more."
+            return [VerifyFinding(.damagedSpace, root, what)]
+        }
+        let other = tier.options.sealingKey.map { " with the key \(wrapped.keyID), not with \($0.id)" } ?? ""
+        let what = "Its pages are sealed\(other), and were not looked into."
         return [VerifyFinding(.sealed, root, what)]
     }
 

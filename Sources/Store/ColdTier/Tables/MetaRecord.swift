@@ -127,8 +127,3 @@ package struct CountersRecord: Equatable, Sendable {
         return writer.bytes
     }
 }
-
-extension PrefixHash {
-    /// The key of values that belong to no page.
-    static let zero = PrefixHash(bytes: [UInt8](repeating: 0, count: byteCount)) ?? .sha256([])
-}

@@ -26,6 +26,13 @@ extension ColdTier {
         try environment.oldestReaderLag(ifLongerThan: recordBound).map { $0 > Self.usualLag } ?? false
     }
 
+    /// Whether it is the file's bound, and not the disk, that leaves no room for `bytes` bytes more.
+    func isFileAtBound(for bytes: Int) throws(StoreError) -> Bool {
+        do throws(LMDBError) { return try environment.info().fileBytes > recordBound - bytes } catch {
+            throw StoreError(error, path: path, options: options)
+        }
+    }
+
     /// Commits during which a reader in good health may hold its snapshot.
     private static let usualLag = 4
 }

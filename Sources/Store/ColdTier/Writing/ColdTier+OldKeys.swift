@@ -11,20 +11,19 @@ extension ColdTier {
     /// Damaged stores that were set aside go altogether, because they hold such copies too.
     ///
     /// Other writers wait meanwhile, so no page is on its way. A reader of an old snapshot may meet the zeros: they are
-    /// no wrapped key, and it opens no space by them. Bytes of a page that happen to look like a wrapped key are
-    /// overwritten too; that page then fails its check and is a miss.
+    /// no wrapped key, and it opens no space by them. What is stored stays as it is, also a name or a page that happens
+    /// to look like a wrapped key.
     ///
     /// - Returns: how many copies were overwritten.
+    /// - Throws: `.damaged` when the trees do not say for certain which pages are in use.
     /// - Complexity: reads the whole data file.
     @discardableResult
     func overwriteOldKeys() throws(StoreError) -> Int {
         Containment.discardAll(of: StoreFolder(path: path, options: options))
         do throws(LMDBError) {
+            try environment.forgetWrittenPages()
             return try environment.write { (transaction) throws(LMDBError) in
-                let live = Set(try transaction.sealedSpaces(tables).map(\.wrappedKey))
-                return try transaction.overwriteInFile(
-                    beginningWith: WrappedKey.magic, byteCount: WrappedKey.byteCount
-                ) { !live.contains($0) }
+                try transaction.overwriteUnused(beginningWith: WrappedKey.magic, byteCount: WrappedKey.byteCount)
             }
         } catch {
             throw StoreError(error, path: path, options: options)

@@ -40,7 +40,9 @@ extension ColdTier {
         }
         switch outcome {
         case .stored: return
-        case nil: throw .diskFull(path: path)
+        case nil:
+            throw try isFileAtBound(for: SlotSize.slotBytes(holding: record.byteCount))
+                ? .quotaFull(quota: quota) : .diskFull(path: path)
         case .noPage: throw .noSuchPage(hash.short)
         case .tooMany: throw .invalidSideState("a prefix has at most \(Limits.sideStates) side states")
         case .noRoom: throw .quotaFull(quota: quota)

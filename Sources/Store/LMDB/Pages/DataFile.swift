@@ -24,12 +24,15 @@ package enum DataFile: Equatable, Sendable {
     ///
     /// - Throws: a `.code` when the file is there and cannot be read.
     package static func look(in folder: String) throws(LMDBError) -> DataFile {
-        let descriptor = unsafe open(folder + "/data.mdb", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            guard errno == ENOENT else { throw .code(errno, call: "opening the data file") }
+        let file: OpenFile
+        do throws(LMDBError) {
+            file = try OpenFile.shared(folder + "/" + FolderFiles.data, O_RDONLY)
+        } catch {
+            guard case .code(ENOENT, _) = error else { throw error }
             return .new
         }
-        defer { close(descriptor) }
+        let descriptor = file.descriptor
+        defer { withExtendedLifetime(file) {} }
         var found = DataFile.damaged
         for _ in 0..<attempts {
             guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
@@ -61,11 +64,10 @@ package enum DataFile: Equatable, Sendable {
     /// - Throws: `.damaged` unless exactly one of them is damaged; a `.code` when the file cannot be written.
     package static func mend(in folder: String) throws(LMDBError) {
         guard case .half(let bad) = try look(in: folder) else { throw .damaged("not one of two meta pages is damaged") }
-        let descriptor = unsafe open(folder + "/data.mdb", O_RDWR | O_CLOEXEC)
-        guard descriptor >= 0, let size = fileSize(descriptor) else {
-            throw .code(errno, call: "opening the data file")
-        }
-        defer { close(descriptor) }
+        let file = try OpenFile.shared(folder + "/" + FolderFiles.data, O_RDWR)
+        let descriptor = file.descriptor
+        defer { withExtendedLifetime(file) {} }
+        guard let size = fileSize(descriptor) else { throw .code(errno, call: "fstat") }
         let metas = pages(descriptor, size)
         guard let good = bad == 0 ? metas.1 : metas.0, good.isWhole else {
             throw .damaged("both meta pages are damaged")

@@ -21,6 +21,10 @@ package struct PageCensus {
     private let pages: PageMap
     /// One bit for each page that has an owner.
     private var owned: [UInt64]
+    /// As `owned`, for the pages of trees and of large values alone: the others are free.
+    private var inUse: [UInt64] = []
+    /// For each page of a tree, the bytes of the file between the list of its nodes and the nodes.
+    private var gaps: [UInt64: Range<Int>] = [:]
 
     /// Counts the pages of a snapshot.
     init(_ pages: PageMap, _ snapshot: Snapshot) {
@@ -38,6 +42,7 @@ package struct PageCensus {
         } catch {
             add("The list of tables: \(error.what).")
         }
+        inUse = owned
         countFreePages(snapshot.freeList)
         // Where a tree could not be read to its end, what lies below has no owner, and that is no news.
         if findings.isEmpty { countLostPages(snapshot.lastPage) }
@@ -111,6 +116,7 @@ package struct PageCensus {
     ) throws(LMDBError) {
         let page = try TreePage(next.number, in: pages)
         try page.check(in: pages, kind)
+        gaps[next.number] = page.gap
         guard next.level <= PageMap.levels else { throw .damaged("a tree does not end") }
         let order = kind == .freeList ? KeyOrder.integers : .bytes
         try unsafe requireOrder(page, order, next.low, next.high)
@@ -165,6 +171,20 @@ package struct PageCensus {
         if let last = unsafe last, let high = unsafe high, unsafe order.compare(last, high) >= 0 {
             throw .damaged("its keys are not in order")
         }
+    }
+
+    // MARK: Unused bytes
+
+    /// The unused bytes around byte `offset` of the file, within its page: a free page, or the gap in a page of a tree.
+    /// Nil for a byte that means something, and for all others of pages in use.
+    func unused(around offset: Int) -> Range<Int>? {
+        let page = UInt64(offset / pages.pageSize)
+        let isInUse = page / 64 < inUse.count && inUse[Int(page / 64)] & 1 << (page % 64) != 0
+        guard isInUse else {
+            let start = Int(page) * pages.pageSize
+            return start..<start + pages.pageSize
+        }
+        return gaps[page].flatMap { $0.contains(offset) ? $0 : nil }
     }
 
     // MARK: The free list

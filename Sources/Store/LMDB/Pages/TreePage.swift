@@ -37,6 +37,12 @@ struct TreePage {
         count = (lower - PageMap.header) / 2
     }
 
+    /// The bytes of the file between the list of the nodes and the nodes, which mean nothing.
+    var gap: Range<Int> {
+        let base = Int(number) * pageSize
+        return base + PageMap.header + 2 * count..<base + upper
+    }
+
     /// The node with this index, which must be less than `count`.
     func node(_ index: Int) throws(LMDBError) -> TreeNode {
         precondition(index >= 0 && index < count, "a page has no such node")

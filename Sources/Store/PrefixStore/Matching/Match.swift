@@ -22,11 +22,14 @@ public struct Match: ~Copyable {
     public var tokenCount: Int { tokensByTier.total }
     /// Pages found. Page `i` holds the tokens from `i * pageSize` to `min((i + 1) * pageSize, tokenCount)`.
     public var pageCount: Int { hotPages + cold.count }
+    /// Whether the time was up before the disk had answered: it may have more than was found.
+    public let isLate: Bool
     /// Whether nothing was found.
     public var isEmpty: Bool { tokenCount == 0 }
 
     init(
-        lease: consuming HotMatch, hotPages: Int, hotTokens: Int, cold: [ColdPage], tokens: [TokenID], in space: Space
+        lease: consuming HotMatch, hotPages: Int, hotTokens: Int, cold: [ColdPage], tokens: [TokenID],
+        isLate: Bool = false, in space: Space
     ) {
         self.space = space
         self.lease = lease
@@ -34,6 +37,7 @@ public struct Match: ~Copyable {
         self.cold = cold
         breakEven = space.breakEven
         self.tokens = tokens
+        self.isLate = isLate
         tokensByTier = TokensByTier(hot: hotTokens, cold: cold.reduce(0) { $0 + $1.matchedTokens })
     }
 

@@ -8,10 +8,15 @@ extension Space {
     /// Finds the longest stored prefix of `tokens`, token-exact: the match may end inside a page. Loads nothing and
     /// changes no content; it counts as a use of the pages found.
     ///
-    /// - Parameter tokens: 1 to `Limits.tokens` token ids, from the beginning of the sequence.
+    /// - Parameters:
+    ///   - tokens: 1 to `Limits.tokens` token ids, from the beginning of the sequence.
+    ///   - limit: how long the look on disk may take; nil for as long as it takes. When the time is up, the match is
+    ///     what RAM has, and `isLate`; the look goes on without this caller, so that the next one finds the index in
+    ///     memory.
     /// - Returns: a match, possibly empty. Damage in the cold tier is a shorter match, never an error.
     /// - Throws: `.invalidTokens`, `.closed`, `.forked`, or an error of the folder as a whole.
-    public func match(_ tokens: [TokenID]) throws(StoreError) -> Match {
+    public func match(_ tokens: [TokenID], within limit: Duration? = nil) throws(StoreError) -> Match {
+        let deadline = limit.map { Deadline.after($0) }
         try check(tokens)
         let now = SystemClock.wallMilliseconds()
         let dates = store.cold.takeDates()
@@ -26,7 +31,8 @@ extension Space {
         used.reserveCapacity(pages)
         for page in 0..<pages { used.append(lease.hash(of: page)) }
         let whole = found / layout.pageSize
-        let cold = found == tokens.count ? [] : try matchCold(tokens, after: whole, of: used, now)
+        let answer = found == tokens.count ? [] : try matchCold(tokens, after: whole, of: used, now, before: deadline)
+        let cold = answer ?? []
         let coldTokens = cold.reduce(0) { $0 + $1.matchedTokens }
         let goesOn = whole * layout.pageSize + coldTokens > found
         if goesOn { used.append(contentsOf: cold.lazy.map(\.hash)) }
@@ -36,15 +42,24 @@ extension Space {
         if !used.isEmpty { store.cold.touch(used, now: now, as: branches ? .branch : .match) }
         return Match(
             lease: lease, hotPages: goesOn ? whole : pages, hotTokens: goesOn ? whole * layout.pageSize : found,
-            cold: goesOn ? cold : [], tokens: tokens, in: self)
+            cold: goesOn ? cold : [], tokens: tokens, isLate: answer == nil, in: self)
     }
 
-    /// What the cold tier has behind the first `pages` pages, whose hashes `path` begins with.
+    /// What the cold tier has behind the first `pages` pages, whose hashes `path` begins with; nil when the deadline
+    /// has passed.
     private func matchCold(
-        _ tokens: [TokenID], after pages: Int, of path: [PrefixHash], _ now: Int64
-    ) throws(StoreError) -> [ColdPage] {
-        try store.cold.match(
-            tokens, from: pages * layout.pageSize, parent: pages == 0 ? root : path[pages - 1], root: root,
-            layout: layout, now: now, seal: seal)
+        _ tokens: [TokenID], after pages: Int, of path: [PrefixHash], _ now: Int64, before deadline: Deadline?
+    ) throws(StoreError) -> [ColdPage]? {
+        let parent = pages == 0 ? root : path[pages - 1]
+        // Not the space: the look may outlive it, and the store.
+        let look = { @Sendable [cold = store.cold, root, layout, seal] in
+            Result { () throws(StoreError) in
+                try cold.match(
+                    tokens, from: pages * layout.pageSize, parent: parent, root: root, layout: layout, now: now,
+                    seal: seal)
+            }
+        }
+        guard let deadline else { return try look().get() }
+        return try store.errands.run(before: deadline, look)?.get()
     }
 }

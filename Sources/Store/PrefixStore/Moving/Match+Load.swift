@@ -12,6 +12,8 @@ public struct Loaded: Hashable, Sendable {
     public internal(set) var tokensByTier = TokensByTier()
     /// Where to store what is computed next: behind the whole pages that were delivered. `Space.insert` takes it.
     public internal(set) var place: SequencePlace
+    /// Whether the time was up before everything was delivered.
+    public internal(set) var isLate = false
     /// Tokens delivered.
     public var tokens: Int { tokensByTier.total }
 }
@@ -21,8 +23,11 @@ extension Match {
     ///
     /// - Parameters:
     ///   - targets: one per page, in order; target `i` receives the tokens of page `i`. Fewer targets load fewer pages.
-    ///   - limit: at most this many tokens; nil loads all. An engine that needs logits leaves out the last prompt
+    ///   - count: at most this many tokens; nil loads all. An engine that needs logits leaves out the last prompt
     ///     token. Of an opaque layout only whole pages are loaded.
+    ///   - limit: how long the disk may take; nil for as long as it takes. When the time is up, what was delivered
+    ///     until then is the result, and `isLate`. The reading goes on without this caller, so that the next one finds
+    ///     the bytes in memory. Copies of pages in RAM are not cut short.
     ///   - onLayersReady: called, from the store's threads or this one, with a rising number of layers whose planes are
     ///     complete in all pages, so that an engine can compute with the first layers while the rest is loaded. A
     ///     reported layer is valid only if the load then delivers everything that was requested.
@@ -33,11 +38,11 @@ extension Match {
     ///   the targets after that hold nothing of use.
     /// - Complexity: one copy per hot page, one decode per cold page; a cold page is kept in RAM if `options.promotes`.
     public func load(
-        into targets: [PageTarget], limit: Int? = nil, onLayersReady: (@Sendable (_ layers: Int) -> Void)? = nil,
-        isCancelled: (@Sendable () -> Bool)? = nil
+        into targets: [PageTarget], limit count: Int? = nil, within limit: Duration? = nil,
+        onLayersReady: (@Sendable (_ layers: Int) -> Void)? = nil, isCancelled: (@Sendable () -> Bool)? = nil
     ) throws(StoreError) -> Loaded {
         let layout = space.layout
-        var wanted = min(tokenCount, limit ?? tokenCount, targets.count * layout.pageSize)
+        var wanted = min(tokenCount, count ?? tokenCount, targets.count * layout.pageSize)
         if !layout.isDivisible { wanted -= wanted % layout.pageSize }
         guard wanted > 0 else { return Loaded(place: space.start) }
         let part = MatchPart(tokens: 0..<wanted, pageSize: layout.pageSize)
@@ -45,7 +50,8 @@ extension Match {
             let misfit = targets[page].memory.misfit(tokens: part.end(inPage: page), layout)
             if let misfit { throw .invalidPages("page \(page): \(misfit)") }
         }
-        return deliver(part, targets, LoadControl(onLayersReady: onLayersReady, isCancelled: isCancelled))
+        let control = LoadControl(onLayersReady: onLayersReady, isCancelled: isCancelled)
+        return deliver(part, targets, control, before: limit.map { Deadline.after($0) })
     }
 
     /// Copies some tokens of the match, from their first to their last, to rows that may lie anywhere.
@@ -59,6 +65,9 @@ extension Match {
     ///   - range: tokens of the match. Of an opaque layout, whole pages.
     ///   - rows: memory for at least as many tokens; its first is for the first of `range`. Planes without an address
     ///     are neither decoded nor written.
+    ///   - limit: how long the disk may take, as in `load(into:)`. When the time is up, what was delivered
+    ///     until then is the result, and `isLate`. The reading goes on without this caller, so that the next one finds
+    ///     the bytes in memory. Copies of pages in RAM are not cut short.
     ///   - isCancelled: asked now and then, from several threads; true ends the load early.
     /// - Throws: `.invalidPages` when the range is not one of the match, or the memory does not fit the layout or the
     ///   range; nothing was written then.
@@ -67,7 +76,8 @@ extension Match {
     /// - Complexity: as `load(into:limit:onLayersReady:isCancelled:)`. Rows without gaps, in the order of the tokens,
     ///   cost no copy more than pages do; others are copied once more.
     public func load(
-        _ range: Range<Int>, into rows: RowMemory, isCancelled: (@Sendable () -> Bool)? = nil
+        _ range: Range<Int>, into rows: RowMemory, within limit: Duration? = nil,
+        isCancelled: (@Sendable () -> Bool)? = nil
     ) throws(StoreError) -> Loaded {
         let layout = space.layout
         guard range.lowerBound >= 0, range.upperBound <= tokenCount else {
@@ -85,11 +95,14 @@ extension Match {
             return PageTarget(
                 rows: rows, tokens: first..<first + part.end(inPage: page) - skipped, skipped: skipped, layout)
         }
-        return deliver(part, targets, LoadControl(isCancelled: isCancelled))
+        let control = LoadControl(isCancelled: isCancelled)
+        return deliver(part, targets, control, before: limit.map { Deadline.after($0) })
     }
 
     /// Delivers a part of the match to the targets of its pages, which have room.
-    private func deliver(_ part: MatchPart, _ targets: [PageTarget], _ control: LoadControl) -> Loaded {
+    private func deliver(
+        _ part: MatchPart, _ targets: [PageTarget], _ control: LoadControl, before deadline: Deadline?
+    ) -> Loaded {
         let start = SystemClock.monotonicNanoseconds()
         var loaded = Loaded(place: space.start)
         let pages = part.pages
@@ -98,11 +111,13 @@ extension Match {
         let hotTime = SystemClock.monotonicNanoseconds() - start
         if pages.upperBound > hotPages {
             let cold = pages.clamped(to: hotPages..<pages.upperBound)
-            loaded.tokensByTier.cold = loadCold(cold, of: part, Array(targets.dropFirst(hot.count)), control)
+            let rest = Array(targets.dropFirst(hot.count))
+            loaded.tokensByTier.cold = loadCold(cold, of: part, rest, control, before: deadline)
         } else {
             control.onLayersReady?(space.layout.layers)
         }
         loaded.place = place(after: part.tokens.lowerBound + loaded.tokens)
+        loaded.isLate = loaded.tokens < part.tokens.count && deadline.map(\.hasPassed) == true
         space.count(loaded, hotNanoseconds: hotTime, nanoseconds: SystemClock.monotonicNanoseconds() - start)
         return loaded
     }
@@ -120,7 +135,8 @@ extension Match {
     }
 
     private func loadCold(
-        _ pages: Range<Int>, of part: MatchPart, _ targets: [PageTarget], _ control: LoadControl
+        _ pages: Range<Int>, of part: MatchPart, _ targets: [PageTarget], _ control: LoadControl,
+        before deadline: Deadline?
     ) -> Int {
         let loads = zip(pages, targets).map { page, target in
             let stored = cold[page - hotPages]
@@ -130,8 +146,16 @@ extension Match {
         }
         // An error of the folder as a whole is a miss here: the engine recomputes, and its next `match` tells why.
         let store = space.store
-        let delivered = (try? store.loader.load(loads, of: space.layout, from: store.cold, control: control)) ?? 0
-        if store.options.promotes { promote(loads.prefix(delivered), from: pages.lowerBound) }
+        let delivered =
+            if let deadline {
+                store.loader.load(
+                    loads, of: space.layout, from: store.cold, control: control, before: deadline, by: store.errands)
+            } else {
+                (try? store.loader.load(loads, of: space.layout, from: store.cold, control: control)) ?? 0
+            }
+        if store.options.promotes, deadline.map(\.hasPassed) != true {
+            promote(loads.prefix(delivered), from: pages.lowerBound)
+        }
         return pages.prefix(delivered).reduce(0) { $0 + part.count(inPage: $1) }
     }
 

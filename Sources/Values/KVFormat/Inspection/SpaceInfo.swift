@@ -56,6 +56,8 @@ public enum SpaceSealing: Sendable, Equatable {
     case sealed(keyID: String)
     /// Its data key was destroyed: its pages can be read by nobody, and go.
     case forgotten
+    /// What it has in the place of its wrapped data key is damaged: its pages can be read by nobody.
+    case damaged
 }
 
 extension SpaceInfo: Encodable {
@@ -84,6 +86,7 @@ extension SpaceInfo: Encodable {
         case .none: break
         case .sealed(let id): try values.encode(id, forKey: .sealing)
         case .forgotten: try values.encode("forgotten", forKey: .sealing)
+        case .damaged: try values.encode("damaged", forKey: .sealing)
         }
     }
 }

@@ -36,7 +36,7 @@ public struct VerifyFinding: Sendable, Equatable, Encodable {
         case damagedRecord
         /// A side state fails a checksum, or cannot be decoded.
         case damagedSideState
-        /// A page or space is sealed; this build cannot look into it.
+        /// A page, side state or space is sealed, and could not be looked into: no key was given, or another one.
         case sealed
         /// A part of a table cannot be read.
         case unreadableTable

@@ -37,7 +37,10 @@ public struct VerifyReport: Sendable, Equatable, Encodable {
     /// Findings that a report lists.
     public static let findingLimit = 1000
 
-    /// Whether nothing is damaged. Leftovers do not count.
+    /// Spaces, pages and side states that are sealed and could not be looked into: no key was given, or another one.
+    public package(set) var unreadCount = 0
+
+    /// Whether nothing is damaged. Leftovers do not count, nor does what could not be looked into.
     public private(set) var isSound = true
 
     /// The report of a check that has yet to look at anything.
@@ -46,6 +49,7 @@ public struct VerifyReport: Sendable, Equatable, Encodable {
     /// Counts a finding, and lists it while there is room.
     package mutating func add(_ finding: VerifyFinding) {
         findingCount += 1
+        if finding.kind == .sealed { unreadCount += 1 }
         if finding.isDamage {
             damageCount += 1
             isSound = false

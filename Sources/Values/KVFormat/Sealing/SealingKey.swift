@@ -50,7 +50,7 @@ public struct SealingKey: Sendable, CustomStringConvertible {
     /// The id.
     public var description: String { "sealing key \(id)" }
 
-    /// The data key of a space, if this key sealed it; nil when another did, or a byte was changed.
+    /// The data key of a space, if this key sealed it; nil when another did.
     package func seal(_ wrapped: WrappedKey, for root: PrefixHash) -> SpaceSeal? {
         wrapped.dataKey(by: self, for: root).map { SpaceSeal(dataKey: $0) }
     }

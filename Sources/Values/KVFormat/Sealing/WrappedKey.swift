@@ -9,11 +9,12 @@
 /// | 16..<32 | salt |
 /// | 32..<64 | the data key, AES-256-GCM |
 /// | 64..<80 | its tag, which also covers the bytes before and the space root |
+/// | 80..<88 | XXH3-64 of the bytes before, seed as for a key of zeros: tells damage from another key |
 ///
 /// One byte, 0, stands for a data key that was destroyed: `gone`.
 package struct WrappedKey: Sendable {
     /// Bytes of a wrapped key.
-    package static let byteCount = 80
+    package static let byteCount = 88
     /// What every wrapped key begins with, so that copies of it can be found in a file.
     package static let magic = Array("PFXwrap1".utf8)
     /// What a space has in its place whose data key was destroyed.
@@ -25,9 +26,11 @@ package struct WrappedKey: Sendable {
     /// The id of the sealing key, as `SealingKey.id` has it.
     package var keyID: String { Self.hex(bytes[8..<16]) }
 
-    /// Reads what a space has stored; nil when it is not a wrapped key.
+    /// Reads what a space has stored; nil when it is not a wrapped key, or a byte of it was changed.
     package init?(_ bytes: [UInt8]) {
-        guard bytes.count == Self.byteCount, bytes.starts(with: Self.magic) else { return nil }
+        guard bytes.count == Self.byteCount, bytes.starts(with: Self.magic),
+            bytes.suffix(8).elementsEqual(Self.checksum(bytes.dropLast(8)))
+        else { return nil }
         self.bytes = bytes
     }
 
@@ -41,10 +44,16 @@ package struct WrappedKey: Sendable {
         let tag = unsafe content.withUnsafeMutableBytes { content in
             unsafe key.wrappingKey(salt).encrypt(content, number: 0, known: known.span.bytes)
         }
-        bytes = head + content + tag.bytes
+        let sealed = head + content + tag.bytes
+        bytes = sealed + Self.checksum(sealed[...])
     }
 
-    /// The data key; nil when another key wrapped it, for another space, or a byte was changed.
+    private static func checksum(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+        let sum = unsafe Checksum.of(bytes.span.bytes, key: .zero, part: 0)
+        return (0..<8).map { UInt8(truncatingIfNeeded: sum >> (8 * $0)) }
+    }
+
+    /// The data key; nil when another key wrapped it, or for another space.
     func dataKey(by key: SealingKey, for root: PrefixHash) -> Digest? {
         guard keyID == key.id else { return nil }
         let known = Array(bytes[..<32]) + root.bytes

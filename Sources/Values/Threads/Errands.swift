@@ -1,0 +1,90 @@
+// Work for callers that wait for it no longer than they want: it goes on without them, for the next who asks.
+
+/// Runs work on threads of its own, which start at first need. Thread-safe.
+///
+/// Nothing can interrupt a thread that waits for a disk. So a caller with a deadline has another thread wait in its
+/// place. `close()` must be called by the code that made the object: the threads keep it alive.
+package final class Errands: Sendable {
+    /// Threads at most. While all of them wait for the disk, further work is not begun, and its callers' time runs out.
+    package static let threadLimit = 4
+
+    /// One piece of work; nil when its caller has withdrawn it.
+    private typealias Errand = Guarded<(@Sendable () -> Void)?>
+
+    private struct State {
+        var waiting: [Errand] = []
+        var threads: [Thread] = []
+        var idle = 0
+        var isClosed = false
+    }
+
+    private let state = Guarded(State())
+
+    /// No threads yet.
+    package init() {}
+
+    /// Begins `work` on another thread, as soon as one is free.
+    ///
+    /// - Returns: what takes the work back if it has not begun; nil when there is no thread for it, and never will be.
+    package func begin(_ work: @escaping @Sendable () -> Void) -> (@Sendable () -> Void)? {
+        let errand = Errand(work)
+        let isTaken = state.withLock { state in
+            guard !state.isClosed else { return false }
+            if state.idle <= state.waiting.count, state.threads.count < Self.threadLimit,
+                let thread = try? Thread({ self.work() })
+            {
+                state.threads.append(thread)
+            }
+            guard !state.threads.isEmpty else { return false }
+            state.waiting.append(errand)
+            return true
+        }
+        guard isTaken else { return nil }
+        state.broadcast()
+        return { errand.withLock { $0 = nil } }
+    }
+
+    /// The result of `work`, which runs on another thread; nil when the deadline has passed before that. Then it goes
+    /// on without this caller, if it had begun.
+    package func run<R: Sendable>(before deadline: Deadline, _ work: @escaping @Sendable () -> R) -> R? {
+        let outcome = Guarded<R?>(nil)
+        let withdraw = begin {
+            let result = work()
+            outcome.withLock { $0 = result }
+            outcome.broadcast()
+        }
+        guard let withdraw else { return nil }
+        if let result = outcome.withLock(when: { $0 != nil }, before: deadline, { $0 }) { return result }
+        withdraw()
+        return nil
+    }
+
+    /// Ends the threads, each after the work that it has begun, and does not wait for that.
+    package func close() {
+        let threads = state.withLock { state in
+            state.isClosed = true
+            defer { (state.threads, state.waiting) = ([], []) }
+            return state.threads
+        }
+        state.broadcast()
+        for thread in threads { thread.detach() }
+    }
+
+    private func work() {
+        while let errand = next() {
+            let work = errand.withLock { errand in
+                defer { errand = nil }
+                return errand
+            }
+            work?()
+        }
+    }
+
+    private func next() -> Errand? {
+        state.withLock { $0.idle += 1 }
+        return state.withLock(when: { !$0.waiting.isEmpty || $0.isClosed }) { state in
+            state.idle -= 1
+            return state.waiting.isEmpty ? nil : state.waiting.removeFirst()
+        }
+    }
+}
