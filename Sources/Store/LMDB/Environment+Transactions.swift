@@ -130,7 +130,7 @@ extension Environment {
             case MDB_MAP_RESIZED:
                 try followMap()
             case MDB_PANIC:
-                try unsafe reopen(insteadOf: handle)
+                try unsafe reopenUnlessTaken(insteadOf: handle)
             case MDB_READERS_FULL where !triedDeadReaders:
                 triedDeadReaders = true
                 _ = try freeDeadReaders()
@@ -141,7 +141,7 @@ extension Environment {
                 usleep(LMDBLimits.readersMicroseconds)
             case EAGAIN where options.access == .readWrite:
                 isApart.store(true, ordering: .relaxed)
-                try unsafe reopen(insteadOf: handle)
+                try unsafe reopenUnlessTaken(insteadOf: handle)
             case EAGAIN:
                 throw .processIdTaken
             default:
@@ -174,6 +174,16 @@ extension Environment {
         } catch {
             unsafe mdb_txn_abort(transaction)
             throw error
+        }
+    }
+
+    /// As `reopen`. When another process has taken the same process id meanwhile, the next attempt finds another one.
+    private func reopenUnlessTaken(insteadOf handle: OpaquePointer?) throws(LMDBError) {
+        do throws(LMDBError) {
+            try unsafe reopen(insteadOf: handle)
+        } catch {
+            guard case .code(EAGAIN, _) = error else { throw error }
+            isApart.store(true, ordering: .relaxed)
         }
     }
 
