@@ -95,6 +95,12 @@ struct TokenizerRefusalTests {
                     + #""special_tokens": {}}}"#,
                 "post_processor"
             ),
+            (
+                // An id that no token has would be put around every text.
+                #"{"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}, "#
+                    + #"{"Sequence": {"id": "A"}}], "special_tokens": {"x": {"ids": [50000]}}}}"#,
+                "post_processor"
+            ),
         ])
     func refusesContradictions(fields: String, field: String) {
         do {

@@ -29,6 +29,7 @@ struct TokenizerParts: Sendable {
         template = try Self.template(file.postProcessor)
         let (spelled, others) = try Self.vocabulary(file.model.vocabulary)
         tokens = spelled + others
+        try Self.check(template, in: Set(tokens.map(\.id)).union(added.map(\.id)))
         var merges: [(left: [UInt8], right: [UInt8])] = []
         merges.reserveCapacity(file.model.merges.count)
         for merge in file.model.merges {
@@ -61,6 +62,13 @@ struct TokenizerParts: Sendable {
             }
         }
         return (spelled, others)
+    }
+
+    /// Refuses a template that would put ids around a text which no token has.
+    private static func check(_ template: Template, in ids: Set<UInt32>) throws(EngineError) {
+        guard (template.prefix + template.suffix).allSatisfy(ids.contains) else {
+            throw refusal("post_processor", "has a template with an id that no token has")
+        }
     }
 
     private static func added(_ list: [JSONValue]) throws(EngineError) -> [AddedToken] {
