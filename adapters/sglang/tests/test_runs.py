@@ -59,7 +59,10 @@ class Prompts:
         return self
 
     def __exit__(self, *_):
-        self.runs.close()
+        self.close()
+
+    def close(self):
+        self._store.close()
 
 
 PROMPT = keys_of(*range(150))
@@ -184,9 +187,9 @@ def test_whatever_was_put_is_found_in_any_order(tmp_path):
             have = end
         prompts.runs.flush()
         if chance.random() < 0.3:
-            prompts.runs.close()
+            prompts.close()
             prompts = Prompts(tmp_path / "kv")
         for keys in chance.sample(made[1:], min(5, number)):
             cut = chance.randrange(1, len(keys) + 1)
             assert prompts.found(keys[:cut]) == cut
-    prompts.runs.close()
+    prompts.close()

@@ -58,7 +58,7 @@ class _Part:
 
 
 class BlockRuns:
-    """Has the calls of a `BlockStore`, for blocks that all have `block_bytes`. Thread-safe.
+    """The blocks of a `BlockStore`, all of `block_bytes`, in runs. Thread-safe.
 
     A name is any bytes and a SHA-256 in hexadecimal. Blocks of another name are stored alone.
     """
@@ -119,10 +119,6 @@ class BlockRuns:
     def differences(self) -> List[str]:
         """As `BlockStore.differences`."""
         return self._blocks.differences()
-
-    def close(self) -> None:
-        """As `BlockStore.close`."""
-        self._blocks.close()
 
     # Where a block is.
 
