@@ -158,6 +158,17 @@ def test_a_run_that_was_removed_is_a_miss_also_for_who_remembers_it(tmp_path):
         assert prompts.found(PROMPT[:20]) == 20
 
 
+def test_a_part_of_a_run_whose_list_is_gone_is_stored_again_for_other_processes(tmp_path):
+    with Prompts(tmp_path / "kv") as prompts:
+        prompts.put(PROMPT[:20])
+        prompts.runs.flush()
+        prompts.blocks.remove([prompts.runs._find(PROMPT, 0, set()).run.listed_as])
+        prompts.put(PROMPT[:15])
+        prompts.runs.flush()
+    with Prompts(tmp_path / "kv") as prompts:
+        assert prompts.found(PROMPT[:15]) == 15
+
+
 @pytest.mark.parametrize("strange", [b"page 1", b"0" * 64, PROMPT[1].upper(), b"\xff" * 64])
 def test_blocks_of_other_names_are_stored_alone(tmp_path, strange):
     with Prompts(tmp_path / "kv") as prompts:

@@ -85,7 +85,7 @@ class BlockRuns:
             elif part.count == len(part.run.members):
                 # Also when it is stored, so that a run that was evicted or damaged comes back.
                 whole.append(part)
-            elif self._blocks.leading([part.run.stored_as]):
+            elif self._blocks.leading([part.run.stored_as, part.run.listed_as]) == 2:
                 results[part.all] = [True] * part.count
             else:
                 alone += range(at, part.end)
