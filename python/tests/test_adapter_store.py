@@ -192,6 +192,24 @@ except prefixstore.DiskFullError:
 """, folder)
 
 
+def test_what_an_adapter_has_said_is_raised_by_the_hosts_next_flush_all_the_same(folder: Path) -> None:
+    assert run(FULL_DISK + """
+store = open_store(sys.argv[1], codec="raw")
+said = []
+kept = AdapterStore(store, said.append)
+no_room()
+while not said:
+    lose(store)
+    kept.look_for_losses()
+try:
+    store.flush()
+    print("in vain")
+except prefixstore.DiskFullError:
+    print("raised")
+store.flush()
+""", folder) == "raised\n"
+
+
 # Keys and salts.
 
 def key_file(folder: Path) -> Path:

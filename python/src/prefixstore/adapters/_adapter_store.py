@@ -102,16 +102,16 @@ class AdapterStore:
         store's counts tell of a full disk. Waits for about a millisecond at most."""
         if self.store.closed:
             return
-        lost = self._lost
         try:
             lost = int(self.store.statistics()["dropped_pages"])
             if lost > self._lost:
-                self.store.flush(timeout=0)  # raises what kept the pages from being written
-            self._lost = lost
+                problem = self.store._loss()
+                if problem is not None:
+                    self.say_lost(problem)
+                self._lost = lost
         except TimedOutError:
             pass  # the reason comes with a later call
         except PrefixStoreError as problem:
-            self._lost = lost
             self.say_lost(problem)
 
     def close(self) -> None:
