@@ -20,6 +20,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
@@ -288,7 +289,9 @@ def _first(ends: "queue.SimpleQueue[bool]") -> bool:
 
 
 def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> int:
-    os.makedirs(options.store, exist_ok=True)
+    # The store makes its own folder, with a mode of its own, and says what is wrong with it.
+    with suppress(OSError):
+        os.makedirs(os.path.dirname(os.path.abspath(options.store)), exist_ok=True)
     salt = read_salt(options.salt_file)
     # What ends this program: True for a signal. A queue, because a handler may interrupt its own thread in its calls.
     ends: "queue.SimpleQueue[bool]" = queue.SimpleQueue()
