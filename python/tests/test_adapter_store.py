@@ -210,6 +210,20 @@ store.flush()
 """, folder) == "raised\n"
 
 
+def test_a_forked_child_has_lost_nothing_and_says_nothing(folder: Path) -> None:
+    assert run("""
+import os
+from prefixstore.adapters._adapter_store import AdapterStore
+kept = AdapterStore(sys.argv[1], lambda text: print(text, flush=True), quota=64 * MIB)
+if os.fork() == 0:
+    kept.look_for_losses()
+    kept.close()
+    os._exit(0)
+os.wait()
+kept.close()
+""", folder) == ""
+
+
 # Keys and salts.
 
 def key_file(folder: Path) -> Path:

@@ -10,7 +10,9 @@ import os
 import warnings
 from typing import Any, Callable, Dict, Optional, Set, TypeVar, Union
 
-from .. import DamagedError, InvalidArgumentError, InvalidKeyError, PrefixStoreError, Store, TimedOutError
+from .. import (
+    ClosedError, DamagedError, ForkedError, InvalidArgumentError, InvalidKeyError, PrefixStoreError, Store,
+    TimedOutError)
 from .. import open as open_store
 
 #: The sealing key, 64 hexadecimal digits, where no file is named. The program `pfx` reads it too.
@@ -111,6 +113,8 @@ class AdapterStore:
                 self._lost = lost
         except TimedOutError:
             pass  # the reason comes with a later call
+        except (ClosedError, ForkedError):
+            pass  # nothing was lost by this process
         except PrefixStoreError as problem:
             self.say_lost(problem)
 
