@@ -192,6 +192,38 @@ except prefixstore.DiskFullError:
 """, folder)
 
 
+def test_what_an_adapter_has_said_is_raised_by_the_hosts_next_flush_all_the_same(folder: Path) -> None:
+    assert run(FULL_DISK + """
+store = open_store(sys.argv[1], codec="raw")
+said = []
+kept = AdapterStore(store, said.append)
+no_room()
+while not said:
+    lose(store)
+    kept.look_for_losses()
+try:
+    store.flush()
+    print("in vain")
+except prefixstore.DiskFullError:
+    print("raised")
+store.flush()
+""", folder) == "raised\n"
+
+
+def test_a_forked_child_has_lost_nothing_and_says_nothing(folder: Path) -> None:
+    assert run("""
+import os
+from prefixstore.adapters._adapter_store import AdapterStore
+kept = AdapterStore(sys.argv[1], lambda text: print(text, flush=True), quota=64 * MIB)
+if os.fork() == 0:
+    kept.look_for_losses()
+    kept.close()
+    os._exit(0)
+os.wait()
+kept.close()
+""", folder) == ""
+
+
 # Keys and salts.
 
 def key_file(folder: Path) -> Path:

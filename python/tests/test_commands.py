@@ -107,6 +107,18 @@ def test_a_store_that_cannot_be_used_has_the_status_of_pfx(tmp_path: Path) -> No
     child = command("llama-server", "--store", tmp_path, "--slots", "/dev/shm", "--", "true")
     assert child.returncode == 69 and "holds" in child.stderr and child.stderr.count("\n") == 1
     assert command("info", tmp_path).returncode == 69
+    child = command("llama-server", "--store", "/proc/no/kv", "--slots", "/dev/shm", "--", "true")
+    assert child.returncode == 66 and "/proc/no/kv is not a folder" in child.stderr and child.stderr.count("\n") == 1
+
+
+def test_the_folder_of_a_store_is_its_users_own_whatever_new_folders_are(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "kv"
+    before = os.umask(0o002)
+    try:
+        command("llama-server", "--store", folder, "--slots", "/dev/shm", "--", "true", "--port", "0")
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o700 and (folder / "data.mdb").exists()
 
 
 # The others.

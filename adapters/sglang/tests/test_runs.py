@@ -59,7 +59,10 @@ class Prompts:
         return self
 
     def __exit__(self, *_):
-        self.runs.close()
+        self.close()
+
+    def close(self):
+        self._store.close()
 
 
 PROMPT = keys_of(*range(150))
@@ -155,6 +158,17 @@ def test_a_run_that_was_removed_is_a_miss_also_for_who_remembers_it(tmp_path):
         assert prompts.found(PROMPT[:20]) == 20
 
 
+def test_a_part_of_a_run_whose_list_is_gone_is_stored_again_for_other_processes(tmp_path):
+    with Prompts(tmp_path / "kv") as prompts:
+        prompts.put(PROMPT[:20])
+        prompts.runs.flush()
+        prompts.blocks.remove([prompts.runs._find(PROMPT, 0, set()).run.listed_as])
+        prompts.put(PROMPT[:15])
+        prompts.runs.flush()
+    with Prompts(tmp_path / "kv") as prompts:
+        assert prompts.found(PROMPT[:15]) == 15
+
+
 @pytest.mark.parametrize("strange", [b"page 1", b"0" * 64, PROMPT[1].upper(), b"\xff" * 64])
 def test_blocks_of_other_names_are_stored_alone(tmp_path, strange):
     with Prompts(tmp_path / "kv") as prompts:
@@ -184,9 +198,9 @@ def test_whatever_was_put_is_found_in_any_order(tmp_path):
             have = end
         prompts.runs.flush()
         if chance.random() < 0.3:
-            prompts.runs.close()
+            prompts.close()
             prompts = Prompts(tmp_path / "kv")
         for keys in chance.sample(made[1:], min(5, number)):
             cut = chance.randrange(1, len(keys) + 1)
             assert prompts.found(keys[:cut]) == cut
-    prompts.runs.close()
+    prompts.close()

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 
 from ._blocks import Blocks
 from ._checks import INT63, UINT32, number, text
-from ._errors import InvalidArgumentError, InvalidOptionError
+from ._errors import InvalidArgumentError, InvalidOptionError, PrefixStoreError, TimedOutError
 from ._handle import Handle
 from ._identity import Element, Identity, Plane, element_of, layout_struct
 from ._library import check, json_of, library, text_of
@@ -69,6 +69,8 @@ class Store(Handle):
         handle = ctypes.c_void_p()
         check(library.pfx_open(_path(folder, "folder"), ctypes.byref(options), ctypes.byref(handle)))
         super().__init__(handle.value or 0, library.pfx_close)
+        # What `_loss` has found and no `flush` has raised.
+        self._unraised: Optional[PrefixStoreError] = None
 
     def __repr__(self) -> str:
         return f"<prefixstore.Store {self.folder!r}{' closed' if self.closed else ''}>"
@@ -107,6 +109,29 @@ class Store(Handle):
         other error is what kept a page from being written.
         """
         wait(library.pfx_flush, self, timeout)
+        self._raise_loss()
+
+    def close(self) -> None:
+        """Writes what waits, and closes the store. Raises what kept a page from being written since the last `flush`.
+        Closing twice does no harm, and neither does closing in a forked child."""
+        super().close()
+        self._raise_loss()
+
+    def _loss(self) -> Optional[PrefixStoreError]:
+        """What has kept pages from being written, for adapters. The next `flush` of whoever relies on one raises it all
+        the same: the library says it only once. Raises `TimedOutError` after about a millisecond."""
+        try:
+            wait(library.pfx_flush, self, 0)
+        except TimedOutError:
+            raise
+        except PrefixStoreError as problem:
+            self._unraised = problem
+        return self._unraised
+
+    def _raise_loss(self) -> None:
+        problem, self._unraised = self._unraised, None
+        if problem is not None and self._process == os.getpid():
+            raise problem
 
     @property
     def set_aside_notice(self) -> Optional[str]:

@@ -65,7 +65,7 @@ def one(memory, size, name, make=None):
         timed(look_up, memory)
         timed(get, into)
         assert numpy.array_equal(memory, into)
-        single.close()
+        store.close()
         used = (Path(folder) / "kv" / "data.mdb").stat().st_size
     return [*times, used]
 

@@ -10,7 +10,9 @@ import os
 import warnings
 from typing import Any, Callable, Dict, Optional, Set, TypeVar, Union
 
-from .. import DamagedError, InvalidArgumentError, InvalidKeyError, PrefixStoreError, Store, TimedOutError
+from .. import (
+    ClosedError, DamagedError, ForkedError, InvalidArgumentError, InvalidKeyError, PrefixStoreError, Store,
+    TimedOutError)
 from .. import open as open_store
 
 #: The sealing key, 64 hexadecimal digits, where no file is named. The program `pfx` reads it too.
@@ -102,16 +104,18 @@ class AdapterStore:
         store's counts tell of a full disk. Waits for about a millisecond at most."""
         if self.store.closed:
             return
-        lost = self._lost
         try:
             lost = int(self.store.statistics()["dropped_pages"])
             if lost > self._lost:
-                self.store.flush(timeout=0)  # raises what kept the pages from being written
-            self._lost = lost
+                problem = self.store._loss()
+                if problem is not None:
+                    self.say_lost(problem)
+                self._lost = lost
         except TimedOutError:
             pass  # the reason comes with a later call
+        except (ClosedError, ForkedError):
+            pass  # nothing was lost by this process
         except PrefixStoreError as problem:
-            self._lost = lost
             self.say_lost(problem)
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ class _Part:
 
 
 class BlockRuns:
-    """Has the calls of a `BlockStore`, for blocks that all have `block_bytes`. Thread-safe.
+    """The blocks of a `BlockStore`, all of `block_bytes`, in runs. Thread-safe.
 
     A name is any bytes and a SHA-256 in hexadecimal. Blocks of another name are stored alone.
     """
@@ -85,7 +85,7 @@ class BlockRuns:
             elif part.count == len(part.run.members):
                 # Also when it is stored, so that a run that was evicted or damaged comes back.
                 whole.append(part)
-            elif self._blocks.leading([part.run.stored_as]):
+            elif self._blocks.leading([part.run.stored_as, part.run.listed_as]) == 2:
                 results[part.all] = [True] * part.count
             else:
                 alone += range(at, part.end)
@@ -119,10 +119,6 @@ class BlockRuns:
     def differences(self) -> List[str]:
         """As `BlockStore.differences`."""
         return self._blocks.differences()
-
-    def close(self) -> None:
-        """As `BlockStore.close`."""
-        self._blocks.close()
 
     # Where a block is.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hmac
 import http.client
 import json
 import os
@@ -12,6 +13,7 @@ import signal
 import socket
 import subprocess
 import time
+from email.message import Message
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
@@ -19,6 +21,7 @@ from ._adapter_store import KEY_VARIABLE
 
 _PR_SET_PDEATHSIG = 1
 _LAST_PORT = 65535
+_BEARER = "Bearer "
 #: Options that change keys and values, and whose values are files or numbers.
 _CHANGING = r"--(override-kv|lora|control-vector)[\w-]*|LLAMA_ARG_(OVERRIDE_KV|LORA|CONTROL_VECTOR)\w*"
 #: Those of positions.
@@ -71,9 +74,8 @@ class CommandLine:
         self.port = int(port)
         if self.host.endswith(".sock"):
             raise CommandError(f"--host {self.host} is a socket file, where this program cannot listen. Give an address.")
-        key_file = self.value("--api-key-file", "LLAMA_ARG_API_KEY_FILE")
-        keys = self.value("--api-key", "LLAMA_API_KEY") or (Path(key_file).read_text() if key_file else "")
-        self.api_key = re.split(r"[,\n]", keys)[0].strip()
+        #: The keys that the server takes from its clients; none if it takes all.
+        self.api_keys = self._keys()
 
     def _names(self, pattern: str) -> List[Tuple[str, str]]:
         """Options and variables whose name matches, with their values."""
@@ -90,6 +92,13 @@ class CommandLine:
         """What an option says, or its environment variable if it is not on the command line."""
         said = self._names(re.escape(option)) or self._names(re.escape(variable))
         return said[-1][1] if said else None
+
+    def _keys(self) -> List[str]:
+        """Those of the options and of the variables, in lists and in files, as llama-server adds them up."""
+        keys = [key for _, value in self._names("--api-key|LLAMA_API_KEY") for key in value.split(",")]
+        for _, file in self._names("--api-key-file|LLAMA_ARG_API_KEY_FILE"):
+            keys += [line for line in Path(file).read_text().splitlines() if not line.startswith("#")]
+        return [key.strip() for key in keys if key.strip()]
 
     def beyond(self) -> Optional[str]:
         """Why slot files cannot carry what this server keeps; None if they can."""
@@ -143,7 +152,7 @@ class Server:
 
     def __init__(self, command: CommandLine, slots: Path) -> None:
         self.port = _free_port()
-        self._key = command.api_key
+        self._keys = command.api_keys
         # The server has no use for the key of the store.
         environment = {name: value for name, value in os.environ.items()
                        if name not in ("LLAMA_ARG_HOST", "LLAMA_ARG_PORT", KEY_VARIABLE)}
@@ -159,12 +168,19 @@ class Server:
     def connect(self, timeout: Optional[float] = None) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
+    def admits(self, headers: Message) -> bool:
+        """Whether a request has one of the server's keys, looked for as the server does."""
+        given = headers.get("Authorization") or headers.get("X-Api-Key") or ""
+        # Headers are read as Latin-1, and a server compares bytes.
+        said = (given[len(_BEARER):] if given.startswith(_BEARER) else given).encode("latin-1", "replace")
+        return not self._keys or any([hmac.compare_digest(said, key.encode()) for key in self._keys])
+
     def ask(self, method: str, path: str, body: Any = None, timeout: Optional[float] = None) -> Dict[str, Any]:
         """Asks the server for JSON. Raises `ServerError`."""
         connection = self.connect(timeout)
         headers = {"Content-Type": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+        if self._keys:
+            headers["Authorization"] = f"Bearer {self._keys[0]}"
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()

@@ -247,6 +247,9 @@ class Slots:
         path = self._path()
         try:
             self._server.slot(slot.number, "save", path.name)
+            if self.why_aside is not None:
+                # The server may have saved the slot after a request with adapters of its own had it.
+                return path.unlink(missing_ok=True)
             self._work.put_nowait(lambda: self._insert(path))
         except Exception as problem:
             path.unlink(missing_ok=True)

@@ -20,9 +20,11 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
+from urllib.parse import parse_qsl, unquote
 
 from ._extras import missing
 
@@ -34,6 +36,7 @@ except ImportError as problem:
 from .. import PrefixStoreError
 from .._exit_status import status_of
 from ._adapter_store import AdapterStore
+from ._llama_server_body import RefusedError, read_body
 from ._llama_server_options import parse, words_of
 from ._llama_server_process import CommandError, CommandLine, Server, ServerError
 from ._llama_server_slots import Lease, Slots, say
@@ -67,83 +70,91 @@ def _prompt_of(server: Server, path: str, body: Dict[str, Any]) -> Optional[np.n
     return np.asarray(prompt, np.int32)
 
 
+def _is_single(body: Dict[str, Any]) -> bool:
+    """Whether a request asks for one reply."""
+    return all(body.get(name, 1) == 1 for name in ("n", "n_cmpl"))
+
+
 class _Handler(BaseHTTPRequestHandler):
     """One connection of a client."""
 
     protocol_version = "HTTP/1.1"
     server: "_Proxy"
     server_version = "prefixstore"
+    #: Seconds in which a client has to take or give something: as llama-server waits.
+    timeout = 3600
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """The server behind has a log of its own."""
 
     def relay(self) -> None:
-        path = self.path.partition("?")[0]
-        if self.server.slots is None:
+        try:
+            # Before any answer: what is left of a body would be taken for the next request.
+            content = read_body(self.rfile, self.headers)
+        except RefusedError as problem:
+            self.close_connection = True
+            return self._refuse(problem.status, "invalid_request_error", str(problem))
+        # The server decodes both as well.
+        path, query = unquote(self.path.partition("?")[0]), parse_qsl(self.path.partition("?")[2])
+        slots = self.server.slots
+        if slots is None:
             # What llama-server itself says meanwhile.
-            return self._answer(503, {"error": {
-                "code": 503, "type": "unavailable_error", "message": "Loading model"}})
+            return self._refuse(503, "unavailable_error", "Loading model")
+        has_key = self.server.behind.admits(self.headers)
+        if path == STATISTICS and not has_key:
+            return self._refuse(401, "authentication_error", "Invalid API Key")
         if path == STATISTICS and self.command == "GET":
-            return self._answer(200, self.server.slots.statistics())
+            return self._answer(200, slots.statistics())
         if path == STATISTICS and self.command == "POST":
-            return self._flush(self.server.slots)
-        if path.startswith("/slots/") and "action=erase" not in self.path and self.command == "POST":
-            return self._answer(501, {"error": {
-                "code": 501, "type": "not_supported_error",
-                "message": "Slots are saved and restored by prefixstore. Leave it out to do it by hand."}})
-        slots, content = self.server.slots, self._body()
-        lease: Optional[Lease] = None
-        if self.command == "POST" and path in _COMPLETIONS | _CHATS:
-            lease, content = self._lease(slots, path, content)
-        elif path == "/lora-adapters" and self.command == "POST":
-            slots.step_aside("the adapters of the server were changed while it ran.")
+            return self._flush(slots)
+        actions = [value for name, value in query if name == "action"]
+        if path.startswith("/slots/") and actions != ["erase"] and self.command == "POST":
+            return self._refuse(
+                501, "not_supported_error",
+                "Slots are saved and restored by prefixstore. Leave it out to do it by hand.")
+        # Whoever has no key gets the server's own answer, and learns nothing of what is stored.
+        leased = self._lease(slots, path, content) if self.command == "POST" and has_key else None
+        if leased is None:
+            self._forward(content, None)
+            return
+        lease, body = leased
         was_answered = False
         try:
-            was_answered = self._forward(content, lease)
+            was_answered = self._forward(json.dumps({**body, "id_slot": lease.number}).encode(), lease)
         finally:
-            if lease is not None:
-                slots.end(lease, was_answered)
+            slots.end(lease, was_answered)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = relay
 
     def _flush(self, slots: Slots) -> None:
-        self._body()
         try:
             slots.flush()
         except (PrefixStoreError, TimeoutError) as problem:
-            return self._answer(503, {"error": {"code": 503, "type": "unavailable_error", "message": str(problem)}})
+            return self._refuse(503, "unavailable_error", str(problem))
         self._answer(200, slots.statistics())
 
-    def _body(self) -> bytes:
-        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts = []
-        while True:
-            size = int(self.rfile.readline().partition(b";")[0] or b"0", 16)
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-            if size == 0:
-                return b"".join(parts)
-
-    def _lease(self, slots: Slots, path: str, content: bytes) -> Tuple[Optional[Lease], bytes]:
-        """A slot for a completion, and the request that names it; nothing if it had better pass through."""
+    def _lease(self, slots: Slots, path: str, content: bytes) -> Optional[Tuple[Lease, Dict[str, Any]]]:
+        """A slot for a completion, and what the request says; None if it had better pass through."""
         if slots.why_aside is not None:
-            return None, content
+            return None
+        if path == "/lora-adapters":
+            slots.step_aside("the adapters of the server were changed while it ran.")
+            return None
         try:
             body = json.loads(content)
+            # On every endpoint: such a request gets one of the same slots.
             if body.get("lora"):
                 slots.step_aside("a request brings its own adapters, which slot files do not name.")
             elif body.get("n_cache_reuse"):
                 slots.step_aside("a request shifts chunks, which then hold other keys than their tokens say.")
-            elif body.get("cache_prompt", True) and body.get("n", 1) == 1:
+            elif path in _COMPLETIONS | _CHATS and body.get("cache_prompt", True) and _is_single(body):
                 wanted = body.get("id_slot", -1)
-                tokens = _prompt_of(self.server.behind, path, body)
+                tokens = _prompt_of(self.server.behind, path, body) if type(wanted) is int else None
                 lease = None if tokens is None else slots.begin(tokens, wanted if wanted >= 0 else None)
-                if lease is not None:
-                    return lease, json.dumps({**body, "id_slot": lease.number}).encode()
-        except (ValueError, TypeError, AttributeError, KeyError, ServerError):
+                return None if lease is None else (lease, body)
+        except Exception:
             pass  # the server knows best what is wrong with it
-        return None, content
+        return None
 
     def _forward(self, content: bytes, lease: Optional[Lease]) -> bool:
         """Passes a request on, and its answer back as it comes. Whether all of it came, and was no error."""
@@ -156,9 +167,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return False
             answer = connection.getresponse()
+        except ValueError as problem:
+            connection.close()
+            self._refuse(400, "invalid_request_error", f"The request cannot be passed on: {problem}")
+            return False
         except (OSError, http.client.HTTPException) as problem:
             connection.close()
-            self._answer(502, {"error": {"code": 502, "type": "server_error", "message": f"llama-server: {problem}"}})
+            self._refuse(502, "server_error", f"llama-server: {problem}")
             return False
         try:
             self.send_response_only(answer.status, answer.reason)
@@ -208,13 +223,18 @@ class _Handler(BaseHTTPRequestHandler):
         if has_body and answer.length:
             raise http.client.IncompleteRead(b"", answer.length)
 
+    def _refuse(self, status: int, kind: str, message: str) -> None:
+        """Answers an error in the form of llama-server."""
+        self._answer(status, {"error": {"code": status, "type": kind, "message": message}})
+
     def _answer(self, status: int, content: Any) -> None:
         text = json.dumps(content).encode()
         self.send_response_only(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(text)
+        if self.command != "HEAD":
+            self.wfile.write(text)
 
 
 class _Proxy(ThreadingHTTPServer):
@@ -228,7 +248,8 @@ class _Proxy(ThreadingHTTPServer):
         """Clients may hang up at any moment."""
         problem = sys.exc_info()[1]
         if not isinstance(problem, ConnectionError):
-            say(f"a request was broken off: {problem!r}")
+            # Without its text, which a client may have chosen: each text is said once, and remembered.
+            say(f"a request was broken off: {type(problem).__name__}")
 
 
 def _listen(command: CommandLine) -> _Proxy:
@@ -268,7 +289,9 @@ def _first(ends: "queue.SimpleQueue[bool]") -> bool:
 
 
 def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> int:
-    os.makedirs(options.store, exist_ok=True)
+    # The store makes its own folder, with a mode of its own, and says what is wrong with it.
+    with suppress(OSError):
+        os.makedirs(os.path.dirname(os.path.abspath(options.store)), exist_ok=True)
     salt = read_salt(options.salt_file)
     # What ends this program: True for a signal. A queue, because a handler may interrupt its own thread in its calls.
     ends: "queue.SimpleQueue[bool]" = queue.SimpleQueue()
