@@ -1,6 +1,7 @@
 // Damage: whatever happens to the file, no wrong byte is delivered; what is damaged is a miss and is taken out.
 
 import ColdTier
+import Foundation
 import Glibc
 import KVFormat
 import LMDB
@@ -67,6 +68,45 @@ struct DamageTests {
         #expect(try again.put(model.pages(tokens(64))).count(.stored) == 8 - delivered / 8)
         #expect(try model.load(tokens(64), from: again) == 64)
         #expect(try model.load(tokens(16) + tokens(21, from: 500), from: again) == 37)
+    }
+
+    /// Makes the entry of one page lead to the record of another, in the closed store's file.
+    private func lead(_ page: PrefixHash, to other: PrefixHash) throws {
+        let file = folder.store + "/data.mdb"
+        var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: file)))
+        func place(_ hash: PrefixHash) throws -> Range<Int> {
+            // In the table of pages, a key is followed by the number of the first page of its record.
+            let keys = (0..<bytes.count - 40).filter { start in
+                guard bytes[start] == hash.bytes[0], bytes[start..<start + 32].elementsEqual(hash.bytes) else {
+                    return false
+                }
+                let number = (0..<4).reduce(0) { $0 | Int(bytes[start + 32 + $1]) << (8 * $1) }
+                guard number < bytes.count / 4096 else { return false }
+                return bytes[number * 4096 + 16..<number * 4096 + 20].elementsEqual(Array("PFXR".utf8))
+            }
+            let key = try #require(keys.last)
+            return key + 32..<key + 40
+        }
+        let (from, to) = (try place(page), try place(other))
+        bytes.replaceSubrange(from, with: bytes[to])
+        try Data(bytes).write(to: URL(fileURLWithPath: file))
+    }
+
+    @Test("of an entry that leads to another page's record never gives that record's place to something else")
+    func recordOfAnother() throws {
+        let prompt = tokens(16) + tokens(21, from: 500)
+        try lead(path[7], to: try #require(model.path(prompt).last))
+        let tier = try ColdTier(folder.store)
+        #expect(try model.load(tokens(64), from: tier) == 56)
+        #expect(throws: StoreError.self) { try tier.flushTouches() }
+        #expect(throws: StoreError.self) { try tier.put(model.pages(tokens(64, from: 900))) }
+        #expect(try model.load(prompt, from: tier) == 37)
+        tier.close()
+        let next = try ColdTier(folder.store)
+        defer { next.close() }
+        #expect(next.setAsideNotice != nil)
+        try next.open(space: model.descriptor)
+        #expect(try next.put(model.pages(tokens(64))).count(.stored) == 8)
     }
 
     @Test("is noted for the 4,096 pages that were removed last, and no more")

@@ -119,7 +119,8 @@ struct FullDiskTests {
         try tier.open(space: model.descriptor)
         #expect(try tier.put(model.pages(tokens(256))).count(.stored) == 16)
         let statistics = try tier.statistics
-        #expect(statistics.fileBytes - statistics.usedBytes < statistics.usedBytes / 8)
+        // The rest is the index, which is written anew beside the old one; a reserve of twice the batch made it 3 / 4.
+        #expect(statistics.fileBytes - statistics.usedBytes < statistics.usedBytes / 5)
     }
 
     @Test("does not empty the store while a reader keeps what was evicted: the new pages are refused")

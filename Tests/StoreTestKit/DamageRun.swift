@@ -102,7 +102,8 @@ public struct DamageRun: Sendable {
         tally.stores += 1
         for start in 1...3 {
             let lies = dies ? ["PFX_LIES": "1"] : [:]
-            let worker = try Worker(executable: worker, ["damaged", path, "\(seed)"], environment: lies)
+            let arguments = ["damaged", path, "\(seed)", "\(3 * tally.stores + start)"]
+            let worker = try Worker(executable: worker, arguments, environment: lies)
             let (lines, status) = worker.finish()
             tally.processes += 1
             guard status == 0, let outcome = lines.last.flatMap(DamagedStore.Outcome.init) else {

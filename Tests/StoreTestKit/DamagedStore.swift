@@ -2,6 +2,7 @@
 
 internal import Foundation
 internal import PrefixStore
+internal import TestKit
 
 /// The store that damage is done to, and what any process knows of its content.
 public struct DamagedStore: Sendable {
@@ -67,8 +68,8 @@ public struct DamagedStore: Sendable {
     }
 
     /// Checks the store, reads all prompts from it, writes new ones, and reads those again. Errors of the store are
-    /// part of the outcome.
-    public func use() throws -> Outcome {
+    /// part of the outcome. The new prompts come from the seed and the number of the use.
+    public func use(_ number: UInt64) throws -> Outcome {
         var outcome = Outcome()
         if let inspector = try? StoreInspector(at: path) {
             // An error here would be a broken promise: damage of any kind is a finding.
@@ -88,7 +89,7 @@ public struct DamagedStore: Sendable {
             outcome.wrong += read.wrongBytes
             outcome.loaded += read.loaded.tokens
         }
-        var fresh = RandomPrompts(seed: UInt64.random(in: 0...UInt64.max), documents: 12)
+        var fresh = RandomPrompts(seed: SplitMix64.mix(seed &+ number), documents: 12)
         let new = (0..<8).map { _ in fresh.next() }
         for prompt in new { _ = try? space.insertGenerated(prompt, by: model) }
         do {

@@ -9,7 +9,7 @@
 //   store-worker rekey FOLDER OLD NEW               change a store's key there and back for ever; a line after each
 //   store-worker forget FOLDER                      forget all spaces, one after the other; one line at the end
 // With PFX_KEY in the environment, the store is opened with that sealing key.
-//   store-worker damaged FOLDER SEED   look at, read and write a store that may be damaged; one line at the end
+//   store-worker damaged FOLDER SEED NUMBER   look at, read and write a store that may be damaged; one line at the end
 // The other commands are the parts of tools/torture: see Torture.swift.
 
 import ColdTier
@@ -235,8 +235,8 @@ do {
         try forget(arguments[2])
     case "fork" where arguments.count == 3:
         try forkAndUse(arguments[2])
-    case "damaged" where arguments.count == 4:
-        say(try DamagedStore(arguments[2], seed: UInt64(arguments[3]) ?? 0).use().line)
+    case "damaged" where arguments.count == 5:
+        say(try DamagedStore(arguments[2], seed: UInt64(arguments[3]) ?? 0).use(UInt64(arguments[4]) ?? 0).line)
     default:
         if let status = try torture(Array(arguments.dropFirst())) { exit(status) }
         say("usage: see the top of main.swift")

@@ -6,6 +6,15 @@ extension WriteTransaction {
     /// Bytes of the file that are read at once.
     private static let window = 1 << 20
 
+    /// Throws `.damaged` unless every page of the last commit's file has exactly one owner. Reads all pages of trees.
+    package borrowing func requireSoundTrees() throws(LMDBError) { _ = try soundCensus() }
+
+    private borrowing func soundCensus() throws(LMDBError) -> PageCensus {
+        let census = PageCensus(core.pages, core.snapshot)
+        if let finding = census.findings.first { throw .damaged(finding.sentence) }
+        return census
+    }
+
     /// Overwrites byte strings that lie where nothing is stored with zeros, and syncs. For secrets that were deleted:
     /// LMDB leaves freed pages, and the unused parts of others, as they were.
     ///
@@ -23,8 +32,7 @@ extension WriteTransaction {
         beginningWith magic: [UInt8], byteCount: Int
     ) throws(LMDBError) -> Int {
         guard let size = fileSize(core.descriptor) else { throw .code(errno, call: "fstat") }
-        let census = PageCensus(core.pages, core.snapshot)
-        if let finding = census.findings.first { throw .damaged(finding.sentence) }
+        let census = try soundCensus()
         let zeros = [UInt8](repeating: 0, count: byteCount)
         var buffer = [UInt8](repeating: 0, count: Self.window + magic.count)
         var count = 0

@@ -65,6 +65,12 @@ package struct RecordHeader: Hashable, Sendable {
     /// The salt of a sealed record.
     package var salt = SealBytes.none
 
+    /// The key that bytes name which begin like a record; nil for other bytes. Checks nothing else.
+    package static func storedKey(_ bytes: RawSpan) -> PrefixHash? {
+        guard bytes.byteCount >= byteCount, bytes.little(0, as: UInt32.self) == magic else { return nil }
+        return PrefixHash(bytes, at: checkedFrom)
+    }
+
     /// A header of a sound record.
     package init(
         key: PrefixHash, frameCount: Int, tokens: Int, kind: Kind, flags: UInt8, element: KVElement, rawBytes: UInt64,

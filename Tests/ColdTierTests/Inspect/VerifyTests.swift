@@ -195,6 +195,14 @@ final class Plot: Sendable {
         Damage("a space that is sealed, with pages that are not", [.sealed, .wrongShape]) { plot in
             try plot.edit(plot.tier.tables.spaces, plot.model.root.bytes) { bytes in
                 var space = unsafe SpaceRecord(bytes.span.bytes, root: plot.model.root)
+                let other = try? SealingKey(bytes: Array(1...32))
+                space?.wrappedKey = other.map { SpaceSeal().wrapped(by: $0, for: plot.model.root) } ?? []
+                bytes = space?.encoded ?? []
+            }
+        },
+        Damage("a space whose wrapped key is none", [.damagedSpace, .wrongShape]) { plot in
+            try plot.edit(plot.tier.tables.spaces, plot.model.root.bytes) { bytes in
+                var space = unsafe SpaceRecord(bytes.span.bytes, root: plot.model.root)
                 space?.wrappedKey = [1, 2, 3]
                 bytes = space?.encoded ?? []
             }

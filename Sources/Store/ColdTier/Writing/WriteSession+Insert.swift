@@ -17,6 +17,7 @@ extension WriteSession {
             name, at: place, codec: page.bytes.encodedBytes < page.bytes.rawBytes ? 1 : 0, flags: flags,
             rawBytes: UInt64(page.bytes.rawBytes), encodedBytes: UInt64(page.bytes.encodedBytes), createdAt: used)
         let key = name.hash.bytes
+        try requireOwnRecord(tables.pages, key, of: name.hash, &transaction)
         try transaction.writeSlot(tables.pages, key, page.bytes.bytes, within: recordBound)
         try transaction.write(tables.nodes, key, node.encoded(key: name.hash))
         let edge = EdgeKey(parent: name.parent, tokens: node.edgeTokens, child: name.hash)

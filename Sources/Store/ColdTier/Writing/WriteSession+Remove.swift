@@ -2,6 +2,7 @@
 
 internal import KVFormat
 internal import LMDB
+internal import PageCodec
 
 extension WriteSession {
     /// Deletes everything that a page has in the tables. Its children stay; the caller must remove them first.
@@ -28,6 +29,7 @@ extension WriteSession {
             counters.count(unreadable: nodeBytes, valueBytes: valueBytes, by: -1)
         }
         try removeSides(of: hash, &transaction)
+        try requireOwnRecord(tables.pages, key, of: hash, &transaction)
         try transaction.erase(tables.pages, key)
         try transaction.erase(tables.nodes, key)
         try transaction.erase(tables.recency, key)
@@ -89,8 +91,29 @@ extension WriteSession {
     /// Deletes one side state, if it is there.
     mutating func removeSide(_ key: [UInt8], _ transaction: inout WriteTransaction) throws(LMDBError) {
         guard let bytes = try transaction.valueBytes(tables.sides, key) else { return }
+        let side = unsafe SideKey(key.span.bytes)
+        try requireOwnRecord(
+            tables.sides, key, of: side.map { .sideState(of: $0.hash, name: $0.name) }, &transaction)
         counters.sideStates.shift(by: -1)
         counters.slotBytes.shift(by: -(bytes + SlotSize.header))
         try transaction.erase(tables.sides, key)
+    }
+
+    // MARK: Whose record it is
+
+    /// Throws `.damaged` when the value under a key that is about to be deleted or replaced may be another entry's.
+    ///
+    /// LMDB gives back the pages of such a value. Where a flipped bit has made an entry lead to another entry's record,
+    /// that one would lose its pages and be written over by what is stored next. A record names its key; one that names
+    /// another, or none, is the sign to count every page of the file.
+    mutating func requireOwnRecord(
+        _ table: Table, _ key: [UInt8], of owner: PrefixHash?, _ transaction: inout WriteTransaction
+    ) throws(LMDBError) {
+        let found = try transaction.read(table, key) { RecordHeader.storedKey($0) }
+        if case .missing = found { return }
+        if let owner, found.record == owner { return }
+        guard !hasSoundTrees else { return }
+        try transaction.requireSoundTrees()
+        hasSoundTrees = true
     }
 }

@@ -23,6 +23,8 @@ package struct WriteSession {
     var dates: [PrefixHash: Int64] = [:]
     /// Pages evicted in this transaction.
     var evicted = 0
+    /// Whether every page of the file was found to have one owner; see `requireOwnRecord`.
+    var hasSoundTrees = false
     /// How often eviction has changed the order in this transaction: how many pages were evicted or moved.
     var changes = 0
 
