@@ -69,6 +69,11 @@ static void partly(pfx_blocks *blocks, pfx_queue *queue) {
     EXPECT(completion.status == PFX_OK && completion.succeeded == KEYS - 2 && completion.leading == 2);
     for (int key = 0; key < KEYS; key++) EXPECT(results[key] == (key != 5 && key != 2));
     for (int place = 0; place < BYTES; place++) EXPECT(memory[5][place] == 0xA5 && memory[2][place] == 0xA5);
+    forget();
+    EXPECT_IS(pfx_blocks_get(blocks, keys, spans, 2, KEYS, results), KEYS - 2);
+    for (int key = 0; key < KEYS; key++) EXPECT(results[key] == (key != 5 && key != 2));
+    for (int place = 0; place < BYTES; place++)
+        EXPECT(memory[3][place] == byte_of(3, place) && memory[2][place] == 0xA5);
     spans[4].byte_count += 1;
     EXPECT_IS(pfx_blocks_touch(blocks, keys, KEYS), PFX_OK);
     EXPECT_IS(pfx_blocks_remove(blocks, keys + 5, 1), 0);
@@ -92,6 +97,11 @@ static void refused(pfx_store *store, pfx_blocks *blocks, pfx_queue *queue) {
     EXPECT_IS(pfx_blocks_touch(blocks, &long_key, 1), PFX_INVALID_BLOCK);
     EXPECT_IS(pfx_blocks_remove(blocks, &endless, 1), PFX_INVALID_BLOCK);
     EXPECT_IS(pfx_blocks_remove(blocks, &none, 1), PFX_INVALID_ARGUMENT);
+    EXPECT_IS(pfx_blocks_get(blocks, &empty, spans, 2, 1, results), PFX_INVALID_BLOCK);
+    EXPECT_IS(pfx_blocks_get(blocks, keys, NULL, 2, 1, results), PFX_INVALID_ARGUMENT);
+    EXPECT_IS(pfx_blocks_get(blocks, keys, spans, 2, 1, NULL), PFX_INVALID_ARGUMENT);
+    EXPECT_IS(pfx_blocks_get(blocks, keys, spans, 2, huge, results), PFX_INVALID_ARGUMENT);
+    EXPECT_IS(pfx_blocks_get(blocks, NULL, NULL, 1, 0, NULL), 0);
     EXPECT_IS(pfx_submit_put(queue, &empty, spans, 2, 1, results), PFX_INVALID_BLOCK);
     EXPECT_IS(pfx_submit_put(queue, keys, NULL, 2, 1, results), PFX_INVALID_ARGUMENT);
     EXPECT_IS(pfx_submit_put(queue, keys, spans, 0, 1, results), PFX_INVALID_ARGUMENT);

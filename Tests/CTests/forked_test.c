@@ -42,6 +42,7 @@ static void in_child(const char *folder) {
     EXPECT_IS(pfx_seq_append(seq, tokens, 1, &rows), PFX_FORKED);
     EXPECT_IS(pfx_seq_store_tail(seq), PFX_FORKED);
     EXPECT_IS(pfx_blocks_leading(blocks, &key, 1), PFX_FORKED);
+    EXPECT_IS(pfx_blocks_get(blocks, &key, &span, 1, 1, results), PFX_FORKED);
     EXPECT_IS(pfx_blocks_touch(blocks, &key, 1), PFX_FORKED);
     EXPECT_IS(pfx_blocks_remove(blocks, &key, 1), PFX_FORKED);
     EXPECT_IS(pfx_queue_open(blocks, &other_queue), PFX_FORKED);

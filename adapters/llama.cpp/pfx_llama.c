@@ -739,7 +739,6 @@ static int is_accepted(struct pfx_llama *cache, llama_seq_id seq) {
 /* Where the store keeps the form of a context: a block, whose key names what decides about the form. */
 struct form_place {
     pfx_blocks *blocks;
-    pfx_queue *queue;
     char text[256];
     pfx_key key;
 };
@@ -753,13 +752,7 @@ static int open_place(struct form_place *place, pfx_store *store, const uint8_t 
     snprintf(place->text, sizeof place->text, "pfx_llama.c: k=%d v=%d flash=%d sequences=%u unified=%d",
              (int)set->type_k, (int)set->type_v, (int)set->flash_attn_type, sequences, set->kv_unified);
     place->key = (pfx_key){place->text, strlen(place->text)};
-    int result = (int)checked(pfx_blocks_open(store, &identity, PFX_BYTES, &place->blocks));
-    return result == PFX_OK ? (int)checked(pfx_queue_open(place->blocks, &place->queue)) : result;
-}
-
-static void close_place(struct form_place *place) {
-    pfx_queue_close(place->queue);
-    pfx_blocks_close(place->blocks);
+    return (int)checked(pfx_blocks_open(store, &identity, PFX_BYTES, &place->blocks));
 }
 
 /* Reads the remembered form into the cache. Returns 0 when there is none, or the context does not take it. */
@@ -767,9 +760,8 @@ static int recall(struct pfx_llama *cache, struct form_place *place, llama_seq_i
     uint32_t *words = calloc(1, FORM_BYTES);
     uint8_t is_there = 0;
     pfx_span span = {words, FORM_BYTES};
-    if (words != NULL && pfx_submit_get(place->queue, &place->key, &span, 1, 1, &is_there) > 0)
-        pfx_queue_wait(place->queue, 0);
-    if (is_there) read_form(cache, words);
+    if (words != NULL && pfx_blocks_get(place->blocks, &place->key, &span, 1, 1, &is_there) > 0)
+        read_form(cache, words);
     free(words);
     return is_there && is_sound(cache) && make_slots(cache) == PFX_OK && is_accepted(cache, seq);
 }
@@ -778,11 +770,14 @@ static int recall(struct pfx_llama *cache, struct form_place *place, llama_seq_i
 static void remember(const struct pfx_llama *cache, struct form_place *place) {
     uint32_t *words = calloc(1, FORM_BYTES);
     uint8_t is_taken;
+    pfx_queue *queue = NULL;
     pfx_span span = {words, FORM_BYTES};
-    if (words != NULL && write_form(cache, words) * sizeof *words < FORM_BYTES) {
+    if (words != NULL && pfx_queue_open(place->blocks, &queue) == PFX_OK &&
+        write_form(cache, words) * sizeof *words < FORM_BYTES) {
         if (pfx_blocks_leading(place->blocks, &place->key, 1) > 0) pfx_blocks_remove(place->blocks, &place->key, 1);
-        if (pfx_submit_put(place->queue, &place->key, &span, 1, 1, &is_taken) > 0) pfx_queue_wait(place->queue, 0);
+        if (pfx_submit_put(queue, &place->key, &span, 1, 1, &is_taken) > 0) pfx_queue_wait(queue, 0);
     }
+    if (queue != NULL) pfx_queue_close(queue);
     free(words);
 }
 
@@ -828,7 +823,7 @@ static int find_form(struct pfx_llama *cache, pfx_store *store, const struct lla
         if (result == PFX_OK) result = make_slots(cache);
         if (result == PFX_OK) remember(cache, &place);
     }
-    close_place(&place);
+    pfx_blocks_close(place.blocks);
     return result;
 }
 

@@ -98,6 +98,17 @@ def test_a_block_may_lie_in_several_pieces(store: Store, queue: Queue) -> None:
     assert bytes(first) + second.tobytes() == whole
 
 
+def test_a_few_blocks_are_loaded_without_a_queue(store: Store, blocks: Blocks, queue: Queue) -> None:
+    put(store, queue, b"a", b"b")
+    into = [bytearray(SIZE), bytearray(SIZE), bytearray(SIZE), bytearray(SIZE - 1)]
+    assert blocks.get([b"a", b"none", b"b", b"b"], into) == [True, False, True, False]
+    assert into[0] == block(b"a") and into[2] == block(b"b")
+    into[0].append(0)  # nobody holds the memory any more
+    with pytest.raises(InvalidBlockError):
+        blocks.get([b"a"], [])
+    assert blocks.get([], []) == []
+
+
 def test_a_block_of_another_length_is_a_miss(store: Store, queue: Queue) -> None:
     put(store, queue, b"one")
     for size in (SIZE - 1, SIZE + 1):

@@ -35,6 +35,7 @@ _TOKENS = (POINTER(c_int32), c_size_t)
 _TEXT = (c_char_p, c_size_t)
 _KEYS = (POINTER(KeyStruct), c_size_t)
 _BYTES = POINTER(c_uint8)
+_BLOCKS = (POINTER(KeyStruct), POINTER(SpanStruct), c_size_t, c_size_t, _BYTES)
 
 #: Result and arguments of each function of the header, in its order.
 FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
@@ -75,12 +76,13 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "pfx_blocks_open": (c_int, (_HANDLE, POINTER(IdentityStruct), c_uint32, _RESULT)),
     "pfx_blocks_close": (c_int, (_HANDLE,)),
     "pfx_blocks_leading": (c_int64, (_HANDLE, *_KEYS)),
+    "pfx_blocks_get": (c_int64, (_HANDLE, *_BLOCKS)),
     "pfx_blocks_touch": (c_int, (_HANDLE, *_KEYS)),
     "pfx_blocks_remove": (c_int64, (_HANDLE, *_KEYS)),
     "pfx_queue_open": (c_int, (_HANDLE, _RESULT)),
     "pfx_queue_fd": (c_int, (_HANDLE,)),
-    "pfx_submit_put": (c_int64, (_HANDLE, POINTER(KeyStruct), POINTER(SpanStruct), c_size_t, c_size_t, _BYTES)),
-    "pfx_submit_get": (c_int64, (_HANDLE, POINTER(KeyStruct), POINTER(SpanStruct), c_size_t, c_size_t, _BYTES)),
+    "pfx_submit_put": (c_int64, (_HANDLE, *_BLOCKS)),
+    "pfx_submit_get": (c_int64, (_HANDLE, *_BLOCKS)),
     "pfx_submit_exists": (c_int64, (_HANDLE, POINTER(KeyStruct), c_size_t, _BYTES)),
     "pfx_drain": (c_int64, (_HANDLE, POINTER(CompletionStruct), c_size_t, c_size_t)),
     "pfx_queue_wait": (c_int, (_HANDLE, c_uint64)),

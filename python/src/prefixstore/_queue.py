@@ -137,7 +137,7 @@ class Queue(Handle):
         try:
             handle = self._use()
             if blocks is not None:
-                spans = _spans(blocks, count, writable, kept.memories)
+                spans = spans_of(blocks, count, writable, kept.memories)
         except BaseException:
             kept.release()
             raise
@@ -161,7 +161,7 @@ def _completion(struct: CompletionStruct, kept: Kept) -> Completion:
         error=None if struct.status == 0 else error(struct.status, _EARLY.format(code=_code_name(struct.status))))
 
 
-def _spans(blocks: Sequence[Block], count: int, writable: bool, memories: List[Memory]) -> Tuple[Any, int]:
+def spans_of(blocks: Sequence[Block], count: int, writable: bool, memories: List[Memory]) -> Tuple[Any, int]:
     """The memory of `count` blocks for C, as two arguments of a call; what is held is added to `memories`."""
     if len(blocks) != count:
         raise InvalidBlockError(f"There are {len(blocks)} blocks for {count} keys. Give one per key.")

@@ -369,6 +369,12 @@ int pfx_blocks_close(pfx_blocks *blocks);
  * still waits to be written is not stored. */
 int64_t pfx_blocks_leading(pfx_blocks *blocks, const pfx_key *keys, size_t count);
 
+/* Loads `count` blocks on the calling thread; reads from the disk. For a few blocks that somebody waits for: there is
+ * no queue to open, and no thread to wake. Keys, spans and results are those of pfx_submit_get; results are not written
+ * when the call fails. Returns how many succeeded. */
+int64_t pfx_blocks_get(pfx_blocks *blocks, const pfx_key *keys, const pfx_span *spans, size_t spans_per_key,
+                       size_t count, uint8_t *results);
+
 /* Counts as a use of the blocks that are stored. Does not wait for the disk. */
 int pfx_blocks_touch(pfx_blocks *blocks, const pfx_key *keys, size_t count);
 

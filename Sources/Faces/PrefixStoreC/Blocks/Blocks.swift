@@ -1,4 +1,4 @@
-// pfx_blocks_open, pfx_blocks_close, pfx_blocks_leading, pfx_blocks_touch, pfx_blocks_remove.
+// pfx_blocks_open, pfx_blocks_close, pfx_blocks_leading, pfx_blocks_get, pfx_blocks_touch, pfx_blocks_remove.
 
 public import CPrefixStore
 internal import PrefixStore
@@ -28,6 +28,23 @@ public func pfx_blocks_close(_ blocks: OpaquePointer!) -> Int32 {
 @c @implementation
 public func pfx_blocks_leading(_ blocks: OpaquePointer!, _ keys: UnsafePointer<pfx_key>!, _ count: Int) -> Int64 {
     answer { Int64(try unsafe blocks.object(BlockSpace.self).leadingCount(of: PrefixStoreC.keys(keys, count))) }
+}
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_blocks_get(
+    _ blocks: OpaquePointer!, _ keys: UnsafePointer<pfx_key>!, _ spans: UnsafePointer<pfx_span>!,
+    _ spans_per_key: Int, _ count: Int, _ results: UnsafeMutablePointer<UInt8>!
+) -> Int64 {
+    answer {
+        let blocks = try unsafe blocks.object(BlockSpace.self)
+        let memory = try unsafe PrefixStoreC.spans(spans, spans_per_key, count)
+        let keys = try unsafe PrefixStoreC.keys(keys, count)
+        guard unsafe results != nil || count == 0 else { throw Refusal.argument("results is NULL") }
+        let loaded = try blocks.load(keys, into: unsafe memory.map { unsafe BlockTarget(parts: $0) })
+        for (index, isLoaded) in loaded.enumerated() { unsafe results[index] = isLoaded ? 1 : 0 }
+        return Int64(loaded.count { $0 })
+    }
 }
 
 /// See prefixstore.h.

@@ -21,10 +21,8 @@ def _identity(weights: bytes) -> Identity:
 def recall(store: Store, weights: bytes, context: str) -> Optional[Shape]:
     """What was remembered of a model in a context; None when there is nothing. Check it against the context."""
     room = bytearray(_ROOM)
-    with store.blocks(_identity(weights)) as blocks, blocks.queue() as queue:
-        queue.submit_get([context.encode()], [room])
-        queue.wait()
-        if queue.drain()[0].succeeded == 0:
+    with store.blocks(_identity(weights)) as blocks:
+        if not blocks.get([context.encode()], [room])[0]:
             return None
     groups = json.loads(room)
     return Shape([Group(**{**group, "planes": [PlaneForm(*plane) for plane in group["planes"]]}) for group in groups])
