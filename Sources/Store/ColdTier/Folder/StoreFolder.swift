@@ -25,7 +25,7 @@ struct StoreFolder {
 
     /// What was read of a store before anything in it is changed.
     struct Found {
-        /// LMDB, open for writing; its map is that of a new store, unless the options know the quota.
+        /// LMDB, open for writing; its map is that of the options, which may not know the store's quota.
         let environment: Environment
         /// Which version wrote it.
         let format: FormatRecord
@@ -54,11 +54,7 @@ struct StoreFolder {
     }
 
     private func openEnvironment(_ folder: String) throws(LMDBError) -> Environment {
-        // A store whose opener names no quota mostly has that of a new one. If not, the file is mapped once more when
-        // its quota has been read.
-        var options = options
-        options.quota = options.quota ?? newQuota
-        return try Environment(
+        try Environment(
             folder: folder,
             options: EnvironmentOptions(mapSize: options.mapSize, maxTables: 16, maxReaders: options.maxReaders))
     }
