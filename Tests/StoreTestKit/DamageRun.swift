@@ -33,8 +33,12 @@ public struct DamageRun: Sendable {
         public var wrongBytes = 0
         /// Processes that a signal ended, or that failed in a way that is not damage, with what was done to the store.
         public var ended: [String] = []
-        /// Stores that a third process could not write to and read from.
+        /// Stores in which the third process was the first to meet the damage, and refused to write.
+        public var late = 0
+        /// Stores that neither a third process nor the next could write to and read from.
         public var unusable: [String] = []
+        /// Tokens that were flushed after the damage and lost to it.
+        public var lost = 0
         /// What the first check of a store said, by kind of page.
         public var checks: [String: [String: Int]] = [:]
         /// Tokens that could be loaded from the damaged stores by their first process.
@@ -53,8 +57,9 @@ public struct DamageRun: Sendable {
                 ([
                     "stores \(stores), of these \(flips) with flipped bits; processes \(processes)",
                     "wrong bytes \(wrongBytes)",
-                    "processes ended \(ended.count)", "stores that fail a third start \(unusable.count)",
-                    "tokens loaded from damaged stores \(loaded)",
+                    "processes ended \(ended.count)",
+                    "stores that fail a third start \(late), and the next one too \(unusable.count)",
+                    "tokens loaded from damaged stores \(loaded), flushed into them and lost \(lost)",
                 ] + checked + ended + unusable).joined(separator: "\n")
         }
     }
@@ -71,7 +76,7 @@ public struct DamageRun: Sendable {
     }
 
     /// Damages `count` stores, one after the other, through all kinds of pages and all kinds of harm in turns. Each is
-    /// then used by three processes. Ends at `end` at the latest.
+    /// then used by three processes, and by one more when the third could not. Ends at `end` at the latest.
     public func run(count: Int, until end: Date = .distantFuture) throws -> Tally {
         let folder = try TemporaryFolder()
         let whole = folder.path("whole")
@@ -100,9 +105,9 @@ public struct DamageRun: Sendable {
 
     private func use(_ path: String, _ kind: FilePages.Kind, _ name: String, _ tally: inout Tally) throws {
         tally.stores += 1
-        for start in 1...3 {
+        for start in 1...4 {
             let lies = dies ? ["PFX_LIES": "1"] : [:]
-            let arguments = ["damaged", path, "\(seed)", "\(3 * tally.stores + start)"]
+            let arguments = ["damaged", path, "\(seed)", "\(4 * tally.stores + start)"]
             let worker = try Worker(executable: worker, arguments, environment: lies)
             let (lines, status) = worker.finish()
             tally.processes += 1
@@ -111,11 +116,17 @@ public struct DamageRun: Sendable {
                 continue
             }
             tally.wrongBytes += outcome.wrong
+            tally.lost += outcome.lost
             if start == 1 {
                 tally.checks[kind.rawValue, default: [:]][outcome.check, default: 0] += 1
                 tally.loaded += outcome.loaded
             }
-            if start == 3, !outcome.works { tally.unusable.append("\(name): \(outcome.line)") }
+            if start == 3 {
+                guard !outcome.works else { break }
+                // Damage may be met only now, by what the processes have written since. Then the next one works.
+                tally.late += 1
+            }
+            if start == 4, !outcome.works { tally.unusable.append("\(name): \(outcome.line)") }
         }
     }
 

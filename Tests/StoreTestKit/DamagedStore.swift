@@ -47,21 +47,25 @@ public struct DamagedStore: Sendable {
         public var wrong = 0
         /// Tokens that were loaded.
         public var loaded = 0
-        /// `works` when the store could be opened and written, and gave back what was written; otherwise what failed.
+        /// Tokens that were written and flushed now, and could not be read back: damage in the list of free pages lets
+        /// new pages take the place of others, and a miss is what becomes of those.
+        public var lost = 0
+        /// `works` when the store could be opened and written, and gave back something of what was written; otherwise
+        /// what failed.
         public var state = "open:failed"
         /// Whether it works.
         public var works: Bool { state == "works" }
 
         /// One line.
-        public var line: String { "check \(check) wrong \(wrong) loaded \(loaded) state \(state)" }
+        public var line: String { "check \(check) wrong \(wrong) loaded \(loaded) lost \(lost) state \(state)" }
 
         /// Reads a line; nil when it is none.
         public init?(line: String) {
             let words = line.split(separator: " ").map(String.init)
-            guard words.count == 8, words[0] == "check", let wrong = Int(words[3]), let loaded = Int(words[5]) else {
-                return nil
-            }
-            (check, self.wrong, self.loaded, state) = (words[1], wrong, loaded, words[7])
+            guard words.count == 10, words[0] == "check", let wrong = Int(words[3]), let loaded = Int(words[5]),
+                let lost = Int(words[7])
+            else { return nil }
+            (check, self.wrong, self.loaded, self.lost, state) = (words[1], wrong, loaded, lost, words[9])
         }
 
         init() {}
@@ -105,8 +109,9 @@ public struct DamagedStore: Sendable {
         for prompt in new {
             let read = try again.space(model.identity).loadGenerated(prompt, by: model)
             outcome.wrong += read.wrongBytes
-            if read.loaded.tokens == 0 { outcome.state = "read:\(prompt.count)" }
+            outcome.lost += prompt.count - read.loaded.tokens
         }
+        if outcome.lost == new.reduce(0, { $0 + $1.count }) { outcome.state = "read:nothing" }
         try? again.close()
         return outcome
     }

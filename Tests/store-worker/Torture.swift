@@ -79,7 +79,8 @@ private func run(_ part: String, _ seed: UInt64, _ count: Int, _ end: Date, _ is
             isGood: tally.isGood, text: tally.text,
             figures: [
                 "stores": tally.stores, "flips": tally.flips, "processes": tally.processes, "wrong": tally.wrongBytes,
-                "ended": tally.ended.count, "unusable": tally.unusable.count,
+                "ended": tally.ended.count, "unusable": tally.unusable.count, "late": tally.late,
+                "lost_to_damage": tally.lost,
             ])
     default: return nil
     }
