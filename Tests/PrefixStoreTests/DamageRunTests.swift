@@ -7,7 +7,9 @@ import TestKit
 
 @Suite("Stores with a damaged page")
 struct DamageRunTests {
-    @Test("give no wrong byte, end no process, and work again with the third process or the next", .timeLimit(.minutes(10)))
+    @Test(
+        "give no wrong byte, end no process, and work again with the third process or the next",
+        .timeLimit(.minutes(10)))
     func damage() throws {
         let seed = TestSeed.fresh("damaged stores")
         let tally = try DamageRun(seed: seed, worker: ChildProcess.product("store-worker")).run(count: 30)
