@@ -105,21 +105,14 @@ public struct KillRun: Sendable {
             let model = try GeneratedModel(role == .evictor ? "hammer" : "fill")
             let space = try store.space(model.identity)
             var prompts = RandomPrompts(seed: role == .evictor ? own % 997 : own, documents: role == .evictor ? 5 : 20)
-            for number in 0..<max(flushed, 20) {
-                let prompt = prompts.next()
-                let read = try space.loadGenerated(prompt, by: model)
-                tally.wrongBytes += read.wrongBytes
-                guard number < flushed else { continue }
-                tally.flushed += prompt.count
-                tally.lost += prompt.count - read.loaded.tokens
-            }
+            let all = (0..<max(flushed, 20)).map { _ in prompts.next() }
+            let read = try ReadBack(all, flushed: flushed, from: space, by: model)
+            tally.wrongBytes += read.wrongBytes
+            tally.flushed += read.flushed
+            tally.lost += read.lost
             try space.insertGenerated([1, 2, 3, 4, 5], by: model)
             try store.close()
-            guard verifies else { return }
-            let inspector = try StoreInspector(at: path)
-            defer { inspector.close() }
-            let report = try inspector.verify()
-            if !report.isSound { tally.unusable.append("\(name): \(report.findings.prefix(2))") }
+            if verifies, let damage = try ReadBack.damage(of: path) { tally.unusable.append("\(name): \(damage)") }
         } catch {
             tally.unusable.append("\(name): \(error)")
         }

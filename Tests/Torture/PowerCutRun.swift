@@ -125,20 +125,13 @@ public struct PowerCutRun: Sendable {
             let model = try GeneratedModel("power")
             let store = try Self.open(path, evicts: false)
             let space = try store.space(model.identity)
-            for (number, prompt) in Self.prompts(seed).enumerated() {
-                let read = try space.loadGenerated(prompt, by: model)
-                tally.wrongBytes += read.wrongBytes
-                guard number < acknowledged else { continue }
-                tally.flushed += prompt.count
-                tally.lost += prompt.count - read.loaded.tokens
-            }
+            let read = try ReadBack(Self.prompts(seed), flushed: acknowledged, from: space, by: model)
+            tally.wrongBytes += read.wrongBytes
+            tally.flushed += read.flushed
+            tally.lost += read.lost
             if writesToo { try space.insertGenerated([1, 2, 3, 4, 5], by: model) }
             try store.close()
-            guard writesToo else { return }
-            let inspector = try StoreInspector(at: path)
-            defer { inspector.close() }
-            let report = try inspector.verify()
-            if !report.isSound { tally.unusable.append("\(name): \(report.findings.prefix(2))") }
+            if writesToo, let damage = try ReadBack.damage(of: path) { tally.unusable.append("\(name): \(damage)") }
         } catch {
             tally.unusable.append("\(name): \(error)")
         }

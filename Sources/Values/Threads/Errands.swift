@@ -8,11 +8,11 @@ package final class Errands: Sendable {
     /// Threads at most. While all of them wait for the disk, further work is not begun, and its callers' time runs out.
     package static let threadLimit = 4
 
-    /// One piece of work; nil when its caller has withdrawn it.
-    private typealias Errand = Guarded<(@Sendable () -> Void)?>
-
     private struct State {
-        var waiting: [Errand] = []
+        /// Work that has not begun. What its caller takes back goes at once: while the disk answers nobody, callers
+        /// come and go without an end.
+        var waiting: [(number: Int, work: @Sendable () -> Void)] = []
+        var lastNumber = 0
         var threads: [Thread] = []
         var idle = 0
         var isClosed = false
@@ -27,21 +27,21 @@ package final class Errands: Sendable {
     ///
     /// - Returns: what takes the work back if it has not begun; nil when there is no thread for it, and never will be.
     package func begin(_ work: @escaping @Sendable () -> Void) -> (@Sendable () -> Void)? {
-        let errand = Errand(work)
-        let isTaken = state.withLock { state in
-            guard !state.isClosed else { return false }
+        let number: Int? = state.withLock { state in
+            guard !state.isClosed else { return nil }
             if state.idle <= state.waiting.count, state.threads.count < Self.threadLimit,
                 let thread = try? Thread({ self.work() })
             {
                 state.threads.append(thread)
             }
-            guard !state.threads.isEmpty else { return false }
-            state.waiting.append(errand)
-            return true
+            guard !state.threads.isEmpty else { return nil }
+            state.lastNumber += 1
+            state.waiting.append((state.lastNumber, work))
+            return state.lastNumber
         }
-        guard isTaken else { return nil }
+        guard let number else { return nil }
         state.broadcast()
-        return { errand.withLock { $0 = nil } }
+        return { self.state.withLock { $0.waiting.removeAll { $0.number == number } } }
     }
 
     /// The result of `work`, which runs on another thread; nil when the deadline has passed before that. Then it goes
@@ -71,20 +71,17 @@ package final class Errands: Sendable {
     }
 
     private func work() {
-        while let errand = next() {
-            let work = errand.withLock { errand in
-                defer { errand = nil }
-                return errand
-            }
-            work?()
-        }
+        while let work = next() { work() }
     }
 
-    private func next() -> Errand? {
+    /// Errands that have not begun.
+    var waitingCount: Int { state.withLock { $0.waiting.count } }
+
+    private func next() -> (@Sendable () -> Void)? {
         state.withLock { $0.idle += 1 }
         return state.withLock(when: { !$0.waiting.isEmpty || $0.isClosed }) { state in
             state.idle -= 1
-            return state.waiting.isEmpty ? nil : state.waiting.removeFirst()
+            return state.waiting.isEmpty ? nil : state.waiting.removeFirst().work
         }
     }
 }
