@@ -39,6 +39,7 @@ struct StoreErrorTests {
         (.writerBusy(path: "kv", holder: "Process 4711"), 307),
         (.diskFailure(path: "kv", call: "fdatasync"), 308),
         (.fileReplaced(path: "kv", file: "data.mdb"), 309),
+        (.remoteFailure(remote: "redis://cache:6379", "it is full"), 310),
     ]
 
     /// Whether `recorded` has to have the case: a case that is not named here does not compile. Add it there too.
@@ -48,7 +49,8 @@ struct StoreErrorTests {
             .alreadyOpen, .forked, .closed, .noSuchPage, .noSuchSpace, .invalidBlock, .invalidName,
             .tooManyNames, .noSuchName, .notAFolder, .notAStore, .readOnly,
             .permissions, .networkFileSystem, .formatMismatch, .sealedSpace, .wrongKey, .invalidKey, .diskFull,
-            .quotaFull, .mapFull, .readersFull, .damaged, .system, .writerBusy, .diskFailure, .fileReplaced:
+            .quotaFull, .mapFull, .readersFull, .damaged, .system, .writerBusy, .diskFailure, .fileReplaced,
+            .remoteFailure:
             true
         }
     }

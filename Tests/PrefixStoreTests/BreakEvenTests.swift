@@ -24,7 +24,7 @@ struct BreakEvenTests {
 
     @Test("holds for any load while the prefill time is unknown")
     func unknown() {
-        let slow = BreakEven(hotRate: 1e6, coldRate: 1e9, prefillTime: nil, bytesPerToken: 1000)
+        let slow = BreakEven(hotRate: 1e6, coldRate: 1e9, remoteRate: 1, prefillTime: nil, bytesPerToken: 1000)
         #expect(slow.isWorthLoading(TokensByTier(hot: 5, cold: 7)))
         #expect(slow.tokensWorthLoading(of: TokensByTier(hot: 5, cold: 7)) == 12)
     }
@@ -33,7 +33,7 @@ struct BreakEvenTests {
     func estimates() {
         // 131,072 bytes per token, as an 8B model has: 25,000 prompt tokens per second are 3.3 GB/s.
         func at(_ coldRate: Double) -> BreakEven {
-            BreakEven(hotRate: 0.1, coldRate: coldRate, prefillTime: 40_000, bytesPerToken: 131_072)
+            BreakEven(hotRate: 0.1, coldRate: coldRate, remoteRate: 1, prefillTime: 40_000, bytesPerToken: 131_072)
         }
         #expect(at(0.5).loadTime(TokensByTier(hot: 2, cold: 3)) == 131_072 * (2 * 0.1 + 3 * 0.5))
         #expect(at(0.30).isWorthLoading(TokensByTier(hot: 0, cold: 1000)))
@@ -46,7 +46,7 @@ struct BreakEvenTests {
 
     @Test("leaves tokens out only where that saves a millisecond")
     func smallLoads() {
-        let rates = BreakEven(hotRate: 0, coldRate: 2, prefillTime: 1000, bytesPerToken: 1000)
+        let rates = BreakEven(hotRate: 0, coldRate: 2, remoteRate: 1, prefillTime: 1000, bytesPerToken: 1000)
         #expect(rates.tokensWorthLoading(of: TokensByTier(hot: 10, cold: 999)) == 1009)
         #expect(rates.tokensWorthLoading(of: TokensByTier(hot: 10, cold: 1000)) == 10)
         #expect(!rates.isWorthLoading(TokensByTier(hot: 0, cold: 999)))
@@ -54,10 +54,10 @@ struct BreakEvenTests {
 
     @Test("leaves out what is in RAM too when the engine is faster than RAM, but not for the sake of what is on disk")
     func fastEngine() {
-        let rates = BreakEven(hotRate: 2, coldRate: 4, prefillTime: 1000, bytesPerToken: 1000)
+        let rates = BreakEven(hotRate: 2, coldRate: 4, remoteRate: 1, prefillTime: 1000, bytesPerToken: 1000)
         #expect(rates.tokensWorthLoading(of: TokensByTier(hot: 5000, cold: 5000)) == 0)
         #expect(rates.tokensWorthLoading(of: TokensByTier(hot: 5000, cold: 0)) == 0)
-        let fastDisk = BreakEven(hotRate: 2, coldRate: 0.1, prefillTime: 1000, bytesPerToken: 1000)
+        let fastDisk = BreakEven(hotRate: 2, coldRate: 0.1, remoteRate: 1, prefillTime: 1000, bytesPerToken: 1000)
         #expect(fastDisk.tokensWorthLoading(of: TokensByTier(hot: 5000, cold: 50_000)) == 55_000)
     }
 

@@ -104,7 +104,7 @@ extension StoreError {
         case .invalidKey: .usage
         case .noSuchPage, .noSuchName, .noSuchSpace: .failure
         case .notAStore, .readOnly, .permissions, .networkFileSystem, .alreadyOpen, .formatMismatch, .damaged,
-            .readersFull, .writerBusy, .fileReplaced, .sealedSpace, .wrongKey:
+            .readersFull, .writerBusy, .fileReplaced, .sealedSpace, .wrongKey, .remoteFailure:
             .unusableStore
         case .diskFull, .quotaFull, .mapFull, .tooManyNames: .noRoom
         case .forked, .closed: .internalError

@@ -32,6 +32,19 @@ package final class EncodedRecord: @unchecked Sendable {
         byteCount = bytes.byteCount
     }
 
+    /// Memory for `size` bytes that come from elsewhere, piece by piece. Whoever made it fills all of `room` before the
+    /// object is handed on.
+    package init(room size: Int) {
+        unsafe _ = reserve(max(1, size))
+        byteCount = size
+    }
+
+    /// The memory of `init(room:)`, to be filled.
+    @unsafe
+    package var room: UnsafeMutableRawBufferPointer {
+        unsafe UnsafeMutableRawBufferPointer(start: storage, count: byteCount)
+    }
+
     /// Bytes of the page or side state that was encoded.
     package var rawByteCount: Int { shape?.rawByteCount ?? 0 }
 

@@ -3,6 +3,7 @@
 internal import ColdTier
 internal import HotTier
 internal import Records
+internal import RemoteTier
 internal import Threads
 
 /// A persistent prefix cache: one folder that any number of processes on a host open at once.
@@ -44,6 +45,8 @@ public final class Store: Sendable {
     let writer: SpillWriter
     let spiller: Spiller
     let counters = Counters()
+    /// The server that other hosts use too; nil without one.
+    let remote: RemoteLink?
     /// The open spaces, by the roots of their identities: that of a sealed space is another.
     private let spaces = Guarded<[PrefixHash: SpaceState]>([:])
     private let life = Guarded<Life>(.open)
@@ -59,13 +62,17 @@ public final class Store: Sendable {
         try options.validate()
         self.options = options
         self.path = path
+        let tier = try options.remote.map { (remote) throws(StoreError) in try RemoteTier(remote) }
         let cold = try Self.openCold(path, options)
         self.cold = cold
+        let remote = tier.map { RemoteLink($0, cold) }
+        self.remote = remote
+        let below: any RecordTier = remote?.relay(cold) ?? cold
         let helpers = Team.spareCores
         team = Team(helpers: helpers)
         loader = RecordLoader(team, decoders: helpers + 1)
         writer = SpillWriter(
-            into: cold, codec: options.codec, readingAt: loader.readRate,
+            into: below, codec: options.codec, readingAt: loader.readRate,
             options: SpillOptions(
                 queueCapacity: options.queueCapacity, whenFull: options.whenQueueFull,
                 bytesPerSecond: options.spillRate))
@@ -74,6 +81,7 @@ public final class Store: Sendable {
         do throws(StoreError) {
             hot = try HotTier(capacity: options.hotCapacity, spillBeforeEvict: { spiller.takeOver($0) })
         } catch {
+            remote?.close(before: .after(.zero))
             cold.close()
             throw error
         }
@@ -107,6 +115,7 @@ public final class Store: Sendable {
         let name = descriptor.root
         if let known = spaces.withLock({ $0[name] }) { return Space(known, of: self) }
         let access = try cold.open(space: descriptor)
+        remote?.add(access.seal.map { descriptor.sealed(by: $0) } ?? descriptor)
         let prefillTime = min(try cold.space(access.root)?.prefillNanoseconds ?? 0, Space.longestPrefill)
         let hotSpace = try hot.space(root: access.root, layout: identity.layout, seal: access.seal)
         let state = spaces.withLock { spaces in
@@ -174,6 +183,7 @@ public final class Store: Sendable {
         guard wasOpen else { return true }
         let isQueued = spiller.spillDirtyPages(before: deadline)
         defer {
+            remote?.close(before: deadline)
             errands.close()
             cold.close(before: deadline)
             team.close()

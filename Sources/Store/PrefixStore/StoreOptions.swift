@@ -78,13 +78,16 @@ public struct StoreOptions: Hashable, Sendable {
     /// StoreOptions(sealingKey: key)
     /// ```
     public var sealingKey: SealingKey?
+    /// A server that other hosts use too; nil for none. Without it, nothing of this goes on.
+    public var remote: RemoteOptions?
 
     /// Options with the given values.
     public init(
         quota: ByteCount? = nil, hotCapacity: ByteCount = .mebibytes(512),
         writePolicy: WritePolicy = .writeThrough,
         codec: StoreCodec = .zstd, queueCapacity: ByteCount = .mebibytes(256), whenQueueFull: WhenQueueFull = .wait,
-        promotes: Bool = true, spillRate: ByteCount? = nil, sealingKey: SealingKey? = nil
+        promotes: Bool = true, spillRate: ByteCount? = nil, sealingKey: SealingKey? = nil,
+        remote: RemoteOptions? = nil
     ) {
         self.quota = quota
         self.hotCapacity = hotCapacity
@@ -95,6 +98,7 @@ public struct StoreOptions: Hashable, Sendable {
         self.promotes = promotes
         self.spillRate = spillRate
         self.sealingKey = sealingKey
+        self.remote = remote
     }
 
     /// Refuses options that cannot work, before anything is opened.

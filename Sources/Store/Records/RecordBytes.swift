@@ -51,6 +51,22 @@ package struct RecordBytes: @unchecked Sendable {
         owner = nil
     }
 
+    /// Keeps bytes from outside that nobody changes any more, from `offset` on; nothing is copied. The other parameters
+    /// and the errors are those of `init(copying:key:layout:tokens:seal:)`.
+    package init(
+        keeping memory: EncodedRecord, from offset: Int, key: PrefixHash, layout: KVLayout, tokens: Int? = nil,
+        seal: SpaceSeal? = nil
+    ) throws(RecordDamage) {
+        guard (0...memory.byteCount).contains(offset) else { throw .wrongShape }
+        let shape = try Self.shape(
+            of: memory.bytes.extracting(offset..<memory.byteCount), key, layout, tokens, seal)
+        self.shape = shape
+        unsafe self.memory = unsafe memory.bytes.withUnsafeBytes {
+            unsafe UnsafeRawBufferPointer(rebasing: $0[offset..<offset + shape.byteCount])
+        }
+        owner = memory
+    }
+
     private init(_ record: EncodedRecord, _ shape: RecordShape) {
         self.shape = shape
         unsafe memory = unsafe record.bytes.withUnsafeBytes {

@@ -48,6 +48,7 @@ extension StoreError {
         case .writerBusy: 307
         case .diskFailure: 308
         case .fileReplaced: 309
+        case .remoteFailure: 310
         }
     }
 

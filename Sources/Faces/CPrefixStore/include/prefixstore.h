@@ -87,7 +87,8 @@ enum {
     PFX_SYSTEM = -306,
     PFX_WRITER_BUSY = -307,
     PFX_DISK_FAILURE = -308,
-    PFX_FILE_REPLACED = -309
+    PFX_FILE_REPLACED = -309,
+    PFX_REMOTE_FAILURE = -310
 };
 
 /* What the last failed call on this thread met, and what to do about it. Empty before the first failure. Good until the

@@ -11,7 +11,9 @@ extension Space {
     /// - Throws: `.noSuchPage` when a page of the prefix is not on disk (call `flush()` before).
     public func pin(_ tokens: [TokenID]) throws(StoreError) {
         try check(tokens)
-        try store.cold.pin(path: path(tokens))
+        let path = path(tokens)
+        try store.cold.pin(path: path)
+        putPinned(tokens, path)
     }
 
     /// Takes one pin off every page of the prefix `tokens`.

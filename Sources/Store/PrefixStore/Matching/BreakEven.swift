@@ -20,6 +20,8 @@ struct LoadRate: Sendable {
     /// 1 GB/s: a disk, and decoding. Optimistic on purpose: the first load measures, a load that is never tried does
     /// not.
     static var cold: LoadRate { LoadRate(assuming: 1) }
+    /// 1 GB/s: a network of 10 Gbit/s. Optimistic for the same reason.
+    static var remote: LoadRate { LoadRate(assuming: 1) }
 
     init(assuming nanosecondsPerByte: Double) { self.nanosecondsPerByte = nanosecondsPerByte }
 
@@ -37,6 +39,7 @@ struct LoadRate: Sendable {
 struct LoadRates: Sendable {
     var hot = LoadRate.hot
     var cold = LoadRate.cold
+    var remote = LoadRate.remote
 }
 
 /// What was known about a space's speed when a match was made.
@@ -46,14 +49,15 @@ struct BreakEven: Sendable {
     static let leastGain = 1_000_000.0
 
     /// Nanoseconds per byte.
-    let hotRate, coldRate: Double
+    let hotRate, coldRate, remoteRate: Double
     /// Nanoseconds per token; nil while the engine has not reported any.
     let prefillTime: UInt64?
     let bytesPerToken: Int
 
     /// Nanoseconds that loading these tokens will take, about.
     func loadTime(_ tokens: TokensByTier) -> Double {
-        Double(bytesPerToken) * (Double(tokens.hot) * hotRate + Double(tokens.cold) * coldRate)
+        Double(bytesPerToken)
+            * (Double(tokens.hot) * hotRate + Double(tokens.cold) * coldRate + Double(tokens.remote) * remoteRate)
     }
 
     /// Whether loading all of these tokens takes less time than computing them. True while the prefill time is not
@@ -63,23 +67,31 @@ struct BreakEven: Sendable {
         return loadTime(tokens) <= Double(prefillTime) * Double(tokens.total)
     }
 
-    /// How many of the tokens it is best to load, and to compute the rest: all of them, those in RAM, or none.
+    /// How many of the tokens it is best to load, and to compute the rest: all of them, those of this host, those in
+    /// RAM, or none.
     func tokensWorthLoading(of tokens: TokensByTier) -> Int {
         guard let prefillTime else { return tokens.total }
         func gain(withoutLoading part: TokensByTier) -> Double {
             loadTime(part) - Double(prefillTime) * Double(part.total)
         }
-        let hotGain = gain(withoutLoading: TokensByTier(hot: tokens.hot))
-        let coldGain = gain(withoutLoading: TokensByTier(cold: tokens.cold))
-        // Tokens on disk are useful only behind those in RAM: either both are left out, or those on disk alone.
-        if hotGain > 0, hotGain + coldGain >= Self.leastGain { return 0 }
-        return coldGain >= Self.leastGain ? tokens.hot : tokens.total
+        // Tokens of a tier are useful only behind those of the tiers before it, so only an end can be left out.
+        var best = (tokens: tokens.total, gain: 0.0)
+        var total = 0.0
+        let ends = [
+            (tokens.hot + tokens.cold, TokensByTier(remote: tokens.remote)),
+            (tokens.hot, TokensByTier(cold: tokens.cold)), (0, TokensByTier(hot: tokens.hot)),
+        ]
+        for (rest, part) in ends {
+            total += gain(withoutLoading: part)
+            if total > best.gain, total >= Self.leastGain { best = (rest, total) }
+        }
+        return best.tokens
     }
 }
 
 extension Match {
     /// How long loading all of the match will take, about: its bytes at the rates at which this process has loaded
-    /// pages of this space lately, RAM and disk apart. Until the first load 5 GB/s and 1 GB/s are assumed.
+    /// pages of this space lately, each tier apart. Until the first load 5 GB/s, 1 GB/s and 1 GB/s are assumed.
     public var estimatedLoadTime: Duration {
         .nanoseconds(Int64(breakEven.loadTime(tokensByTier)))
     }
@@ -88,8 +100,8 @@ extension Match {
     /// time (`Space.recordPrefill`). True while that is not known. This is advice: `load` loads what it is asked for.
     public var worthLoading: Bool { breakEven.isWorthLoading(tokensByTier) }
 
-    /// How many tokens it is best to load before computing the rest: all of the match, those in RAM, or none. Give
-    /// it to `load` as the limit. Tokens are left out only where that saves a millisecond or more.
+    /// How many tokens it is best to load before computing the rest: all of the match, those of this host, those in
+    /// RAM, or none. Give it to `load` as the limit. Tokens are left out only where that saves a millisecond or more.
     ///
     /// A rate is measured by loading only: an engine that leaves tokens out should load some now and then nevertheless.
     public var tokensWorthLoading: Int { breakEven.tokensWorthLoading(of: tokensByTier) }
@@ -101,7 +113,8 @@ extension Space {
         let rates = state.loadRates.withLock { $0 }
         return BreakEven(
             hotRate: rates.hot.nanosecondsPerByte, coldRate: rates.cold.nanosecondsPerByte,
-            prefillTime: prefillNanosecondsPerToken, bytesPerToken: layout.bytesPerToken)
+            remoteRate: rates.remote.nanosecondsPerByte, prefillTime: prefillNanosecondsPerToken,
+            bytesPerToken: layout.bytesPerToken)
     }
 
     /// Tells the store that the engine computes `tokens` matched tokens because loading them is not worth it, for

@@ -12,6 +12,8 @@ public struct Match: ~Copyable {
     /// Whole hot pages, and the partly shared one when the match ends in it.
     let hotPages: Int
     let cold: [ColdPage]
+    /// Pages behind those, which only the remote has.
+    let remote: [RemotePage]
     /// The sequence that was asked for.
     let tokens: [TokenID]
     let breakEven: BreakEven
@@ -21,28 +23,35 @@ public struct Match: ~Copyable {
     /// Tokens found.
     public var tokenCount: Int { tokensByTier.total }
     /// Pages found. Page `i` holds the tokens from `i * pageSize` to `min((i + 1) * pageSize, tokenCount)`.
-    public var pageCount: Int { hotPages + cold.count }
+    public var pageCount: Int { hotPages + cold.count + remote.count }
     /// Whether the time was up before the disk had answered: it may have more than was found.
     public let isLate: Bool
     /// Whether nothing was found.
     public var isEmpty: Bool { tokenCount == 0 }
 
     init(
-        lease: consuming HotMatch, hotPages: Int, hotTokens: Int, cold: [ColdPage], tokens: [TokenID],
-        isLate: Bool = false, in space: Space
+        lease: consuming HotMatch, hotPages: Int, hotTokens: Int, cold: [ColdPage],
+        remote: [RemotePage] = [], tokens: [TokenID], isLate: Bool = false, in space: Space
     ) {
         self.space = space
         self.lease = lease
         self.hotPages = hotPages
         self.cold = cold
+        self.remote = remote
         breakEven = space.breakEven
         self.tokens = tokens
         self.isLate = isLate
-        tokensByTier = TokensByTier(hot: hotTokens, cold: cold.reduce(0) { $0 + $1.matchedTokens })
+        tokensByTier = TokensByTier(
+            hot: hotTokens, cold: cold.reduce(0) { $0 + $1.matchedTokens },
+            remote: remote.reduce(0) { $0 + $1.tokenCount })
     }
 
     /// The prefix hash of page `page`, from 0.
-    func hash(ofPage page: Int) -> PrefixHash { page < hotPages ? lease.hash(of: page) : cold[page - hotPages].hash }
+    func hash(ofPage page: Int) -> PrefixHash {
+        if page < hotPages { return lease.hash(of: page) }
+        let place = page - hotPages
+        return place < cold.count ? cold[place].hash : remote[place - cold.count].hash
+    }
 
     /// The place behind the whole pages of the first `tokens` tokens: where an insert or a cursor goes on when the
     /// engine has those tokens, in whatever way they came.

@@ -12,7 +12,7 @@ extension Space {
     ///   - tokens: 1 to `Limits.tokens` token ids, from the beginning of the sequence.
     ///   - limit: how long the look on disk may take; nil for as long as it takes. When the time is up, the match is
     ///     what RAM has, and `isLate`; the look goes on without this caller, so that the next one finds the index in
-    ///     memory.
+    ///     memory. A remote is asked within the rest of it, and `RemoteOptions.lookupTime` at most.
     /// - Returns: a match, possibly empty. Damage in the cold tier is a shorter match, never an error.
     /// - Throws: `.invalidTokens`, `.closed`, `.forked`, or an error of the folder as a whole.
     public func match(_ tokens: [TokenID], within limit: Duration? = nil) throws(StoreError) -> Match {
@@ -40,8 +40,23 @@ extension Space {
         // first to be evicted from the cold tier.
         let branches = goesOn ? cold.last?.isBranchPoint == true : lease.use == .branch
         if !used.isEmpty { store.cold.touch(used, now: now, as: branches ? .branch : .match) }
+        let hotPages = goesOn ? whole : pages
+        let local = goesOn ? whole * layout.pageSize + coldTokens : found
+        if store.remote != nil, answer != nil {
+            // A page that this host has in part only is found whole, or not at all, on the remote.
+            let mine = local / layout.pageSize
+            let path = (0..<mine).map { $0 < hotPages ? lease.hash(of: $0) : cold[$0 - hotPages].hash }
+            putAfterHits(tokens, path)
+            let remote = matchRemote(tokens, after: mine, parent: path.last ?? root, behind: local, before: deadline)
+            if !remote.isEmpty {
+                let hotMine = min(hotPages, mine)
+                return Match(
+                    lease: lease, hotPages: hotMine, hotTokens: hotMine * layout.pageSize,
+                    cold: goesOn ? Array(cold.prefix(mine - hotMine)) : [], remote: remote, tokens: tokens, in: self)
+            }
+        }
         return Match(
-            lease: lease, hotPages: goesOn ? whole : pages, hotTokens: goesOn ? whole * layout.pageSize : found,
+            lease: lease, hotPages: hotPages, hotTokens: goesOn ? whole * layout.pageSize : found,
             cold: goesOn ? cold : [], tokens: tokens, isLate: answer == nil, in: self)
     }
 

@@ -109,16 +109,25 @@ extension Match {
         let hot = pages.clamped(to: 0..<hotPages)
         loaded.tokensByTier.hot = loadHot(hot, of: part, targets)
         let hotTime = SystemClock.monotonicNanoseconds() - start
-        if pages.upperBound > hotPages {
-            let cold = pages.clamped(to: hotPages..<pages.upperBound)
-            let rest = Array(targets.dropFirst(hot.count))
-            loaded.tokensByTier.cold = loadCold(cold, of: part, rest, control, before: deadline)
-        } else {
-            control.onLayersReady?(space.layout.layers)
+        let mine = hotPages + cold.count
+        if pages.upperBound > hotPages, !cold.isEmpty, pages.lowerBound < mine {
+            let cold = pages.clamped(to: hotPages..<mine)
+            let rest = Array(targets.dropFirst(hot.count).prefix(cold.count))
+            // Layers are complete only when those of the remote's pages are.
+            var ownControl = control
+            if pages.upperBound > mine { ownControl.onLayersReady = nil }
+            loaded.tokensByTier.cold = loadCold(cold, of: part, rest, ownControl, before: deadline)
         }
+        let coldTime = SystemClock.monotonicNanoseconds() - start - hotTime
+        if pages.upperBound > mine, loaded.tokens == part.tokens(before: mine) {
+            let remote = pages.clamped(to: mine..<pages.upperBound)
+            let rest = Array(targets.suffix(from: targets.startIndex + remote.lowerBound - pages.lowerBound))
+            loaded.tokensByTier.remote = loadRemote(remote, of: part, rest, control, before: deadline)
+        }
+        if pages.upperBound <= hotPages { control.onLayersReady?(space.layout.layers) }
         loaded.place = place(after: part.tokens.lowerBound + loaded.tokens)
         loaded.isLate = loaded.tokens < part.tokens.count && deadline.map(\.hasPassed) == true
-        space.count(loaded, hotNanoseconds: hotTime, nanoseconds: SystemClock.monotonicNanoseconds() - start)
+        space.count(loaded, hotTime, coldTime, nanoseconds: SystemClock.monotonicNanoseconds() - start)
         return loaded
     }
 
@@ -159,6 +168,23 @@ extension Match {
         return pages.prefix(delivered).reduce(0) { $0 + part.count(inPage: $1) }
     }
 
+    private func loadRemote(
+        _ pages: Range<Int>, of part: MatchPart, _ targets: [PageTarget], _ control: LoadControl,
+        before deadline: Deadline?
+    ) -> Int {
+        let first = hotPages + cold.count
+        let loads = zip(pages, targets).map { page, target in
+            RecordLoad(
+                hash: remote[page - first].hash, tokens: part.end(inPage: page),
+                tokenCount: remote[page - first].tokenCount, target: target, seal: space.seal)
+        }
+        let delivered = loadRemote(loads, from: pages.lowerBound, control: control, before: deadline)
+        if space.store.options.promotes, deadline.map(\.hasPassed) != true {
+            promote(loads.prefix(delivered), from: pages.lowerBound)
+        }
+        return pages.prefix(delivered).reduce(0) { $0 + part.count(inPage: $1) }
+    }
+
     /// Keeps pages that were loaded whole in RAM, the first of them page `first` of the match. One that was loaded in
     /// part cannot be kept under its hash.
     private func promote(_ loads: ArraySlice<RecordLoad>, from first: Int) {
@@ -169,14 +195,15 @@ extension Match {
                 root: space.root, parent: page == 0 ? space.root : hash(ofPage: page - 1), hash: load.hash,
                 firstToken: start, tokens: tokens[start..<start + load.tokens], seal: space.seal)
             let outcome = space.hot.insert(
-                name, source: load.target.source, now: now, isStored: true, expiry: cold[page - hotPages].expiry)
+                name, source: load.target.source, now: now, isStored: page - hotPages < cold.count,
+                expiry: page - hotPages < cold.count ? cold[page - hotPages].expiry : 0)
             guard outcome == .inserted || outcome == .alreadyThere else { return }
         }
     }
 }
 
 /// Which tokens of a match are wanted, page by page.
-private struct MatchPart {
+struct MatchPart {
     let tokens: Range<Int>
     let pageSize: Int
 
@@ -194,20 +221,26 @@ private struct MatchPart {
     /// Tokens of a page before the first one that is wanted.
     func skipped(inPage page: Int) -> Int { max(0, tokens.lowerBound - page * pageSize) }
 
+    /// Tokens that are wanted of the pages before this one.
+    func tokens(before page: Int) -> Int { max(0, min(tokens.upperBound, page * pageSize) - tokens.lowerBound) }
+
     /// Tokens of a page that are wanted.
     func count(inPage page: Int) -> Int { end(inPage: page) - skipped(inPage: page) }
 }
 
 extension Space {
-    fileprivate func count(_ loaded: Loaded, hotNanoseconds: UInt64, nanoseconds: UInt64) {
+    fileprivate func count(_ loaded: Loaded, _ hotTime: UInt64, _ coldTime: UInt64, nanoseconds: UInt64) {
+        let tokens = loaded.tokensByTier
         state.loadRates.withLock { rates in
-            rates.hot.record(bytes: loaded.tokensByTier.hot * layout.bytesPerToken, nanoseconds: hotNanoseconds)
-            rates.cold.record(
-                bytes: loaded.tokensByTier.cold * layout.bytesPerToken, nanoseconds: nanoseconds - hotNanoseconds)
+            rates.hot.record(bytes: tokens.hot * layout.bytesPerToken, nanoseconds: hotTime)
+            rates.cold.record(bytes: tokens.cold * layout.bytesPerToken, nanoseconds: coldTime)
+            rates.remote.record(
+                bytes: tokens.remote * layout.bytesPerToken, nanoseconds: nanoseconds - hotTime - coldTime)
         }
         let counters = store.counters
-        counters.hotTokens.add(UInt64(loaded.tokensByTier.hot))
-        counters.coldTokens.add(UInt64(loaded.tokensByTier.cold))
+        counters.hotTokens.add(UInt64(tokens.hot))
+        counters.coldTokens.add(UInt64(tokens.cold))
+        counters.remoteTokens.add(UInt64(tokens.remote))
         counters.loadedBytes.add(UInt64(layout.pageBytes(tokens: loaded.tokens)))
         counters.loadNanoseconds.add(nanoseconds)
         let (saved, overflows) = UInt64(loaded.tokens).multipliedReportingOverflow(by: prefillNanosecondsPerToken ?? 0)

@@ -8,6 +8,7 @@ struct Counters: Sendable {
     let requestedTokens = Counter()
     let hotTokens = Counter()
     let coldTokens = Counter()
+    let remoteTokens = Counter()
     let loadedBytes = Counter()
     let loadNanoseconds = Counter()
     let savedNanoseconds = Counter()

@@ -42,6 +42,8 @@ public struct StoreStatistics: Hashable, Sendable {
     public var hotBytes = ByteCount.zero
     /// Damaged pages that were met, each of them a miss.
     public var damagedPages: UInt64 = 0
+    /// What the remote has done, and which pages are not there yet; nil without one.
+    public var remote: RemoteStatistics?
 
     /// The share of requested tokens that was loaded, from any tier; 0 when nothing was asked for. Blocks hold no
     /// tokens and do not count.
@@ -57,7 +59,8 @@ extension Store {
         all.matches = counters.matches.value
         all.requestedTokens = counters.requestedTokens.value
         all.loadedTokens = TokensByTier(
-            hot: Int(clamping: counters.hotTokens.value), cold: Int(clamping: counters.coldTokens.value))
+            hot: Int(clamping: counters.hotTokens.value), cold: Int(clamping: counters.coldTokens.value),
+            remote: Int(clamping: counters.remoteTokens.value))
         all.skippedTokens = counters.skippedTokens.value
         all.loadedBytes = ByteCount(counters.loadedBytes.value)
         all.loadTime = .nanoseconds(Int64(clamping: counters.loadNanoseconds.value))
@@ -73,6 +76,7 @@ extension Store {
         all.hotEvictions = UInt64(ram.evicted)
         all.hotBytes = ram.usedBytes
         all.damagedPages = UInt64(cold.damagedPages)
+        all.remote = remote?.statistics
         return all
     }
 }

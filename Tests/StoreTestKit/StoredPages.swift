@@ -1,22 +1,26 @@
 // Pages of some sequences as records, and every byte of them to compare with.
 
-import KVFormat
-import PageCodec
-import Records
-import StoreTestKit
-import TestKit
+package import KVFormat
+package import PageCodec
+package import Records
+internal import TestKit
 
 /// The pages of sequences of one model, encoded.
-struct StoredPages {
-    let descriptor: SpaceDescriptor
-    let sequences: [[TokenID]]
+package struct StoredPages: Sendable {
+    /// The space.
+    package let descriptor: SpaceDescriptor
+    /// The sequences.
+    package let sequences: [[TokenID]]
     /// Each page once, after the page that it follows.
-    let records: [PageRecord]
+    package let records: [PageRecord]
 
-    var layout: KVLayout { descriptor.layout }
-    var root: PrefixHash { descriptor.root }
+    /// Shape of a page.
+    package var layout: KVLayout { descriptor.layout }
+    /// The space root.
+    package var root: PrefixHash { descriptor.root }
 
-    init(_ name: String, layout: KVLayout, sequences: [[TokenID]], codec: CodecChoice = .zstd) throws {
+    /// Encodes the pages of a model of this name.
+    package init(_ name: String, layout: KVLayout, sequences: [[TokenID]], codec: CodecChoice = .zstd) throws {
         descriptor = try ModelIdentity(
             weights: .sha256(Array(name.utf8)), layout: layout, positions: "none", tokenizer: .sha256([]),
             engine: "test", engineFormat: 1
@@ -62,12 +66,12 @@ struct StoredPages {
     }
 
     /// What to ask a tier for to have all pages.
-    var requests: [RecordRequest] {
+    package var requests: [RecordRequest] {
         records.map { RecordRequest(hash: $0.name.hash, tokenCount: $0.name.tokens.count) }
     }
 
     /// A tier in memory with all of them.
-    func tier() -> MemoryTier {
+    package func tier() -> MemoryTier {
         let tier = MemoryTier([root: layout])
         for record in records { tier.plant(record) }
         return tier
@@ -75,7 +79,7 @@ struct StoredPages {
 
     /// Loads a sequence and compares every byte. Answers the tokens delivered; nil when a delivered byte is not the
     /// right one.
-    func load(_ sequence: [TokenID], from tier: any RecordTier, _ loader: RecordLoader) throws -> Int? {
+    package func load(_ sequence: [TokenID], from tier: any RecordTier, _ loader: RecordLoader) throws -> Int? {
         let names = Self.names(sequence, descriptor)
         let size = layout.bytesPerPage
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: names.count * size, alignment: 64)

@@ -1,0 +1,3 @@
+// libssl, for module CTLS.
+#pragma once
+#include <openssl/ssl.h>

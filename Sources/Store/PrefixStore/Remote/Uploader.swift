@@ -1,0 +1,204 @@
+// What goes to the remote: pages that are on disk, in the background, and never faster than allowed.
+
+internal import ColdTier
+internal import Records
+internal import RemoteTier
+internal import Threads
+
+/// A queue of pages that are to be put, and the thread that puts them. Only names wait: the records are read from the
+/// tier on disk when it is their turn. Thread-safe. The first page starts the thread; whoever makes it closes it.
+final class Uploader: Sendable {
+    /// Pages and encoded bytes of one batch: copies of so much are in memory.
+    private static let batch = (pages: 64, bytes: 8 << 20)
+    /// The first pause after a failure, and the longest.
+    private static let pauses: ClosedRange<UInt64> = 200_000_000...10_000_000_000
+
+    private struct Item {
+        let name: PageName
+        let bytes: Int
+    }
+
+    private struct State {
+        var queue: [Item] = []
+        /// Where the queue begins; the items before it are done.
+        var first = 0
+        var queued: Set<PrefixHash> = []
+        var bytes = 0
+        var thread: Thread?
+        var isClosed = false
+        var isFailing = false
+        var dropped: UInt64 = 0
+        var refused: UInt64 = 0
+    }
+
+    private let cold: ColdTier
+    private let tier: RemoteTier
+    private let descriptor: @Sendable (PrefixHash) -> SpaceDescriptor?
+    private let state = Guarded(State())
+
+    init(
+        from cold: ColdTier, to tier: RemoteTier, descriptor: @escaping @Sendable (PrefixHash) -> SpaceDescriptor?
+    ) {
+        self.cold = cold
+        self.tier = tier
+        self.descriptor = descriptor
+    }
+
+    /// Offers pages that are on disk, each behind its parents, under the policy that puts all.
+    func offer(_ pages: some Sequence<(PageName, Int)>) {
+        guard tier.options.puts == .all else { return }
+        put(pages)
+    }
+
+    /// Queues pages; those for which the queue has no room are not put, and counted.
+    func put(_ pages: some Sequence<(PageName, Int)>) {
+        let limit = Int(clamping: tier.options.queueCapacity.value)
+        state.withLock { state in
+            for (name, bytes) in pages where !name.isBlock && !state.isClosed && !state.queued.contains(name.hash) {
+                guard state.bytes == 0 || state.bytes + bytes <= limit, startThread(&state) else {
+                    state.dropped += 1
+                    continue
+                }
+                state.queue.append(Item(name: name, bytes: bytes))
+                state.queued.insert(name.hash)
+                state.bytes += bytes
+            }
+        }
+        state.broadcast()
+    }
+
+    /// Called under the lock.
+    private func startThread(_ state: inout State) -> Bool {
+        if state.thread == nil { state.thread = try? Thread(priority: .background) { self.run() } }
+        return state.thread != nil
+    }
+
+    /// Pages that wait, and are not there yet.
+    var waitingPages: Int { state.withLock { $0.queued.count } }
+    /// Pages for which the queue had no room.
+    var droppedPages: UInt64 { state.withLock { $0.dropped } }
+    /// Pages that the remote did not take, because it is full or they are damaged.
+    var refusedPages: UInt64 { state.withLock { $0.refused } }
+
+    /// Waits until nothing waits any more; false when the deadline has passed first.
+    func drain(before deadline: Deadline) -> Bool { state.wait(until: { $0.queued.isEmpty }, before: deadline) }
+
+    /// Puts what waits until the deadline, unless the remote fails anyway, and ends the thread.
+    func close(before deadline: Deadline) {
+        _ = state.wait(until: { $0.queued.isEmpty || $0.isFailing }, before: deadline)
+        let thread = state.withLock { state in
+            state.isClosed = true
+            return state.thread
+        }
+        state.broadcast()
+        thread?.join()
+    }
+
+    // MARK: The thread
+
+    private func run() {
+        var failures: UInt64 = 0
+        while let items = nextItems() {
+            let began = SystemClock.monotonicNanoseconds()
+            do throws(StoreError) {
+                let sent = try put(items)
+                failures = 0
+                finish(items, isFailing: false)
+                pay(for: sent, since: began)
+            } catch {
+                failures += 1
+                finish([], isFailing: true)
+                pause(after: failures)
+            }
+        }
+    }
+
+    /// Waits for pages; nil when the uploader is closed.
+    private func nextItems() -> ArraySlice<Item>? {
+        state.withLock(when: { $0.isClosed || $0.first < $0.queue.count }) { state in
+            guard !state.isClosed else { return nil }
+            var bytes = 0
+            let end = state.queue[state.first...].prefix(Self.batch.pages).firstIndex { item in
+                defer { bytes += item.bytes }
+                return bytes > 0 && bytes + item.bytes > Self.batch.bytes
+            }
+            return state.queue[state.first..<(end ?? min(state.first + Self.batch.pages, state.queue.count))]
+        }
+    }
+
+    private func finish(_ items: ArraySlice<Item>, isFailing: Bool) {
+        state.withLock { state in
+            for item in items {
+                state.queued.remove(item.name.hash)
+                state.bytes -= item.bytes
+            }
+            state.first += items.count
+            if state.first == state.queue.count || state.first > 4096 {
+                state.queue.removeFirst(state.first)
+                state.first = 0
+            }
+            state.isFailing = isFailing
+        }
+        state.broadcast()
+    }
+
+    /// Puts a batch, space by space in its order.
+    ///
+    /// - Returns: bytes that went out.
+    private func put(_ items: ArraySlice<Item>) throws(StoreError) -> Int {
+        var sent = 0
+        var rest = items
+        while let first = rest.first {
+            let root = first.name.root
+            let part = rest.prefix { $0.name.root == root }
+            rest = rest.dropFirst(part.count)
+            guard let descriptor = descriptor(root) else { continue }
+            let records = try records(part.map(\.name), descriptor.layout)
+            guard !records.isEmpty else { continue }
+            try tier.register(descriptor)
+            for (record, outcome) in zip(records, try tier.take(records)) {
+                switch outcome {
+                case .stored: sent += record.bytes.encodedBytes
+                case .alreadyThere: break
+                case .noRoom, .invalid, .orphan: state.withLock { $0.refused += 1 }
+                }
+            }
+        }
+        return sent
+    }
+
+    /// Copies of the records that the disk still has: a reader of the file must not wait for a network.
+    private func records(_ names: [PageName], _ layout: KVLayout) throws(StoreError) -> [PageRecord] {
+        let known = try tier.held(names.map(\.hash), usedAt: nil)
+        let missing = names.filter { !known.contains($0.hash) || tier.isDamaged($0.hash) }
+        guard !missing.isEmpty else { return [] }
+        let wanted = missing.map { RecordRequest(hash: $0.hash, tokenCount: $0.tokens.count, seal: $0.seal) }
+        var records: [PageRecord] = []
+        do throws(StoreError) {
+            try cold.lend(wanted, of: layout) { lent in
+                for (name, record) in zip(missing, lent) {
+                    if let record { records.append(PageRecord(name, record.copied, lastUse: 0)) }
+                }
+                return [:]
+            }
+        } catch {
+            // The folder's errors are for callers of the store; there is nothing to put.
+            return []
+        }
+        return records
+    }
+
+    private func pay(for bytes: Int, since began: UInt64) {
+        guard let rate = tier.options.putRate, bytes > 0 else { return }
+        let nanoseconds = Double(bytes) / Double(rate.value) * 1e9
+        _ = state.wait(
+            until: { $0.isClosed }, before: Deadline(nanoseconds: began &+ UInt64(min(nanoseconds, 3600e9))))
+    }
+
+    private func pause(after failures: UInt64) {
+        let pause = min(Self.pauses.lowerBound << min(failures - 1, 10), Self.pauses.upperBound)
+        let time = pause - UInt64.random(in: 0...pause / 4)
+        let end = Deadline(nanoseconds: SystemClock.monotonicNanoseconds() + time)
+        _ = state.wait(until: { $0.isClosed }, before: end)
+    }
+}

@@ -1,0 +1,44 @@
+// What a Redis or Valkey server says, in either version of its protocol.
+
+internal import PageCodec
+
+/// One reply, or a part of one.
+enum RespValue: Sendable {
+    /// A string, whatever its kind.
+    case text([UInt8])
+    /// A long string, in memory of its own: it was received there, and is not copied.
+    case bulk(EncodedRecord)
+    /// An error, in the server's words.
+    case error(String)
+    /// A number, or a truth value as 0 or 1.
+    case integer(Int64)
+    /// Nothing: the key does not exist.
+    case null
+    /// A list, a set, or a map as keys and values in turns.
+    case list([RespValue])
+    /// Something that the server says without having been asked, in the form of a list.
+    case push
+
+    /// The text of a string; nil for anything else.
+    var string: String? {
+        guard case .text(let bytes) = self else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Whether this is the string `OK`.
+    var isOK: Bool { string == "OK" }
+
+    /// The first word of an error, such as MOVED or OOM; nil for anything else.
+    var errorCode: Substring? {
+        guard case .error(let text) = self else { return nil }
+        return text.split(separator: " ", maxSplits: 1).first
+    }
+}
+
+/// Why bytes are no replies.
+enum RespFault: Error, Equatable, Sendable {
+    /// They do not follow the protocol.
+    case malformed
+    /// They announce more than is asked for here.
+    case tooLarge
+}

@@ -1,0 +1,41 @@
+// What can go wrong with a server. Inside the module these are typed; engines meet them as misses and counts.
+
+internal import Glibc
+internal import KVFormat
+
+/// Why a server did not give what was asked. It contains no password, no token ids and no page bytes.
+package enum RemoteFault: Error, Equatable, Sendable {
+    /// There is no connection; the text says why.
+    case unreachable(String)
+    /// The time was up.
+    case late
+    /// The server refused, with this error code of its own, such as NOAUTH or NOPERM.
+    case refused(String)
+    /// The server's certificate is not that of its name, or nobody who is trusted has signed it.
+    case untrusted
+    /// What it says is not the protocol.
+    case nonsense
+    /// It has no room for more.
+    case full
+    /// No server is known that has the keys.
+    case noOwner
+    /// The tier was closed.
+    case closed
+
+    /// As a clause without a full stop.
+    package var text: String {
+        switch self {
+        case .unreachable(let why): "it cannot be reached (\(why))"
+        case .late: "it did not answer in time"
+        case .refused(let code): "it refuses (\(code))"
+        case .untrusted: "its certificate is not trusted"
+        case .nonsense: "it does not speak the protocol of Redis"
+        case .full: "it is full"
+        case .noOwner: "no server of the cluster has the keys"
+        case .closed: "it was closed"
+        }
+    }
+
+    /// The fault of a system call that has just failed.
+    static func system(_ call: String) -> RemoteFault { .unreachable("\(call): \(StoreError.words(of: errno))") }
+}
