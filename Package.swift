@@ -101,7 +101,8 @@ let store: [Target] =
             name: "Torture", dependencies: ["CFaults", "StoreTestKit", "PrefixStore", "TestKit"],
             path: "Tests/Torture", swiftSettings: strict),
         .executableTarget(
-            name: "store-worker", dependencies: ["Torture", "StoreTestKit", "PrefixStore", "ColdTier", "LMDB"],
+            name: "store-worker",
+            dependencies: ["Torture", "StoreTestKit", "PrefixStore", "ColdTier", "LMDB", "Threads"],
             path: "Tests/store-worker", swiftSettings: strict),
         // With the settings of a package that has none, as the reader's is.
         .executableTarget(name: "readme-example", dependencies: ["PrefixStore"], path: "Tests/readme-example"),
@@ -150,11 +151,14 @@ func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let benchmarks: [Target] = [
     .systemLibrary(
         name: "COpenBLAS", path: "Benchmarks/COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    // Without pkg-config: hiredis.pc has a flag that SwiftPM warns of.
+    .systemLibrary(name: "CHiredis", path: "Benchmarks/CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .target(name: "CAllocationCounter", path: "Benchmarks/CAllocationCounter", cSettings: kernels),
     benchmark("codec-bench", ["PageCodec", "KVFormat", argumentParser]),
     benchmark("engine-bench", ["LlamaEngine", "PrefixStore", "KVFormat", "COpenBLAS", argumentParser]),
     benchmark("eviction", ["PrefixStore"]),
     benchmark("lookup", ["PrefixStore", "CAllocationCounter"]),
+    benchmark("remote", ["PrefixStore", "CHiredis"]),
     benchmark("real-pages", ["PrefixStore", "LlamaEngine"]),
 ]
 
@@ -163,7 +167,7 @@ let fuzzing: [Target] = [
         name: "fuzz",
         dependencies: [
             "CLevel", "ColdTier", "CPlanes", "KVFormat", "LlamaEngine", "LMDB", "PageCodec", "pfx", "PrefixStore",
-            "StoreTestKit", "TestKit", "CPrefixStore", "PrefixStoreC",
+            "RemoteTier", "StoreTestKit", "TestKit", "CPrefixStore", "PrefixStoreC",
         ],
         path: "Tests/Fuzz", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
 ]

@@ -84,7 +84,9 @@ static void opening(const char *folder) {
     EXPECT_IS(pfx_open(folder, &later.known, &other), PFX_INVALID_ARGUMENT);
     const pfx_options wrong[] = {
         {.codec = 9}, {.write_policy = 7}, {.flags = 64}, {.quota = 1}, {.quota = UINT64_MAX},
-        {.hot_capacity = UINT64_MAX}, {.write_policy = PFX_WRITE_AFTER_HITS}};
+        {.hot_capacity = UINT64_MAX}, {.write_policy = PFX_WRITE_AFTER_HITS}, {.remote = "s3://bucket/prefix"},
+        {.remote = "redis://user:word@host"}, {.remote = "redis://host", .remote_puts = 9},
+        {.remote = "redis://host", .remote_puts = PFX_REMOTE_AFTER_HITS}};
     for (size_t index = 0; index < sizeof wrong / sizeof wrong[0]; index++) {
         options = wrong[index];
         options.size = sizeof options;

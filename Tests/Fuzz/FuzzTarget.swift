@@ -20,8 +20,8 @@ struct FuzzTarget: Sendable {
 
     /// All targets, by name.
     static let all: [FuzzTarget] = [
-        .batch, .capi, .checkpoint, .folder, .frame, .huffman, .identity, .kbit, .pages, .record, .safetensors, .store,
-        .tables, .tokenizer,
+        .batch, .capi, .checkpoint, .folder, .frame, .huffman, .identity, .kbit, .pages, .record, .remote, .safetensors,
+        .store, .tables, .tokenizer,
     ]
 }
 

@@ -8,7 +8,10 @@ import Testing
 
 @Suite("The output of pfx")
 struct OutputTests {
-    static let commands = ["info", "spaces", "ls", "tree", "show", "verify", "trim", "pin", "unpin", "rekey", "forget"]
+    static let commands = [
+        "info", "spaces", "ls", "tree", "show", "verify", "trim", "pin", "unpin", "rekey", "forget", "push",
+        "pull",
+    ]
     static let runCommands = ["batch", "generate", "warm", "bench"]
 
     @Test("begins with help that is as recorded")

@@ -10,7 +10,7 @@
 //   store-worker forget FOLDER                      forget all spaces, one after the other; one line at the end
 // With PFX_KEY in the environment, the store is opened with that sealing key.
 //   store-worker damaged FOLDER SEED NUMBER   look at, read and write a store that may be damaged; one line at the end
-// The other commands are the parts of tools/torture: see Torture.swift.
+// The other commands are the parts of tools/torture and of tools/remote/test: see Torture.swift and RemoteHost.swift.
 
 import ColdTier
 import Foundation
@@ -231,6 +231,11 @@ do {
         try measure(arguments[2])
     case "rekey" where arguments.count == 5:
         try rekey(arguments[2], arguments[3], arguments[4])
+    case "remote-fill" where arguments.count == 5:
+        try remoteFill(arguments[2], arguments[3], count: Int(arguments[4]) ?? 0)
+    case "remote-look" where arguments.count == 6:
+        try remoteLook(
+            arguments[2], arguments[3], count: Int(arguments[4]) ?? 0, seconds: Double(arguments[5]) ?? 0)
     case "forget" where arguments.count == 3:
         try forget(arguments[2])
     case "fork" where arguments.count == 3:

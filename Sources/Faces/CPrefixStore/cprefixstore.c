@@ -38,7 +38,7 @@ void cprefixstore_event_clear(int event) {
 // A released struct only grows: a number here may rise when fields are added at its end, and no offset changes.
 #define AT(type, field, offset) _Static_assert(offsetof(type, field) == (offset), #type "." #field " has moved")
 
-_Static_assert(sizeof(pfx_options) == 80, "pfx_options");
+_Static_assert(sizeof(pfx_options) == 96, "pfx_options");
 AT(pfx_options, quota, 8);
 AT(pfx_options, hot_capacity, 16);
 AT(pfx_options, queue_capacity, 24);
@@ -50,6 +50,9 @@ AT(pfx_options, flags, 52);
 AT(pfx_options, key_file, 56);
 AT(pfx_options, key, 64);
 AT(pfx_options, key_bytes, 72);
+AT(pfx_options, remote, 80);
+AT(pfx_options, remote_puts, 88);
+AT(pfx_options, remote_put_after_hits, 92);
 _Static_assert(sizeof(pfx_identity) == 168, "pfx_identity");
 AT(pfx_identity, weights, 8);
 AT(pfx_identity, tokenizer, 40);
@@ -74,12 +77,13 @@ AT(pfx_layout, page_tokens, 8);
 AT(pfx_layout, plane_count, 12);
 AT(pfx_layout, plane_size, 16);
 AT(pfx_layout, planes, 24);
-_Static_assert(sizeof(pfx_match_info) == 48, "pfx_match_info");
+_Static_assert(sizeof(pfx_match_info) == 56, "pfx_match_info");
 AT(pfx_match_info, tokens, 8);
 AT(pfx_match_info, hot_tokens, 16);
 AT(pfx_match_info, cold_tokens, 24);
 AT(pfx_match_info, load_ns, 32);
 AT(pfx_match_info, worth_tokens, 40);
+AT(pfx_match_info, remote_tokens, 48);
 _Static_assert(sizeof(pfx_rows) == 64, "pfx_rows");
 AT(pfx_rows, planes, 8);
 AT(pfx_rows, strides, 16);

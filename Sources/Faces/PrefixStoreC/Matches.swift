@@ -54,6 +54,7 @@ public func pfx_match_get_info(_ match: OpaquePointer!, _ info: UnsafeMutablePoi
         found.tokens = UInt64(tokens.total)
         found.hot_tokens = UInt64(tokens.hot)
         found.cold_tokens = UInt64(tokens.cold)
+        found.remote_tokens = UInt64(tokens.remote)
         found.load_ns = UInt64(clamping: open.match.estimatedLoadTime.wholeNanoseconds)
         found.worth_tokens = UInt64(open.match.tokensWorthLoading)
         unsafe info.pointee = found

@@ -106,7 +106,7 @@ extension StoreOptions {
             whenQueueFull: options.flags & UInt32(PFX_DROP_WHEN_FULL) == 0 ? .wait : .drop,
             promotes: options.flags & UInt32(PFX_KEEP_LOADED) != 0,
             spillRate: options.spill_rate == 0 ? nil : ByteCount(options.spill_rate),
-            sealingKey: givenKey(options))
+            sealingKey: givenKey(options), remote: givenRemote(options))
     }
 }
 
@@ -122,6 +122,19 @@ private func givenKey(_ options: pfx_options) throws -> SealingKey? {
         throw StoreError.invalidKey("it has \(unsafe options.key_bytes) bytes, not \(SealingKey.byteCount)")
     }
     return try SealingKey(bytes: unsafe Array(UnsafeRawBufferPointer(start: key, count: SealingKey.byteCount)))
+}
+
+/// The remote; nil for none.
+private func givenRemote(_ options: pfx_options) throws -> RemoteOptions? {
+    guard unsafe options.remote != nil else { return nil }
+    let choices = [
+        PFX_REMOTE_ALL: RemotePuts.all, PFX_REMOTE_AFTER_HITS: .afterHits(Int(unsafe options.remote_put_after_hits)),
+        PFX_REMOTE_PINNED: .pinned, PFX_REMOTE_READ_ONLY: .none,
+    ]
+    guard let puts = choices[Int(unsafe options.remote_puts)] else {
+        throw StoreError.invalidOption("there is no way of putting to a remote \(unsafe options.remote_puts)")
+    }
+    return try unsafe RemoteOptions(url: text(options.remote, "remote"), puts: puts)
 }
 
 extension JSONText {
@@ -142,12 +155,30 @@ extension JSONText {
         add("hot_evictions", statistics.hotEvictions)
         add("hot_bytes", statistics.hotBytes.value)
         add("damaged_pages", statistics.damagedPages)
+        if let remote = statistics.remote { add("remote", JSONText(remote)) }
+    }
+
+    private init(_ remote: RemoteStatistics) {
+        self.init()
+        add("questions", remote.questions)
+        add("late_questions", remote.lateQuestions)
+        add("fetched_pages", remote.fetchedPages)
+        add("fetched_bytes", remote.fetchedBytes.value)
+        add("kept_pages", remote.keptPages)
+        add("damaged_pages", remote.damagedPages)
+        add("put_pages", remote.putPages)
+        add("put_bytes", remote.putBytes.value)
+        add("waiting_pages", remote.waitingPages)
+        add("dropped_pages", remote.droppedPages)
+        add("refused_pages", remote.refusedPages)
+        add("servers_down", UInt64(remote.faults.count))
     }
 
     init(_ tokens: TokensByTier) {
         self.init()
         add("hot", tokens.hot)
         add("cold", tokens.cold)
+        if tokens.remote > 0 { add("remote", tokens.remote) }
     }
 }
 

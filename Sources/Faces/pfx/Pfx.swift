@@ -39,6 +39,7 @@ struct Pfx: ParsableCommand {
                 subcommands: [Info.self, Spaces.self, List.self, Tree.self, Show.self, Verify.self]),
             CommandGroup(
                 name: "Working on a store", subcommands: [Trim.self, Pin.self, Unpin.self, Rekey.self, Forget.self]),
+            CommandGroup(name: "Beyond one host", subcommands: [Remote.self, Push.self, Pull.self]),
             CommandGroup(name: "Measuring", subcommands: [Bench.self]),
         ])
 

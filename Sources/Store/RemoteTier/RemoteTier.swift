@@ -15,6 +15,7 @@ package final class RemoteTier: Sendable {
     package let shownURL: String
     package let options: RemoteOptions
     let client: RedisClient
+    private let process = OwnProcess()
     let misses = MissMemory(.seconds(1))
     let counts = RemoteCounts()
     /// Pages whose values were found damaged: the next put of such a page replaces the value.
@@ -50,7 +51,8 @@ package final class RemoteTier: Sendable {
     /// Ends connections and threads; a call that runs ends soon.
     package func close() { client.close() }
 
-    deinit { client.close() }
+    // In a forked child another thread's locks would be taken for ever.
+    deinit { if process.isHere { client.close() } }
 
     /// What is wrong with servers now, as one clause each.
     package var faults: [String] { client.faults.map { "\($0.key): \($0.value.text)" }.sorted() }

@@ -5,6 +5,7 @@ import PrefixStore
 import StoreTestKit
 import Testing
 import TestKit
+import Threads
 
 @Suite("A store with a remote", .serialized)
 struct RemoteStoreTests {
@@ -101,6 +102,21 @@ struct RemoteStoreTests {
         #expect(match.tokensByTier == TokensByTier(hot: 64, remote: prompts[0].count - 64))
         let read = try space.loadGenerated(prompts[0], by: model)
         #expect(read.wrongBytes == 0 && read.loaded.tokens == prompts[0].count)
+        try first.close()
+        try second.close()
+    }
+
+    @Test("reports layers once all pages have come")
+    func layers() throws {
+        let first = try host("first")
+        try fill(first)
+        let second = try host("second")
+        let reported = Guarded<[Int]>([])
+        let read = try second.space(model.identity).loadGenerated(prompts[4], by: model) { layers in
+            reported.withLock { $0.append(layers) }
+        }
+        #expect(read.wrongBytes == 0 && read.loaded.tokensByTier == TokensByTier(remote: prompts[4].count))
+        #expect(reported.withLock { $0.sorted().last } == model.layout.layers)
         try first.close()
         try second.close()
     }

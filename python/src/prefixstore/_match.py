@@ -30,8 +30,10 @@ class MatchInfo:
     cold_tokens: int
     #: About what loading all of them takes, in seconds.
     load_seconds: float
-    #: How many had best be loaded: all, those in RAM, or none; see `Space.record_prefill`.
+    #: How many had best be loaded: all, those of this host, those in RAM, or none; see `Space.record_prefill`.
     worth_tokens: int
+    #: Of `tokens`, on the remote only.
+    remote_tokens: int
 
 
 class Match(Handle):
@@ -56,10 +58,11 @@ class Match(Handle):
         """In which tier the tokens are, and what loading them takes."""
         match = self._use()
         if not match:
-            return MatchInfo(0, 0, 0, 0.0, 0)
+            return MatchInfo(0, 0, 0, 0.0, 0, 0)
         info = sized(MatchInfoStruct)
         check(library.pfx_match_get_info(match, ctypes.byref(info)))
-        return MatchInfo(info.tokens, info.hot_tokens, info.cold_tokens, info.load_ns / 1e9, info.worth_tokens)
+        return MatchInfo(
+            info.tokens, info.hot_tokens, info.cold_tokens, info.load_ns / 1e9, info.worth_tokens, info.remote_tokens)
 
     def load(
         self,

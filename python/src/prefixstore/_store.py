@@ -18,6 +18,7 @@ from ._waiting import wait
 
 _CODECS = {"auto": 0, "zstd": 1, "kbit": 2, "raw": 3}
 _POLICIES = {"write_through": 0, "write_back": 1, "after_hits": 2}
+_REMOTE_PUTS = {"all": 0, "after_hits": 1, "pinned": 2, "none": 3}
 _WHEN_FULL = {"wait": 0, "drop": DROP_WHEN_FULL}
 
 Path = Union[str, "os.PathLike[str]"]
@@ -50,6 +51,7 @@ class Store(Handle):
         queue_capacity: Optional[int] = None, spill_rate: Optional[int] = None, codec: str = "auto",
         write_policy: str = "write_through", write_after_hits: int = 0, keep_loaded: bool = False,
         when_queue_full: str = "wait", key: Optional[bytes] = None, key_file: Optional[Path] = None,
+        remote: Optional[str] = None, remote_puts: str = "all", remote_put_after_hits: int = 0,
     ) -> None:
         secret = None if key is None else bytes(key)
         options = sized(
@@ -64,7 +66,10 @@ class Store(Handle):
             flags=_choice(when_queue_full, "when_queue_full", _WHEN_FULL) | (KEEP_LOADED if keep_loaded else 0),
             key_file=None if key_file is None else _path(key_file, "key_file"),
             key=None if secret is None else ctypes.cast(ctypes.c_char_p(secret), ctypes.c_void_p),
-            key_bytes=0 if secret is None else len(secret))
+            key_bytes=0 if secret is None else len(secret),
+            remote=None if remote is None else text(remote, "remote"),
+            remote_puts=_choice(remote_puts, "remote_puts", _REMOTE_PUTS),
+            remote_put_after_hits=number(remote_put_after_hits, "remote_put_after_hits", UINT32))
         self.folder = os.fspath(folder)
         handle = ctypes.c_void_p()
         check(library.pfx_open(_path(folder, "folder"), ctypes.byref(options), ctypes.byref(handle)))
@@ -185,7 +190,8 @@ def open(
     folder: Path, *, quota: Optional[int] = None, hot_capacity: int = 0, queue_capacity: Optional[int] = None,
     spill_rate: Optional[int] = None, codec: str = "auto", write_policy: str = "write_through",
     write_after_hits: int = 0, keep_loaded: bool = False, when_queue_full: str = "wait",
-    key: Optional[bytes] = None, key_file: Optional[Path] = None,
+    key: Optional[bytes] = None, key_file: Optional[Path] = None, remote: Optional[str] = None,
+    remote_puts: str = "all", remote_put_after_hits: int = 0,
 ) -> Store:
     """Opens the store in `folder`, which is made when it is missing or empty. A process opens a folder once.
 
@@ -202,6 +208,9 @@ def open(
     `when_queue_full`: "wait" for the disk, or "drop" new pages.
     `key_file`: a file with the key that seals what is stored: 32 random bytes or 64 hexadecimal digits, mode 0600.
     `key`: the key itself, 32 bytes. With a key, spaces that are not sealed are not found.
+    `remote`: the URL of a Redis or Valkey server that other hosts use too, such as "redis://host:6379". Its password
+    comes from REDISCLI_AUTH, or from a file that the URL names.
+    `remote_puts`: what goes there: "all", "after_hits" (what was matched `remote_put_after_hits` times), "pinned", "none".
 
     A store that is too damaged to be used is moved aside, and a new one is begun: `Store.set_aside_notice` says so.
 
@@ -210,4 +219,5 @@ def open(
     return Store(
         folder, quota=quota, hot_capacity=hot_capacity, queue_capacity=queue_capacity, spill_rate=spill_rate,
         codec=codec, write_policy=write_policy, write_after_hits=write_after_hits, keep_loaded=keep_loaded,
-        when_queue_full=when_queue_full, key=key, key_file=key_file)
+        when_queue_full=when_queue_full, key=key, key_file=key_file, remote=remote, remote_puts=remote_puts,
+        remote_put_after_hits=remote_put_after_hits)

@@ -26,6 +26,9 @@ class Options(ctypes.Structure):
         ("key_file", c_char_p),
         ("key", c_void_p),
         ("key_bytes", c_size_t),
+        ("remote", c_char_p),
+        ("remote_puts", c_uint32),
+        ("remote_put_after_hits", c_uint32),
     ]
 
 
@@ -79,6 +82,7 @@ class MatchInfoStruct(ctypes.Structure):
         ("cold_tokens", c_uint64),
         ("load_ns", c_uint64),
         ("worth_tokens", c_uint64),
+        ("remote_tokens", c_uint64),
     ]
 
 

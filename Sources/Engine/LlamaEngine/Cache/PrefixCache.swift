@@ -7,9 +7,10 @@ import PrefixStore
 struct LoadedPrefix: Equatable {
     /// Tokens loaded, from position 0 on.
     var tokens = 0
-    /// How many of them came from RAM, and how many from disk.
+    /// How many of them came from RAM, from disk, and from another host's.
     var hotTokens = 0
     var coldTokens = 0
+    var remoteTokens = 0
     /// Where the next insert of the sequence begins; nil for its first page.
     var place: SequencePlace?
 }

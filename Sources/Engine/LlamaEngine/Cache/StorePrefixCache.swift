@@ -25,7 +25,7 @@ final class StorePrefixCache: PrefixCache {
             let loaded = try match.load(into: pages, limit: count)
             return LoadedPrefix(
                 tokens: loaded.tokens, hotTokens: loaded.tokensByTier.hot, coldTokens: loaded.tokensByTier.cold,
-                place: loaded.place)
+                remoteTokens: loaded.tokensByTier.remote, place: loaded.place)
         } catch {
             failure = error
             return LoadedPrefix()

@@ -113,7 +113,8 @@ extension Engine {
         prefix.tokens = loaded.tokens
         prefix.place = loaded.place
         prefix.pages.removeLast(prefix.pages.count - (loaded.tokens + layout.pageSize - 1) / layout.pageSize)
-        prefix.reused = ReusedTokens(hot: loaded.hotTokens, cold: loaded.coldTokens)
+        prefix.reused = ReusedTokens(
+            hot: loaded.hotTokens, cold: loaded.coldTokens, remote: loaded.remoteTokens)
         return prefix
     }
 }

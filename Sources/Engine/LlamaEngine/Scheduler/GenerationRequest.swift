@@ -44,11 +44,13 @@ public struct ReusedTokens: Equatable, Sendable {
     public var hot = 0
     /// Tokens from disk.
     public var cold = 0
+    /// Tokens from the store's remote.
+    public var remote = 0
     /// How many of the hot tokens came from another sequence of this engine.
     public var shared = 0
 
     /// All reused tokens.
-    public var total: Int { hot + cold }
+    public var total: Int { hot + cold + remote }
 }
 
 /// A finished request.

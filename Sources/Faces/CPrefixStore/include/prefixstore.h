@@ -116,6 +116,10 @@ enum { PFX_CODEC_AUTO = 0, PFX_CODEC_ZSTD = 1, PFX_CODEC_KBIT = 2, PFX_CODEC_RAW
  * close; after it was matched `write_after_hits` times. */
 enum { PFX_WRITE_THROUGH = 0, PFX_WRITE_BACK = 1, PFX_WRITE_AFTER_HITS = 2 };
 
+/* Which pages go to pfx_options.remote: all, those matched as often as `remote_put_after_hits` says, those of prefixes
+ * that this process pins, none. */
+enum { PFX_REMOTE_ALL = 0, PFX_REMOTE_AFTER_HITS = 1, PFX_REMOTE_PINNED = 2, PFX_REMOTE_READ_ONLY = 3 };
+
 /* Bits of pfx_options.flags. */
 enum {
     PFX_KEEP_LOADED = 1,    /* a page that was loaded from disk is kept in RAM too; needs `hot_capacity` */
@@ -136,6 +140,9 @@ typedef struct pfx_options {
     const char *key_file;      /* file with the key that seals what is stored, mode 0600; NULL: see `key` */
     const void *key;           /* the key itself: 32 random bytes, which are copied; NULL: nothing is sealed */
     size_t key_bytes;          /* 32, or 0 */
+    const char *remote;        /* URL of a Redis or Valkey server that other hosts use too; NULL: none */
+    uint32_t remote_puts;      /* PFX_REMOTE_ */
+    uint32_t remote_put_after_hits; /* for PFX_REMOTE_AFTER_HITS: 1 or more */
 } pfx_options;
 
 /* Opens the store in `folder`, which is made when it is missing or empty. A process opens a folder once. `options` may
@@ -252,7 +259,9 @@ typedef struct pfx_match_info {
     uint64_t hot_tokens;   /* of these, in this process's RAM */
     uint64_t cold_tokens;  /* of these, on disk only */
     uint64_t load_ns;      /* about what loading all of them takes, in nanoseconds */
-    uint64_t worth_tokens; /* how many had best be loaded: all, those in RAM, or none; see pfx_record_prefill */
+    uint64_t worth_tokens; /* how many had best be loaded: all, those of this host, those in RAM, or none; see
+                              pfx_record_prefill */
+    uint64_t remote_tokens; /* of `tokens`, on the remote only */
 } pfx_match_info;
 
 int pfx_match_get_info(pfx_match *match, pfx_match_info *info);

@@ -69,6 +69,12 @@ struct CacheArguments: ParsableArguments {
             valueName: "file"))
     var saltFile: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Redis or Valkey server that other hosts use too, such as redis://host:6379. docs/fleet.md has all forms.",
+            valueName: "url"))
+    var remote: String?
+
     @OptionGroup var sealing: KeyArguments
 
     /// Opens the store; nil when none is named.
@@ -80,7 +86,7 @@ struct CacheArguments: ParsableArguments {
             at: store,
             options: StoreOptions(
                 quota: quota, hotCapacity: hotBytes, writePolicy: writePolicy.policy, promotes: false,
-                sealingKey: sealing.key()))
+                sealingKey: sealing.key(), remote: remote.map { RemoteOptions(url: $0) }))
         if let notice = opened.setAsideNotice { Output.say("pfx: \(notice)") }
         if let notice = opened.quotaNotice { Output.say("pfx: \(notice)") }
         return opened

@@ -17,10 +17,10 @@ struct BatchTotals {
     var prefillSeconds = 0.0
 
     /// Prompt tokens whose KV was computed.
-    var computedTokens: Int { promptTokens - reused.hot - reused.cold }
+    var computedTokens: Int { promptTokens - reused.hot - reused.cold - (reused.remote ?? 0) }
 
     /// The share of prompt tokens that were not computed; 0 when there are no prompt tokens.
-    var hitRate: Double { promptTokens == 0 ? 0 : Double(reused.hot + reused.cold) / Double(promptTokens) }
+    var hitRate: Double { promptTokens == 0 ? 0 : Double(promptTokens - computedTokens) / Double(promptTokens) }
 
     /// Counts a finished request, or, when it is not done, only the tokens that it had when it was interrupted.
     mutating func add(_ result: GenerationResult, isDone: Bool = true) {
@@ -30,6 +30,7 @@ struct BatchTotals {
         generatedTokens += result.tokens.count
         reused.hot += result.reusedTokens.hot
         reused.cold += result.reusedTokens.cold
+        if result.reusedTokens.remote > 0 { reused.remote = (reused.remote ?? 0) + result.reusedTokens.remote }
         reused.shared += result.reusedTokens.shared
         prefillSeconds += result.prefillTime.seconds
     }

@@ -20,6 +20,8 @@ struct ResultLine: Encodable {
     struct Reused: Encodable, Equatable {
         var hot = 0
         var cold = 0
+        /// Nil without a remote, so that programs that know of none see none.
+        var remote: Int?
         /// How many of the hot tokens came from another request of the same run and not from the store.
         var shared = 0
     }
@@ -30,7 +32,9 @@ struct ResultLine: Encodable {
         tokens = result.tokens
         promptTokens = result.promptTokens
         let reused = result.reusedTokens
-        reusedTokens = Reused(hot: reused.hot, cold: reused.cold, shared: reused.shared)
+        reusedTokens = Reused(
+            hot: reused.hot, cold: reused.cold, remote: reused.remote == 0 ? nil : reused.remote,
+            shared: reused.shared)
         queueSeconds = result.queueTime.seconds.inMicroseconds
         prefillSeconds = result.prefillTime.seconds.inMicroseconds
         ttftSeconds = result.timeToFirstToken?.seconds.inMicroseconds

@@ -75,11 +75,12 @@ struct RunSummary: Encodable {
         table.add("requests", "\(Render.count(requests)) done, \(Render.count(refused)) refused\(skips)\(end)")
         if promptTokens > 0 {
             table.add("prompts", "\(Render.count(promptTokens, "token")), \(Render.count(computedTokens)) computed")
-            let reused = reusedTokens.hot + reusedTokens.cold
+            let reused = reusedTokens.hot + reusedTokens.cold + (reusedTokens.remote ?? 0)
+            let remote = reusedTokens.remote.map { "\(Render.count($0)) from the remote, " } ?? ""
             let rate = Render.percent(UInt64(reused), of: UInt64(promptTokens))
             table.add(
                 "reused",
-                "\(Render.count(reused)) (\(rate)): \(Render.count(reusedTokens.cold)) from disk, "
+                "\(Render.count(reused)) (\(rate)): \(Render.count(reusedTokens.cold)) from disk, \(remote)"
                     + "\(Render.count(reusedTokens.hot - reusedTokens.shared)) from RAM, "
                     + "\(Render.count(reusedTokens.shared)) shared with a running request")
             table.add("replies", Render.count(generatedTokens, "token"))

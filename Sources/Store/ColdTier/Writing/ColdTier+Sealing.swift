@@ -80,7 +80,7 @@ extension ColdTier {
     }
 
     /// The seal of a space, if the store was opened with its key.
-    func seal(of space: SpaceRecord) -> SpaceSeal? {
+    package func seal(of space: SpaceRecord) -> SpaceSeal? {
         let root = space.descriptor.root
         guard let key = options.sealingKey, let wrapped = WrappedKey(space.wrappedKey) else { return nil }
         if let known = seals.withLock({ $0[root] }) { return known }

@@ -17,7 +17,7 @@ internal import ColdTier
 /// `tokens(of:)` only. Thread-safe. Every call throws `.closed` after `close()`, and `.system` or `.readersFull` when
 /// the system or the number of readers is exhausted.
 public final class StoreInspector: Sendable {
-    private let cold: ColdTier
+    let cold: ColdTier
 
     /// Opens the store in the folder `path`.
     ///

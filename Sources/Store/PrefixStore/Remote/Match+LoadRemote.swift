@@ -21,6 +21,8 @@ extension Match {
         guard let link = space.store.remote else { return 0 }
         let parent = first == 0 ? space.root : hash(ofPage: first - 1)
         let incoming = Incoming(loads, from: first, behind: parent, in: space, of: tokens)
+        // Layers are complete only when all pages are here.
+        if control.onLayersReady != nil { incoming.liftLimit() }
         let end = deadline ?? .after(Self.longestLoad)
         let withdraw = link.errands.begin { incoming.receive(from: link.tier, before: end) }
         guard let withdraw else { return 0 }
@@ -59,8 +61,10 @@ private final class Incoming: Sendable {
     private struct State {
         /// For each page its record; nil for one that is not there or not right; no entry for one that is to come.
         var records: [Int: RecordBytes?] = [:]
-        /// Pages that have come, from the first on.
+        /// Pages that have come, from the first on, and how many of those the caller has taken.
         var ready = 0
+        var taken = 0
+        var limit = Incoming.limit
         var bytes = 0
         var isAll = false
         var isStopped = false
@@ -100,9 +104,10 @@ private final class Incoming: Sendable {
                 if state.records[state.ready].map({ $0 == nil }) == true { state.isAll = true }
             }
             state.broadcast()
-            return state.withLock(when: { $0.isStopped || $0.isAll || $0.bytes < Self.limit || $0.ready == 0 }) {
-                !$0.isStopped && !$0.isAll
-            }
+            // It waits for the caller only while the caller has something to take.
+            return state.withLock(
+                when: { $0.isStopped || $0.isAll || $0.bytes < $0.limit || $0.ready == $0.taken }
+            ) { !$0.isStopped && !$0.isAll }
         }
         state.withLock { $0.isAll = true }
         state.broadcast()
@@ -121,6 +126,7 @@ private final class Incoming: Sendable {
                 let record = state.records[place] ?? nil
                 state.bytes -= record?.encodedBytes ?? 0
                 state.records[place] = .some(nil)
+                state.taken = place + 1
                 return record
             }
         }
@@ -129,6 +135,9 @@ private final class Incoming: Sendable {
             tier?.noteDamage(of: hash, damage)
         }
     }
+
+    /// The caller takes nothing before all has come.
+    func liftLimit() { state.withLock { $0.limit = .max } }
 
     /// The caller wants no more.
     func stop() {

@@ -27,6 +27,7 @@ final class Uploader: Sendable {
         var thread: Thread?
         var isClosed = false
         var isFailing = false
+        var isEnded = false
         var dropped: UInt64 = 0
         var refused: UInt64 = 0
     }
@@ -91,7 +92,10 @@ final class Uploader: Sendable {
             return state.thread
         }
         state.broadcast()
-        thread?.join()
+        guard let thread else { return }
+        // A batch that is under way at the end of the time goes on without anybody: it only reads what is there.
+        let patience = Deadline(nanoseconds: max(deadline.nanoseconds, Deadline.after(.milliseconds(100)).nanoseconds))
+        if state.wait(until: { $0.isEnded }, before: patience) { thread.join() } else { thread.detach() }
     }
 
     // MARK: The thread
@@ -111,6 +115,8 @@ final class Uploader: Sendable {
                 pause(after: failures)
             }
         }
+        state.withLock { $0.isEnded = true }
+        state.broadcast()
     }
 
     /// Waits for pages; nil when the uploader is closed.

@@ -32,9 +32,6 @@ final class Connection {
     /// Whether a reply has come since it was lent last.
     var hasAnswered = false
 
-    /// Strings of at least the record of the largest page.
-    private static let largestString = 2 * Limits.pageBytes
-
     /// Connects, says who it is, and waits until the server answers: only then it counts as there.
     init(_ address: NodeAddress, _ settings: ConnectionSettings, before deadline: Deadline) throws(RemoteFault) {
         self.address = address
@@ -48,7 +45,7 @@ final class Connection {
             try opened.startTLS(tls, name: settings.serverName ?? address.host, before: deadline)
         }
         socket = opened
-        reader = RespReader(largest: Self.largestString)
+        reader = RespReader(largest: Self.shortString)
         try greet(settings, before: deadline)
     }
 
@@ -101,6 +98,13 @@ final class Connection {
             guard socket.wait(for: wantedEvents, before: deadline) else { throw .late }
         }
     }
+
+    /// Limit on the strings of greetings and of what is asked without a size.
+    private static let shortString = 1 << 20
+
+    /// Takes strings of up to so many bytes, and short ones in any case. A server that announces more ends the
+    /// conversation.
+    func expect(strings bytes: Int) { reader.largest = max(bytes, Self.shortString) }
 
     // MARK: Steps, none of which waits
 

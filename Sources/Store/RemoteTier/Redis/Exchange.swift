@@ -83,6 +83,11 @@ struct Exchange {
             }
         }
         lanes.removeAll { $0.connection == nil }
+        for lane in lanes {
+            // An encoded page is never much larger than the page; the header of its value is short.
+            let weight = lane.waiting.map { commands[$0.index].weight }.max() ?? 0
+            lane.connection?.expect(strings: 2 * weight + 1 << 20)
+        }
         var progressed = SystemClock.monotonicNanoseconds()
         let begun = progressed
         while lanes.contains(where: { !$0.isDone }), !outcome.isEnded {

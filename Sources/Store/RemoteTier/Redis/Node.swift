@@ -12,7 +12,7 @@ final class Node: Sendable {
     /// Connections to one server at most: callers that look up, callers that load, and the thread that puts.
     private static let most = 4
     /// How long making a connection may take.
-    static let connectTime = Duration.seconds(1)
+    static let connectTime = Duration.seconds(2)
     /// How long a connection may be in the making before callers no longer wait for it.
     private static let patience: UInt64 = 200_000_000
     /// The first pause after a failure, and the longest, in nanoseconds.

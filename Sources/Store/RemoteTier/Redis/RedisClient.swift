@@ -83,16 +83,17 @@ final class RedisClient: Sendable {
     /// Redirections are followed.
     ///
     /// - Parameters:
+    ///   - server: the server that is asked; nil for the owners of the commands' slots.
     ///   - deadline: when it gives up.
     ///   - stall: how long it waits for a server that sends nothing and takes nothing.
     ///   - onReply: false ends the call early.
     /// - Returns: why the other commands have no reply; nil when all have one, or `onReply` has ended the call.
     func run(
-        _ commands: [RedisCommand], before deadline: Deadline, stall: Duration,
+        _ commands: [RedisCommand], on server: NodeAddress? = nil, before deadline: Deadline, stall: Duration,
         _ onReply: (Int, RespValue) -> Bool
     ) -> RemoteFault? {
         guard awaitMap(before: deadline) else { return deadline.hasPassed ? .late : .noOwner }
-        var waiting = commands.indices.map { RoutedCommand(index: $0) }
+        var waiting = commands.indices.map { RoutedCommand(index: $0, target: server) }
         var fault: RemoteFault?
         for _ in 0..<Self.rounds where !waiting.isEmpty {
             var exchange = Exchange(commands, stall: stall)

@@ -36,7 +36,8 @@ struct WirePage: Sendable {
     /// Limit on the bytes of a header: the largest page, sealed.
     static let largestHeader = headerBytes(tokens: Limits.pageSize.upperBound, isSealed: true)
 
-    private static func headerBytes(tokens: Int, isSealed: Bool) -> Int {
+    /// Bytes of the header of a page.
+    static func headerBytes(tokens: Int, isSealed: Bool) -> Int {
         let bytes = fieldBytes + 4 * tokens + (isSealed ? 2 * SealBytes.count : 0) + 8
         return (bytes + alignment - 1) / alignment * alignment
     }

@@ -1,0 +1,146 @@
+// `pfx remote check`, `pfx push`, `pfx pull`: what people do with a remote by hand.
+
+internal import ArgumentParser
+internal import Foundation
+internal import PrefixStore
+
+/// `pfx remote <command>`.
+struct Remote: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Look at a remote.", subcommands: [Check.self])
+
+    /// `pfx remote check <url>`.
+    struct Check: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Try everything that a store does with a remote, and say what to change.",
+            discussion: """
+                Reaches the servers, asks 100 questions, puts and fetches 8 values of 1 MiB, which are gone after ten \
+                seconds. The password comes from REDISCLI_AUTH, or from the file that password_file in the URL names.
+
+                EXAMPLES:
+                  pfx remote check redis://cache:6379
+                  pfx remote check 'rediss://store@cache:6380?ca=ca.pem' --json | jq .advice
+                """)
+
+        @Argument(help: "The remote, such as redis://host:6379.")
+        var url: String
+
+        @Flag(help: "Print one JSON object.")
+        var json = false
+
+        func run() throws {
+            let report = try RemoteReport(checking: RemoteOptions(url: url))
+            try Output.write(json ? JSONOutput.text(report) : Self.text(report))
+        }
+
+        private static func text(_ report: RemoteReport) -> String {
+            var table = TextTable(("", .left), ("", .left))
+            table.add("remote", report.url)
+            if let version = report.version { table.add("server", version) }
+            table.add("servers", "\(report.primaries) primary, \(report.replicas) replicas")
+            table.add("rights", report.isWritable ? "reads and writes" : "reads only")
+            table.add(
+                "questions",
+                String(
+                    format: "%.2f ms median, %.2f ms at most", 1e3 * report.questionSeconds,
+                    1e3 * report.longestQuestionSeconds))
+            if report.isWritable {
+                table.add(
+                    "1 MiB values",
+                    "\(ByteCount(UInt64(report.putRate)))/s put, \(ByteCount(UInt64(report.fetchRate)))/s fetched")
+            }
+            if let limit = report.memoryLimit {
+                let policy = report.evictionPolicy ?? "unknown policy"
+                table.add("memory", limit == 0 ? "no limit, \(policy)" : "\(ByteCount(limit)), \(policy)")
+            }
+            for (place, sentence) in report.advice.enumerated() { table.add(place == 0 ? "advice" : "", sentence) }
+            if report.advice.isEmpty { table.add("advice", "none: it is ready") }
+            return table.text
+        }
+    }
+}
+
+/// The remote and the part of a space that a command moves.
+struct TransferArguments: ParsableArguments {
+    @Option(help: ArgumentHelp("The remote, such as redis://host:6379.", valueName: "url"))
+    var remote: String
+
+    @Option(help: ArgumentHelp("Root of the space, its first digits or all.", valueName: "root"))
+    var space: String
+
+    @Option(help: ArgumentHelp("Only the pages on the way to this one, and behind it.", valueName: "hash"))
+    var under: String?
+
+    /// What was moved, for people.
+    static func text(_ done: RemoteTransfer) -> String {
+        var table = TextTable(("", .left), ("", .left))
+        table.add("pages", Render.count(done.pages))
+        table.add("moved", "\(Render.count(done.moved)), \(done.movedBytes)")
+        table.add("there already", Render.count(done.alreadyThere))
+        table.add("refused", Render.count(done.refused))
+        return table.text
+    }
+}
+
+/// `pfx push <folder>`.
+struct Push: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Put pages of a store on a remote.",
+        discussion: """
+            What is there already costs a question: after an interruption, give the command again. Sealed pages stay \
+            sealed.
+
+            EXAMPLES:
+              pfx push kv --remote redis://cache:6379 --space 1669
+              pfx push kv --remote redis://cache:6379 --space 1669 --pinned
+            """)
+
+    @OptionGroup var store: StoreArguments
+    @OptionGroup var transfer: TransferArguments
+
+    @Flag(help: "Only pinned pages.")
+    var pinned = false
+
+    func run() throws {
+        let done = try store.withStore { store in
+            try store.push(
+                store.spaceRoot(transfer.space), to: RemoteOptions(url: transfer.remote),
+                under: transfer.under.map { try store.pageHash($0) }, isPinned: pinned)
+        }
+        try store.print(done, or: TransferArguments.text(done))
+    }
+}
+
+/// `pfx pull <folder>`.
+struct Pull: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Take pages of a space from a remote into a store.",
+        discussion: """
+            What is in the store already is left alone: after an interruption, give the command again. A space that \
+            the store does not know needs its whole root.
+
+            EXAMPLES:
+              pfx pull kv --remote redis://cache:6379 --space 1669
+            """)
+
+    @OptionGroup var store: StoreArguments
+    @OptionGroup var transfer: TransferArguments
+
+    func run() throws {
+        let done = try store.withStore { store in
+            try store.pull(
+                Self.root(transfer.space, store), from: RemoteOptions(url: transfer.remote),
+                under: transfer.under.map { try Self.hash($0, store) })
+        }
+        try store.print(done, or: TransferArguments.text(done))
+    }
+
+    /// A whole root or hash may be one that only the remote knows.
+    private static func root(_ digits: String, _ store: StoreInspector) throws -> PrefixHash {
+        try PrefixHash(hex: digits) ?? store.spaceRoot(digits)
+    }
+
+    private static func hash(_ digits: String, _ store: StoreInspector) throws -> PrefixHash {
+        try PrefixHash(hex: digits) ?? store.pageHash(digits)
+    }
+}

@@ -1,0 +1,71 @@
+// What a server says: replies, and the values under the keys of pages.
+
+import KVFormat
+import PageCodec
+
+@testable import RemoteTier
+
+extension FuzzTarget {
+    /// A byte for what follows: an odd one is a size, and then a stream of replies that comes in pieces of it; an even
+    /// one is the value of a page's key.
+    static let remote = FuzzTarget(
+        name: "remote", subject: "replies of a server, and values under the keys of pages", longest: 1 << 14,
+        seeds: { seedsOfRemotes() },
+        run: { input in
+            let kind = input.byte()
+            if kind & 1 == 1 { return read(replies: input.rest(), pieces: 1 + kind / 2, input) }
+            let (name, layout) = known
+            let value = input.rest()
+            let record = EncodedRecord(copying: unsafe value.span.bytes)
+            guard
+                let page = try? WirePage.record(
+                    in: record, key: name.hash, root: name.root, layout: layout, tokens: nil, seal: nil)
+            else { return }
+            // Only what makes the hash comes out.
+            input.require(page.name == name, "another page under a page's key")
+            input.plant(page.bytes.encodedBytes > 200)
+        })
+
+    private static let known: (PageName, KVLayout) = {
+        guard let layout = try? KVLayout(layers: 1, kvHeads: 1, headDimension: 8, element: .bf16, pageSize: 4) else {
+            preconditionFailure("a valid layout")
+        }
+        let name = PageName(root: .zero, parent: .zero, firstToken: 0, tokens: [1, 2, 3, 4])
+        return (name, layout)
+    }()
+
+    private static func read(replies: [UInt8], pieces: Int, _ input: FuzzInput) {
+        var reader = RespReader(largest: 1 << 16)
+        var position = 0
+        while position < replies.count {
+            let end = min(position + pieces, replies.count)
+            unsafe reader.receive { room in
+                let count = min(room.count, end - position)
+                unsafe room.copyBytes(from: replies[position..<position + count])
+                position += count
+                return count
+            }
+            do throws(RespFault) {
+                while let reply = try reader.next() {
+                    if case .list(let items) = reply { input.plant(items.count == 3) }
+                }
+            } catch { return }
+        }
+    }
+
+    private static func seedsOfRemotes() -> [[UInt8]] {
+        let (name, layout) = known
+        let bytes = [UInt8](repeating: 5, count: layout.bytesPerPage)
+        let record = unsafe bytes.withUnsafeBytes { bytes -> [UInt8] in
+            guard let base = bytes.baseAddress else { return [] }
+            let record = unsafe RecordEncoder().encode(
+                page: PageSource(base, capacity: 4), tokens: 4, layout: layout, key: name.hash, codec: .raw)
+            return unsafe record.bytes.withUnsafeBytes { unsafe Array($0) }
+        }
+        return [
+            [0] + WirePage.header(name, recordBytes: record.count) + record,
+            [1] + Array("+OK\r\n$3\r\nabc\r\n:1\r\n$-1\r\n-MOVED 1 a:1\r\n".utf8),
+            [9] + Array("*2\r\n:1\r\n*1\r\n$1\r\nx\r\n%1\r\n+a\r\n#t\r\n".utf8),
+        ]
+    }
+}
