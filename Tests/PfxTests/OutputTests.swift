@@ -8,18 +8,17 @@ import Testing
 
 @Suite("The output of pfx")
 struct OutputTests {
-    static let commands = [
-        "info", "spaces", "ls", "tree", "show", "verify", "trim", "pin", "unpin", "rekey", "forget", "push",
-        "pull",
-    ]
+    static let commands = ["info", "spaces", "ls", "tree", "show", "verify", "trim", "pin", "unpin", "rekey", "forget"]
     static let runCommands = ["batch", "generate", "warm", "bench"]
+    /// Those that need the URL of a remote.
+    static let fleetCommands = ["push", "pull"]
 
     @Test("begins with help that is as recorded")
     func help() throws {
         let list = try Run("--help").output
         #expect(try Run().output == list)
         try Snapshot.check(list, "help")
-        for command in Self.commands + Self.runCommands {
+        for command in Self.commands + Self.runCommands + Self.fleetCommands {
             #expect(list.contains("\n  \(command) "))
             // The default number of threads is that of the machine.
             let help = try Run(command, "--help").output.replacingOccurrences(
