@@ -41,16 +41,17 @@ struct RemoteURL: Sendable, Equatable {
     ///
     /// - Throws: `.invalidOption`, which says what is wrong, and repeats no more of the URL than that needs.
     init(_ text: String) throws(StoreError) {
-        guard let mark = text.firstRange(of: "://") else {
+        guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else {
             throw .invalidOption("the remote has no scheme; name it like redis://host:6379")
         }
-        let scheme = text[..<mark.lowerBound].lowercased()
+        let scheme = text[..<colon].lowercased()
         guard let (isTLS, isCluster) = Self.schemes[scheme] else {
             let known = Self.schemes.keys.filter { $0.hasPrefix("redis") }.sorted().joined(separator: ", ")
             throw .invalidOption("this version has no remote of the scheme '\(Self.shown(scheme))'; it has \(known)")
         }
         (self.isTLS, self.isCluster) = (isTLS, isCluster)
-        let parts = text[mark.upperBound...].split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let rest = text[text.index(colon, offsetBy: 3)...]
+        let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let place = parts[0].split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         try readServers(place[0])
         if place.count > 1, !place[1].isEmpty {
