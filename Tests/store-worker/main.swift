@@ -1,5 +1,7 @@
 // The child process of the tests. Usage:
 //   store-worker hammer FOLDER SECONDS SEED QUOTA   match, load, check and insert random prompts; one line at the end
+//   store-worker crowd FOLDER SEED                  the same with pages of 128 KiB that it reads too, on a disk that
+//                                                   may be full; a line after each flush, and each error
 //   store-worker fill FOLDER SEED                   insert and flush prompts for ever; a line after each flush
 //   store-worker check FOLDER SEED COUNT            load the first COUNT prompts of `fill`; one line at the end
 //   store-worker hold FOLDER                        stand still inside a write transaction until SIGUSR1, then end
@@ -17,9 +19,13 @@ import Foundation
 import LMDB
 import PrefixStore
 import StoreTestKit
+import Torture
 
 /// Writes a line at once: a killed worker has said all it had to say.
 func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+
+/// Whether this process is part of a broken twin.
+let lies = ProcessInfo.processInfo.environment["PFX_LIES"] == "1"
 
 func open(_ path: String, quota: ByteCount = .gibibytes(1), hot: ByteCount = .mebibytes(4)) throws -> Store {
     try Store(
@@ -32,6 +38,8 @@ func hammer(_ path: String, seconds: Double, seed: UInt64, quota: ByteCount) thr
     let model = try GeneratedModel("hammer")
     let space = try store.space(model.identity)
     var prompts = RandomPrompts(seed: seed)
+    // The broken twin of the containers expects another model's bytes.
+    let expected = lies ? try GeneratedModel("other") : model
     let end = Date().addingTimeInterval(seconds)
     var rounds = 0
     var wrong = 0
@@ -39,7 +47,7 @@ func hammer(_ path: String, seconds: Double, seed: UInt64, quota: ByteCount) thr
     while Date() < end {
         let prompt = prompts.next()
         let start = Date()
-        let read = try space.loadGenerated(prompt, by: model)
+        let read = try space.loadGenerated(prompt, by: expected)
         slowestMatch = max(slowestMatch, Date().timeIntervalSince(start))
         wrong += read.wrongBytes
         try space.insertGenerated(prompt, by: model, after: read.loaded.place)
@@ -58,13 +66,44 @@ func fill(_ path: String, seed: UInt64) throws {
     let space = try store.space(model.identity)
     var prompts = RandomPrompts(seed: seed, documents: 20)
     var count = 0
-    let lies = ProcessInfo.processInfo.environment["PFX_LIES"] == "1"
     while true {
         for _ in 0..<3 { try space.insertGenerated(prompts.next(), by: model) }
         count += 3
         // The broken twin of the kills says so without having flushed.
         if !lies { try store.flush() }
         say("flushed \(count)")
+    }
+}
+
+func crowd(_ path: String, seed: UInt64) throws {
+    var opened: Store?
+    while opened == nil {
+        do {
+            opened = try open(path, quota: DiskRun.quota)
+        } catch StoreError.diskFull {
+            // There is no room for a new store yet.
+            say("full 0")
+            usleep(10_000)
+        }
+    }
+    guard let store = opened else { return }
+    let model = try DiskRun.model()
+    let space = try store.space(model.identity)
+    var prompts = DiskRun.prompts(seed: seed)
+    var round = 0
+    while true {
+        round += 1
+        do {
+            let prompt = prompts.next()
+            let read = try space.loadGenerated(prompt, by: model)
+            if read.wrongBytes > 0 { say("wrong \(read.wrongBytes)") }
+            try space.insertGenerated(prompt, by: model, after: read.loaded.place)
+            // The broken twin of the disks says so without having flushed.
+            if !lies { try store.flush() }
+            say("flushed \(round)")
+        } catch let error as StoreError {
+            if case .diskFull = error { say("full \(round)") } else { say("error \(round) \(error)") }
+        }
     }
 }
 
@@ -217,6 +256,7 @@ do {
         try hammer(
             arguments[2], seconds: Double(arguments[3]) ?? 1, seed: UInt64(arguments[4]) ?? 0,
             quota: ByteCount(parsing: arguments[5]) ?? .gibibytes(1))
+    case "crowd" where arguments.count == 4: try crowd(arguments[2], seed: UInt64(arguments[3]) ?? 0)
     case "fill" where arguments.count == 4:
         try fill(arguments[2], seed: UInt64(arguments[3]) ?? 0)
     case "check" where arguments.count == 5:
