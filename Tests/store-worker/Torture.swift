@@ -82,7 +82,7 @@ private func run(_ part: String, _ seed: UInt64, _ count: Int, _ end: Date, _ is
             isGood: tally.isGood, text: tally.text,
             figures: [
                 "stores": tally.stores, "flips": tally.flips, "processes": tally.processes, "wrong": tally.wrongBytes,
-                "ended": tally.ended.count, "unusable": tally.unusable.count, "late": tally.late,
+                "ended": tally.ended.count, "unusable": tally.unusable.count, "late": tally.late.count,
                 "lost_to_damage": tally.lost,
             ])
     case "disks":
