@@ -71,6 +71,25 @@ struct ProcessTests {
         }
     }
 
+    @Test("all read and write, also when there are more of them than slots for readers or openers")
+    func moreThanSlots() throws {
+        let filler = try Worker(["fill", path, "1"])
+        #expect(filler.nextLine()?.hasPrefix("flushed") == true)
+        filler.kill()
+        let workers = try (0..<520).map { try Worker(["stay", path, "\($0)"]) }
+        let good = { (line: String?) in line?.hasPrefix("loaded 139 of 139 wrong 0") == true }
+        for worker in workers { #expect(good(worker.nextLine())) }
+        for worker in workers { #expect(worker.nextLine() == "holding") }
+        let inspector = try StoreInspector(at: path)
+        #expect(try inspector.info().readerSlots < workers.count)
+        inspector.close()
+        for worker in workers { worker.signalToGoOn() }
+        for worker in workers {
+            let (lines, status) = worker.finish()
+            #expect(status == 0 && good(lines.last))
+        }
+    }
+
     @Test("refuse a store that was opened before a fork, and leave the parent alone", .timeLimit(.minutes(10)))
     func forked() throws {
         let (lines, status) = try Worker(["fork", path]).finish()

@@ -6,6 +6,7 @@
 //   store-worker check FOLDER SEED COUNT            load the first COUNT prompts of `fill`; one line at the end
 //   store-worker hold FOLDER                        stand still inside a write transaction until SIGUSR1, then end
 //   store-worker hold-table FOLDER TABLE           the same, with LMDB alone
+//   store-worker stay FOLDER NUMBER                 look up, write, and stay until SIGUSR1; a line before and after it
 //   store-worker expire FOLDER COUNT let the prefix of COUNT tokens from 0 expire at once; one line at the end
 //   store-worker fork FOLDER use a store in a forked child; one line at the end
 //   store-worker rekey FOLDER OLD NEW               change a store's key there and back for ever; a line after each
@@ -191,6 +192,24 @@ func hold(table name: String, in path: String) throws(LMDBError) {
     environment.close()
 }
 
+/// Looks up a prompt, writes one of its own and one that all write, says what came of it, and stays until SIGUSR1.
+func stay(_ path: String, number: UInt64) throws {
+    expectSignal()
+    let store = try open(path, hot: .zero)
+    let model = try GeneratedModel("fill")
+    let space = try store.space(model.identity)
+    var prompts = RandomPrompts(seed: 1, documents: 20)
+    let shared = prompts.next()
+    let read = try space.loadGenerated(shared, by: model)
+    try space.insertGenerated(shared + [TokenID(5000 + number)], by: model)
+    try store.flush()
+    say("loaded \(read.loaded.tokens) of \(shared.count) wrong \(read.wrongBytes)")
+    standStill()
+    let again = try space.loadGenerated(shared, by: model)
+    try store.close()
+    say("loaded \(again.loaded.tokens) of \(shared.count) wrong \(again.wrongBytes)")
+}
+
 /// Lets a prefix expire that another process may have in RAM.
 func expire(_ path: String, count: Int) throws {
     let store = try open(path)
@@ -257,6 +276,7 @@ do {
             arguments[2], seconds: Double(arguments[3]) ?? 1, seed: UInt64(arguments[4]) ?? 0,
             quota: ByteCount(parsing: arguments[5]) ?? .gibibytes(1))
     case "crowd" where arguments.count == 4: try crowd(arguments[2], seed: UInt64(arguments[3]) ?? 0)
+    case "stay" where arguments.count == 4: try stay(arguments[2], number: UInt64(arguments[3]) ?? 0)
     case "fill" where arguments.count == 4:
         try fill(arguments[2], seed: UInt64(arguments[3]) ?? 0)
     case "check" where arguments.count == 5:
