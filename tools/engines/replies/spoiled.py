@@ -18,8 +18,8 @@ def spoil_rows():
 
     load = _llama_shape.Frame.load
 
-    def load_wrongly(frame, match, body, start):
-        loaded = load(frame, match, body, start)
+    def load_wrongly(frame, match, body, *more):
+        loaded = load(frame, match, body, *more)
         row = frame.shape.forms[0].row
         keys = body[frame.offsets[0]:frame.offsets[0] + row * frame.count].reshape(frame.count, row)
         keys[frame.count // 2] = keys[frame.count // 2 - 1]
