@@ -1,19 +1,19 @@
 """The mistakes of the controls: caches that are wrong on purpose, to show that an engine's replies would tell.
 
-    spoiled.py llama-server ...    `prefixstore llama-server` with the keys of one token wrong
+    spoiled.py llama-server ...    `prefixstore llama-server` with the keys of some tokens wrong
 """
 
 import ctypes
 import sys
 
 #: What the controls are called in the table.
-ROWS = "a control: the keys of one token in one layer wrong per restored piece"
+ROWS = "a control: in one layer, every sixteenth token has the keys of its neighbour"
 BLOCKS = "a control: a block of another prefix in place of the first of those stored at once"
 
 
 def spoil_rows():
-    """From now on a token in the middle of each piece that comes from a store gets the keys of its neighbour, in layer
-    0. For the adapters of llama.cpp."""
+    """From now on every sixteenth token of each piece that comes from a store has the keys of its neighbour, in layer 0.
+    For the adapters of llama.cpp."""
     from prefixstore.adapters import _llama_shape
 
     load = _llama_shape.Frame.load
@@ -22,7 +22,7 @@ def spoil_rows():
         loaded = load(frame, match, body, *more)
         row = frame.shape.forms[0].row
         keys = body[frame.offsets[0]:frame.offsets[0] + row * frame.count].reshape(frame.count, row)
-        keys[frame.count // 2] = keys[frame.count // 2 - 1]
+        keys[8::16] = keys[7::16][:len(keys[8::16])]
         return loaded
 
     _llama_shape.Frame.load = load_wrongly
