@@ -49,9 +49,8 @@ class Pieces:
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._frames: Dict[Tuple[int, bool], Frame] = {}
-        # One piece is in the caller's hands, one is being loaded, and the next one waits, so that the other thread is
-        # never idle.
-        self._slots = (_Slot(), _Slot(), _Slot())
+        # One piece is in the caller's hands, and one is being loaded. A third would cost more page faults than it saves.
+        self._slots = (_Slot(), _Slot())
 
     def load(self, match: Match, cuts: List[Cut]) -> Generator[Tuple[np.ndarray, int], None, None]:
         """Per piece its blob, good until the next one is asked for, and how many of its tokens came."""
