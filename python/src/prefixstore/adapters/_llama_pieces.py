@@ -49,7 +49,7 @@ class Pieces:
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._frames: Dict[Tuple[int, bool], Frame] = {}
-        # One piece is in the caller's hands, and one is being loaded. A third would cost more page faults than it saves.
+        # One piece is in the caller's hands, and one is being loaded. A third costs more page faults than it saves.
         self._slots = (_Slot(), _Slot())
 
     def load(self, match: Match, cuts: List[Cut]) -> Generator[Tuple[np.ndarray, int], None, None]:
