@@ -44,7 +44,8 @@ class _Slot:
 
 
 class Pieces:
-    """Loads pieces of a match by another thread, while the caller puts one into its context."""
+    """Loads pieces of a match by another thread, while the caller puts one into its context. The first piece is loaded
+    on the caller's thread, beside the second: the caller would only wait."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
@@ -63,7 +64,7 @@ class Pieces:
 
         def work() -> None:
             try:
-                for number, cut in enumerate(cuts):
+                for number, cut in enumerate(cuts[1:], 1):
                     free.get()
                     if is_over.is_set():
                         return
@@ -74,10 +75,10 @@ class Pieces:
         other = threading.Thread(target=work, name="prefixstore-pieces", daemon=True)
         other.start()
         try:
-            for _ in self._slots:
+            for _ in self._slots[1:]:
                 free.put(True)
-            for _ in cuts:
-                piece = loaded.get()
+            for number in range(len(cuts)):
+                piece = loaded.get() if number else self._load(match, cuts[0], 0)
                 if isinstance(piece, BaseException):
                     raise piece
                 yield piece

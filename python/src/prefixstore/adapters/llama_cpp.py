@@ -153,6 +153,7 @@ class PrefixCache(BaseLlamaCache):
             page_tokens if self._shape.window
             else max(1, size // (self._shape.token_bytes * page_tokens)) * page_tokens
             for size in (_RESTORED_BYTES, _STORED_BYTES))
+        self._has_stored = False
         self._sequence: Optional[Any] = None
         self._stored = np.empty(0, np.int32)
         #: Tokens that the last look-up loaded.
@@ -166,7 +167,8 @@ class PrefixCache(BaseLlamaCache):
         """Loads the longest stored prefix of `key` into the context. Always raises KeyError: there is no state for
         Llama to load any more, and it finds the tokens in its context."""
         self.restored_tokens = 0
-        self._kept.look_for_losses()
+        if self._has_stored:
+            self._kept.look_for_losses()
         try:
             self._restore(np.asarray(key, np.int32))
         except Exception as problem:  # the prompt is computed
@@ -176,6 +178,7 @@ class PrefixCache(BaseLlamaCache):
 
     def __setitem__(self, key: Sequence[int], value: Any) -> None:
         """Stores what the context holds of `key`."""
+        self._has_stored = True
         try:
             self._store(np.asarray(key, np.int32))
         except Exception as problem:  # a reply must not be lost
