@@ -119,11 +119,12 @@ public final class Store: Sendable {
     }
 
     /// Waits until every page inserted so far is on disk and synced, pages that could not be written before included;
-    /// after `afterHits` only those that were used often enough. A page for which the quota has no room, because
-    /// everything else is pinned, stays in RAM only; `StoreStatistics.droppedPages` counts it. Once this has returned,
-    /// those pages survive a kill and a power cut.
+    /// after `afterHits` only those that were used often enough. Once this has returned, those pages survive a kill and
+    /// a power cut.
     ///
     /// - Throws: the error that kept a page from being written since the last call. The pages stay usable in RAM.
+    ///   `.quotaFull` when pages were dropped because the quota is full of pinned ones. Of a prompt that is longer than
+    ///   the whole quota the end is not stored, which is no error; `StoreStatistics.droppedPages` counts both.
     ///   `.writerBusy` when another process writes and does not finish: it is waited for half a minute. `.fileReplaced`
     ///   when the store's files were deleted or exchanged: nothing that is written to them is found again.
     public func flush() throws(StoreError) {
@@ -133,6 +134,7 @@ public final class Store: Sendable {
         try cold.flushTouches()
         keepPrefillTimes(before: nil)
         try cold.checkFiles()
+        if let refusal = cold.quotaRefusal() { throw refusal }
     }
 
     /// As `flush()`, for `limit` at most. What is being written when the time is up goes on being written.
@@ -147,6 +149,7 @@ public final class Store: Sendable {
         else { return false }
         keepPrefillTimes(before: deadline)
         try cold.checkFiles()
+        if let refusal = cold.quotaRefusal() { throw refusal }
         return true
     }
 
@@ -181,6 +184,7 @@ public final class Store: Sendable {
         guard try writer.close(before: deadline), isQueued, try flushTouches(before: deadline) else { return false }
         keepPrefillTimes(before: deadline)
         try cold.checkFiles()
+        if let refusal = cold.quotaRefusal() { throw refusal }
         return true
     }
 
