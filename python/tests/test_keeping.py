@@ -169,6 +169,19 @@ def test_the_digest_of_a_file_is_its_sha256(store: Store, tmp_path: Path) -> Non
         store.file_digest(tmp_path / "none")
 
 
+def test_closing_may_take_a_limited_time(folder: Path) -> None:
+    with open_store(folder) as store:
+        space_of(store).insert(TOKENS, kv(TOKENS))
+        for wrong in (-1, "1"):
+            with pytest.raises((TypeError, prefixstore.InvalidArgumentError)):
+                store.close(timeout=wrong)  # type: ignore[arg-type]
+        store.close(timeout=60)
+        assert store.closed
+        store.close(timeout=1)
+    with open_store(folder) as store:
+        assert load(space_of(store), TOKENS) == 32
+
+
 def test_a_flush_may_wait_for_a_limited_time(store: Store, space: Space) -> None:
     space.insert(TOKENS, kv(TOKENS))
     store.flush(timeout=60)
