@@ -309,7 +309,7 @@ class Frame:
         if loaded == self.count:
             for index in strips:
                 word, row = _WORDS[forms[index].element], forms[index].row // forms[index].element
-                place, given = places[index], targets[index]
-                assert place is not None and given is not None
-                place.view(word).reshape(row, self.count)[:] = given.view(word).reshape(self.count, row).T
+                place, came = places[index], targets[index]
+                assert place is not None and came is not None
+                place.view(word).reshape(row, self.count)[:] = came.view(word).reshape(self.count, row).T
         return loaded
