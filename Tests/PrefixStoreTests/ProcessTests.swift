@@ -77,7 +77,10 @@ struct ProcessTests {
         #expect(filler.nextLine()?.hasPrefix("flushed") == true)
         filler.kill()
         let workers = try (0..<520).map { try Worker(["stay", path, "\($0)"]) }
-        let good = { (line: String?) in line?.hasPrefix("loaded 139 of 139 wrong 0") == true }
+        // 128 when another process replaced the last, partial page by a longer one between the look-up and the load.
+        let good = { (line: String?) in
+            ["loaded 139 of 139 wrong 0", "loaded 128 of 139 wrong 0"].contains(line)
+        }
         for worker in workers { #expect(good(worker.nextLine())) }
         for worker in workers { #expect(worker.nextLine() == "holding") }
         let inspector = try StoreInspector(at: path)

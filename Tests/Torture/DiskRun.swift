@@ -21,6 +21,8 @@ public struct DiskRun: Sendable {
         public var flushes = 0
         /// Tokens of prompts that were flushed while there was room, and lost.
         public var lost = 0
+        /// Where that was.
+        public var losses: [String] = []
         /// Bytes that were delivered and wrong.
         public var wrongBytes = 0
         /// Errors of another kind, processes that ended, and stores that did not work once there was room again.
@@ -37,7 +39,7 @@ public struct DiskRun: Sendable {
                 "file systems \(kinds.joined(separator: ", "))", "kills \(kills)",
                 "flushes \(flushes); refused for a full disk \(full)", "flushed tokens lost \(lost)",
                 "wrong bytes \(wrongBytes)", "broken \(broken.count)",
-            ] + missing.map { "not run: " + $0 } + broken.prefix(20)).joined(separator: "\n")
+            ] + missing.map { "not run: " + $0 } + losses.map { "lost: " + $0 } + broken.prefix(20)).joined(separator: "\n")
         }
     }
 
@@ -167,6 +169,7 @@ public struct DiskRun: Sendable {
         let read = try ReadBack(recent, flushed: flushed.count, from: space, by: model)
         tally.wrongBytes += read.wrongBytes
         tally.lost += read.lost
+        if read.lost > 0 { tally.losses.append("\(name), prompts \(flushed): \(read.lost) of \(read.flushed) tokens") }
         try store.close()
         if let damage = try ReadBack.damage(of: path) { tally.broken.append("\(name): \(damage)") }
     }

@@ -10,6 +10,7 @@
 //   store-worker expire FOLDER COUNT let the prefix of COUNT tokens from 0 expire at once; one line at the end
 //   store-worker fork FOLDER use a store in a forked child; one line at the end
 //   store-worker rekey FOLDER OLD NEW               change a store's key there and back for ever; a line after each
+//   store-worker trim FOLDER                        evict every page
 //   store-worker forget FOLDER                      forget all spaces, one after the other; one line at the end
 // With PFX_KEY in the environment, the store is opened with that sealing key.
 //   store-worker damaged FOLDER SEED NUMBER   look at, read and write a store that may be damaged; one line at the end
@@ -230,6 +231,13 @@ func rekey(_ path: String, _ old: String, _ new: String) throws {
     }
 }
 
+/// Evicts all that is not pinned.
+func trim(_ path: String) throws {
+    let inspector = try StoreInspector(at: path)
+    defer { inspector.close() }
+    _ = try inspector.trim(to: .zero)
+}
+
 /// Forgets every space.
 func forget(_ path: String) throws {
     let inspector = try StoreInspector(at: path)
@@ -275,6 +283,7 @@ do {
         try hammer(
             arguments[2], seconds: Double(arguments[3]) ?? 1, seed: UInt64(arguments[4]) ?? 0,
             quota: ByteCount(parsing: arguments[5]) ?? .gibibytes(1))
+    case "trim" where arguments.count == 3: try trim(arguments[2])
     case "crowd" where arguments.count == 4: try crowd(arguments[2], seed: UInt64(arguments[3]) ?? 0)
     case "stay" where arguments.count == 4: try stay(arguments[2], number: UInt64(arguments[3]) ?? 0)
     case "fill" where arguments.count == 4:

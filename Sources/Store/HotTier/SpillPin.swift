@@ -70,6 +70,19 @@ package final class SpillPin: @unchecked Sendable {
         }
     }
 
+    /// Records that the cold tier has lost pages before this one: they are dirty again. Does nothing after the release.
+    package func markPathUnstored() {
+        tier.state.withLock { state in
+            guard !isReleased else { return }
+            var node = state.tree.nodes[Int(self.node)].parent
+            while node != RadixNode.none, state.tree.nodes[Int(node)].isPage {
+                state.tree.nodes[Int(node)].isStored = false
+                state.refresh(node)
+                node = state.tree.nodes[Int(node)].parent
+            }
+        }
+    }
+
     /// Releases the page now. A second call does nothing.
     package func release() {
         tier.state.withLock { state in

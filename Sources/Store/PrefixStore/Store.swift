@@ -129,8 +129,7 @@ public final class Store: Sendable {
     ///   when the store's files were deleted or exchanged: nothing that is written to them is found again.
     public func flush() throws(StoreError) {
         try checkOpen()
-        spiller.spillDirtyPages()
-        try writer.flush()
+        _ = try spiller.flush()
         try cold.flushTouches()
         keepPrefillTimes(before: nil)
         try cold.checkFiles()
@@ -144,9 +143,7 @@ public final class Store: Sendable {
     public func flush(within limit: Duration) throws(StoreError) -> Bool {
         try checkOpen()
         let deadline = Deadline.after(limit)
-        guard spiller.spillDirtyPages(before: deadline), try writer.flush(before: deadline),
-            try flushTouches(before: deadline)
-        else { return false }
+        guard try spiller.flush(before: deadline), try flushTouches(before: deadline) else { return false }
         keepPrefillTimes(before: deadline)
         try cold.checkFiles()
         if let refusal = cold.quotaRefusal() { throw refusal }
@@ -175,13 +172,17 @@ public final class Store: Sendable {
             return life == .open
         }
         guard wasOpen else { return true }
-        let isQueued = spiller.spillDirtyPages(before: deadline)
+        var failure: StoreError?
+        var isWritten = false
+        do throws(StoreError) { isWritten = try spiller.flush(before: deadline) } catch { failure = error }
         defer {
             errands.close()
             cold.close(before: deadline)
             team.close()
         }
-        guard try writer.close(before: deadline), isQueued, try flushTouches(before: deadline) else { return false }
+        let isClosed = try writer.close(before: deadline)
+        if let failure { throw failure }
+        guard isClosed, isWritten, try flushTouches(before: deadline) else { return false }
         keepPrefillTimes(before: deadline)
         try cold.checkFiles()
         if let refusal = cold.quotaRefusal() { throw refusal }

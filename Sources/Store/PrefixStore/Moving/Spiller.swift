@@ -12,6 +12,8 @@ final class Spiller: Sendable {
     private let policy: WritePolicy
     // The tier calls the spiller when it evicts, so the spiller must not keep the tier alive.
     private let tier = Guarded(WeakTier())
+    /// Whether pages found no parent on disk since `flush` last looked.
+    private let hasOrphans = Guarded(false)
 
     private struct WeakTier { weak var tier: HotTier? }
 
@@ -45,6 +47,27 @@ final class Spiller: Sendable {
         return isInTime
     }
 
+    /// Waits until every page that is only in RAM is on disk. Another process may have evicted a page from the disk that
+    /// this one still has in RAM: what was to follow it there is then an orphan, and is written again behind it.
+    ///
+    /// - Returns: false when the deadline passed before that.
+    /// - Throws: what kept a page from being written.
+    func flush(before deadline: Deadline? = nil) throws(StoreError) -> Bool {
+        // More than two rounds need another process that evicts all that this one writes. Then nothing helps.
+        for _ in 0..<3 {
+            hasOrphans.withLock { $0 = false }
+            guard spillDirtyPages(before: deadline), try written(before: deadline) else { return false }
+            if !hasOrphans.withLock({ $0 }) { break }
+        }
+        return true
+    }
+
+    private func written(before deadline: Deadline?) throws(StoreError) -> Bool {
+        if let deadline { return try writer.flush(before: deadline) }
+        try writer.flush()
+        return true
+    }
+
     /// A page that is about to leave RAM: in write-back mode it goes to disk instead of being lost.
     ///
     /// - Returns: true when the page was queued; it stays in RAM until it is written.
@@ -62,8 +85,12 @@ final class Spiller: Sendable {
         let job = SpillJob(
             pin.name, layout: pin.layout, insertedAt: SystemClock.wallMilliseconds(), source: pin.source,
             keepAlive: pin,
-            onDone: { outcome in
+            onDone: { [weak self] outcome in
                 if outcome == .stored || outcome == .alreadyThere { pin.markStored() }
+                if outcome == .orphan {
+                    pin.markPathUnstored()
+                    self?.hasOrphans.withLock { $0 = true }
+                }
                 pin.release()
             })
         let outcome = writer.enqueue(job, waits: waits, before: deadline)
