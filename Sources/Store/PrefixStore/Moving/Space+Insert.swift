@@ -90,27 +90,57 @@ extension Space {
     ///
     /// - Returns: whether it is new to this process's hot tier, or on its way to disk without it.
     func insert(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
-        switch hot.insert(page, source: source, now: now, isStored: false) {
+        let (outcome, pin) = hot.stage(page, source: source, now: now)
+        switch outcome {
         case .inserted:
-            if store.options.writePolicy == .writeThrough { store.spiller.spill(pathTo: page.hash) }
+            withExtendedLifetime(pin) { if let pin { sendDown(pin) } }
             return true
-        case .alreadyThere:
-            return false
-        case .noRoom, .orphan:
-            return spillWithoutHotPage(page, source, now)
+        case .alreadyThere: return false
+        case .notStaged: return insertEncoded(page, source, now)
+        case .noRoom, .orphan: return spillWithoutHotPage(page, source, now)
+        }
+    }
+
+    /// Has a page encoded, and written if the policy says so.
+    private func sendDown(_ pin: SpillPin) {
+        if store.options.writePolicy == .writeThrough {
+            store.spiller.spill(pathTo: pin.hash)
+        } else {
+            store.spiller.encode(pin)
+        }
+    }
+
+    /// Encodes a page on the calling thread: the encoding threads are behind, and the staging memory is full.
+    private func insertEncoded(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
+        let job = SpillJob(page, layout: layout, insertedAt: now, source: source, keepAlive: nil, onDone: nil)
+        return store.writer.withRecord(of: job) { record in
+            switch hot.insert(page, record: record.bytes, now: now, isStored: false) {
+            case .inserted:
+                if store.options.writePolicy == .writeThrough { store.spiller.spill(pathTo: page.hash) }
+                return true
+            case .alreadyThere: return false
+            case .noRoom, .orphan, .notStaged:
+                guard goesDownWithoutHotPage(page) else { return false }
+                return store.spiller.spill(page, record, layout)
+            }
         }
     }
 
     /// A page that the hot tier cannot take goes straight to disk from a copy: a small hot tier must not cost
     /// durability.
     private func spillWithoutHotPage(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
-        if case .afterHits = store.options.writePolicy { return false }
-        if (try? store.cold.held([page.hash], usedAt: nil))?.isEmpty == false { return false }
+        guard goesDownWithoutHotPage(page) else { return false }
         store.spiller.spill(pathTo: page.parent)
         let copy = QueuedPage(source, tokens: page.tokens.count, layout)
         let job = SpillJob(
             page.detached, layout: layout, insertedAt: now, source: copy.source, keepAlive: copy, onDone: nil)
         return store.writer.enqueue(job) == .queued
+    }
+
+    /// Whether a page that is not in RAM is to be written, and is not on disk yet.
+    private func goesDownWithoutHotPage(_ page: PageName) -> Bool {
+        if case .afterHits = store.options.writePolicy { return false }
+        return (try? store.cold.held([page.hash], usedAt: nil))?.isEmpty != false
     }
 }
 

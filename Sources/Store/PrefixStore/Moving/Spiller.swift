@@ -47,27 +47,57 @@ final class Spiller: Sendable {
 
     /// A page that is about to leave RAM: in write-back mode it goes to disk instead of being lost.
     ///
+    /// It never waits for room in the queue: the page has its record, and the thread that evicts it may be the one that
+    /// empties the queue.
+    ///
     /// - Returns: true when the page was queued; it stays in RAM until it is written.
     func takeOver(_ pin: SpillPin) -> Bool {
         guard policy == .writeBack, let hot = tier.withLock({ $0.tier }) else { return false }
         let path = hot.dirtyPath(to: pin.hash)
-        return path.reduce(true) { $0 && enqueue($1) }
+        return path.reduce(true) { $0 && enqueue($1, isAlwaysTaken: true) }
     }
 
-    /// The pin keeps the page's bytes until they are written. A page that could not be written stays dirty: the next
-    /// flush tries it again, and so does the next page behind it.
+    /// Has a page encoded that is not to be written yet. In write-back mode a record for which there is no room in RAM
+    /// goes to disk.
+    func encode(_ pin: SpillPin) {
+        _ = enqueue(pin, isForDisk: false)
+    }
+
+    /// A record that RAM has no room for goes straight to disk, behind the pages before it.
+    func spill(_ name: PageName, _ record: RecordBytes, _ layout: KVLayout) -> Bool {
+        spill(pathTo: name.parent)
+        return writer.enqueue(
+            SpillJob(
+                name.detached, page: QueuedRecord(copying: record), layout: layout,
+                insertedAt: SystemClock.wallMilliseconds(), onDone: nil), isAlwaysTaken: true) == .queued
+    }
+
+    /// The pin keeps the page until it is written. A page that could not be written stays dirty: the next flush tries
+    /// it again, and so does the next page behind it.
     ///
     /// The pin is told after the page was queued, so that no page behind this one is ever queued before it.
-    private func enqueue(_ pin: SpillPin, waits: Bool = false, before deadline: Deadline? = nil) -> Bool {
+    private func enqueue(
+        _ pin: SpillPin, isForDisk: Bool = true, waits: Bool = false, isAlwaysTaken: Bool = false,
+        before deadline: Deadline? = nil
+    ) -> Bool {
+        let name = pin.name
+        let layout = pin.layout
+        let page = HotPage(pin, name) { [weak self, policy] record in
+            if policy == .writeBack, !isForDisk { _ = self?.spill(name, record, layout) }
+        }
         let job = SpillJob(
-            pin.name, layout: pin.layout, insertedAt: SystemClock.wallMilliseconds(), source: pin.source,
-            keepAlive: pin,
-            onDone: { outcome in
+            name, page: page, layout: layout, insertedAt: SystemClock.wallMilliseconds(), isForDisk: isForDisk,
+            onDone: { [writer] outcome in
                 if outcome == .stored || outcome == .alreadyThere { pin.markStored() }
+                // The queue or the disk did not take it, perhaps before it was encoded. It is in RAM all the same.
+                if outcome == .dropped || outcome == .failed, pin.isStaged {
+                    writer.settle(
+                        SpillJob(name, page: page, layout: layout, insertedAt: 0, isForDisk: false, onDone: nil))
+                }
                 pin.release()
             })
-        let outcome = writer.enqueue(job, waits: waits, before: deadline)
-        pin.noteQueued()
+        let outcome = writer.enqueue(job, waits: waits, isAlwaysTaken: isAlwaysTaken, before: deadline)
+        if isForDisk { pin.noteQueued() }
         return outcome == .queued
     }
 }
