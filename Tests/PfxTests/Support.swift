@@ -66,7 +66,8 @@ final class Sample {
         model = try GeneratedModel("demo")
         salted = try GeneratedModel("demo", salt: Salt(Array("a tenant's secret".utf8)))
         blocks = try GeneratedModel("demo blocks", layout: .blocks(element: .bf16))
-        let store = try Store(at: path, options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(1)))
+        let store = try Store(
+            at: path, options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(1), codec: .zstd))
         let space = try store.space(model.identity)
         try space.insertGenerated(Self.document, by: model)
         try space.insertGenerated(Self.first, by: model)

@@ -84,7 +84,7 @@ public struct StoreOptions: Hashable, Sendable {
     public init(
         quota: ByteCount? = nil, hotCapacity: ByteCount = .mebibytes(512),
         writePolicy: WritePolicy = .writeThrough,
-        codec: StoreCodec = .zstd, queueCapacity: ByteCount = .mebibytes(256), whenQueueFull: WhenQueueFull = .wait,
+        codec: StoreCodec = .auto, queueCapacity: ByteCount = .mebibytes(256), whenQueueFull: WhenQueueFull = .wait,
         promotes: Bool? = nil, spillRate: ByteCount? = nil, sealingKey: SealingKey? = nil
     ) {
         self.quota = quota

@@ -27,10 +27,10 @@ extension HotContent {
 final class HotPage: HeldPage {
     private let pin: SpillPin
     private let name: PageName
-    /// Takes a record for which there was no room.
-    private let onRefused: @Sendable (RecordBytes) -> Void
+    /// Called when there was no room for the record.
+    private let onRefused: @Sendable () -> Void
 
-    init(_ pin: SpillPin, _ name: PageName, onRefused: @escaping @Sendable (RecordBytes) -> Void) {
+    init(_ pin: SpillPin, _ name: PageName, onRefused: @escaping @Sendable () -> Void) {
         self.pin = pin
         self.name = name
         self.onRefused = onRefused
@@ -40,7 +40,7 @@ final class HotPage: HeldPage {
 
     func keep(_ record: RecordBytes) -> Bool {
         if pin.keep(record.bytes, now: SystemClock.wallMilliseconds()) { return true }
-        onRefused(record)
+        onRefused()
         return false
     }
 }

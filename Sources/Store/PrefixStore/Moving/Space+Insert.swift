@@ -120,27 +120,31 @@ extension Space {
                 return true
             case .alreadyThere: return false
             case .noRoom, .orphan, .notStaged:
-                guard goesDownWithoutHotPage(page) else { return false }
-                return store.spiller.spill(page, record, layout)
+                return spillWithoutHotPage(page) {
+                    SpillJob(
+                        page.detached, page: QueuedRecord(copying: record), layout: layout, insertedAt: now, onDone: nil
+                    )
+                }
             }
         }
     }
 
-    /// A page that the hot tier cannot take goes straight to disk from a copy: a small hot tier must not cost
-    /// durability.
+    /// A page that the hot tier cannot take goes straight to disk from a copy.
     private func spillWithoutHotPage(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
-        guard goesDownWithoutHotPage(page) else { return false }
-        store.spiller.spill(pathTo: page.parent)
-        let copy = QueuedPage(source, tokens: page.tokens.count, layout)
-        let job = SpillJob(
-            page.detached, layout: layout, insertedAt: now, source: copy.source, keepAlive: copy, onDone: nil)
-        return store.writer.enqueue(job) == .queued
+        spillWithoutHotPage(page) {
+            let copy = QueuedPage(source, tokens: page.tokens.count, layout)
+            return SpillJob(
+                page.detached, layout: layout, insertedAt: now, source: copy.source, keepAlive: copy, onDone: nil)
+        }
     }
 
-    /// Whether a page that is not in RAM is to be written, and is not on disk yet.
-    private func goesDownWithoutHotPage(_ page: PageName) -> Bool {
+    /// Queues a page that is not in RAM, unless it is on disk or the policy keeps it away: a small hot tier must not
+    /// cost durability.
+    private func spillWithoutHotPage(_ page: PageName, _ job: () -> SpillJob) -> Bool {
         if case .afterHits = store.options.writePolicy { return false }
-        return (try? store.cold.held([page.hash], usedAt: nil))?.isEmpty != false
+        if (try? store.cold.held([page.hash], usedAt: nil))?.isEmpty == false { return false }
+        store.spiller.spill(pathTo: page.parent)
+        return store.writer.enqueue(job()) == .queued
     }
 }
 

@@ -24,9 +24,9 @@ final class Spiller: Sendable {
     func serve(_ hot: HotTier) { tier.withLock { $0.tier = hot } }
 
     /// Queues what the cold tier lacks of the path to a page.
-    func spill(pathTo hash: PrefixHash) {
+    func spill(pathTo hash: PrefixHash, isAlwaysTaken: Bool = false) {
         guard let hot = tier.withLock({ $0.tier }) else { return }
-        for pin in hot.dirtyPath(to: hash) { _ = enqueue(pin) }
+        for pin in hot.dirtyPath(to: hash) { _ = enqueue(pin, isAlwaysTaken: isAlwaysTaken) }
     }
 
     /// Queues every page that is only in RAM, parents first, and waits for room in the queue whatever the options say:
@@ -57,19 +57,10 @@ final class Spiller: Sendable {
         return path.reduce(true) { $0 && enqueue($1, isAlwaysTaken: true) }
     }
 
-    /// Has a page encoded that is not to be written yet. In write-back mode a record for which there is no room in RAM
-    /// goes to disk.
+    /// Has a page encoded that is not to be written yet. In write-back mode, one for whose record there is no room in
+    /// RAM goes to disk; it stays staged until then, so that such pages are as few as the staging memory holds.
     func encode(_ pin: SpillPin) {
         _ = enqueue(pin, isForDisk: false)
-    }
-
-    /// A record that RAM has no room for goes straight to disk, behind the pages before it.
-    func spill(_ name: PageName, _ record: RecordBytes, _ layout: KVLayout) -> Bool {
-        spill(pathTo: name.parent)
-        return writer.enqueue(
-            SpillJob(
-                name.detached, page: QueuedRecord(copying: record), layout: layout,
-                insertedAt: SystemClock.wallMilliseconds(), onDone: nil), isAlwaysTaken: true) == .queued
     }
 
     /// The pin keeps the page until it is written. A page that could not be written stays dirty: the next flush tries
@@ -82,8 +73,8 @@ final class Spiller: Sendable {
     ) -> Bool {
         let name = pin.name
         let layout = pin.layout
-        let page = HotPage(pin, name) { [weak self, policy] record in
-            if policy == .writeBack, !isForDisk { _ = self?.spill(name, record, layout) }
+        let page = HotPage(pin, name) { [weak self, policy] in
+            if policy == .writeBack, !isForDisk { self?.spill(pathTo: name.hash, isAlwaysTaken: true) }
         }
         let job = SpillJob(
             name, page: page, layout: layout, insertedAt: SystemClock.wallMilliseconds(), isForDisk: isForDisk,
