@@ -70,7 +70,9 @@ final class Sample {
         blocks = try GeneratedModel("demo blocks", layout: .blocks(element: .bf16))
         let sealingKey = try key.map { try SealingKey(text: Array($0.utf8)) }
         let store = try Store(
-            at: path, options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(1), sealingKey: sealingKey))
+            at: path,
+            options: StoreOptions(
+                quota: .mebibytes(64), hotCapacity: .mebibytes(1), codec: .zstd, sealingKey: sealingKey))
         let space = try store.space(model.identity)
         try space.insertGenerated(Self.document, by: model)
         try space.insertGenerated(Self.first, by: model)

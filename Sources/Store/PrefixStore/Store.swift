@@ -41,6 +41,8 @@ public final class Store: Sendable {
     let loader: RecordLoader
     /// The threads that wait for the disk in place of callers with a deadline.
     let errands = Errands()
+    /// Keeps in RAM what was loaded from disk.
+    let promoter: Promoter
     let writer: SpillWriter
     let spiller: Spiller
     let counters = Counters()
@@ -49,6 +51,9 @@ public final class Store: Sendable {
     private let life = Guarded<Life>(.open)
 
     private let process = OwnProcess()
+
+    /// Memory for pages that are not encoded yet. Beyond it, the inserting thread encodes too.
+    private static let stagingCapacity = ByteCount.mebibytes(64)
 
     private enum Life { case open, closed }
 
@@ -64,6 +69,7 @@ public final class Store: Sendable {
         let helpers = Team.spareCores
         team = Team(helpers: helpers)
         loader = RecordLoader(team, decoders: helpers + 1)
+        promoter = Promoter(from: cold, limit: options.hotCapacity)
         writer = SpillWriter(
             into: cold, codec: options.codec, readingAt: loader.readRate,
             options: SpillOptions(
@@ -72,7 +78,9 @@ public final class Store: Sendable {
         let spiller = Spiller(writer, options.writePolicy)
         self.spiller = spiller
         do throws(StoreError) {
-            hot = try HotTier(capacity: options.hotCapacity, spillBeforeEvict: { spiller.takeOver($0) })
+            hot = try HotTier(
+                capacity: options.hotCapacity, stagingCapacity: min(options.queueCapacity, Self.stagingCapacity),
+                spillBeforeEvict: { spiller.takeOver($0) })
         } catch {
             cold.close()
             throw error
@@ -172,6 +180,7 @@ public final class Store: Sendable {
             return life == .open
         }
         guard wasOpen else { return true }
+        promoter.close()
         var failure: StoreError?
         var isWritten = false
         do throws(StoreError) { isWritten = try spiller.flush(before: deadline) } catch { failure = error }
@@ -215,6 +224,9 @@ public final class Store: Sendable {
             space.storedPrefillTime.set(time)
         }
     }
+
+    /// Waits until the pages that loads have left to be kept in RAM are there.
+    package func finishPromotions() { promoter.finish() }
 
     /// Whether a thread of this process waits for another process to finish writing, and has for a while.
     package static var isHeldUp: Bool { ColdTier.isHeldUp }
