@@ -45,6 +45,7 @@ static void handles(pfx_store *handle) {
     EXPECT_NO_HANDLE(pfx_seq_tokens((pfx_seq *)handle));
     if (handle != NULL) {
         EXPECT_NO_HANDLE(pfx_close(handle));
+        EXPECT_NO_HANDLE(pfx_close_within(handle, 1));
         EXPECT_NO_HANDLE(pfx_space_close(place));
         EXPECT_NO_HANDLE(pfx_match_end((pfx_match *)handle));
         EXPECT_NO_HANDLE(pfx_seq_end((pfx_seq *)handle));

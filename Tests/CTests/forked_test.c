@@ -57,6 +57,7 @@ static void in_child(const char *folder) {
     EXPECT_IS(pfx_seq_end(seq), PFX_FORKED);
     EXPECT_IS(pfx_match_end(match), PFX_FORKED);
     EXPECT_IS(pfx_space_close(space), PFX_FORKED);
+    EXPECT_IS(pfx_close_within(store, 1), PFX_FORKED);
     EXPECT_IS(pfx_close(store), PFX_FORKED);
     /* The same folder, opened by the child for itself. */
     pfx_store *own = open_store(folder);

@@ -191,6 +191,6 @@ int main(int count, char **arguments) {
     }
     /* Another process finds all of it, while the first has the store open and when it has closed it. */
     read_back(space);
-    EXPECT_IS(pfx_close(store), PFX_OK);
+    EXPECT_IS(pfx_close_within(store, 60000), PFX_OK);
     return 0;
 }

@@ -28,7 +28,7 @@ struct CanaryTests {
             case 1: state.tree.nodes[node].pins += 1
             case 2: state.tree.nodes[node].childCount += 1
             case 3: state.tree.nodes[node].use = PageUse(last: 77)
-            case 4: state.tree.nodes[node].seat = 0
+            case 4: state.tree.nodes[node].row = 0
             case 5: state.tree.nodes[node].hash = .sha256([1])
             case 6: state.tree.nodes[node].children = RadixNode.none
             case 7: state.tree.nodes[node].tokenCount = 3
@@ -38,10 +38,26 @@ struct CanaryTests {
         #expect(fixture.tier.checkInvariants() != [])
     }
 
+    @Test("sees a seat that two pages have, and staged bytes of a page that has none")
+    func sharedSeat() throws {
+        let fixture = try sound()
+        let hashes = fixture.hashes(Array(1...12))
+        fixture.tier.state.withLock { state in
+            state.tree.nodes[Int(state.tree.page(hashes[1]))].body =
+                state.tree.nodes[Int(state.tree.page(hashes[2]))].body
+        }
+        #expect(fixture.tier.checkInvariants() != [])
+        let other = try sound()
+        other.tier.state.withLock { state in
+            state.tree.nodes[Int(state.tree.page(other.hashes([1, 2, 3, 4])[0]))].body = .staged
+        }
+        #expect(other.tier.checkInvariants() != [])
+    }
+
     @Test("sees a lost seat")
     func lostSeat() throws {
         let fixture = try sound()
-        _ = fixture.tier.state.withLock { $0.arena.take(from: 0) }
+        _ = fixture.tier.state.withLock { $0.arena.take(1) }
         #expect(fixture.tier.checkInvariants() != [])
     }
 
@@ -57,7 +73,8 @@ struct CanaryTests {
     @Test("sees token ids that changed behind the tree's back")
     func changedTokens() throws {
         let fixture = try sound()
-        fixture.space.record.runs.write([9, 9], to: 3)
+        fixture.space.record.runs.remove(3)
+        #expect(fixture.space.record.runs.add([9, 9]) == 3)
         #expect(fixture.tier.checkInvariants() != [])
     }
 
@@ -66,9 +83,10 @@ struct CanaryTests {
         let fixture = try sound()
         let tokens: [TokenID] = Array(1...12)
         let hash = fixture.hashes(tokens)[1]
-        let seat = fixture.tier.state.withLock { $0.tree.nodes[Int($0.tree.page(hash))].seat }
-        let address = fixture.space.record.target(seat)
-        unsafe address.address(ofPlane: 1, fixture.layout).storeBytes(of: 0xA5A5_5A5A, as: UInt32.self)
+        fixture.tier.state.withLock { state in
+            guard case .record(let seat) = state.tree.nodes[Int(state.tree.page(hash))].body else { return }
+            unsafe state.arena.address(seat).storeBytes(of: 0xA5A5_5A5A, as: UInt32.self)
+        }
         #expect(fixture.look(at: fixture.space.match(tokens, now: 0), tokens).wrongPages == [1])
     }
 }

@@ -16,10 +16,12 @@ struct Fixture: Sendable {
     var root: PrefixHash { space.root }
     var layout: KVLayout { space.layout }
 
-    /// A tier of its own with room for `pages` pages of 4 tokens.
-    init(pages: Int, spillBeforeEvict: (@Sendable (SpillPin) -> Bool)? = nil) throws {
+    /// A tier of its own with room for `pages` pages of 4 tokens, and for `staged` pages that are not encoded.
+    init(pages: Int, staged: Int = 0, spillBeforeEvict: (@Sendable (SpillPin) -> Bool)? = nil) throws {
         let capacity = ByteCount(UInt64(pages * Self.seatBytes))
-        try self.init(in: HotTier(capacity: capacity, spillBeforeEvict: spillBeforeEvict))
+        let staging = ByteCount(UInt64(staged * Self.seatBytes))
+        try self.init(
+            in: HotTier(capacity: capacity, stagingCapacity: staging, spillBeforeEvict: spillBeforeEvict))
     }
 
     /// One more space in `tier`.
@@ -47,21 +49,33 @@ struct Fixture: Sendable {
         GeneratedPages(layout, seed: root.prefixWord).bytes(tokens, first..<first + count)
     }
 
-    /// Inserts page `page` of `tokens`.
+    /// The name of page `page` of `tokens`.
+    func name(_ tokens: [TokenID], page: Int) -> PageName {
+        let first = page * layout.pageSize
+        let chain = hashes(tokens)
+        return PageName(
+            root: root, parent: page == 0 ? root : chain[page - 1], hash: chain[page], firstToken: first,
+            tokens: tokens[first..<min(first + layout.pageSize, tokens.count)])
+    }
+
+    /// Inserts page `page` of `tokens`. Its bytes stand for its record, which the tier does not look into.
     @discardableResult
     func insert(
         _ tokens: [TokenID], page: Int, now: Int64 = 0, isStored: Bool = true, expiry: Int64 = 0
     ) -> InsertOutcome {
-        let first = page * layout.pageSize
-        let count = min(layout.pageSize, tokens.count - first)
-        let chain = hashes(tokens)
-        return unsafe bytes(tokens, from: first, count: count).withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return .orphan }
-            let name = PageName(
-                root: root, parent: page == 0 ? root : chain[page - 1], hash: chain[page], firstToken: first,
-                tokens: tokens[first..<first + count])
-            return unsafe space.insert(
-                name, source: PageSource(base, capacity: count), now: now, isStored: isStored, expiry: expiry)
+        let name = name(tokens, page: page)
+        return unsafe space.insert(
+            name, record: bytes(tokens, from: name.firstToken, count: name.tokens.count).span.bytes, now: now,
+            isStored: isStored, expiry: expiry)
+    }
+
+    /// Stages page `page` of `tokens`.
+    func stage(_ tokens: [TokenID], page: Int, now: Int64 = 0) -> (outcome: InsertOutcome, pin: SpillPin?) {
+        let name = name(tokens, page: page)
+        let count = name.tokens.count
+        return unsafe bytes(tokens, from: name.firstToken, count: count).withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return (.orphan, nil) }
+            return unsafe space.stage(name, source: PageSource(base, capacity: count), now: now)
         }
     }
 
@@ -96,17 +110,13 @@ struct Fixture: Sendable {
         return sight
     }
 
-    /// The pages of `match` whose bytes, copied out, are not those of `tokens`.
+    /// The pages of `match` whose bytes are not those of `tokens`.
     func wrongPages(in match: borrowing HotMatch, _ tokens: [TokenID]) -> [Int] {
         var wrong: [Int] = []
         for page in 0..<match.pageCount {
             let count = match.matchedTokens(of: page)
-            var copied = [UInt8](repeating: 0, count: layout.pageBytes(tokens: count))
-            unsafe copied.withUnsafeMutableBytes { bytes in
-                guard let base = bytes.baseAddress else { return }
-                unsafe match.copy(of: page, tokens: count, to: PageTarget(base, capacity: count)).run()
-            }
-            if copied != bytes(tokens, from: page * layout.pageSize, count: count) { wrong.append(page) }
+            let found = bytes(of: match.content(of: page), stored: match.storedTokens(of: page), first: count)
+            if found != bytes(tokens, from: page * layout.pageSize, count: count) { wrong.append(page) }
         }
         return wrong
     }
@@ -114,11 +124,24 @@ struct Fixture: Sendable {
     /// The bytes that `pin` keeps, in one piece without gaps.
     func bytes(of pin: SpillPin) -> [UInt8] {
         let count = pin.name.tokens.count
+        return bytes(of: pin.content, stored: count, first: count)
+    }
+
+    /// The first tokens of a page, in one piece without gaps.
+    private func bytes(of content: HotContent, stored: Int, first count: Int) -> [UInt8] {
         var copied = [UInt8](repeating: 0, count: layout.pageBytes(tokens: count))
         unsafe copied.withUnsafeMutableBytes { bytes in
             guard let base = bytes.baseAddress else { return }
-            unsafe PageTarget(base, capacity: count).copy(
-                tokens: count, from: pin.source, layout)
+            let target = unsafe PageTarget(base, capacity: count)
+            switch content {
+            case .staged(let source, _): target.copy(tokens: count, from: source, layout)
+            case .record(let held):
+                unsafe held.bytes.withUnsafeBytes { record in
+                    guard let base = record.baseAddress else { return }
+                    unsafe target.copy(tokens: count, from: PageSource(base, capacity: stored), layout)
+                }
+            case .none: break
+            }
         }
         return copied
     }

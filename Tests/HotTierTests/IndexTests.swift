@@ -9,7 +9,7 @@ struct NodeIndexTests {
     private func node(_ number: Int) -> RadixNode {
         RadixNode(
             hash: .sha256([UInt8(number & 255), UInt8(number >> 8)]), use: PageUse(last: 0), parent: 0,
-            depth: 0, space: 0, seat: 0, tokenCount: 1)
+            depth: 0, space: 0, row: 0, tokenCount: 1)
     }
 
     @Test("finds what was added and not what was taken out, through growth and collisions", arguments: [1, 2, 3])

@@ -20,11 +20,7 @@ struct InsertTests {
         let tail = fixture.hashes([1, 2])[0]
         let behind = PageName(root: fixture.root, parent: tail, firstToken: 4, tokens: [5, 6, 7, 8])
         let bytes = [UInt8](repeating: 1, count: fixture.layout.bytesPerPage)
-        let outcome = unsafe bytes.withUnsafeBytes { bytes -> InsertOutcome? in
-            guard let base = bytes.baseAddress else { return nil }
-            return unsafe fixture.space.insert(
-                behind, source: PageSource(base, capacity: 4), now: 0, isStored: false)
-        }
+        let outcome = unsafe fixture.space.insert(behind, record: bytes.span.bytes, now: 0, isStored: false)
         #expect(outcome == .orphan)
     }
 
@@ -80,27 +76,6 @@ struct InsertTests {
         #expect(fixture.tier.statistics.pages == 2)
     }
 
-    @Test("reads the caller's tensors, one address a plane")
-    func planes() throws {
-        let fixture = try Fixture(pages: 2)
-        let layout = fixture.layout
-        let tokens: [TokenID] = [5, 6, 7]
-        let packed = fixture.bytes(tokens, from: 0, count: 3)
-        let outcome = unsafe packed.withUnsafeBytes { bytes -> InsertOutcome? in
-            guard let base = bytes.baseAddress else { return nil }
-            let planes = unsafe (0..<layout.planeCount).map {
-                unsafe base + 3 * layout.bytesPerToken(beforePlane: $0)
-            }
-            return unsafe planes.withUnsafeBufferPointer { planes in
-                let name = PageName(root: fixture.root, parent: fixture.root, firstToken: 0, tokens: tokens[...])
-                return unsafe fixture.space.insert(
-                    name, source: PageSource(planes: planes, tokenOffset: 0, capacity: 3), now: 0, isStored: false)
-            }
-        }
-        #expect(outcome == .inserted)
-        #expect(fixture.matched(tokens) == 3)
-    }
-
     @Test("finds no room in a tier that is smaller than a page", arguments: [0, 1, 4095])
     func tooSmall(capacity: UInt64) throws {
         let fixture = try Fixture(in: HotTier(capacity: ByteCount(capacity)))
@@ -144,25 +119,17 @@ struct TierTests {
         }
     }
 
-    @Test("says when the system has no address space for a space's pages")
-    func noAddressSpace() throws {
-        // Each space has another seat size and so reserves the whole capacity; a process has 128 TiB at most.
-        let tier = try HotTier(capacity: Limits.hotCapacity.upperBound)
-        var failures: [StoreError] = []
+    @Test("of the largest capacity takes pages, and reserves no more than it needs")
+    func largestCapacity() throws {
+        let tier = try HotTier(
+            capacity: Limits.hotCapacity.upperBound, stagingCapacity: Limits.hotCapacity.upperBound)
         for pageSize in [64, 128, 192, 256] {
-            do throws(StoreError) {
-                _ = try tier.space(root: .sha256([UInt8(pageSize - 1)]), layout: largeLayout(pageSize))
-            } catch {
-                failures.append(error)
-            }
+            let layout = try KVLayout(
+                layers: 4, kvHeads: 8, headDimension: 128, element: .bf16, pageSize: pageSize)
+            let fixture = try Fixture(in: tier, name: "pages of \(pageSize)", layout: layout)
+            let tokens = Array(1...TokenID(pageSize))
+            fixture.insert(tokens)
+            #expect(fixture.matched(tokens) == pageSize)
         }
-        guard case .system(call: "mmap", _)? = failures.first else {
-            Issue.record("\(failures)")
-            return
-        }
-    }
-
-    private func largeLayout(_ pageSize: Int) throws(StoreError) -> KVLayout {
-        try KVLayout(layers: 32, kvHeads: 8, headDimension: 128, element: .bf16, pageSize: pageSize)
     }
 }

@@ -99,21 +99,17 @@ struct MatchTests {
         #expect(statistics.matchedTokens == 12)
     }
 
-    @Test("offers the bytes where they lie, without a copy")
-    func source() throws {
+    @Test("offers the record where it lies, without a copy")
+    func record() throws {
         let fixture = try Fixture(pages: 4)
         let tokens: [TokenID] = Array(1...6)
         fixture.insert(tokens)
         let match = fixture.space.match(tokens, now: 0)
-        let layout = fixture.layout
-        let expected = fixture.bytes(tokens, from: 4, count: 2)
-        var found: [UInt8] = []
-        for plane in 0..<layout.planeCount {
-            let size = 2 * layout.bytesPerToken(inPlane: plane)
-            unsafe found += UnsafeRawBufferPointer(
-                start: match.source(1).address(ofPlane: plane, layout), count: size)
+        guard case .record(let record) = match.content(of: 1) else {
+            Issue.record("the page has no record")
+            return
         }
-        #expect(found == expected)
+        #expect(unsafe record.bytes.withUnsafeBytes { unsafe Array($0) } == fixture.bytes(tokens, from: 4, count: 2))
         match.release()
         #expect(fixture.tier.statistics.pinnedPages == 0)
     }

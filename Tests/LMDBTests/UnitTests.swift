@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import TestKit
 import Threads
 
 @testable import LMDB
@@ -63,6 +64,19 @@ struct UnitTests {
         #expect(unsafe !region.contains(run(0, 81), limit: 80) && !region.contains(run(-1, 2), limit: 80))
         #expect(unsafe !region.contains(run(40, Int.max), limit: 80))
         #expect(unsafe region.contains(start + 99) && !region.contains(start + 100) && !region.contains(start - 1))
+    }
+
+    @Test("find the map in LMDB's environment, where the kernel's list of mappings has it too")
+    func mapOfEnvironment() throws {
+        let folder = try TemporaryFolder()
+        let environment = try Environment(folder: folder.path, options: EnvironmentOptions(mapSize: 1 << 20))
+        for size in [1 << 20, 64 << 20] {
+            try environment.setMapSize(size)
+            let opened = try #require(environment.opened)
+            let region = try unsafe MapRegion(lookingUp: opened.handle)
+            #expect(unsafe MapRegion.address(in: opened.handle) == region.start)
+            #expect(unsafe opened.map.start == region.start && opened.map.byteCount == size)
+        }
     }
 
     @Test("know network file systems from local ones")

@@ -37,7 +37,7 @@ struct BenchTests {
         #expect(report["page_count"] as? Int == 4)
         #expect(report["raw_bytes"] as? Int == 4 * 64 * 3072)
         #expect(report["codec"] as? String == codec.rawValue)
-        #expect(try steps(run).count == 8)
+        #expect(try steps(run).count == 9)
         let ratio = try #require(report["ratio"] as? Double)
         let slots = try #require(report["slot_bytes"] as? Int)
         #expect(abs(ratio - Double(4 * 64 * 3072) / Double(slots)) < 0.001, "what the disk shows")

@@ -31,6 +31,36 @@ struct HeldUpTests {
         #expect(holder.goOn() == 0)
     }
 
+    @Test(
+        "ends after a signal, whatever it was going to write",
+        arguments: ["pin", "unpin", "trim", "forget", "rekey"], [SIGINT, SIGTERM])
+    func signalled(command: String, signal: Int32) throws {
+        let keys = [String(repeating: "0123456789abcdef", count: 4), String(repeating: "fedcba9876543210", count: 4)]
+        let sample = try Sample(key: command == "rekey" ? keys[0] : nil)
+        let files = (0..<2).map { sample.path + ".key\($0)" }
+        defer { for file in files { try? FileManager.default.removeItem(atPath: file) } }
+        for (key, file) in zip(keys, files) {
+            try Data(key.utf8).write(to: URL(fileURLWithPath: file))
+            unsafe chmod(file, 0o600)
+        }
+        let arguments = [
+            "pin": [sample.hashes(Sample.document)[0].description],
+            "unpin": [sample.hashes(Sample.document)[0].description],
+            "trim": ["--to", "1MiB"], "forget": [sample.model.identity.spaceRoot.description],
+            "rekey": ["--key-file", files[0], "--new-key-file", files[1]],
+        ]
+        let holder = try #require(try Worker.stopped(in: sample.path))
+        let program = try ChildProcess(
+            ChildProcess.product("pfx"), [command, sample.path] + (arguments[command] ?? []))
+        // Long enough for it to wait for the writer, and much shorter than it would wait.
+        usleep(700_000)
+        program.send(signal)
+        #expect(program.wait() == 128 + signal)
+        #expect(holder.goOn() == 0)
+        let key = command == "rekey" ? ["--key-file", files[0]] : []
+        #expect(try Run(["verify", sample.path] + key).status == 0)
+    }
+
     @Test("computes without storing, and ends after a signal", arguments: [SIGINT, SIGTERM])
     func interrupted(signal: Int32) throws {
         let folder = try TemporaryFolder()

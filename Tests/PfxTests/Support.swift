@@ -60,13 +60,19 @@ final class Sample {
     /// A third space, of four blocks: the second follows the first, and two follow the second.
     let blocks: GeneratedModel
 
-    /// - Parameter blocks: whether to store the blocks too.
-    init(blocks hasBlocks: Bool = false) throws {
+    /// - Parameters:
+    ///   - hasBlocks: whether to store the blocks too.
+    ///   - key: the sealing key, 64 hexadecimal digits; nil for a plain store.
+    init(blocks hasBlocks: Bool = false, key: String? = nil) throws {
         path = NSTemporaryDirectory() + "/pfx-cli-" + UUID().uuidString
         model = try GeneratedModel("demo")
         salted = try GeneratedModel("demo", salt: Salt(Array("a tenant's secret".utf8)))
         blocks = try GeneratedModel("demo blocks", layout: .blocks(element: .bf16))
-        let store = try Store(at: path, options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(1)))
+        let sealingKey = try key.map { try SealingKey(text: Array($0.utf8)) }
+        let store = try Store(
+            at: path,
+            options: StoreOptions(
+                quota: .mebibytes(64), hotCapacity: .mebibytes(1), codec: .zstd, sealingKey: sealingKey))
         let space = try store.space(model.identity)
         try space.insertGenerated(Self.document, by: model)
         try space.insertGenerated(Self.first, by: model)

@@ -19,7 +19,9 @@ struct BreakEvenTests {
     }
 
     private func open() throws -> Store {
-        try Store(at: folder.path("store"), options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(8)))
+        try Store(
+            at: folder.path("store"),
+            options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(8), promotes: true))
     }
 
     @Test("holds for any load while the prefill time is unknown")
@@ -151,6 +153,7 @@ struct BreakEvenTests {
         #expect(try space.loadGenerated(tokens, by: model).loaded.tokensByTier.cold == 70)
         #expect(space.breakEven.coldRate != 1)
         #expect(space.breakEven.hotRate == LoadRate.hot.nanosecondsPerByte)
+        store.finishPromotions()
         #expect(try space.loadGenerated(tokens, by: model).loaded.tokensByTier.hot == 70)
         #expect(space.breakEven.hotRate != LoadRate.hot.nanosecondsPerByte)
         space.recordPrefill(tokens: 1_000_000, time: .nanoseconds(1))

@@ -6,31 +6,6 @@ import StoreTestKit
 import TestKit
 import Testing
 
-/// A container, made by `unshare`.
-private enum Container {
-    static let unshare = "/usr/bin/unshare"
-
-    /// What `unshare` needs to run a program as process 1 of a PID namespace, as a user that is this one outside.
-    static func arguments(user: Int, _ program: [String]) -> [String] {
-        [
-            "--user", "--map-user=\(user)", "--map-group=\(user)", "--pid", "--fork", "--kill-child", "--mount",
-            "--mount-proc",
-        ] + program
-    }
-
-    /// Whether the kernel lets this user make containers; says why not.
-    static let isAllowed: Bool = {
-        let status = try? ChildProcess(unshare, arguments(user: 1000, ["/bin/true"])).wait()
-        if status != 0 { print("no container tests: this kernel or user may not make user, PID and mount namespaces") }
-        return status == 0
-    }()
-
-    static func worker(user: Int, _ arguments: [String]) throws -> Worker {
-        let program = [ChildProcess.product("store-worker")] + arguments
-        return try Worker(executable: unshare, Self.arguments(user: user, program))
-    }
-}
-
 @Suite("Containers that share a store", .serialized, .enabled(if: Container.isAllowed), .timeLimit(.minutes(10)))
 struct ContainerTests {
     let folder: TemporaryFolder
@@ -38,22 +13,14 @@ struct ContainerTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// Four containers that make, fill and read one store at once; each is process 1 of its own, and has its own user.
-    private func share(_ path: String, seconds: String) throws {
-        let workers = try (0..<4).map { number in
-            let user = [0, 1000, 1001, 65534][number]
-            return try Container.worker(user: user, ["hammer", path, seconds, "\(number)", "64MiB"])
-        }
-        for worker in workers {
-            let (lines, status) = worker.finish()
-            let words = lines.last?.split(separator: " ") ?? []
-            #expect(status == 0 && words.count == 10 && words[0] == "rounds" && words[3] == "0", "\(lines)")
-        }
+    private func share(_ path: String, seconds: Int) throws {
+        let tally = try ContainerRun(worker: ChildProcess.product("store-worker")).run(path, seconds: seconds, seed: 0)
+        #expect(tally.isGood, "\(tally.faults)")
     }
 
     @Test("as process 1 of each, under four users that are one: no error and no wrong byte")
     func processOne() throws {
-        try share(path, seconds: "3")
+        try share(path, seconds: 3)
         let inspector = try StoreInspector(at: path)
         defer { inspector.close() }
         #expect(try inspector.verify().isSound)
@@ -70,7 +37,7 @@ struct ContainerTests {
             guard let error = error as? StoreError, case .permissions = error else { return false }
             return error.remedy.contains("name a folder inside it")
         }
-        try share(volume + "/kv", seconds: "1")
+        try share(volume + "/kv", seconds: 1)
         var status = stat()
         #expect(unsafe stat(volume + "/kv", &status) == 0 && status.st_mode & 0o777 == 0o700)
     }

@@ -18,7 +18,7 @@ struct ExpiryTests {
     }
 
     func open(hot: ByteCount = .mebibytes(4)) throws -> (Store, Space) {
-        let options = StoreOptions(quota: .mebibytes(64), hotCapacity: hot)
+        let options = StoreOptions(quota: .mebibytes(64), hotCapacity: hot, promotes: true)
         let store = try Store(at: folder.path("store"), options: options)
         return (store, try store.space(model.identity))
     }
@@ -47,6 +47,7 @@ struct ExpiryTests {
         try first.close()
         let (second, loading) = try open()
         #expect(try loading.loadGenerated(tokens, by: model).loaded.tokensByTier.cold == 40)
+        second.finishPromotions()
         #expect(try loading.match(tokens).tokensByTier.hot == 40)
         while try loading.match(tokens).tokenCount > 0 {}
         #expect(try loading.match(tokens).tokenCount == 0)

@@ -36,6 +36,7 @@ struct HeldUpTests {
         let space = try store.space(model.identity)
         let other = try GeneratedModel("other")
         let otherSpace = try store.space(other.identity)
+        #expect(try otherSpace.explain(known).others.map(\.root) == [model.identity.spaceRoot])
         #expect(try space.loadGenerated(known, by: model).loaded.tokens == known.count)
         try space.insertGenerated(new, by: model)
         try otherSpace.insertGenerated(new, by: other)

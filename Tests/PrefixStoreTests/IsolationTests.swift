@@ -115,6 +115,37 @@ struct PrefixPropertyTests {
         try store.close()
     }
 
+    @Test("a flush says once that pinned pages leave no room for others, and no more once there is room")
+    func fullOfPins() throws {
+        // Without pins, what is longer than the quota is no error.
+        let long = (0..<4_000).map { TokenID(2_000_000 + $0) }
+        try space.insertGenerated(long, by: model)
+        try store.flush()
+        var pinned: [[TokenID]] = []
+        for number in 0..<900 {
+            let prefix = (0..<32).map { TokenID(5_000_000 + number * 100 + $0) }
+            try space.insertGenerated(prefix, by: model)
+            do throws(StoreError) {
+                try store.flush()
+                try space.pin(prefix)
+            } catch {
+                break
+            }
+            pinned.append(prefix)
+        }
+        try #require(pinned.count < 900)
+        try space.insertGenerated((0..<32).map { TokenID(9_000_000 + $0) }, by: model)
+        let refusal = #expect(throws: StoreError.self) { try store.flush() }
+        #expect(refusal?.code == StoreError.quotaFull(quota: .zero).code)
+        try store.flush()
+        for prefix in pinned { try space.unpin(prefix) }
+        let last = (0..<32).map { TokenID(9_500_000 + $0) }
+        try space.insertGenerated(last, by: model)
+        try store.flush()
+        #expect(try space.match(last).tokenCount == 32)
+        try store.close()
+    }
+
     /// Inserts about twice the quota of prefixes, each used twice, so that they are worth more than what was used once.
     private func flood(from first: TokenID) throws {
         // More than the quota holds, all of it used later than what was there before.

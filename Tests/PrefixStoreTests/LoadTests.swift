@@ -46,9 +46,11 @@ struct LoadTests {
     @Test("leaves its pages in RAM, from where several threads deliver every byte too")
     func fromRAM() throws {
         let store = try Store(
-            at: folder.path("store"), options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(32)))
+            at: folder.path("store"),
+            options: StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(32), promotes: true))
         let space = try store.space(model.identity)
         #expect(try space.loadGenerated(tokens, by: model).loaded.tokensByTier.cold == 600)
+        store.finishPromotions()
         for _ in 0..<3 {
             let read = try space.loadGenerated(tokens, by: model)
             #expect(read.loaded.tokensByTier.hot == 600 && read.wrongBytes == 0)

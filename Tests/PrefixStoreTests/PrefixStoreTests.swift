@@ -18,7 +18,7 @@ struct StoreTests {
     }
 
     func open(_ change: (inout StoreOptions) -> Void = { _ in }) throws -> Store {
-        var options = StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(8))
+        var options = StoreOptions(quota: .mebibytes(64), hotCapacity: .mebibytes(8), promotes: true)
         change(&options)
         return try Store(at: folder.path("store"), options: options)
     }
@@ -49,7 +49,8 @@ struct StoreTests {
         let read = try space.loadGenerated(tokens, by: model)
         #expect(read.loaded.tokensByTier == TokensByTier(hot: 0, cold: 70))
         #expect(read.wrongBytes == 0)
-        // Loaded once, the pages are in RAM.
+        // Loaded once, the pages are soon in RAM.
+        second.finishPromotions()
         #expect(try space.loadGenerated(tokens, by: model).loaded.tokensByTier.hot == 70)
         #expect(second.statistics.loadedTokens.cold == 70)
         #expect(second.statistics.loadedTokens.hot == 70)
@@ -83,6 +84,7 @@ struct StoreTests {
         let second = try open()
         let space = try second.space(model.identity)
         _ = try space.loadGenerated(Array(long[..<48]), by: model)
+        second.finishPromotions()
         let read = try space.loadGenerated(long, by: model)
         #expect(read.loaded.tokensByTier == TokensByTier(hot: 48, cold: 112))
         #expect(read.wrongBytes == 0)

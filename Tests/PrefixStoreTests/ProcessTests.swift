@@ -71,6 +71,28 @@ struct ProcessTests {
         }
     }
 
+    @Test("all read and write, also when there are more of them than slots for readers or openers")
+    func moreThanSlots() throws {
+        let filler = try Worker(["fill", path, "1"])
+        #expect(filler.nextLine()?.hasPrefix("flushed") == true)
+        filler.kill()
+        let workers = try (0..<520).map { try Worker(["stay", path, "\($0)"]) }
+        // 128 when another process replaced the last, partial page by a longer one between the look-up and the load.
+        let good = { (line: String?) in
+            ["loaded 139 of 139 wrong 0", "loaded 128 of 139 wrong 0"].contains(line)
+        }
+        for worker in workers { #expect(good(worker.nextLine())) }
+        for worker in workers { #expect(worker.nextLine() == "holding") }
+        let inspector = try StoreInspector(at: path)
+        #expect(try inspector.info().readerSlots < workers.count)
+        inspector.close()
+        for worker in workers { worker.signalToGoOn() }
+        for worker in workers {
+            let (lines, status) = worker.finish()
+            #expect(status == 0 && good(lines.last))
+        }
+    }
+
     @Test("refuse a store that was opened before a fork, and leave the parent alone", .timeLimit(.minutes(10)))
     func forked() throws {
         let (lines, status) = try Worker(["fork", path]).finish()

@@ -175,6 +175,7 @@ struct RowTests {
         let space = try store.space(model.identity)
         let cells = Cells(model.layout, capacity: 100, gap: 4)
         #expect(try cells.withRows { rows in try wrongRows(space, 0..<96, cells, rows: rows) { $0 } } == 0)
+        store.finishPromotions()
         #expect(try space.match(tokens).tokensByTier == TokensByTier(hot: 96, cold: 4))
         #expect(try space.loadGenerated(tokens, by: model).wrongBytes == 0)
         try store.close()

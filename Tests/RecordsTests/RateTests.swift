@@ -31,6 +31,19 @@ struct RateTests {
         #expect(rate.bytesPerSecond < slow * 1.05)
     }
 
+    @Test("of reading tell a load from the disk from one of the page cache, if it was large enough")
+    func tally() {
+        let (memory, disk, small) = (ReadTally(), ReadTally(), ReadTally())
+        let average = ReadRate()
+        for _ in 0..<8 { memory.note(bytes: 1 << 20, nanoseconds: 50_000) }
+        for _ in 0..<8 { disk.note(bytes: 1 << 20, nanoseconds: 1_000_000) }
+        small.note(bytes: 1 << 10, nanoseconds: 1)
+        #expect(!memory.isOfDisk(or: average))
+        #expect(disk.isOfDisk(or: average))
+        // Nothing is known yet, so that a disk is assumed.
+        #expect(small.isOfDisk(or: average))
+    }
+
     @Test("of reading are measured by the loads from a tier, and weighed under auto")
     func loads() throws {
         let layout = try KVLayout(layers: 4, kvHeads: 8, headDimension: 256, element: .bf16, pageSize: 64)

@@ -41,7 +41,8 @@ public final class ChildProcess: @unchecked Sendable {
             guard let descriptor else { continue }
             unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
         }
-        // The test run ignores SIGPIPE, and what is ignored would be ignored in the child too.
+        // The test run ignores SIGPIPE, and what is ignored would be ignored in the child too; threads of Dispatch hold
+        // most signals back, and what is held back would be so in the child.
         Self.closedPipesAreErrors
         var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)
@@ -50,7 +51,10 @@ public final class ChildProcess: @unchecked Sendable {
         unsafe sigemptyset(&reset)
         unsafe sigaddset(&reset, SIGPIPE)
         unsafe posix_spawnattr_setsigdefault(&attributes, &reset)
-        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+        var none = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe posix_spawnattr_setsigmask(&attributes, &none)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         // A child that is killed while it writes its coverage leaves half a file, and no profile of the run can be
         // merged.
         let quiet = ["LLVM_PROFILE_FILE": "/dev/null"].merging(environment) { $1 }

@@ -34,7 +34,7 @@ public struct DamageRun: Sendable {
         /// Processes that a signal ended, or that failed in a way that is not damage, with what was done to the store.
         public var ended: [String] = []
         /// Stores in which the third process was the first to meet the damage, and refused to write.
-        public var late = 0
+        public var late: [String] = []
         /// Stores that neither a third process nor the next could write to and read from.
         public var unusable: [String] = []
         /// Tokens that were flushed after the damage and lost to it.
@@ -58,9 +58,9 @@ public struct DamageRun: Sendable {
                     "stores \(stores), of these \(flips) with flipped bits; processes \(processes)",
                     "wrong bytes \(wrongBytes)",
                     "processes ended \(ended.count)",
-                    "stores that fail a third start \(late), and the next one too \(unusable.count)",
+                    "stores that fail a third start \(late.count), and the next one too \(unusable.count)",
                     "tokens loaded from damaged stores \(loaded), flushed into them and lost \(lost)",
-                ] + checked + ended + unusable).joined(separator: "\n")
+                ] + checked + late + ended + unusable).joined(separator: "\n")
         }
     }
 
@@ -105,6 +105,7 @@ public struct DamageRun: Sendable {
 
     private func use(_ path: String, _ kind: FilePages.Kind, _ name: String, _ tally: inout Tally) throws {
         tally.stores += 1
+        var said: [String] = []
         for start in 1...4 {
             let lies = dies ? ["PFX_LIES": "1"] : [:]
             let arguments = ["damaged", path, "\(seed)", "\(4 * tally.stores + start)"]
@@ -115,6 +116,7 @@ public struct DamageRun: Sendable {
                 tally.ended.append("\(name): process \(start) ended with \(status): \(lines.last ?? "no output")")
                 continue
             }
+            said.append(outcome.line)
             tally.wrongBytes += outcome.wrong
             tally.lost += outcome.lost
             if start == 1 {
@@ -124,7 +126,7 @@ public struct DamageRun: Sendable {
             if start == 3 {
                 guard !outcome.works else { break }
                 // Damage may be met only now, by what the processes have written since. Then the next one works.
-                tally.late += 1
+                tally.late.append("third start, \(name): \(said.joined(separator: "; "))")
             }
             if start == 4, !outcome.works { tally.unusable.append("\(name): \(outcome.line)") }
         }

@@ -35,7 +35,7 @@ public struct DamagedStore: Sendable {
     }
 
     private func open() throws -> Store {
-        try Store(at: path, options: StoreOptions(quota: .mebibytes(16), hotCapacity: .kibibytes(64)))
+        try Store(at: path, options: StoreOptions(quota: .mebibytes(16), hotCapacity: .kibibytes(64), codec: .zstd))
     }
 
     /// What one process saw.

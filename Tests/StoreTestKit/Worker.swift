@@ -59,9 +59,12 @@ public final class Worker {
 
     /// Lets a worker that stands still go on, and waits for its end. Returns its exit status.
     public func goOn() -> Int32 {
-        process.send(SIGUSR1)
+        signalToGoOn()
         return finish().status
     }
+
+    /// The same, without waiting.
+    public func signalToGoOn() { process.send(SIGUSR1) }
 
     /// Ends the worker as a power button would: SIGKILL.
     public func kill() {

@@ -5,10 +5,14 @@
 //   store-worker histories SEED COUNT SECONDS [broken]  COUNT seconds of processes whose notes are checked
 //   store-worker history FOLDER SECONDS SEED INDEX FILE one of those processes
 //   store-worker damage SEED COUNT [SECONDS]            stores with a damaged page
+//   store-worker disks SEED COUNT SECONDS [broken]      file systems that are full; COUNT kills on each. Start it
+//                                                       in a mount namespace of its own
+//   store-worker containers SEED COUNT SECONDS [broken] COUNT seconds of four containers over one store
 // SECONDS is when to end at the latest. `broken` runs the broken twin, which must be found out: then the status is 1.
 
 import Foundation
 import StoreTestKit
+import TestKit
 import Torture
 
 /// What a part of the torture came to.
@@ -23,7 +27,6 @@ struct Outcome {
 func torture(_ arguments: [String]) throws -> Int32? {
     guard let part = arguments.first else { return nil }
     if part == "history", arguments.count == 6 {
-        let lies = ProcessInfo.processInfo.environment["PFX_LIES"] == "1"
         var history = History(seed: UInt64(arguments[3]) ?? 0, process: Int(arguments[4]) ?? 0, remembers: lies)
         try history.run(arguments[1], seconds: Double(arguments[2]) ?? 1).write(to: URL(fileURLWithPath: arguments[5]))
         return 0
@@ -39,7 +42,7 @@ func torture(_ arguments: [String]) throws -> Int32? {
 }
 
 private func run(_ part: String, _ seed: UInt64, _ count: Int, _ end: Date, _ isBroken: Bool) throws -> Outcome? {
-    let worker = "/proc/self/exe"
+    let worker = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     switch part {
     case "powercut":
         let tally = try PowerCutRun(seed: seed, honoursSync: !isBroken).run(count: count, until: end)
@@ -79,8 +82,25 @@ private func run(_ part: String, _ seed: UInt64, _ count: Int, _ end: Date, _ is
             isGood: tally.isGood, text: tally.text,
             figures: [
                 "stores": tally.stores, "flips": tally.flips, "processes": tally.processes, "wrong": tally.wrongBytes,
-                "ended": tally.ended.count, "unusable": tally.unusable.count, "late": tally.late,
+                "ended": tally.ended.count, "unusable": tally.unusable.count, "late": tally.late.count,
                 "lost_to_damage": tally.lost,
+            ])
+    case "disks":
+        let tally = try DiskRun(seed: seed, worker: worker, lies: isBroken).run(count: count, until: end)
+        return Outcome(
+            isGood: tally.isGood, text: tally.text,
+            figures: [
+                "file_systems": tally.kinds.count, "kills": tally.kills, "full": tally.full, "flushes": tally.flushes,
+                "lost": tally.lost, "wrong": tally.wrongBytes, "broken": tally.broken.count,
+            ])
+    case "containers":
+        let folder = try TemporaryFolder()
+        let tally = try ContainerRun(worker: worker, lies: isBroken)
+            .run(folder.path("store"), seconds: count, seed: seed)
+        return Outcome(
+            isGood: tally.isGood, text: tally.text,
+            figures: [
+                "rounds": tally.rounds, "wrong": tally.wrongBytes, "errors": tally.faults.count, "seconds": count,
             ])
     default: return nil
     }

@@ -1,12 +1,16 @@
 // The child process of the tests. Usage:
 //   store-worker hammer FOLDER SECONDS SEED QUOTA   match, load, check and insert random prompts; one line at the end
+//   store-worker crowd FOLDER SEED                  the same with pages of 128 KiB that it reads too, on a disk that
+//                                                   may be full; a line after each flush, and each error
 //   store-worker fill FOLDER SEED                   insert and flush prompts for ever; a line after each flush
 //   store-worker check FOLDER SEED COUNT            load the first COUNT prompts of `fill`; one line at the end
 //   store-worker hold FOLDER                        stand still inside a write transaction until SIGUSR1, then end
 //   store-worker hold-table FOLDER TABLE           the same, with LMDB alone
+//   store-worker stay FOLDER NUMBER                 look up, write, and stay until SIGUSR1; a line before and after it
 //   store-worker expire FOLDER COUNT let the prefix of COUNT tokens from 0 expire at once; one line at the end
 //   store-worker fork FOLDER use a store in a forked child; one line at the end
 //   store-worker rekey FOLDER OLD NEW               change a store's key there and back for ever; a line after each
+//   store-worker trim FOLDER                        evict every page
 //   store-worker forget FOLDER                      forget all spaces, one after the other; one line at the end
 // With PFX_KEY in the environment, the store is opened with that sealing key.
 //   store-worker damaged FOLDER SEED NUMBER   look at, read and write a store that may be damaged; one line at the end
@@ -17,9 +21,13 @@ import Foundation
 import LMDB
 import PrefixStore
 import StoreTestKit
+import Torture
 
 /// Writes a line at once: a killed worker has said all it had to say.
 func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+
+/// Whether this process is part of a broken twin.
+let lies = ProcessInfo.processInfo.environment["PFX_LIES"] == "1"
 
 func open(_ path: String, quota: ByteCount = .gibibytes(1), hot: ByteCount = .mebibytes(4)) throws -> Store {
     try Store(
@@ -32,6 +40,8 @@ func hammer(_ path: String, seconds: Double, seed: UInt64, quota: ByteCount) thr
     let model = try GeneratedModel("hammer")
     let space = try store.space(model.identity)
     var prompts = RandomPrompts(seed: seed)
+    // The broken twin of the containers expects another model's bytes.
+    let expected = lies ? try GeneratedModel("other") : model
     let end = Date().addingTimeInterval(seconds)
     var rounds = 0
     var wrong = 0
@@ -39,7 +49,7 @@ func hammer(_ path: String, seconds: Double, seed: UInt64, quota: ByteCount) thr
     while Date() < end {
         let prompt = prompts.next()
         let start = Date()
-        let read = try space.loadGenerated(prompt, by: model)
+        let read = try space.loadGenerated(prompt, by: expected)
         slowestMatch = max(slowestMatch, Date().timeIntervalSince(start))
         wrong += read.wrongBytes
         try space.insertGenerated(prompt, by: model, after: read.loaded.place)
@@ -58,13 +68,44 @@ func fill(_ path: String, seed: UInt64) throws {
     let space = try store.space(model.identity)
     var prompts = RandomPrompts(seed: seed, documents: 20)
     var count = 0
-    let lies = ProcessInfo.processInfo.environment["PFX_LIES"] == "1"
     while true {
         for _ in 0..<3 { try space.insertGenerated(prompts.next(), by: model) }
         count += 3
         // The broken twin of the kills says so without having flushed.
         if !lies { try store.flush() }
         say("flushed \(count)")
+    }
+}
+
+func crowd(_ path: String, seed: UInt64) throws {
+    var opened: Store?
+    while opened == nil {
+        do {
+            opened = try open(path, quota: DiskRun.quota)
+        } catch StoreError.diskFull {
+            // There is no room for a new store yet.
+            say("full 0")
+            usleep(10_000)
+        }
+    }
+    guard let store = opened else { return }
+    let model = try DiskRun.model()
+    let space = try store.space(model.identity)
+    var prompts = DiskRun.prompts(seed: seed)
+    var round = 0
+    while true {
+        round += 1
+        do {
+            let prompt = prompts.next()
+            let read = try space.loadGenerated(prompt, by: model)
+            if read.wrongBytes > 0 { say("wrong \(read.wrongBytes)") }
+            try space.insertGenerated(prompt, by: model, after: read.loaded.place)
+            // The broken twin of the disks says so without having flushed.
+            if !lies { try store.flush() }
+            say("flushed \(round)")
+        } catch let error as StoreError {
+            if case .diskFull = error { say("full \(round)") } else { say("error \(round) \(error)") }
+        }
     }
 }
 
@@ -152,6 +193,24 @@ func hold(table name: String, in path: String) throws(LMDBError) {
     environment.close()
 }
 
+/// Looks up a prompt, writes one of its own and one that all write, says what came of it, and stays until SIGUSR1.
+func stay(_ path: String, number: UInt64) throws {
+    expectSignal()
+    let store = try open(path, hot: .zero)
+    let model = try GeneratedModel("fill")
+    let space = try store.space(model.identity)
+    var prompts = RandomPrompts(seed: 1, documents: 20)
+    let shared = prompts.next()
+    let read = try space.loadGenerated(shared, by: model)
+    try space.insertGenerated(shared + [TokenID(5000 + number)], by: model)
+    try store.flush()
+    say("loaded \(read.loaded.tokens) of \(shared.count) wrong \(read.wrongBytes)")
+    standStill()
+    let again = try space.loadGenerated(shared, by: model)
+    try store.close()
+    say("loaded \(again.loaded.tokens) of \(shared.count) wrong \(again.wrongBytes)")
+}
+
 /// Lets a prefix expire that another process may have in RAM.
 func expire(_ path: String, count: Int) throws {
     let store = try open(path)
@@ -170,6 +229,13 @@ func rekey(_ path: String, _ old: String, _ new: String) throws {
         say("spaces \(spaces)")
         keys.swapAt(0, 1)
     }
+}
+
+/// Evicts all that is not pinned.
+func trim(_ path: String) throws {
+    let inspector = try StoreInspector(at: path)
+    defer { inspector.close() }
+    _ = try inspector.trim(to: .zero)
 }
 
 /// Forgets every space.
@@ -217,6 +283,9 @@ do {
         try hammer(
             arguments[2], seconds: Double(arguments[3]) ?? 1, seed: UInt64(arguments[4]) ?? 0,
             quota: ByteCount(parsing: arguments[5]) ?? .gibibytes(1))
+    case "trim" where arguments.count == 3: try trim(arguments[2])
+    case "crowd" where arguments.count == 4: try crowd(arguments[2], seed: UInt64(arguments[3]) ?? 0)
+    case "stay" where arguments.count == 4: try stay(arguments[2], number: UInt64(arguments[3]) ?? 0)
     case "fill" where arguments.count == 4:
         try fill(arguments[2], seed: UInt64(arguments[3]) ?? 0)
     case "check" where arguments.count == 5:

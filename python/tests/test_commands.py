@@ -43,7 +43,7 @@ def serve(folder: Path, *arguments: Any, before: Sequence[Any] = (), **environme
 
 @pytest.mark.parametrize("port", ["abc", "99999", "-1", "8080.5"])
 def test_a_port_that_is_none(tmp_path: Path, port: str) -> None:
-    said = f"--port {port} is no port. Give a number from 1 to 65535."
+    said = f"--port {port} is no port. Give a number from 1 to 65535, or 0 for any that is free."
     assert said == serve(tmp_path, "--port", port) == serve(tmp_path, f"--port={port}")
     assert said == serve(tmp_path, LLAMA_ARG_PORT=port)
 

@@ -13,7 +13,8 @@ import pytest
 
 import prefixstore
 from prefixstore import (
-    InvalidArgumentError, InvalidNameError, InvalidSideStateError, NoSuchNameError, NoSuchPageError, Plane, Space, Store,
+    InvalidArgumentError, InvalidNameError, InvalidSideStateError, NoSuchNameError, NoSuchPageError, Plane,
+    QuotaFullError, Space, Store,
 )
 from support import IDENTITY, MIB, kv, load, open_store, prompt, space_of
 
@@ -47,6 +48,26 @@ def test_a_pinned_prefix_stays_whatever_the_quota_asks(folder: Path) -> None:
             space.insert(tokens, kv(tokens, planes))
         store.flush()
         assert load(space, pinned, planes) == 0
+
+
+def test_a_flush_says_that_pins_leave_no_room(folder: Path) -> None:
+    planes = [Plane(0, 4096)]
+    with open_store(folder, quota=4 * MIB, codec="raw") as store:
+        space = space_of(store, planes=planes)
+        pinned = []
+        with pytest.raises(QuotaFullError, match="Pinned pages"):
+            for seed in range(100):
+                pinned.append(prompt(64, seed=seed))
+                space.insert(pinned[-1], kv(pinned[-1], planes))
+                store.flush()
+                space.pin(pinned[-1])
+        assert 8 < len(pinned) < 100
+        store.flush()
+        for tokens in pinned[:-1]:
+            space.unpin(tokens)
+        space.insert(pinned[-1], kv(pinned[-1], planes))
+        store.flush()
+        assert load(space, pinned[-1], planes) == 64
 
 
 def test_an_expired_prefix_is_a_miss_and_comes_back_without_its_date(full: Space) -> None:
@@ -146,6 +167,19 @@ def test_the_digest_of_a_file_is_its_sha256(store: Store, tmp_path: Path) -> Non
     assert store.file_digest(file) == hashlib.sha256(b"other weights").digest()
     with pytest.raises(prefixstore.PrefixStoreError):
         store.file_digest(tmp_path / "none")
+
+
+def test_closing_may_take_a_limited_time(folder: Path) -> None:
+    with open_store(folder) as store:
+        space_of(store).insert(TOKENS, kv(TOKENS))
+        for wrong in (-1, "1"):
+            with pytest.raises((TypeError, prefixstore.InvalidArgumentError)):
+                store.close(timeout=wrong)  # type: ignore[arg-type]
+        store.close(timeout=60)
+        assert store.closed
+        store.close(timeout=1)
+    with open_store(folder) as store:
+        assert load(space_of(store), TOKENS) == 32
 
 
 def test_a_flush_may_wait_for_a_limited_time(store: Store, space: Space) -> None:

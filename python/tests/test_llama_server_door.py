@@ -27,6 +27,7 @@ class Behind(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     seen: List[Tuple[str, bytes]] = []
+    heads: List[List[Tuple[str, str]]] = []
 
     def log_message(self, format: str, *arguments: Any) -> None:
         pass
@@ -34,10 +35,13 @@ class Behind(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         type(self).seen.append((self.path, content))
+        type(self).heads.append(self.headers.items())
         status = 200 if self.headers.get("Authorization") in (None, f"Bearer {KEY}") else 401
         answer = b'{"tokens": [1, 2, 3]}'
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
+        for cookie in ("a=1", "b=2"):
+            self.send_header("Set-Cookie", cookie)
         self.end_headers()
         self.wfile.write(answer)
 
@@ -76,7 +80,7 @@ class Door:
     """The door, with a server behind it."""
 
     def __init__(self, keys: Tuple[str, ...] = ()) -> None:
-        Behind.seen = []
+        Behind.seen, Behind.heads = [], []
         self.behind = ThreadingHTTPServer(("127.0.0.1", 0), Behind)
         self.proxy = llama_server._Proxy(("127.0.0.1", 0), llama_server._Handler)
         server = Server.__new__(Server)
@@ -183,6 +187,68 @@ def test_what_the_door_answers_itself_leaves_nothing_of_its_request_behind(door:
         assert answer.status == {"/prefixstore": 200, "/completion": 503}.get(path, 501)
         answer.read()
     connection.close()
+
+
+# Connections.
+
+def test_headers_that_come_more_than_once_pass_in_both_directions(door: Door) -> None:
+    said = door.send(
+        b"GET /props HTTP/1.1\r\nCookie: a=1\r\nX-Forwarded-For: one\r\ncookie: b=2\r\nX-Forwarded-For: two\r\n"
+        b"X-Hop: here\r\nConnection: close, x-hop\r\n\r\n")
+    [head] = Behind.heads
+    assert [value for name, value in head if name.lower() == "cookie"] == ["a=1", "b=2"]
+    assert [value for name, value in head if name == "X-Forwarded-For"] == ["one", "two"]
+    assert not [name for name, _ in head if name in ("X-Hop", "Connection")]
+    assert b"Set-Cookie: a=1\r\n" in said and b"Set-Cookie: b=2\r\n" in said
+
+
+def test_a_second_transfer_coding_is_refused(door: Door) -> None:
+    said = door.send(
+        b"POST /completion HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 501 ")
+    assert Behind.seen == []
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    monkeypatch.setattr(llama_server._Proxy, "most_connections", 3)
+    made = Door()
+    yield made
+    made.close()
+
+
+def test_one_connection_too_many_is_told_so_and_gets_no_thread(narrow: Door) -> None:
+    address = ("127.0.0.1", narrow.proxy.server_port)
+    held = [http.client.HTTPConnection(*address, timeout=30) for _ in range(3)]
+    for connection in held:
+        connection.request("GET", "/props")
+        connection.getresponse().read()  # it is open, and has its thread
+    threads = threading.active_count()
+    for _ in range(5):
+        with socket.create_connection(address, timeout=30) as client:
+            said = client.recv(1 << 16)
+            assert said.startswith(b"HTTP/1.1 503 ") and b"Too many connections" in said
+    assert threading.active_count() <= threads
+    for connection in held:
+        connection.request("GET", "/props")
+        assert connection.getresponse().read()
+        connection.close()
+    while b"503" in narrow.send(b"GET /props HTTP/1.1\r\nConnection: close\r\n\r\n"):
+        pass  # until the threads of those that were closed have ended
+
+
+def test_a_connection_that_asks_nothing_is_closed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_server._Handler, "idle_seconds", 0.05)
+    assert door.send(b"") == b""
+    assert door.send(b"GET /props HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert door.paths() == ["/props"]
+
+
+def test_port_0_is_any_free_port_and_it_is_said_which() -> None:
+    command = CommandLine(["sh", "--port", "0"], {})
+    with llama_server._listen(command) as proxy:
+        assert proxy.server_port > 0
+    assert llama_server._address("::1", 80) == "http://[::1]:80"
 
 
 # Slots.

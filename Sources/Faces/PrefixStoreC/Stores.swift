@@ -1,4 +1,4 @@
-// pfx_open, pfx_set_aside_notice, pfx_flush, pfx_close, pfx_statistics, pfx_file_digest.
+// pfx_open, pfx_set_aside_notice, pfx_flush, pfx_close, pfx_close_within, pfx_statistics, pfx_file_digest.
 
 public import CPrefixStore
 internal import PrefixStore
@@ -48,11 +48,25 @@ public func pfx_flush(_ store: OpaquePointer!, _ timeout_ms: UInt64) -> Int32 {
 
 /// See prefixstore.h.
 @c @implementation
-public func pfx_close(_ store: OpaquePointer!) -> Int32 {
+public func pfx_close(_ store: OpaquePointer!) -> Int32 { unsafe pfx_close_within(store, 0) }
+
+/// See prefixstore.h.
+@c @implementation
+public func pfx_close_within(_ store: OpaquePointer!, _ timeout_ms: UInt64) -> Int32 {
     answer {
         guard let (store, others) = try unsafe store.giveBack(Store.self) else { return }
-        for other in others { if let queue = other as? BlockQueue { queue.close() } }
-        try store.close()
+        let queues = others.compactMap { $0 as? BlockQueue }
+        guard timeout_ms > 0 else {
+            for queue in queues { queue.close() }
+            return try store.close()
+        }
+        // A job of a queue may wait for the disk. The store's end refuses it.
+        defer { for queue in queues { queue.close() } }
+        guard try store.close(within: .milliseconds(Int64(clamping: timeout_ms))) else {
+            throw Refusal(
+                code: PFX_TIMED_OUT,
+                text: "Not everything was on disk after \(timeout_ms) ms. The store is closed; what was flushed stays.")
+        }
     }
 }
 

@@ -33,6 +33,8 @@ package final class ColdTier: Sendable {
     /// The spaces that this process has opened: pages of no other are stored.
     let opened = Guarded<[PrefixHash: SpaceDescriptor]>([:])
     private let patience = WriterPatience()
+    /// Pages for which the quota had no room; see `quotaRefusal`.
+    let refusals = Guarded<(refused: Int, told: Int)>((0, 0))
 
     /// Opens the store in the folder `path`. Makes one when there is none and `options.opening` allows it.
     ///

@@ -51,16 +51,8 @@ package struct HotMatch: ~Copyable, Sendable {
     /// How many matches page `page` had been part of when this match was made, including this one.
     package func hits(of page: Int) -> Int { Int(self[page].hits) }
 
-    /// The bytes of page `page`: in one piece, planes of `pageSize` tokens. Valid while the lease lives.
-    package func source(_ page: Int) -> PageSource { space.record.source(self[page].seat) }
-
-    /// A copy of the first `tokens` tokens of page `page` to `target`, which must have room for them. Any thread may
-    /// run it while the lease lives.
-    package func copy(of page: Int, tokens: Int, to target: PageTarget) -> PageCopy {
-        precondition(tokens >= 0 && tokens <= storedTokens(of: page), "page \(page) has fewer tokens")
-        precondition(tokens == space.layout.pageSize || space.layout.isDivisible, "an opaque page can't be cut")
-        return PageCopy(tokens: tokens, source: source(page), target: target, layout: space.layout)
-    }
+    /// The bytes of page `page`, encoded or as the engine gave them. Valid while the lease lives.
+    package func content(of page: Int) -> HotContent { self[page].content }
 
     /// Ends the lease now; the compiler rejects any later use.
     package consuming func release() {}
@@ -69,16 +61,4 @@ package struct HotMatch: ~Copyable, Sendable {
         precondition(page >= 0 && page < pages.count, "page \(page) is not in this lease")
         return pages[pages.count - 1 - page]
     }
-}
-
-/// One page that is to be copied out of the tier.
-package struct PageCopy: Sendable {
-    /// How many tokens are copied.
-    package let tokens: Int
-    let source: PageSource
-    let target: PageTarget
-    let layout: KVLayout
-
-    /// Copies the tokens.
-    package func run() { target.copy(tokens: tokens, from: source, layout) }
 }

@@ -5,12 +5,14 @@ package import KVFormat
 /// Counters of one hot tier: what it holds now, and what has happened since it was made. This is a copy that does not
 /// change.
 package struct HotStatistics: Equatable, Sendable {
-    /// The budget for page memory.
+    /// The budget for the memory of records.
     package var capacity = ByteCount.zero
-    /// Memory behind page seats, in use or free; never above `capacity`.
+    /// Memory behind the records' seats, in use or free; never above `capacity`.
     package var residentBytes = ByteCount.zero
-    /// Bytes of page seats in use. A tail takes a whole seat.
+    /// Bytes of the records' seats in use.
     package var usedBytes = ByteCount.zero
+    /// Bytes of the pages that are not encoded yet, which do not count against the capacity.
+    package var stagedBytes = ByteCount.zero
     /// Bytes of nodes, token ids and tables, which do not count against the capacity.
     package var indexBytes = ByteCount.zero
     /// Pages in the tree.
@@ -24,7 +26,7 @@ package struct HotStatistics: Equatable, Sendable {
     package var inserted = 0
     /// Inserts of pages that were there already.
     package var alreadyThere = 0
-    /// Inserts refused because nothing more could be evicted.
+    /// Pages refused because nothing more could be evicted for their records.
     package var refused = 0
     /// Inserts whose parent was not there.
     package var orphans = 0

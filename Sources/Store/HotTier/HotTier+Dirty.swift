@@ -33,13 +33,15 @@ extension HotTier {
 }
 
 extension RadixNode {
-    fileprivate var needsSpill: Bool { isPage && !isStored && spills == 0 }
+    /// Whether the page is here and not on disk.
+    fileprivate var isUnstored: Bool { isPage && !isStored && body != .none }
+    fileprivate var needsSpill: Bool { isUnstored && spills == 0 }
 }
 
 extension RadixTree {
     /// The pages that the cold tier needs and does not have, by depth. Superseded tails are not worth a write.
     fileprivate func dirtyNodes() -> [Int32] {
-        let dirty = nodes.indices.filter { nodes[$0].isPage && !nodes[$0].isStored && !nodes[$0].isSuperseded }
+        let dirty = nodes.indices.filter { nodes[$0].isUnstored && !nodes[$0].isSuperseded }
         return dirty.sorted { nodes[$0].depth < nodes[$1].depth }.map(Int32.init)
     }
 }

@@ -8,14 +8,14 @@ extension HotTier {
     /// once. Without this limit, one insert would push the whole tier into its queue.
     static let offersPerInsert = 16
 
-    /// A seat for a page of `space`; nil when nothing more can be evicted.
-    func makeRoom(in space: SpaceRecord, now: Int64) -> Int32? {
+    /// Room for a record of `size` bytes; nil when nothing more can be evicted.
+    func makeRoom(_ size: Int, now: Int64) -> Room? {
         for offers in 0... {
             let step = state.withLock {
-                $0.makeRoom(in: space.pool, offersUnstored: spillBeforeEvict != nil, now: now)
+                $0.makeRoom(size, offersUnstored: spillBeforeEvict != nil, now: now)
             }
             switch step {
-            case .seat(let seat): return seat
+            case .room(let room): return room
             case .none: return nil
             case .offer(let node):
                 // The pin is adopted first, so that it is released in either case.

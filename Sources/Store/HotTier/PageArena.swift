@@ -2,49 +2,77 @@
 
 internal import KVFormat
 
-/// All page memory of a tier. The memory behind all seats, in use or free, never exceeds the capacity: free memory of
-/// one pool is given back to the system before another pool grows. Not thread-safe: the tier's mutex guards it.
+/// A piece of memory for some bytes of one page.
+struct Seat: Equatable {
+    /// The number of its pool.
+    let pool: Int32
+    /// Its number in the pool.
+    let index: Int32
+    /// Bytes in it: as many as were asked for.
+    let byteCount: Int
+}
+
+/// All memory of one kind: for records, or for pages that are not encoded yet. The memory behind all seats, in use or
+/// free, never exceeds the capacity: free memory of one pool is given back to the system before another pool grows. Not
+/// thread-safe: a mutex guards it.
 struct PageArena {
     /// The budget, bytes.
     let capacity: Int
-    /// One pool for each pair of seat size and page size.
+    /// One pool for each size of seats.
     private(set) var pools: [PagePool] = []
+    /// The number of each pool, by the size of its seats.
+    private var numbers: [Int: Int] = [:]
     /// Bytes of memory behind the seats of all pools.
     private(set) var residentBytes = 0
 
     /// Makes an arena with nothing reserved.
     init(capacity: Int) { self.capacity = capacity }
 
-    /// The index of the pool for pages of `layout`, made at the first call.
-    ///
-    /// - Throws: `StoreError.system` when the system has no address space left.
-    mutating func pool(for layout: KVLayout) throws(StoreError) -> Int {
-        let seatBytes = PagePool.seatBytes(for: layout)
-        let same = { (pool: PagePool) in pool.seatBytes == seatBytes && pool.runs.pageSize == layout.pageSize }
-        if let index = pools.firstIndex(where: same) { return index }
-        pools.append(try PagePool(for: layout, capacity: capacity))
+    /// Whether an empty arena has room for `size` bytes.
+    func canHold(_ size: Int) -> Bool { PagePool.seatBytes(for: size) <= capacity }
+
+    /// Takes a seat for `size` bytes; nil when the budget has no room for another one. Then a page must be evicted
+    /// first.
+    /// - Complexity: constant; one system call per seat when memory must move from another pool.
+    mutating func take(_ size: Int) -> Seat? {
+        let seatBytes = PagePool.seatBytes(for: size)
+        var larger = seatBytes
+        // A free seat that is a little too large is better than memory that must be fetched from the system.
+        while larger <= seatBytes + seatBytes / 16 {
+            if let pool = numbers[larger], let index = pools[pool].takeFree() {
+                return Seat(pool: Int32(pool), index: index, byteCount: size)
+            }
+            larger = PagePool.seatBytes(for: larger + 1)
+        }
+        guard seatBytes <= capacity else { return nil }
+        let pool = self.pool(seatBytes)
+        while residentBytes + seatBytes > capacity {
+            guard reclaim() else { return nil }
+        }
+        guard let index = pools[pool].takeUntouched() else { return nil }
+        residentBytes += seatBytes
+        return Seat(pool: Int32(pool), index: index, byteCount: size)
+    }
+
+    /// Gives a seat back.
+    mutating func give(_ seat: Seat) { pools[Int(seat.pool)].give(seat.index) }
+
+    /// The address of a seat.
+    func address(_ seat: Seat) -> UnsafeMutableRawPointer { unsafe pools[Int(seat.pool)].address(seat.index) }
+
+    /// Bytes of memory that a seat takes.
+    func seatBytes(_ seat: Seat) -> Int { pools[Int(seat.pool)].seatBytes }
+
+    private mutating func pool(_ seatBytes: Int) -> Int {
+        if let number = numbers[seatBytes] { return number }
+        pools.append(PagePool(seatBytes: seatBytes))
+        numbers[seatBytes] = pools.count - 1
         return pools.count - 1
     }
 
-    /// Takes a seat of pool `index`; nil when the budget has no room for another one. Then a page must be evicted
-    /// first.
-    /// - Complexity: constant; one system call per seat when memory must move from another pool.
-    mutating func take(from index: Int) -> Int32? {
-        if let seat = pools[index].takeFree() { return seat }
-        let seatBytes = pools[index].seatBytes
-        while residentBytes + seatBytes > capacity {
-            guard reclaim(otherThan: index) else { return nil }
-        }
-        residentBytes += seatBytes
-        return pools[index].takeUntouched()
-    }
-
-    /// Gives `seat` back to pool `index`.
-    mutating func give(_ seat: Int32, to index: Int) { pools[index].give(seat) }
-
-    private mutating func reclaim(otherThan index: Int) -> Bool {
-        for other in pools.indices where other != index && pools[other].discardOne() {
-            residentBytes -= pools[other].seatBytes
+    private mutating func reclaim() -> Bool {
+        for pool in pools.indices where pools[pool].discardOne() {
+            residentBytes -= pools[pool].seatBytes
             return true
         }
         return false
@@ -52,9 +80,4 @@ struct PageArena {
 
     /// Bytes of the seats in use.
     var usedBytes: Int { pools.reduce(0) { $0 + $1.used * $1.seatBytes } }
-
-    /// Bytes of the token ids kept beside the seats that were ever in use.
-    var runBytes: Int {
-        pools.reduce(0) { $0 + Int($1.highWater) * $1.runs.pageSize * MemoryLayout<TokenID>.stride }
-    }
 }

@@ -1,19 +1,17 @@
-// Seats of one size, for all spaces whose pages have that size.
+// Seats of one size.
 
 internal import KVFormat
 
 /// Seats of one size. A seat is in use, free (its memory still there), or discarded (its memory given back, or never
 /// touched).
-///
-/// Every seat has room for a whole page with planes of `pageSize` tokens, even if it holds a tail. Tails are few and
-/// short-lived, and seats of only one size leave no holes in the memory.
 struct PagePool {
-    /// Bytes of a seat: a whole page, rounded up to `alignment`.
+    /// Bytes of a seat.
     let seatBytes: Int
-    /// The memory of the seats.
-    let memory: Reservation
-    /// The token ids of the seats.
-    let runs: TokenRuns
+    private var segments: [Reservation] = []
+    /// Seats that all segments have room for.
+    private var seatsReserved = 0
+    private let firstSeats: Int
+    private let laterSeats: Int
 
     /// Free seats whose memory is still there: the next page goes into the one freed last, which is likely in the CPU's
     /// cache.
@@ -27,23 +25,35 @@ struct PagePool {
     /// The system's page size. Memory can be given back only in these units.
     static let alignment = 4096
 
-    /// Bytes of the seats for pages of `layout`.
-    static func seatBytes(for layout: KVLayout) -> Int {
-        (layout.bytesPerPage + alignment - 1) / alignment * alignment
+    /// Address space is reserved in pieces of this size, or of one seat.
+    private static let segmentBytes = 32 << 20
+
+    /// The size of the seats that `size` bytes are given: at most 1/64 more, or a page of the system. A few sizes for
+    /// records that are almost equally long, so that one takes the seat of another.
+    static func seatBytes(for size: Int) -> Int {
+        let size = max(size, 1)
+        let half = 1 << (Int.bitWidth - 1 - size.leadingZeroBitCount)
+        let step = max(alignment, half / 64)
+        return (size + step - 1) / step * step
     }
 
-    /// Reserves address space for as many seats as `capacity` bytes have room for.
-    ///
-    /// - Throws: `StoreError.system` when the system has no address space left.
-    init(for layout: KVLayout, capacity: Int) throws(StoreError) {
-        seatBytes = Self.seatBytes(for: layout)
-        let seats = capacity / seatBytes
-        memory = try Reservation(byteCount: seats * seatBytes)
-        runs = try TokenRuns(rows: seats, pageSize: layout.pageSize)
+    /// Seats of `seatBytes` bytes, none of them reserved yet.
+    init(seatBytes: Int) {
+        self.seatBytes = seatBytes
+        firstSeats = max(1, Reservation.hugePage / seatBytes)
+        laterSeats = max(1, Self.segmentBytes / seatBytes)
     }
 
     /// Bytes of memory behind the seats.
     var residentBytes: Int { (used + free.count) * seatBytes }
+
+    /// The address of a seat that was ever in use. It never changes.
+    func address(_ seat: Int32) -> UnsafeMutableRawPointer {
+        let seat = Int(seat)
+        guard seat >= firstSeats else { return unsafe segments[0].base + seat * seatBytes }
+        let (segment, place) = (seat - firstSeats).quotientAndRemainder(dividingBy: laterSeats)
+        return unsafe segments[segment + 1].base + place * seatBytes
+    }
 
     /// Takes a seat whose memory is there already; nil when there is none.
     mutating func takeFree() -> Int32? {
@@ -52,11 +62,21 @@ struct PagePool {
         return seat
     }
 
-    /// Takes a seat that has no memory yet. The caller has checked the budget, which bounds the number of seats as
-    /// well.
-    mutating func takeUntouched() -> Int32 {
+    /// Takes a seat that has no memory yet; nil when the system has no address space left for it.
+    mutating func takeUntouched() -> Int32? {
+        if let seat = discarded.popLast() {
+            used += 1
+            return seat
+        }
+        if Int(highWater) == seatsReserved {
+            let seats = segments.isEmpty ? firstSeats : laterSeats
+            // A size that few pages have must not take a huge page for each of them.
+            let isHuge = !segments.isEmpty || seatBytes >= Reservation.hugePage
+            guard let segment = try? Reservation(byteCount: seats * seatBytes, isHuge: isHuge) else { return nil }
+            segments.append(segment)
+            seatsReserved += seats
+        }
         used += 1
-        if let seat = discarded.popLast() { return seat }
         highWater += 1
         return highWater - 1
     }
@@ -70,7 +90,7 @@ struct PagePool {
     /// Gives the memory of one free seat back to the system; false when no seat is free.
     mutating func discardOne() -> Bool {
         guard let seat = free.popLast() else { return false }
-        memory.discard(offset: Int(seat) * seatBytes, byteCount: seatBytes)
+        unsafe Reservation.discard(address(seat), byteCount: seatBytes)
         discarded.append(seat)
         return true
     }

@@ -2,6 +2,17 @@
 
 internal import KVFormat
 
+/// Where the bytes of a page are.
+enum PageBody: Equatable {
+    /// As the engine gave them, in the staging memory; a spill has the page pinned and encodes it.
+    case staged
+    /// Encoded, in this seat.
+    case record(Seat)
+    /// Nowhere: there was no room for the record. The page is a miss, and leaves the tree when it is met, or when room
+    /// is made.
+    case none
+}
+
 /// A page in the tree, or the root of a space. Links are indices into the tree's array; `none` ends them.
 ///
 /// A node has one page, not a run of pages. The walk compares all token ids of a page anyway, and compared with that
@@ -23,10 +34,12 @@ struct RadixNode {
     var depth: Int32
     /// The space the page belongs to; `none` for a node that is not in use.
     var space: Int32
-    /// The seat in the space's pool.
-    var seat: Int32
+    /// The row of its token ids; `none` for a root.
+    var row: Int32
     /// Token ids of the page: `pageSize`, or fewer for a tail.
     var tokenCount: Int32
+    /// Where its bytes are.
+    var body = PageBody.none
     /// The top of the search tree of the pages after this one.
     var children = Self.none
     /// Among the pages after `parent`: those whose token ids come before.
@@ -53,8 +66,8 @@ struct RadixNode {
     /// Whether this is a page, and not a space's root or a node out of use.
     var isPage: Bool { depth >= 0 && space >= 0 }
 
-    /// Whether the page may no longer be served at `now`.
-    func isExpired(at now: Int64) -> Bool { expiry != 0 && expiry <= now }
+    /// Whether the page may no longer be served at `now`, or cannot.
+    func isMiss(at now: Int64) -> Bool { body == .none || expiry != 0 && expiry <= now }
 
     /// Whether the page can be evicted now. An inner page cannot, so a pin on a page also protects all pages before it.
     var isEvictable: Bool { isPage && childCount == 0 && pins == 0 }

@@ -54,7 +54,7 @@ extension RadixTree {
         var node = nodes[Int(parent)].children
         while node != RadixNode.none {
             let count = Int(nodes[Int(node)].tokenCount)
-            let comparison = runs.compare(query, with: nodes[Int(node)].seat, count: count)
+            let comparison = runs.compare(query, with: nodes[Int(node)].row, count: count)
             let common = comparison.common
             if common > found.common || (common == found.common && common > 0 && count > foundCount) {
                 found.best = node
@@ -72,7 +72,7 @@ extension RadixTree {
     func isBefore(_ left: Int32, _ right: Int32) -> Bool {
         let (left, right) = (nodes[Int(left)], nodes[Int(right)])
         let runs = spaces[Int(left.space)].runs
-        return runs.compare(left.seat, count: Int(left.tokenCount), with: right.seat, count: Int(right.tokenCount))
+        return runs.compare(left.row, count: Int(left.tokenCount), with: right.row, count: Int(right.tokenCount))
             .isBefore
     }
 

@@ -12,26 +12,10 @@ struct SpaceRecord: Sendable {
     let index: Int32
     /// The node that the space's first pages follow.
     let rootNode: Int32
-    /// The pool of the space's pages.
-    let pool: Int
-    /// Bytes of a seat of that pool.
-    let seatBytes: Int
-    /// The memory of that pool.
-    let memory: Reservation
-    /// The token ids of that pool.
+    /// The token ids of its pages.
     let runs: TokenRuns
     /// The space's seal, for the names of its pages; nil for a space that is not sealed.
     let seal: SpaceSeal?
-
-    /// The bytes in `seat`: a page in one piece with planes of `pageSize` tokens.
-    func source(_ seat: Int32) -> PageSource {
-        unsafe PageSource(memory.base + Int(seat) * seatBytes, capacity: layout.pageSize)
-    }
-
-    /// The bytes of `seat`, to write to.
-    func target(_ seat: Int32) -> PageTarget {
-        unsafe PageTarget(memory.base + Int(seat) * seatBytes, capacity: layout.pageSize)
-    }
 }
 
 /// The radix trees of all spaces, with one step per page. The pages that follow one page form a search tree (a treap,
@@ -65,17 +49,15 @@ struct RadixTree {
     func space(of node: Int32) -> SpaceRecord { spaces[Int(nodes[Int(node)].space)] }
 
     /// Adds an empty space.
-    mutating func addSpace(
-        root: PrefixHash, layout: KVLayout, seal: SpaceSeal?, pool: Int, _ seats: PagePool
-    ) -> SpaceRecord {
+    mutating func addSpace(root: PrefixHash, layout: KVLayout, seal: SpaceSeal?) -> SpaceRecord {
         let number = Int32(spaces.count)
         let node = allocate(
             RadixNode(
                 hash: root, use: PageUse(last: 0), parent: RadixNode.none, depth: RadixNode.rootDepth,
-                space: number, seat: RadixNode.none, tokenCount: 0))
+                space: number, row: RadixNode.none, tokenCount: 0))
         let record = SpaceRecord(
-            root: root, layout: layout, index: number, rootNode: node, pool: pool, seatBytes: seats.seatBytes,
-            memory: seats.memory, runs: seats.runs, seal: seal)
+            root: root, layout: layout, index: number, rootNode: node, runs: TokenRuns(pageSize: layout.pageSize),
+            seal: seal)
         spaces.append(record)
         return record
     }
@@ -96,6 +78,7 @@ struct RadixTree {
         unlinkChild(node)
         nodes[Int(page.parent)].childCount -= 1
         index.remove(page.hash, node)
+        spaces[Int(page.space)].runs.remove(page.row)
         nodes[Int(node)].space = RadixNode.none
         nodes[Int(node)].parent = firstFree
         firstFree = node
@@ -128,6 +111,8 @@ struct RadixTree {
         return found
     }
 
-    /// Bytes of the nodes and the index.
-    var byteCount: Int { nodes.count * MemoryLayout<RadixNode>.stride + index.byteCount }
+    /// Bytes of the nodes, the token ids and the index.
+    var byteCount: Int {
+        nodes.count * MemoryLayout<RadixNode>.stride + index.byteCount + spaces.reduce(0) { $0 + $1.runs.byteCount }
+    }
 }

@@ -22,8 +22,9 @@ final class Reservation: @unchecked Sendable {
 
     /// Reserves `byteCount` bytes, or one huge page when that is more.
     ///
+    /// - Parameter isHuge: whether the system should provide huge pages.
     /// - Throws: `StoreError.system` when the system has no address space left, or the user's limit on it is passed.
-    init(byteCount: Int) throws(StoreError) {
+    init(byteCount: Int, isHuge: Bool = true) throws(StoreError) {
         // One huge page more than asked for, so that the base can be moved to a boundary.
         let size = max(byteCount, Self.hugePage) + Self.hugePage
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
@@ -35,17 +36,18 @@ final class Reservation: @unchecked Sendable {
         mappedBytes = size
         unsafe base = address.alignedUp(toMultipleOf: Self.hugePage)
         // Advice only: without huge pages everything works, but with more TLB misses.
-        unsafe _ = madvise(base, max(byteCount, Self.hugePage), MADV_HUGEPAGE)
+        if isHuge { unsafe _ = madvise(base, max(byteCount, Self.hugePage), MADV_HUGEPAGE) }
     }
 
     deinit {
         unsafe _ = munmap(mapping, mappedBytes)
     }
 
-    /// Gives the memory behind `byteCount` bytes at `offset` back to the system; they read as zero afterwards. Both are
-    /// multiples of the system's page size.
-    func discard(offset: Int, byteCount: Int) {
-        let status = unsafe madvise(base + offset, byteCount, MADV_DONTNEED)
+    /// Gives memory of a reservation back to the system; it reads as zero afterwards. Address and size are multiples of
+    /// the system's page size.
+    @unsafe
+    static func discard(_ address: UnsafeMutableRawPointer, byteCount: Int) {
+        let status = unsafe madvise(address, byteCount, MADV_DONTNEED)
         precondition(status == 0, "madvise refused to discard a seat: error number \(errno)")
     }
 }

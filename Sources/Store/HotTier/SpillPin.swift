@@ -3,14 +3,15 @@
 package import KVFormat
 internal import Threads
 
-/// Keeps one page, and the pages before it, in RAM while the page is written to the cold tier: until `release()` or the
-/// object's end, whichever comes first. (Code that reads at once holds a `HotMatch` instead.) Thread-safe.
+/// Keeps one page, and the pages before it, in RAM while the page is encoded, or written to the cold tier: until
+/// `release()` or the object's end, whichever comes first. (Code that reads at once holds a `HotMatch` instead.)
+/// Thread-safe.
 package final class SpillPin: @unchecked Sendable {
     // Unchecked because the variables are only touched under the lock of the tier's state.
     private let tier: HotTier
     private let record: SpaceRecord
     private let node: Int32
-    private let seat: Int32
+    private let row: Int32
     private let parent: PrefixHash
     private let firstToken: Int
     private let tokenCount: Int
@@ -26,7 +27,7 @@ package final class SpillPin: @unchecked Sendable {
         self.record = record
         self.node = node
         self.parent = parent
-        seat = page.seat
+        row = page.row
         hash = page.hash
         firstToken = Int(page.depth) * record.layout.pageSize
         tokenCount = Int(page.tokenCount)
@@ -36,19 +37,43 @@ package final class SpillPin: @unchecked Sendable {
 
     /// The page's name with a copy of its token ids. Do not use it after the release.
     package var name: PageName {
-        checkNotReleased()
+        let tokens = tier.state.withLock { _ in
+            precondition(!isReleased, Self.released)
+            return record.runs.read(row, count: tokenCount)
+        }
         return PageName(
-            root: record.root, parent: parent, hash: hash, firstToken: firstToken,
-            tokens: record.runs.read(seat, count: tokenCount)[...], seal: record.seal)
+            root: record.root, parent: parent, hash: hash, firstToken: firstToken, tokens: tokens[...],
+            seal: record.seal)
     }
 
     /// The shape of the page.
     package var layout: KVLayout { record.layout }
 
-    /// The page's bytes: in one piece, planes of `pageSize` tokens. Valid until the release.
-    package var source: PageSource {
-        checkNotReleased()
-        return record.source(seat)
+    /// What there is of the page now. A record stays until the release; staged bytes as long as their object lives.
+    package var content: HotContent {
+        tier.state.withLock { state in
+            precondition(!isReleased, Self.released)
+            return state.content(of: node)
+        }
+    }
+
+    /// Whether the page is not encoded yet.
+    package var isStaged: Bool {
+        tier.state.withLock { state in !isReleased && state.tree.nodes[Int(node)].body == .staged }
+    }
+
+    /// Keeps the page's record instead of its staged bytes. Does nothing when it has a record already.
+    ///
+    /// - Parameter record: copied before the call returns.
+    /// - Returns: false when nothing could be evicted for it. The page then stays staged until its last pin has gone,
+    ///   and is a miss afterwards.
+    /// - Complexity: one copy of the record, with no lock held; evicts as many pages as the record needs.
+    package func keep(_ record: RawSpan, now: Int64) -> Bool {
+        guard isStaged else { return true }
+        guard let room = tier.makeRoom(record.byteCount, now: now) else { return false }
+        room.copy(record)
+        tier.state.withLock { $0.settle(node, room.seat) }
+        return true
     }
 
     /// Notes that the page was queued, so that `HotTier.dirtyPath` leaves it out until this pin ends. Does nothing when
@@ -70,6 +95,19 @@ package final class SpillPin: @unchecked Sendable {
         }
     }
 
+    /// Records that the cold tier has lost pages before this one: they are dirty again. Does nothing after the release.
+    package func markPathUnstored() {
+        tier.state.withLock { state in
+            guard !isReleased else { return }
+            var node = state.tree.nodes[Int(self.node)].parent
+            while node != RadixNode.none, state.tree.nodes[Int(node)].isPage {
+                state.tree.nodes[Int(node)].isStored = false
+                state.refresh(node)
+                node = state.tree.nodes[Int(node)].parent
+            }
+        }
+    }
+
     /// Releases the page now. A second call does nothing.
     package func release() {
         tier.state.withLock { state in
@@ -81,6 +119,4 @@ package final class SpillPin: @unchecked Sendable {
     }
 
     private static let released = "this page was let go already"
-
-    private func checkNotReleased() { tier.state.withLock { _ in precondition(!isReleased, Self.released) } }
 }

@@ -15,7 +15,9 @@ extension TierState {
     mutating func beginInsert(_ page: NewPage, in space: SpaceRecord) -> InsertStep {
         let parent = tree.node(page.name.parent, in: space)
         guard parent != RadixNode.none, tree.nodes[Int(parent)].depth == page.depth - 1,
-            parent == space.rootNode || Int(tree.nodes[Int(parent)].tokenCount) == space.layout.pageSize
+            parent == space.rootNode
+                || tree.nodes[Int(parent)].body != .none
+                    && Int(tree.nodes[Int(parent)].tokenCount) == space.layout.pageSize
         else {
             counters.orphans += 1
             return .done(.orphan)
@@ -25,19 +27,22 @@ extension TierState {
         return .copy(parent: parent)
     }
 
-    /// Publishes the page whose bytes and token ids are in `seat`, and releases the pin on `parent`.
-    mutating func finishInsert(_ page: NewPage, seat: Int32, parent: Int32, in space: SpaceRecord) -> InsertOutcome {
-        seatsInFlight -= 1
+    /// Publishes the page whose bytes are in `body`, and releases the pin on `parent`.
+    mutating func finishInsert(_ page: NewPage, _ body: PageBody, parent: Int32, in space: SpaceRecord) -> InsertOutcome
+    {
+        if case .record = body { seatsInFlight -= 1 }
         defer { unpin(parent) }
         // Another thread may have published the same page meanwhile.
-        if useExisting(page, after: parent, in: space) {
-            arena.give(seat, to: space.pool)
-            return .alreadyThere
+        let isThere = useExisting(page, after: parent, in: space)
+        guard !isThere, let row = space.runs.add(page.name.tokens) else {
+            if case .record(let seat) = body { arena.give(seat) }
+            return isThere ? .alreadyThere : .noRoom
         }
         let covered = tree.search(after: parent, page.name.tokens.span, space.runs).covered
         var node = RadixNode(
             hash: page.name.hash, use: PageUse(last: page.lastUse), parent: parent, depth: page.depth,
-            space: space.index, seat: seat, tokenCount: Int32(page.name.tokens.count))
+            space: space.index, row: row, tokenCount: Int32(page.name.tokens.count))
+        node.body = body
         node.isStored = page.isStored
         node.expiry = page.expiry
         let added = tree.add(node)
@@ -59,7 +64,7 @@ extension TierState {
         let found = tree.search(after: parent, page.name.tokens.span, space.runs)
         guard found.common == page.name.tokens.count else { return false }
         let node = Int(found.best)
-        if tree.nodes[node].isExpired(at: page.lastUse), removeExpired(found.best) { return false }
+        if tree.nodes[node].isMiss(at: page.lastUse), removeExpired(found.best) { return false }
         tree.nodes[node].use.keep(at: page.lastUse)
         if page.isStored && tree.nodes[node].hash == page.name.hash {
             tree.nodes[node].isStored = true

@@ -29,7 +29,7 @@ extension TierState {
         let page = tree.nodes[Int(node)]
         let parent = tree.nodes[Int(page.parent)]
         let space = tree.spaces[Int(page.space)]
-        let run = space.runs.read(page.seat, count: Int(page.tokenCount))
+        let run = space.runs.read(page.row, count: Int(page.tokenCount))
         if parent.space != page.space { faults.append("page \(node) follows a page of another space") }
         if parent.depth != page.depth - 1 { faults.append("page \(node) has a wrong depth") }
         if parent.isPage && Int(parent.tokenCount) != space.layout.pageSize {
@@ -76,20 +76,38 @@ extension TierState {
 
     private func faultsOfSeats(_ pages: [Int32]) -> [String] {
         var faults: [String] = []
+        var seats: [Int32: [Int32]] = [:]
+        var inUse = 0
+        for node in pages {
+            switch tree.nodes[Int(node)].body {
+            case .record(let seat):
+                seats[seat.pool, default: []].append(seat.index)
+                inUse += 1
+            case .staged:
+                if staged[node] == nil { faults.append("page \(node) has lost its staged bytes") }
+                if tree.nodes[Int(node)].pins == 0 { faults.append("nobody will encode page \(node)") }
+            case .none: break
+            }
+        }
+        if staged.keys.contains(where: { tree.nodes[Int($0)].body != .staged }) {
+            faults.append("staged bytes are kept for a page that has none")
+        }
         for (index, pool) in arena.pools.enumerated() {
             var seen = Set(pool.free).union(pool.discarded)
             if seen.count != pool.free.count + pool.discarded.count { faults.append("pool \(index) has a seat twice") }
-            let taken = pages.filter { tree.space(of: $0).pool == index }
-            for node in taken where !seen.insert(tree.nodes[Int(node)].seat).inserted {
-                faults.append("page \(node) shares its seat")
-            }
+            let taken = seats[Int32(index)] ?? []
+            for seat in taken where !seen.insert(seat).inserted { faults.append("two pages share a seat") }
             let inFlight = pool.used - taken.count
             if inFlight < 0 || inFlight > seatsInFlight || seen.count + inFlight != Int(pool.highWater) {
                 faults.append("pool \(index) has lost a seat")
             }
         }
         let used = arena.pools.reduce(0) { $0 + $1.used }
-        if used != pages.count + seatsInFlight { faults.append("\(used) seats in use for \(pages.count) pages") }
+        if used != inUse + seatsInFlight { faults.append("\(used) seats in use for \(inUse) records") }
+        for space in tree.spaces
+        where space.runs.used != pages.count(where: { tree.nodes[Int($0)].space == space.index }) {
+            faults.append("the rows of space \(space.index) are counted wrong")
+        }
         if arena.residentBytes != arena.pools.reduce(0, { $0 + $1.residentBytes }) {
             faults.append("the resident bytes are counted wrong")
         }

@@ -6,8 +6,8 @@ internal import KVFormat
 struct MatchedPage {
     /// Its prefix hash.
     var hash: PrefixHash
-    /// Its seat in the pool of the space.
-    var seat: Int32
+    /// Its bytes.
+    var content: HotContent
     /// Number of token ids in the page; for the last page of a match this may be more than were matched.
     var tokenCount: Int32
     /// How many matches the page has been part of, including this one.
@@ -39,7 +39,7 @@ extension TierState {
             let query = tokens[start..<min(start + pageSize, tokens.endIndex)]
             let found = tree.search(after: node, query.span, space.runs)
             guard found.common == pageSize || (found.common > 0 && space.layout.isDivisible) else { break }
-            if tree.nodes[Int(found.best)].isExpired(at: now) {
+            if tree.nodes[Int(found.best)].isMiss(at: now) {
                 // Once that page is removed, one of its siblings may share the longest run.
                 if removeExpired(found.best) { continue } else { break }
             }
@@ -73,10 +73,11 @@ extension TierState {
         var next = node
         while tree.nodes[Int(next)].isPage {
             let before = tree.nodes[Int(next)]
-            history.countReturn(of: before.use, bytes: seatBytes(of: before), at: now)
+            history.countReturn(of: before.use, bytes: bytes(of: before), at: now)
             tree.nodes[Int(next)].hit(use, at: now)
             let page = tree.nodes[Int(next)]
-            pages.append(MatchedPage(hash: page.hash, seat: page.seat, tokenCount: page.tokenCount, hits: page.hits))
+            pages.append(
+                MatchedPage(hash: page.hash, content: content(of: next), tokenCount: page.tokenCount, hits: page.hits))
             next = page.parent
         }
         return pages

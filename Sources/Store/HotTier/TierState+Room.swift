@@ -2,10 +2,32 @@
 
 internal import KVFormat
 
+/// A seat, and where it is.
+@safe
+struct Room: @unchecked Sendable {
+    // Unchecked: only the thread that made the room writes to it, before it publishes the page.
+    let seat: Seat
+    private let address: UnsafeMutableRawPointer
+
+    init(_ seat: Seat, _ address: UnsafeMutableRawPointer) {
+        self.seat = seat
+        unsafe self.address = address
+    }
+
+    /// Copies a record, of as many bytes as the seat was taken for, into it.
+    func copy(_ record: RawSpan) {
+        precondition(record.byteCount == seat.byteCount, "a seat for \(seat.byteCount) bytes")
+        unsafe record.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            unsafe address.copyMemory(from: base, byteCount: bytes.count)
+        }
+    }
+}
+
 /// The result of one attempt to make room for a page.
 enum RoomStep {
-    /// A seat for the page. Only the caller has it until the page is published.
-    case seat(Int32)
+    /// Room for the record. Only the caller has it until the page is published.
+    case room(Room)
     /// This page, which is pinned now, must be offered to the spill closure. Then the caller tries again.
     case offer(Int32)
     /// Nothing more can be evicted.
@@ -13,18 +35,18 @@ enum RoomStep {
 }
 
 extension TierState {
-    /// Takes a seat of pool `pool`, and evicts what is necessary for it.
+    /// Takes a seat for a record of `size` bytes, and evicts what is necessary for it.
     ///
     /// - Parameter offersUnstored: whether pages that the cold tier does not have are offered for spilling before they
     ///   are evicted.
     /// - Parameter now: milliseconds since the Unix epoch.
-    mutating func makeRoom(in pool: Int, offersUnstored: Bool, now: Int64) -> RoomStep {
-        guard arena.pools[pool].seatBytes <= arena.capacity else { return .none }
+    mutating func makeRoom(_ size: Int, offersUnstored: Bool, now: Int64) -> RoomStep {
+        guard arena.canHold(size) else { return .none }
         history.learn()
         while true {
-            if let seat = arena.take(from: pool) {
+            if let seat = arena.take(size) {
                 seatsInFlight += 1
-                return .seat(seat)
+                return unsafe .room(Room(seat, arena.address(seat)))
             }
             guard let victim = order.first(at: now, history) else { return .none }
             let page = tree.nodes[Int(victim)]
@@ -32,7 +54,7 @@ extension TierState {
                 pin(victim)
                 return .offer(victim)
             }
-            history.countEviction(of: page.use, bytes: seatBytes(of: page), at: now)
+            history.countEviction(of: page.use, bytes: bytes(of: page), at: now)
             drop(victim)
             counters.evicted += 1
             if !page.isStored { counters.evictedUnstored += 1 }

@@ -11,7 +11,7 @@ struct TierState {
     var order = EvictionOrder()
     /// Which pages come back, and when.
     var history: UseHistory
-    /// Page memory.
+    /// The memory of the records.
     var arena: PageArena
     /// What has happened so far. `statistics` fills in what the tier holds now.
     var counters = HotStatistics()
@@ -21,6 +21,8 @@ struct TierState {
     var handles: [PrefixHash: WeakSpace] = [:]
     /// Seats taken by inserts that have not published their page yet.
     var seatsInFlight = 0
+    /// The bytes of the pages that are not encoded yet, by node.
+    var staged: [Int32: StagedPage] = [:]
 
     /// An empty tier.
     init(capacity: Int) {
@@ -28,8 +30,36 @@ struct TierState {
         history = UseHistory(capacity: capacity)
     }
 
-    /// Bytes that a page takes.
-    func seatBytes(of page: RadixNode) -> Int { arena.pools[tree.spaces[Int(page.space)].pool].seatBytes }
+    /// Bytes that a page takes of the budget.
+    func bytes(of page: RadixNode) -> Int {
+        if case .record(let seat) = page.body { arena.seatBytes(seat) } else { 0 }
+    }
+
+    /// The bytes of a page, for a lease or a pin.
+    func content(of node: Int32) -> HotContent {
+        switch tree.nodes[Int(node)].body {
+        case .none: .none
+        case .staged: staged[node].map { .staged($0.source, owner: $0) } ?? .none
+        case .record(let seat): unsafe .record(HeldRecord(arena.address(seat), byteCount: seat.byteCount))
+        }
+    }
+
+    /// Replaces the staged bytes of a page by its record in `seat`.
+    mutating func settle(_ node: Int32, _ seat: Seat) {
+        seatsInFlight -= 1
+        // Another thread may have encoded the page meanwhile.
+        guard tree.nodes[Int(node)].body == .staged else { return arena.give(seat) }
+        tree.nodes[Int(node)].body = .record(seat)
+        staged[node] = nil
+    }
+
+    /// Lets the staged bytes of a page go: it is a miss from now on.
+    private mutating func abandon(_ node: Int32) {
+        tree.nodes[Int(node)].body = .none
+        tree.nodes[Int(node)].isDroppable = true
+        staged[node] = nil
+        counters.refused += 1
+    }
 
     /// Protects `node`, and with it all pages before it, until `unpin`.
     mutating func pin(_ node: Int32) {
@@ -38,11 +68,13 @@ struct TierState {
         refresh(node)
     }
 
-    /// Releases one pin.
+    /// Releases one pin. Whoever encodes a page has it pinned: a page that is staged after its last pin found no room
+    /// for its record, or nobody to encode it.
     mutating func unpin(_ node: Int32) {
         precondition(tree.nodes[Int(node)].pins > 0, "a pin was given back twice")
         tree.nodes[Int(node)].pins -= 1
         guard tree.nodes[Int(node)].pins == 0 else { return }
+        if tree.nodes[Int(node)].body == .staged { abandon(node) }
         if tree.nodes[Int(node)].isPage { pinnedPages -= 1 }
         if tree.nodes[Int(node)].isSuperseded {
             drop(node)
@@ -61,13 +93,13 @@ struct TierState {
         }
     }
 
-    /// Removes an evictable page from the tree; its seat is free afterwards.
+    /// Removes an evictable page from the tree; the seat of its record is free afterwards.
     mutating func drop(_ node: Int32) {
         let page = tree.nodes[Int(node)]
         precondition(page.isEvictable, "only an unpinned leaf can be dropped")
         order.remove(node)
         tree.remove(node)
-        arena.give(page.seat, to: tree.spaces[Int(page.space)].pool)
+        if case .record(let seat) = page.body { arena.give(seat) }
         refresh(page.parent)
     }
 
@@ -77,10 +109,10 @@ struct TierState {
         numbers.capacity = ByteCount(UInt64(arena.capacity))
         numbers.residentBytes = ByteCount(UInt64(arena.residentBytes))
         numbers.usedBytes = ByteCount(UInt64(arena.usedBytes))
-        numbers.indexBytes = ByteCount(UInt64(tree.byteCount + order.byteCount + arena.runBytes))
+        numbers.indexBytes = ByteCount(UInt64(tree.byteCount + order.byteCount))
         numbers.pages = tree.pageCount
         numbers.pinnedPages = pinnedPages
-        numbers.dirtyPages = tree.nodes.count { $0.isPage && !$0.isStored }
+        numbers.dirtyPages = tree.nodes.count { $0.isPage && !$0.isStored && $0.body != .none }
         return numbers
     }
 }

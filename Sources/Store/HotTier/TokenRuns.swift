@@ -1,4 +1,4 @@
-// The token ids of hot pages: one row of `pageSize` ids for each seat of a pool.
+// The token ids of the hot pages of one space: one row of `pageSize` ids per page.
 
 internal import Glibc
 internal import KVFormat
@@ -14,54 +14,77 @@ struct RunComparison {
 
 /// Rows of token ids, apart from the pages. A walk reads the ids of every page on its way, and rows at a distance of
 /// one page would all fall into the same few cache sets. The rows do not count against the capacity; `indexBytes`
-/// reports them.
-///
-/// The thread that holds a seat writes its row before the page is published. Afterwards the row is only read.
+/// reports them. Used under the tier's mutex only.
 @safe
 final class TokenRuns: @unchecked Sendable {
-    // Unchecked for the reason given at `Reservation`.
-    private let memory: Reservation
+    // Unchecked: the tier's mutex guards it.
+    private var segments: [Reservation] = []
+    private var free: [Int32] = []
+    private let rowsPerSegment: Int
+    /// Number of rows that were ever in use.
+    private(set) var highWater: Int32 = 0
     /// How many token ids a row has room for.
     let pageSize: Int
 
-    /// Reserves `rows` rows.
-    ///
-    /// - Throws: `StoreError.system` when the system has no address space left.
-    init(rows: Int, pageSize: Int) throws(StoreError) {
+    /// No rows yet.
+    init(pageSize: Int) {
         self.pageSize = pageSize
-        memory = try Reservation(byteCount: rows * pageSize * MemoryLayout<TokenID>.stride)
+        rowsPerSegment = max(1, Reservation.hugePage / (pageSize * MemoryLayout<TokenID>.stride))
     }
 
-    private func row(_ seat: Int32) -> UnsafeMutablePointer<TokenID> {
-        let first = unsafe memory.base.assumingMemoryBound(to: TokenID.self)
-        return unsafe first + Int(seat) * pageSize
+    /// Rows in use.
+    var used: Int { Int(highWater) - free.count }
+
+    /// Bytes of the rows that were ever in use.
+    var byteCount: Int { Int(highWater) * pageSize * MemoryLayout<TokenID>.stride }
+
+    private func address(_ row: Int32) -> UnsafeMutablePointer<TokenID> {
+        let (segment, place) = Int(row).quotientAndRemainder(dividingBy: rowsPerSegment)
+        let first = unsafe segments[segment].base.assumingMemoryBound(to: TokenID.self)
+        return unsafe first + place * pageSize
     }
 
-    /// Writes `run`, at most `pageSize` ids, into the row of `seat`.
-    func write(_ run: ArraySlice<TokenID>, to seat: Int32) {
+    /// Writes `run`, at most `pageSize` ids, into a row; nil when the system has no address space left for one.
+    func add(_ run: ArraySlice<TokenID>) -> Int32? {
         precondition(run.count <= pageSize, "a run of \(run.count) token ids in a row of \(pageSize)")
+        let row: Int32
+        if let last = free.popLast() {
+            row = last
+        } else {
+            if Int(highWater) == segments.count * rowsPerSegment {
+                let size = rowsPerSegment * pageSize * MemoryLayout<TokenID>.stride
+                guard let segment = try? Reservation(byteCount: size) else { return nil }
+                segments.append(segment)
+            }
+            row = highWater
+            highWater += 1
+        }
         unsafe run.withUnsafeBufferPointer { ids in
             guard let first = ids.baseAddress else { return }
-            unsafe row(seat).update(from: first, count: ids.count)
+            unsafe address(row).update(from: first, count: ids.count)
         }
+        return row
     }
 
-    /// The first `count` ids in the row of `seat`.
-    func read(_ seat: Int32, count: Int) -> [TokenID] {
-        unsafe Array(UnsafeBufferPointer(start: row(seat), count: count))
+    /// Frees a row.
+    func remove(_ row: Int32) { free.append(row) }
+
+    /// The first `count` ids in `row`.
+    func read(_ row: Int32, count: Int) -> [TokenID] {
+        unsafe Array(UnsafeBufferPointer(start: address(row), count: count))
     }
 
-    /// Compares `query` with the first `count` ids in the row of `seat`.
-    func compare(_ query: Span<TokenID>, with seat: Int32, count: Int) -> RunComparison {
+    /// Compares `query` with the first `count` ids in `row`.
+    func compare(_ query: Span<TokenID>, with row: Int32, count: Int) -> RunComparison {
         unsafe query.withUnsafeBufferPointer { ids in
             guard let first = ids.baseAddress else { return RunComparison(common: 0, isBefore: count > 0) }
-            return unsafe Self.compare(first, ids.count, row(seat), count)
+            return unsafe Self.compare(first, ids.count, address(row), count)
         }
     }
 
-    /// Compares the first `count` ids of `seat` with the first `otherCount` of `other`.
-    func compare(_ seat: Int32, count: Int, with other: Int32, count otherCount: Int) -> RunComparison {
-        unsafe Self.compare(row(seat), count, row(other), otherCount)
+    /// Compares the first `count` ids of `row` with the first `otherCount` of `other`.
+    func compare(_ row: Int32, count: Int, with other: Int32, count otherCount: Int) -> RunComparison {
+        unsafe Self.compare(address(row), count, address(other), otherCount)
     }
 
     private static func compare(

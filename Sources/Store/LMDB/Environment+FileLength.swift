@@ -32,3 +32,16 @@ extension WriteTransaction {
 func canExtend(_ descriptor: Int32, from size: Int, by byteCount: Int) -> Bool {
     fallocate64(descriptor, 0, off_t(size), off_t(byteCount)) == 0 || !LMDBError.fullDisk.contains(errno)
 }
+
+/// Whether the disk that holds a file is full: it has no room for one page more, or for less than a transaction may
+/// write. XFS and btrfs refuse a long write while a page still finds room.
+func isDiskFull(_ descriptor: Int32) -> Bool {
+    guard let size = fileSize(descriptor) else { return false }
+    if !canExtend(descriptor, from: size, by: 1) { return true }
+    // Two batches of pages.
+    let least: UInt64 = 64 << 20
+    var status = statvfs()
+    guard unsafe fstatvfs(descriptor, &status) == 0 else { return false }
+    let (free, overflows) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+    return !overflows && free < least
+}

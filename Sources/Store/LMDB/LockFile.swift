@@ -15,6 +15,9 @@ enum LockFile {
     static func prepare(in folder: String, readers: Int) throws(LMDBError) -> OpenFile {
         let file = try OpenFile(folder + "/" + FolderFiles.lock, O_RDWR | O_CREAT)
         guard let size = fileSize(file.descriptor) else { throw .code(errno, call: "fstat") }
+        // On btrfs, changing a page needs room for another one, which a full disk does not have. A file can be told to
+        // stay in place while it is empty. Other file systems refuse that, and do not need it.
+        if size == 0 { clmdb_overwrite_in_place(file.descriptor) }
         // A file in use keeps its size: the others have mapped that.
         let wanted = size == 0 ? byteCount(readers: readers) : min(size, largest)
         try allocate(file, wanted)

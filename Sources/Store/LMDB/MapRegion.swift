@@ -6,7 +6,8 @@ import Threads
 
 /// The memory that LMDB mapped the data file to.
 ///
-/// LMDB reports a map's size but not its address, so the address is looked up in the kernel's list of mappings.
+/// LMDB reports a map's size but not its address. The address is read from its environment, or looked up in the
+/// kernel's list of mappings where the environment has another form than that of LMDB 0.9.
 @safe
 struct MapRegion {
     let start: UnsafeRawPointer
@@ -33,13 +34,31 @@ extension MapRegion {
     /// To be called when LMDB has ended the map: another may come to its place.
     func forget() { _ = Self.makers.withLock { unsafe $0.removeValue(forKey: UInt(bitPattern: start)) } }
 
-    /// Finds the map of an open environment's data file. Costs one read of the process's list of mappings.
+    /// Finds the map of an open environment's data file.
     init(of environment: OpaquePointer) throws(LMDBError) {
-        var descriptor: Int32 = -1
-        try check(unsafe mdb_env_get_fd(environment, &descriptor), call: "mdb_env_get_fd")
+        guard let address = unsafe Self.address(in: environment) else {
+            try unsafe self.init(lookingUp: environment)
+            return
+        }
+        try unsafe self.init(start: address, byteCount: Self.size(of: environment))
+        let key = UInt(bitPattern: address)
+        Self.makers.withLock { $0[key] = getpid() }
+    }
+
+    /// The address that LMDB's environment has; nil when it has another form than that of LMDB 0.9.
+    static func address(in environment: OpaquePointer) -> UnsafeRawPointer? { unsafe clmdb_map_address(environment) }
+
+    private static func size(of environment: OpaquePointer) throws(LMDBError) -> Int {
         var info = unsafe MDB_envinfo()
         try check(unsafe mdb_env_info(environment, &info), call: "mdb_env_info")
-        let size = unsafe info.me_mapsize
+        return unsafe info.me_mapsize
+    }
+
+    /// Finds the map in the process's list of mappings, which it reads once.
+    init(lookingUp environment: OpaquePointer) throws(LMDBError) {
+        var descriptor: Int32 = -1
+        try check(unsafe mdb_env_get_fd(environment, &descriptor), call: "mdb_env_get_fd")
+        let size = try unsafe Self.size(of: environment)
         let path = try Self.path(of: descriptor)
         let inherited = Self.makers.withLock { makers in makers.filter { $0.value != getpid() } }
         let found = Self.lines(of: try Self.readMappings(), endingIn: path).lazy

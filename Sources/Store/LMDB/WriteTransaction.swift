@@ -22,11 +22,8 @@ package struct WriteTransaction: ~Copyable, Transaction {
         let (handle, descriptor) = unsafe (core.handle, core.descriptor)
         isOver = true
         let status = unsafe mdb_txn_commit(handle)
-        // LMDB reports a write that came back short as EIO, as it does a disk that fails. A file that cannot grow by a
-        // page tells them apart.
-        if status == EIO, let size = fileSize(descriptor), !canExtend(descriptor, from: size, by: 1) {
-            throw .code(ENOSPC, call: "mdb_txn_commit")
-        }
+        // LMDB reports a write that came back short as EIO, as it does a disk that fails.
+        if status == EIO, isDiskFull(descriptor) { throw .code(ENOSPC, call: "mdb_txn_commit") }
         try check(status, call: "mdb_txn_commit")
     }
 }

@@ -61,8 +61,10 @@ struct FrameEncoder: ~Copyable {
             guard budget > CodecPolicy.floor(raw: raw, width: width) else { continue }
             // The best result so far stays in the target until a better one is complete.
             let place = unsafe best.codec == .raw ? target : trial.reserve(Self.room(bytes: raw, width: width))
-            guard let size = unsafe encodeChunks(region, source, codec, into: place, budget: budget) else { continue }
-            if unsafe place != target { unsafe target.copyMemory(from: place, byteCount: size) }
+            let isTrial = unsafe place != target
+            let size = unsafe encodeChunks(region, source, codec, into: place, budget: budget, isTrial: isTrial)
+            guard let size else { continue }
+            if isTrial { unsafe target.copyMemory(from: place, byteCount: size) }
             best = (codec, size)
         }
         return best.codec == .raw ? nil : best
@@ -81,15 +83,19 @@ struct FrameEncoder: ~Copyable {
     }
 
     /// Writes chunk after chunk: head (4 bytes), low planes, coded top bytes.
+    ///
+    /// - Parameter isTrial: whether there is a result already. Then it ends too as soon as the chunks so far are a
+    ///   sixteenth above their share of the budget: a trial that fails only at its end takes longer than the encoding.
     /// - Returns: the bytes written; nil as soon as they reach `budget`, because the frame is then stored raw.
     @unsafe
     private borrowing func encodeChunks(
         _ region: FrameRegion, _ source: PageSource, _ codec: FrameCodec, into target: UnsafeMutableRawPointer,
-        budget: Int
+        budget: Int, isTrial: Bool = false
     ) -> Int? {
         let width = region.width
         var walk = ChunkWalk(region)
         var position = 0
+        var done = 0
         while let count = walk.nextChunk() {
             let low = unsafe (target + position + 4).assumingMemoryBound(to: UInt8.self)
             var at = 0
@@ -107,7 +113,8 @@ struct FrameEncoder: ~Copyable {
                 }
             unsafe (target + position).storeBytes(of: head.littleEndian, as: UInt32.self)
             position += 4 + (width - 1) * count + size
-            if position > budget { return nil }
+            done += count * width
+            if position > budget || isTrial && 16 * position * region.rawBytes > 17 * budget * done { return nil }
         }
         return position
     }

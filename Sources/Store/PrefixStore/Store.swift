@@ -42,6 +42,8 @@ public final class Store: Sendable {
     let loader: RecordLoader
     /// The threads that wait for the disk in place of callers with a deadline.
     let errands = Errands()
+    /// Keeps in RAM what was loaded from disk.
+    let promoter: Promoter
     let writer: SpillWriter
     let spiller: Spiller
     let counters = Counters()
@@ -52,6 +54,9 @@ public final class Store: Sendable {
     private let life = Guarded<Life>(.open)
 
     private let process = OwnProcess()
+
+    /// Memory for pages that are not encoded yet. Beyond it, the inserting thread encodes too.
+    private static let stagingCapacity = ByteCount.mebibytes(64)
 
     private enum Life { case open, closed }
 
@@ -71,6 +76,7 @@ public final class Store: Sendable {
         let helpers = Team.spareCores
         team = Team(helpers: helpers)
         loader = RecordLoader(team, decoders: helpers + 1)
+        promoter = Promoter(from: cold, limit: options.hotCapacity)
         writer = SpillWriter(
             into: below, codec: options.codec, readingAt: loader.readRate,
             options: SpillOptions(
@@ -79,7 +85,9 @@ public final class Store: Sendable {
         let spiller = Spiller(writer, options.writePolicy)
         self.spiller = spiller
         do throws(StoreError) {
-            hot = try HotTier(capacity: options.hotCapacity, spillBeforeEvict: { spiller.takeOver($0) })
+            hot = try HotTier(
+                capacity: options.hotCapacity, stagingCapacity: min(options.queueCapacity, Self.stagingCapacity),
+                spillBeforeEvict: { spiller.takeOver($0) })
         } catch {
             remote?.close(before: .after(.zero))
             cold.close()
@@ -128,20 +136,21 @@ public final class Store: Sendable {
     }
 
     /// Waits until every page inserted so far is on disk and synced, pages that could not be written before included;
-    /// after `afterHits` only those that were used often enough. A page for which the quota has no room, because
-    /// everything else is pinned, stays in RAM only; `StoreStatistics.droppedPages` counts it. Once this has returned,
-    /// those pages survive a kill and a power cut.
+    /// after `afterHits` only those that were used often enough. Once this has returned, those pages survive a kill and
+    /// a power cut.
     ///
     /// - Throws: the error that kept a page from being written since the last call. The pages stay usable in RAM.
+    ///   `.quotaFull` when pages were dropped because the quota is full of pinned ones. Of a prompt that is longer than
+    ///   the whole quota the end is not stored, which is no error; `StoreStatistics.droppedPages` counts both.
     ///   `.writerBusy` when another process writes and does not finish: it is waited for half a minute. `.fileReplaced`
     ///   when the store's files were deleted or exchanged: nothing that is written to them is found again.
     public func flush() throws(StoreError) {
         try checkOpen()
-        spiller.spillDirtyPages()
-        try writer.flush()
+        _ = try spiller.flush()
         try cold.flushTouches()
         keepPrefillTimes(before: nil)
         try cold.checkFiles()
+        if let refusal = cold.quotaRefusal() { throw refusal }
     }
 
     /// As `flush()`, for `limit` at most. What is being written when the time is up goes on being written.
@@ -151,11 +160,10 @@ public final class Store: Sendable {
     public func flush(within limit: Duration) throws(StoreError) -> Bool {
         try checkOpen()
         let deadline = Deadline.after(limit)
-        guard spiller.spillDirtyPages(before: deadline), try writer.flush(before: deadline),
-            try flushTouches(before: deadline)
-        else { return false }
+        guard try spiller.flush(before: deadline), try flushTouches(before: deadline) else { return false }
         keepPrefillTimes(before: deadline)
         try cold.checkFiles()
+        if let refusal = cold.quotaRefusal() { throw refusal }
         return true
     }
 
@@ -181,16 +189,22 @@ public final class Store: Sendable {
             return life == .open
         }
         guard wasOpen else { return true }
-        let isQueued = spiller.spillDirtyPages(before: deadline)
+        promoter.close()
+        var failure: StoreError?
+        var isWritten = false
+        do throws(StoreError) { isWritten = try spiller.flush(before: deadline) } catch { failure = error }
         defer {
             remote?.close(before: deadline)
             errands.close()
             cold.close(before: deadline)
             team.close()
         }
-        guard try writer.close(before: deadline), isQueued, try flushTouches(before: deadline) else { return false }
+        let isClosed = try writer.close(before: deadline)
+        if let failure { throw failure }
+        guard isClosed, isWritten, try flushTouches(before: deadline) else { return false }
         keepPrefillTimes(before: deadline)
         try cold.checkFiles()
+        if let refusal = cold.quotaRefusal() { throw refusal }
         return true
     }
 
@@ -220,6 +234,9 @@ public final class Store: Sendable {
             space.storedPrefillTime.set(time)
         }
     }
+
+    /// Waits until the pages that loads have left to be kept in RAM are there.
+    package func finishPromotions() { promoter.finish() }
 
     /// Whether a thread of this process waits for another process to finish writing, and has for a while.
     package static var isHeldUp: Bool { ColdTier.isHeldUp }

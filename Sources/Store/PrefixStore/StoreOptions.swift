@@ -55,13 +55,14 @@ public struct StoreOptions: Hashable, Sendable {
     /// StoreOptions(whenQueueFull: .drop)
     /// ```
     public var whenQueueFull: WhenQueueFull
-    /// Whether a page loaded from the cold tier is kept in the hot tier. Its load waits for that copy. An engine that
-    /// inserts whole prompts when they are computed can do without.
+    /// Whether a page loaded from the cold tier is kept in the hot tier, as the record that it is on disk. That is done
+    /// after the load, by a thread of the store. With nil, the default, pages are kept if their load had to wait for
+    /// the disk: those that the system has in its page cache load as fast from there.
     ///
     /// ```swift
     /// StoreOptions(promotes: false)
     /// ```
-    public var promotes: Bool
+    public var promotes: Bool?
     /// Limit on the encoded bytes that this process writes to the disk per second, so that others get their share of
     /// it; nil for no limit. Pages wait meanwhile, `queueCapacity` of them, and then `whenQueueFull` says what happens;
     /// `flush()` and `close()` write at full speed.
@@ -85,8 +86,8 @@ public struct StoreOptions: Hashable, Sendable {
     public init(
         quota: ByteCount? = nil, hotCapacity: ByteCount = .mebibytes(512),
         writePolicy: WritePolicy = .writeThrough,
-        codec: StoreCodec = .zstd, queueCapacity: ByteCount = .mebibytes(256), whenQueueFull: WhenQueueFull = .wait,
-        promotes: Bool = true, spillRate: ByteCount? = nil, sealingKey: SealingKey? = nil,
+        codec: StoreCodec = .auto, queueCapacity: ByteCount = .mebibytes(256), whenQueueFull: WhenQueueFull = .wait,
+        promotes: Bool? = nil, spillRate: ByteCount? = nil, sealingKey: SealingKey? = nil,
         remote: RemoteOptions? = nil
     ) {
         self.quota = quota

@@ -10,14 +10,10 @@ internal import Threads
 
 /// The records of a batch of loads, and the state of their frames. Thread-safe.
 final class Loading: Sendable {
-    /// One page: its record, and where it goes.
-    struct Page {
-        let load: RecordLoad
-        /// Valid as long as it is lent. The loading ends before that.
-        let record: RecordBytes
-    }
+    /// A page that is not encoded is one piece.
+    static let whole = -1
 
-    /// One frame of one page.
+    /// One frame of one page, or a whole page.
     struct Piece {
         let page: Int
         let frame: Int
@@ -30,28 +26,41 @@ final class Loading: Sendable {
         var progress: LayerProgress
     }
 
-    private let pages: [Page]
+    private let pages: [HeldLoad]
     private let layout: KVLayout
     let pieces: [Piece]
     private let state: Guarded<State>
     private let isCancelled: (@Sendable () -> Bool)?
-    private let rate: ReadRate
+    /// What measures the tier's reading; nil for pages that are in memory.
+    private let rate: ReadRate?
+    private let tally: ReadTally?
 
-    init(_ pages: [Page], _ layout: KVLayout, _ control: LoadControl, _ rate: ReadRate) {
+    /// Valid as long as the pages are lent. The loading ends before that.
+    init(_ pages: [HeldLoad], _ layout: KVLayout, _ control: LoadControl, _ rate: ReadRate?) {
         self.pages = pages
         self.layout = layout
         self.rate = rate
+        tally = control.tally
         isCancelled = control.isCancelled
         var pieces: [Piece] = []
         for index in pages.indices {
-            let page = pages[index]
-            for frame in 0..<page.record.frameCount
-            where page.load.target.memory.wants(planes: page.record.planes(ofFrame: frame)) {
+            guard case .record(let record) = pages[index].content else {
+                pieces.append(Piece(page: index, frame: Self.whole))
+                continue
+            }
+            for frame in 0..<record.frameCount
+            where pages[index].load.target.memory.wants(planes: record.planes(ofFrame: frame)) {
                 pieces.append(Piece(page: index, frame: frame))
             }
         }
         if control.onLayersReady != nil {
-            let planes = pieces.map { pages[$0.page].record.planes(ofFrame: $0.frame).lowerBound }
+            let planes = pieces.map { piece in
+                if case .record(let record) = pages[piece.page].content {
+                    record.planes(ofFrame: piece.frame).lowerBound
+                } else {
+                    0
+                }
+            }
             pieces = pieces.indices
                 .sorted { (planes[$0], pieces[$0].page) < (planes[$1], pieces[$1].page) }
                 .map { pieces[$0] }
@@ -71,15 +80,28 @@ final class Loading: Sendable {
         }
         // A page that has failed is a miss, whatever its other frames hold.
         guard state.withLock({ $0.failures[piece.page] == nil }) else { return }
-        let record = page.record.view
+        switch page.content {
+        case .record(let record): decode(piece, of: record, page.load, with: decoder)
+        case .raw(let source, _):
+            page.load.target.copy(tokens: page.load.tokens, from: source, layout)
+            note(0..<layout.planeCount)
+        case .none: preconditionFailure("a page that is not there is not loaded")
+        }
+    }
+
+    private func decode(_ piece: Piece, of held: RecordBytes, _ load: RecordLoad, with decoder: FrameLoader) {
+        let record = held.view
         do throws(RecordDamage) {
-            rate.fetch(record.uncheckedBytes(ofFrame: piece.frame))
-            try decoder.load(frame: piece.frame, of: record, tokens: page.load.tokens, layout, into: page.load.target)
+            rate?.fetch(record.uncheckedBytes(ofFrame: piece.frame), tally)
+            try decoder.load(frame: piece.frame, of: record, tokens: load.tokens, layout, into: load.target)
         } catch {
             state.withLock { $0.failures[piece.page] = $0.failures[piece.page] ?? error }
             return
         }
-        let planes = record.planes(ofFrame: piece.frame)
+        note(record.planes(ofFrame: piece.frame))
+    }
+
+    private func note(_ planes: Range<Int>) {
         let ready = state.withLock { $0.progress.note(planes) }
         ready?()
     }

@@ -17,7 +17,7 @@ extension RecordLoader {
     ) -> Int {
         let fetched = Guarded(Fetched())
         let withdraw = errands.begin {
-            try? self.fetch(loads, of: layout, from: tier) { count in
+            try? self.fetch(loads, of: layout, from: tier, control.tally) { count in
                 fetched.withLock { $0.count = count }
                 fetched.signal()
             }
@@ -36,6 +36,8 @@ extension RecordLoader {
             guard ready >= wanted || ready > delivered else { break }
             let part = Array(loads[delivered..<ready])
             var partControl = control
+            // The bytes are in memory now, which says nothing of the tier.
+            partControl.tally = nil
             if ready < loads.count { partControl.onLayersReady = nil }
             let count = (try? load(part, of: layout, from: tier, control: partControl)) ?? 0
             delivered += count
@@ -53,7 +55,8 @@ extension RecordLoader {
 
     /// Reads the encoded bytes of pages into memory, in order, up to the first that the tier does not have.
     private func fetch(
-        _ loads: [RecordLoad], of layout: KVLayout, from tier: any RecordTier, _ onFetched: (Int) -> Void
+        _ loads: [RecordLoad], of layout: KVLayout, from tier: any RecordTier, _ tally: ReadTally?,
+        _ onFetched: (Int) -> Void
     ) throws(StoreError) {
         var count = 0
         while count < loads.count {
@@ -62,7 +65,9 @@ extension RecordLoader {
             try tier.lend(wanted, of: layout) { records in
                 for record in records {
                     guard let record else { break }
-                    for frame in 0..<record.frameCount { readRate.fetch(record.view.uncheckedBytes(ofFrame: frame)) }
+                    for frame in 0..<record.frameCount {
+                        readRate.fetch(record.view.uncheckedBytes(ofFrame: frame), tally)
+                    }
                     count += 1
                     onFetched(count)
                 }

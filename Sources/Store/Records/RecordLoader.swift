@@ -34,13 +34,17 @@ package struct LoadControl: Sendable {
     package var onLayersReady: (@Sendable (Int) -> Void)?
     /// Called before each frame, from any of the loading threads; true ends the load early.
     package var isCancelled: (@Sendable () -> Bool)?
+    /// Takes part in what is measured of the tier's reading.
+    package var tally: ReadTally?
 
     /// Both closures are optional.
     package init(
-        onLayersReady: (@Sendable (Int) -> Void)? = nil, isCancelled: (@Sendable () -> Bool)? = nil
+        onLayersReady: (@Sendable (Int) -> Void)? = nil, isCancelled: (@Sendable () -> Bool)? = nil,
+        tally: ReadTally? = nil
     ) {
         self.onLayersReady = onLayersReady
         self.isCancelled = isCancelled
+        self.tally = tally
     }
 }
 
@@ -56,7 +60,7 @@ package final class RecordLoader: Sendable {
 
     /// From this many raw bytes on it pays to wake other threads: decoding or copying less takes no longer than waking
     /// them.
-    package static let sharedBytes = 512 << 10
+    static let sharedBytes = 512 << 10
 
     /// How fast records have come into memory.
     package let readRate = ReadRate()
@@ -98,7 +102,12 @@ package final class RecordLoader: Sendable {
             var count = 0
             let wanted = batch.map { RecordRequest(hash: $0.hash, tokenCount: $0.tokenCount, seal: $0.seal) }
             try tier.lend(wanted, of: layout) { records in
-                let loading = deliver(batch, records, layout, control)
+                let pages = zip(batch, records).prefix { $0.1 != nil }.map { load, record in
+                    HeldLoad(load, record.map { .record($0) } ?? .none)
+                }
+                var control = control
+                if pages.count < batch.count { control.onLayersReady = nil }
+                let loading = deliver(pages, layout, control, readRate)
                 count = loading.delivered
                 return loading.damage
             }
@@ -119,19 +128,9 @@ package final class RecordLoader: Sendable {
         return loads[..<(end ?? loads.endIndex)]
     }
 
-    /// Decodes the records of a batch, up to the first that the tier does not have.
-    private func deliver(
-        _ batch: ArraySlice<RecordLoad>, _ records: [RecordBytes?], _ layout: KVLayout, _ control: LoadControl
-    ) -> Loading {
-        var pages = [Loading.Page]()
-        pages.reserveCapacity(batch.count)
-        for (load, record) in zip(batch, records) {
-            guard let record else { break }
-            pages.append(Loading.Page(load: load, record: record))
-        }
-        var control = control
-        if pages.count < batch.count { control.onLayersReady = nil }
-        let loading = Loading(pages, layout, control, readRate)
+    /// Decodes or copies pages that stay in place meanwhile.
+    func deliver(_ pages: [HeldLoad], _ layout: KVLayout, _ control: LoadControl, _ rate: ReadRate?) -> Loading {
+        let loading = Loading(pages, layout, control, rate)
         let bytes = pages.reduce(0) { $0 + layout.pageBytes(tokens: $1.load.tokens) }
         team.forEach(loading.pieces.count, isShared: bytes >= Self.sharedBytes) { index in
             decoders.withItem { loading.decode(index, with: $0) }

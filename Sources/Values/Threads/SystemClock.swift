@@ -8,6 +8,9 @@ package enum SystemClock {
     /// Nanoseconds of a clock that never jumps. Only differences have a meaning.
     package static func monotonicNanoseconds() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) }
 
+    /// Nanoseconds for which the calling thread has run. Only differences have a meaning.
+    package static func threadNanoseconds() -> UInt64 { nanoseconds(CLOCK_THREAD_CPUTIME_ID) }
+
     /// Milliseconds since the Unix epoch by the wall clock, which an administrator can set back.
     package static func wallMilliseconds() -> Int64 { Int64(nanoseconds(CLOCK_REALTIME) / 1_000_000) }
 

@@ -63,8 +63,8 @@ class Reuse(Case):
     def test_with_flash_attention(self):
         self.assert_reused(llama={"flash_attn": True})
 
-    def test_with_pages_that_are_not_compressed(self):
-        self.assert_reused(cache={"codec": "raw"})
+    def test_with_pages_that_are_compressed(self):
+        self.assert_reused(cache={"codec": "auto"})
 
     def test_with_quantised_keys_and_values(self):
         self.assert_reused(llama={"flash_attn": True, "type_k": 8, "type_v": 2})

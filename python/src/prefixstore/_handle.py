@@ -72,11 +72,15 @@ class Handle:
 
     def close(self) -> None:
         """Gives the object back. Closing twice does no harm, and neither does closing in a forked child."""
+        self._close()
+
+    def _close(self, give_back: Optional[Callable[[int], int]] = None) -> None:
+        """As `close`, by another function of the library."""
         pending = self._finalizer.detach()
         if pending is None:
             return
-        _, _, (_, *arguments), _ = pending
-        _give_back(*arguments)
+        _, _, (_, usual, *arguments), _ = pending
+        _give_back(give_back or usual, *arguments)
         for answer in self._answers:
             # A store takes all its objects with it when it is closed.
             if answer != _INVALID_HANDLE or self._owner is None:

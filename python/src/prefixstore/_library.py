@@ -47,6 +47,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "pfx_set_aside_notice": (c_int64, (_HANDLE, *_TEXT)),
     "pfx_flush": (c_int, (_HANDLE, c_uint64)),
     "pfx_close": (c_int, (_HANDLE,)),
+    "pfx_close_within": (c_int, (_HANDLE, c_uint64)),
     "pfx_statistics": (c_int64, (_HANDLE, *_TEXT)),
     "pfx_info": (c_int64, (c_char_p, *_TEXT)),
     "pfx_file_digest": (c_int, (_HANDLE, c_char_p, _BYTES)),

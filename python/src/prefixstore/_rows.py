@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Iterator, Optional, Sequence, Tuple, Union
+from dataclasses import dataclass, field, replace
+from typing import Any, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ._buffers import Buffer, Memory, piece
 from ._checks import UINT32, number
@@ -55,6 +55,8 @@ class PackedRows:
     offsets: Sequence[Optional[int]]
     capacity: int
     first: int = 0
+    # The argument that was made of them last, and of what: an engine loads into the same memory again and again.
+    _last: List[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def behind(self, count: int) -> PackedRows:
         """The rows of the tokens after the first `count`."""
@@ -105,6 +107,9 @@ def _packed(rows: PackedRows, planes: Sequence[Plane], memory: Memory, count: in
     if first + count > capacity:
         raise InvalidPagesError(
             f"{count} tokens from row {first} on do not fit in {capacity} rows. Give a larger buffer.")
+    made_of = memory.address, memory.nbytes, tuple(offsets), capacity, first, tuple(planes), writable
+    if rows._last and rows._last[0] == made_of:
+        return rows._last[1]
     addresses = (ctypes.c_void_p * len(planes))()
     for at, (offset, plane) in enumerate(zip(offsets, planes)):
         if offset is None:
@@ -116,7 +121,9 @@ def _packed(rows: PackedRows, planes: Sequence[Plane], memory: Memory, count: in
                 f"{capacity} rows of plane {at} from byte {offset} on do not fit in {memory.nbytes} bytes. Give a larger "
                 "buffer.")
         addresses[at] = memory.address + offset
-    return sized(RowsStruct, planes=addresses, plane_count=len(planes), capacity=capacity, first=first)
+    made = sized(RowsStruct, planes=addresses, plane_count=len(planes), capacity=capacity, first=first)
+    rows._last[:] = [made_of, made]
+    return made
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 from typing import Any, Dict, List, Optional, Sequence, Union
 
 from ._blocks import Blocks
-from ._checks import INT63, UINT32, number, text
+from ._checks import INT63, UINT32, milliseconds, number, text
 from ._errors import InvalidArgumentError, InvalidOptionError, PrefixStoreError, TimedOutError
 from ._handle import Handle
 from ._identity import Element, Identity, Plane, element_of, layout_struct
@@ -116,10 +116,16 @@ class Store(Handle):
         wait(library.pfx_flush, self, timeout)
         self._raise_loss()
 
-    def close(self) -> None:
+    def close(self, timeout: Optional[float] = None) -> None:
         """Writes what waits, and closes the store. Raises what kept a page from being written since the last `flush`.
-        Closing twice does no harm, and neither does closing in a forked child."""
-        super().close()
+        Closing twice does no harm, and neither does closing in a forked child.
+
+        Takes `timeout` seconds at most, and a batch that is being written longer. Raises `TimedOutError` when the time
+        was up before everything was on disk: the store is closed, and what was flushed stays.
+        """
+        limit = milliseconds(timeout, "timeout")
+        # In C, 0 stands for no limit.
+        self._close(None if limit is None else lambda handle: int(library.pfx_close_within(handle, limit)))
         self._raise_loss()
 
     def _loss(self) -> Optional[PrefixStoreError]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import child
 from process import HERE, environment
 from prompts import prompts
-from states import Reference, States
+from states import Count, Reference, States
 
 DOCUMENT = HERE.parents[2] / "docs" / "engines" / "equality.md"
 STATES = ("cold", "warm", "restart", "crash", "small quota")
@@ -26,8 +26,8 @@ def row(title, cache, counts, at):
     cells = []
     for state in STATES:
         count = counts[state]
-        if count is None:
-            cells.append("no bound")
+        if not isinstance(count, Count):
+            cells.append(count or "no bound")
             continue
         cell = f"{count.differing:,} of {count.served:,}"
         if count.otherwise_rounded:
@@ -51,7 +51,7 @@ def today():
 
 def is_good(counts):
     """Whether no reply differs, no request failed, and something was reused after a restart."""
-    present = [count for count in counts.values() if count is not None]
+    present = [count for count in counts.values() if isinstance(count, Count)]
     return counts["restart"].reused_tokens > 0 and not any(count.differing or count.failed for count in present)
 
 

@@ -24,3 +24,11 @@ def enable():
         reset(self)
 
     UnifiedRadixCache.reset = patient
+
+
+def enable_spoiled():
+    """The same, with the mistake of the controls."""
+    import spoiled
+
+    enable()
+    spoiled.spoil_blocks()

@@ -58,12 +58,15 @@ class States:
         self._reference, self._prompts, self._seed = reference, prompts, seed
         self._random = random.Random(f"{name} {cache} {seed}")
         self._splits, self._child = Splits(), None
-        self._is_bounded = cache in engine.bounded
+        self._is_bounded, self._is_control = cache in engine.bounded, cache == engine.control
         self._folder = folder
 
     def run(self):
-        """Names of states, with their counts; None for a state that there is not."""
+        """Names of states, with their counts; None for a state that there is not, and "not run" for those that a
+        control has no need of: what is wrong shows after a restart."""
         counts = self._kept()
+        if self._is_control:
+            return {**counts, "crash": "not run", "small quota": "not run"}
         counts["crash"] = self._crashed()
         counts["small quota"] = self._evicted() if self._is_bounded else None
         return counts

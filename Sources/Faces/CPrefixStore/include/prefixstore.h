@@ -163,6 +163,11 @@ int pfx_flush(pfx_store *store, uint64_t timeout_ms);
  * closed in any case; an error says what could not be written. */
 int pfx_close(pfx_store *store);
 
+/* As pfx_close, for `timeout_ms` milliseconds at most, and without an end when that is 0: a process that stands still
+ * while it writes to the store holds it up no longer. PFX_TIMED_OUT: the store is closed, what was flushed stays, and
+ * what was not written by then is not stored. A batch that is being written is not interrupted. */
+int pfx_close_within(pfx_store *store, uint64_t timeout_ms);
+
 /* What this process has done with the store, as one JSON object. Writes up to `capacity` bytes into `text`, the
  * terminating NUL among them, and returns the length of the whole text without it, as snprintf does. `text` may be NULL
  * when `capacity` is 0. */

@@ -48,8 +48,9 @@ struct LoadResult: Codable {
     var loadSeconds: Double
     /// The same load a second time, from a file that is now mapped and in the page cache.
     var againSeconds: Double
-    /// The same load from the hot tier; 0 when it was not measured.
-    var hotSeconds: Double
+    /// The same load with the pages being kept in RAM, in a store that was just opened; and the load after that, from
+    /// RAM. 0 when they were not measured.
+    var keepSeconds, hotSeconds: Double
     /// A copy of the same number of bytes between two buffers, by one thread and by two.
     var copySeconds, copy2Seconds: Double
     /// The part of the data file that was in the page cache before the load.
@@ -143,23 +144,25 @@ extension BenchWork {
         let isExact = target.isEqual(to: source)
         let again = try load(prompts, from: space)
         try store.close()
-        var hot = 0.0
+        var hot = (keep: 0.0, load: 0.0)
         if phase == .loadWarm, hotCapacity.value > byteCount { hot = try hotSeconds(prompts) }
         return LoadResult(
             openSeconds: opened - start, matchSeconds: first.match, loadSeconds: first.load,
-            againSeconds: again.load, hotSeconds: hot, copySeconds: copies[0], copy2Seconds: copies[1],
+            againSeconds: again.load, keepSeconds: hot.keep, hotSeconds: hot.load, copySeconds: copies[0],
+            copy2Seconds: copies[1],
             residentShare: resident, began: began, ended: ended,
             isExact: isExact && target.isEqual(to: source), tokens: first.tokens)
     }
 
-    /// A load after one that brought all pages into RAM.
-    private func hotSeconds(_ prompts: [([TokenID], [PageTarget])]) throws -> Double {
+    /// A load that leaves all pages to be kept in RAM, and one after that is done.
+    private func hotSeconds(_ prompts: [([TokenID], [PageTarget])]) throws -> (keep: Double, load: Double) {
         let store = try open(hotCapacity: hotCapacity)
         let space = try store.space(try identity())
-        _ = try load(prompts, from: space)
+        let keep = try load(prompts, from: space).load
+        store.finishPromotions()
         let seconds = try load(prompts, from: space).load
         try store.close()
-        return seconds
+        return (keep, seconds)
     }
 
     private func load(

@@ -85,6 +85,7 @@ struct BenchReport: Encodable {
             ("load, new process, page cache warm", samples.compactMap { $0.warm?.loadSeconds }),
             ("load again, file mapped", samples.compactMap { $0.warm?.againSeconds }),
             ("load, new process, from disk", samples.compactMap { $0.cold?.loadSeconds }),
+            ("load, page cache warm, kept in RAM", samples.compactMap { $0.warm?.keepSeconds }.filter { $0 > 0 }),
             ("load from the hot tier", samples.compactMap { $0.warm?.hotSeconds }.filter { $0 > 0 }),
             ("memcpy, 1 thread", loads.map(\.copySeconds)),
             ("memcpy, 2 threads", loads.map(\.copy2Seconds)),

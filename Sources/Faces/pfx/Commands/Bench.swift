@@ -35,7 +35,7 @@ struct Bench: ParsableCommand {
     var element: BenchElement = .bf16
 
     @Option(help: ArgumentHelp("Codec for pages.", valueName: "codec"))
-    var codec: StoreCodec = .zstd
+    var codec: StoreCodec = .auto
 
     @Option(help: ArgumentHelp("Tokens per page.", valueName: "tokens"))
     var pageSize = 64

@@ -3,6 +3,7 @@
 package import KVFormat
 internal import LMDB
 internal import PageCodec
+internal import Threads
 
 extension ColdTier {
     /// The whole store at this moment. Walks all nodes and recency records, in bounded read transactions: about a
@@ -72,15 +73,33 @@ extension ColdTier {
         return census
     }
 
-    private func countPinned() throws(LMDBError) -> Int {
+    private func countPinned(upTo limit: Int = .max) throws(LMDBError) -> Int {
         var pinned = 0
         try walk(tables.recency) { (_, key, value) throws(LMDBError) in
             if let hash = PrefixHash(key: key), let recency = RecencyRecord(value, key: hash), recency.pins > 0 {
                 pinned += 1
             }
-            return .next
+            return pinned < limit ? .next : .stop
         }
         return pinned
+    }
+
+    /// `.quotaFull` when pages were refused since the last call and pins are among what keeps their place; nil
+    /// otherwise. A prompt that is longer than the whole quota is refused in part as well: that is no fault of anybody.
+    ///
+    /// - Complexity: a glance, unless pages were refused. Then it looks for the first pinned page.
+    package func quotaRefusal() -> StoreError? {
+        let isNew = refusals.withLock { count in
+            defer { count.told = count.refused }
+            return count.refused > count.told
+        }
+        guard isNew else { return nil }
+        do throws(StoreError) {
+            let pinned = try inspecting { () throws(LMDBError) in try countPinned(upTo: 1) }
+            return pinned > 0 ? .quotaFull(quota: quota) : nil
+        } catch {
+            return error
+        }
     }
 }
 

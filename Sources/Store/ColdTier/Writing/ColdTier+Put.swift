@@ -3,6 +3,7 @@
 package import KVFormat
 internal import LMDB
 package import Records
+internal import Threads
 
 extension ColdTier {
     /// Stores pages and blocks; durable when this returns. Pages that are there already cost one look-up and count as
@@ -41,6 +42,8 @@ extension ColdTier {
                 throw StoreError(error, path: path, options: options)
             }
         }
+        let refused = report.outcomes.count(where: { $0 == .noRoom })
+        refusals.withLock { $0.refused += refused }
         return report
     }
 

@@ -47,6 +47,9 @@ extension ColdTier {
         return space
     }
 
+    /// The descriptor of a space that this process has opened; the space may come into the store with the next write.
+    package func openedDescriptor(of root: PrefixHash) -> SpaceDescriptor? { opened.withLock { $0[root] } }
+
     /// A space with its counters; nil when it is not registered, or damaged.
     package func space(_ root: PrefixHash) throws(StoreError) -> SpaceRecord? {
         try reading { (transaction) throws(LMDBError) in try transaction.space(root, tables).record }

@@ -44,9 +44,10 @@ extension Space {
         let match = try match(tokens)
         let all = try store.cold.descriptors()
         var others: [Explanation.OtherSpace] = []
-        if let own = all.first(where: { $0.root == root }) {
+        // It is not in the store yet when another writer was at work as it was opened.
+        if let own = all.first(where: { $0.root == root }) ?? store.cold.openedDescriptor(of: root) {
             // Tokens are never found among blocks.
-            others = all.filter { $0.root != own.root && !$0.layout.isOfBlocks }
+            others = all.filter { $0.root != root && !$0.layout.isOfBlocks }
                 .map { other in
                     Explanation.OtherSpace(
                         root: other.root, labels: other.labels, differences: own.differences(from: other))

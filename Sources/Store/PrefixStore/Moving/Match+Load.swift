@@ -19,7 +19,7 @@ public struct Loaded: Hashable, Sendable {
 }
 
 extension Match {
-    /// Copies the pages of the match into the caller's memory.
+    /// Decodes the pages of the match into the caller's memory.
     ///
     /// - Parameters:
     ///   - targets: one per page, in order; target `i` receives the tokens of page `i`. Fewer targets load fewer pages.
@@ -27,7 +27,7 @@ extension Match {
     ///     token. Of an opaque layout only whole pages are loaded.
     ///   - limit: how long the disk may take; nil for as long as it takes. When the time is up, what was delivered
     ///     until then is the result, and `isLate`. The reading goes on without this caller, so that the next one finds
-    ///     the bytes in memory. Copies of pages in RAM are not cut short.
+    ///     the bytes in memory. Loads of pages in RAM are not cut short.
     ///   - onLayersReady: called, from the store's threads or this one, with a rising number of layers whose planes are
     ///     complete in all pages, so that an engine can compute with the first layers while the rest is loaded. A
     ///     reported layer is valid only if the load then delivers everything that was requested.
@@ -36,7 +36,8 @@ extension Match {
     ///   planes than the layout; nothing was written then.
     /// - Returns: how much was delivered. Less than the match when a page turned out damaged or was evicted meanwhile;
     ///   the targets after that hold nothing of use.
-    /// - Complexity: one copy per hot page, one decode per cold page; a cold page is kept in RAM if `options.promotes`.
+    /// - Complexity: one decode per page, or one copy of a page that is not encoded yet; a cold page may be kept in RAM
+    ///   afterwards, as `options.promotes` says.
     public func load(
         into targets: [PageTarget], limit count: Int? = nil, within limit: Duration? = nil,
         onLayersReady: (@Sendable (_ layers: Int) -> Void)? = nil, isCancelled: (@Sendable () -> Bool)? = nil
@@ -67,7 +68,7 @@ extension Match {
     ///     are neither decoded nor written.
     ///   - limit: how long the disk may take, as in `load(into:)`. When the time is up, what was delivered
     ///     until then is the result, and `isLate`. The reading goes on without this caller, so that the next one finds
-    ///     the bytes in memory. Copies of pages in RAM are not cut short.
+    ///     the bytes in memory. Loads of pages in RAM are not cut short.
     ///   - isCancelled: asked now and then, from several threads; true ends the load early.
     /// - Throws: `.invalidPages` when the range is not one of the match, or the memory does not fit the layout or the
     ///   range; nothing was written then.
@@ -107,10 +108,14 @@ extension Match {
         var loaded = Loaded(place: space.start)
         let pages = part.pages
         let hot = pages.clamped(to: 0..<hotPages)
-        loaded.tokensByTier.hot = loadHot(hot, of: part, targets)
+        let goesOn = pages.upperBound > hotPages
+        var hotControl = control
+        if goesOn { hotControl.onLayersReady = nil }
+        let count = loadHot(hot, of: part, targets, hotControl)
+        loaded.tokensByTier.hot = hot.prefix(count).reduce(0) { $0 + part.count(inPage: $1) }
         let hotTime = SystemClock.monotonicNanoseconds() - start
         let mine = hotPages + cold.count
-        if pages.upperBound > hotPages, !cold.isEmpty, pages.lowerBound < mine {
+        if goesOn, count == hot.count, !cold.isEmpty, pages.lowerBound < mine {
             let cold = pages.clamped(to: hotPages..<mine)
             let rest = Array(targets.dropFirst(hot.count).prefix(cold.count))
             // Layers are complete only when those of the remote's pages are.
@@ -124,23 +129,33 @@ extension Match {
             let rest = Array(targets.suffix(from: targets.startIndex + remote.lowerBound - pages.lowerBound))
             loaded.tokensByTier.remote = loadRemote(remote, of: part, rest, control, before: deadline)
         }
-        if pages.upperBound <= hotPages { control.onLayersReady?(space.layout.layers) }
         loaded.place = place(after: part.tokens.lowerBound + loaded.tokens)
         loaded.isLate = loaded.tokens < part.tokens.count && deadline.map(\.hasPassed) == true
         space.count(loaded, hotTime, coldTime, nanoseconds: SystemClock.monotonicNanoseconds() - start)
         return loaded
     }
 
-    /// - Returns: the tokens that were copied: all that were wanted of these pages.
-    private func loadHot(_ pages: Range<Int>, of part: MatchPart, _ targets: [PageTarget]) -> Int {
-        let copies = zip(pages, targets).map { page, target in
-            lease.copy(of: page, tokens: part.end(inPage: page), to: target)
+    /// - Returns: how many pages were delivered. The lease, which the caller holds, keeps their bytes where they are.
+    private func loadHot(
+        _ pages: Range<Int>, of part: MatchPart, _ targets: [PageTarget], _ control: LoadControl
+    ) -> Int {
+        guard !pages.isEmpty else { return 0 }
+        let layout = space.layout
+        let loads = zip(pages, targets).map { page, target in
+            let (hash, tokens) = (lease.hash(of: page), lease.storedTokens(of: page))
+            return HeldLoad(
+                RecordLoad(hash: hash, tokens: part.end(inPage: page), tokenCount: tokens, target: target),
+                lease.content(of: page).page(hash, tokens: tokens, layout, space.seal))
         }
-        let tokens = pages.reduce(0) { $0 + part.count(inPage: $1) }
-        // The lease, which the caller holds, keeps the sources where they are.
-        let isShared = tokens * space.layout.bytesPerToken >= RecordLoader.sharedBytes
-        space.store.team.forEach(copies.count, isShared: isShared) { copies[$0].run() }
-        return tokens
+        let delivery = space.store.loader.load(loads, of: layout, control: control)
+        // A damaged page must not be found again: its date has passed. The disk may have a sound record of it.
+        let damaged = loads.indices.filter { loads[$0].isDamaged } + delivery.damaged
+        if !damaged.isEmpty {
+            space.store.counters.damagedPages.add(UInt64(damaged.count))
+            let hashes = damaged.map { (lease.hash(of: pages.lowerBound + $0), Int64(1)) }
+            space.store.hot.setExpiry(Dictionary(hashes) { first, _ in first })
+        }
+        return delivery.delivered
     }
 
     private func loadCold(
@@ -155,6 +170,9 @@ extension Match {
         }
         // An error of the folder as a whole is a miss here: the engine recomputes, and its next `match` tells why.
         let store = space.store
+        let tally = ReadTally()
+        var control = control
+        control.tally = tally
         let delivered =
             if let deadline {
                 store.loader.load(
@@ -162,7 +180,7 @@ extension Match {
             } else {
                 (try? store.loader.load(loads, of: space.layout, from: store.cold, control: control)) ?? 0
             }
-        if store.options.promotes, deadline.map(\.hasPassed) != true {
+        if store.options.promotes ?? tally.isOfDisk(or: store.loader.readRate) {
             promote(loads.prefix(delivered), from: pages.lowerBound)
         }
         return pages.prefix(delivered).reduce(0) { $0 + part.count(inPage: $1) }
@@ -179,26 +197,24 @@ extension Match {
                 tokenCount: remote[page - first].tokenCount, target: target, seal: space.seal)
         }
         let delivered = loadRemote(loads, from: pages.lowerBound, control: control, before: deadline)
-        if space.store.options.promotes, deadline.map(\.hasPassed) != true {
-            promote(loads.prefix(delivered), from: pages.lowerBound)
-        }
         return pages.prefix(delivered).reduce(0) { $0 + part.count(inPage: $1) }
     }
 
-    /// Keeps pages that were loaded whole in RAM, the first of them page `first` of the match. One that was loaded in
-    /// part cannot be kept under its hash.
+    /// Has pages kept in RAM, the first of them page `first` of the match. The token ids behind the match are not known
+    /// of a page that matches in part.
     private func promote(_ loads: ArraySlice<RecordLoad>, from first: Int) {
-        let now = SystemClock.wallMilliseconds()
-        for (page, load) in zip(first..., loads) where load.tokens == load.tokenCount && load.target.memory.isWhole {
-            let start = page * space.layout.pageSize
-            let name = PageName(
-                root: space.root, parent: page == 0 ? space.root : hash(ofPage: page - 1), hash: load.hash,
-                firstToken: start, tokens: tokens[start..<start + load.tokens], seal: space.seal)
-            let outcome = space.hot.insert(
-                name, source: load.target.source, now: now, isStored: page - hotPages < cold.count,
-                expiry: page - hotPages < cold.count ? cold[page - hotPages].expiry : 0)
-            guard outcome == .inserted || outcome == .alreadyThere else { return }
-        }
+        let pageSize = space.layout.pageSize
+        let pages = zip(first..., loads).prefix { cold[$0 - hotPages].matchedTokens == $1.tokenCount }
+        space.store.promoter.add(
+            pages.map { page, load in
+                PromotedPage(
+                    name: PageName(
+                        root: space.root, parent: page == 0 ? space.root : hash(ofPage: page - 1), hash: load.hash,
+                        firstToken: page * pageSize,
+                        tokens: tokens[page * pageSize..<page * pageSize + load.tokenCount],
+                        seal: space.seal),
+                    expiry: cold[page - hotPages].expiry)
+            }, to: space.hot)
     }
 }
 

@@ -90,27 +90,61 @@ extension Space {
     ///
     /// - Returns: whether it is new to this process's hot tier, or on its way to disk without it.
     func insert(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
-        switch hot.insert(page, source: source, now: now, isStored: false) {
+        let (outcome, pin) = hot.stage(page, source: source, now: now)
+        switch outcome {
         case .inserted:
-            if store.options.writePolicy == .writeThrough { store.spiller.spill(pathTo: page.hash) }
+            withExtendedLifetime(pin) { if let pin { sendDown(pin) } }
             return true
-        case .alreadyThere:
-            return false
-        case .noRoom, .orphan:
-            return spillWithoutHotPage(page, source, now)
+        case .alreadyThere: return false
+        case .notStaged: return insertEncoded(page, source, now)
+        case .noRoom, .orphan: return spillWithoutHotPage(page, source, now)
         }
     }
 
-    /// A page that the hot tier cannot take goes straight to disk from a copy: a small hot tier must not cost
-    /// durability.
+    /// Has a page encoded, and written if the policy says so.
+    private func sendDown(_ pin: SpillPin) {
+        if store.options.writePolicy == .writeThrough {
+            store.spiller.spill(pathTo: pin.hash)
+        } else {
+            store.spiller.encode(pin)
+        }
+    }
+
+    /// Encodes a page on the calling thread: the encoding threads are behind, and the staging memory is full.
+    private func insertEncoded(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
+        let job = SpillJob(page, layout: layout, insertedAt: now, source: source, keepAlive: nil, onDone: nil)
+        return store.writer.withRecord(of: job) { record in
+            switch hot.insert(page, record: record.bytes, now: now, isStored: false) {
+            case .inserted:
+                if store.options.writePolicy == .writeThrough { store.spiller.spill(pathTo: page.hash) }
+                return true
+            case .alreadyThere: return false
+            case .noRoom, .orphan, .notStaged:
+                return spillWithoutHotPage(page) {
+                    SpillJob(
+                        page.detached, page: QueuedRecord(copying: record), layout: layout, insertedAt: now, onDone: nil
+                    )
+                }
+            }
+        }
+    }
+
+    /// A page that the hot tier cannot take goes straight to disk from a copy.
     private func spillWithoutHotPage(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
+        spillWithoutHotPage(page) {
+            let copy = QueuedPage(source, tokens: page.tokens.count, layout)
+            return SpillJob(
+                page.detached, layout: layout, insertedAt: now, source: copy.source, keepAlive: copy, onDone: nil)
+        }
+    }
+
+    /// Queues a page that is not in RAM, unless it is on disk or the policy keeps it away: a small hot tier must not
+    /// cost durability.
+    private func spillWithoutHotPage(_ page: PageName, _ job: () -> SpillJob) -> Bool {
         if case .afterHits = store.options.writePolicy { return false }
         if (try? store.cold.held([page.hash], usedAt: nil))?.isEmpty == false { return false }
         store.spiller.spill(pathTo: page.parent)
-        let copy = QueuedPage(source, tokens: page.tokens.count, layout)
-        let job = SpillJob(
-            page.detached, layout: layout, insertedAt: now, source: copy.source, keepAlive: copy, onDone: nil)
-        return store.writer.enqueue(job) == .queued
+        return store.writer.enqueue(job()) == .queued
     }
 }
 

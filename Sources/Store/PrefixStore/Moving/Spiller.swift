@@ -12,6 +12,8 @@ final class Spiller: Sendable {
     private let policy: WritePolicy
     // The tier calls the spiller when it evicts, so the spiller must not keep the tier alive.
     private let tier = Guarded(WeakTier())
+    /// Whether pages found no parent on disk since `flush` last looked.
+    private let hasOrphans = Guarded(false)
 
     private struct WeakTier { weak var tier: HotTier? }
 
@@ -24,9 +26,9 @@ final class Spiller: Sendable {
     func serve(_ hot: HotTier) { tier.withLock { $0.tier = hot } }
 
     /// Queues what the cold tier lacks of the path to a page.
-    func spill(pathTo hash: PrefixHash) {
+    func spill(pathTo hash: PrefixHash, isAlwaysTaken: Bool = false) {
         guard let hot = tier.withLock({ $0.tier }) else { return }
-        for pin in hot.dirtyPath(to: hash) { _ = enqueue(pin) }
+        for pin in hot.dirtyPath(to: hash) { _ = enqueue(pin, isAlwaysTaken: isAlwaysTaken) }
     }
 
     /// Queues every page that is only in RAM, parents first, and waits for room in the queue whatever the options say:
@@ -45,29 +47,75 @@ final class Spiller: Sendable {
         return isInTime
     }
 
+    /// Waits until every page that is only in RAM is on disk. Another process may have evicted a page from the disk that
+    /// this one still has in RAM: what was to follow it there is then an orphan, and is written again behind it.
+    ///
+    /// - Returns: false when the deadline passed before that.
+    /// - Throws: what kept a page from being written.
+    func flush(before deadline: Deadline? = nil) throws(StoreError) -> Bool {
+        // More than two rounds need another process that evicts all that this one writes. Then nothing helps.
+        for _ in 0..<3 {
+            hasOrphans.withLock { $0 = false }
+            guard spillDirtyPages(before: deadline), try written(before: deadline) else { return false }
+            if !hasOrphans.withLock({ $0 }) { break }
+        }
+        return true
+    }
+
+    private func written(before deadline: Deadline?) throws(StoreError) -> Bool {
+        if let deadline { return try writer.flush(before: deadline) }
+        try writer.flush()
+        return true
+    }
+
     /// A page that is about to leave RAM: in write-back mode it goes to disk instead of being lost.
+    ///
+    /// It never waits for room in the queue: the page has its record, and the thread that evicts it may be the one that
+    /// empties the queue.
     ///
     /// - Returns: true when the page was queued; it stays in RAM until it is written.
     func takeOver(_ pin: SpillPin) -> Bool {
         guard policy == .writeBack, let hot = tier.withLock({ $0.tier }) else { return false }
         let path = hot.dirtyPath(to: pin.hash)
-        return path.reduce(true) { $0 && enqueue($1) }
+        return path.reduce(true) { $0 && enqueue($1, isAlwaysTaken: true) }
     }
 
-    /// The pin keeps the page's bytes until they are written. A page that could not be written stays dirty: the next
-    /// flush tries it again, and so does the next page behind it.
+    /// Has a page encoded that is not to be written yet. In write-back mode, one for whose record there is no room in
+    /// RAM goes to disk; it stays staged until then, so that such pages are as few as the staging memory holds.
+    func encode(_ pin: SpillPin) {
+        _ = enqueue(pin, isForDisk: false)
+    }
+
+    /// The pin keeps the page until it is written. A page that could not be written stays dirty: the next flush tries
+    /// it again, and so does the next page behind it.
     ///
     /// The pin is told after the page was queued, so that no page behind this one is ever queued before it.
-    private func enqueue(_ pin: SpillPin, waits: Bool = false, before deadline: Deadline? = nil) -> Bool {
+    private func enqueue(
+        _ pin: SpillPin, isForDisk: Bool = true, waits: Bool = false, isAlwaysTaken: Bool = false,
+        before deadline: Deadline? = nil
+    ) -> Bool {
+        let name = pin.name
+        let layout = pin.layout
+        let page = HotPage(pin, name) { [weak self, policy] in
+            if policy == .writeBack, !isForDisk { self?.spill(pathTo: name.hash, isAlwaysTaken: true) }
+        }
         let job = SpillJob(
-            pin.name, layout: pin.layout, insertedAt: SystemClock.wallMilliseconds(), source: pin.source,
-            keepAlive: pin,
-            onDone: { outcome in
+            name, page: page, layout: layout, insertedAt: SystemClock.wallMilliseconds(), isForDisk: isForDisk,
+            onDone: { [weak self, writer] outcome in
                 if outcome == .stored || outcome == .alreadyThere { pin.markStored() }
+                if outcome == .orphan {
+                    pin.markPathUnstored()
+                    self?.hasOrphans.withLock { $0 = true }
+                }
+                // The queue or the disk did not take it, perhaps before it was encoded. It is in RAM all the same.
+                if outcome == .dropped || outcome == .failed, pin.isStaged {
+                    writer.settle(
+                        SpillJob(name, page: page, layout: layout, insertedAt: 0, isForDisk: false, onDone: nil))
+                }
                 pin.release()
             })
-        let outcome = writer.enqueue(job, waits: waits, before: deadline)
-        pin.noteQueued()
+        let outcome = writer.enqueue(job, waits: waits, isAlwaysTaken: isAlwaysTaken, before: deadline)
+        if isForDisk { pin.noteQueued() }
         return outcome == .queued
     }
 }

@@ -15,6 +15,7 @@ struct Counters: Sendable {
     let skippedTokens = Counter()
     let insertedPages = Counter()
     let orphanPages = Counter()
+    let damagedPages = Counter()
 }
 
 /// A number that many threads add to. Relaxed: nothing is ordered by it.

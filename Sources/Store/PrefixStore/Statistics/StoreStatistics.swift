@@ -75,7 +75,7 @@ extension Store {
         let ram = hot.statistics
         all.hotEvictions = UInt64(ram.evicted)
         all.hotBytes = ram.usedBytes
-        all.damagedPages = UInt64(cold.damagedPages)
+        all.damagedPages = UInt64(cold.damagedPages) + counters.damagedPages.value
         all.remote = remote?.statistics
         return all
     }

@@ -21,17 +21,46 @@ package final class ReadRate: Sendable {
 
     /// Reads one byte of every 4 KiB, so that bytes that are not in memory are fetched now, and measures the time. For
     /// bytes in memory this takes a few microseconds per frame.
-    func fetch(_ bytes: RawSpan) {
+    func fetch(_ bytes: RawSpan, _ tally: ReadTally? = nil) {
         let start = SystemClock.monotonicNanoseconds()
         var sum: UInt8 = 0
         for offset in stride(from: 0, to: bytes.byteCount, by: 4096) {
             sum &+= bytes.little(offset, as: UInt8.self)
         }
         let time = SystemClock.monotonicNanoseconds() - start
+        tally?.note(bytes: bytes.byteCount, nanoseconds: time)
         state.withLock { state in
             state.fetched = sum
             state.average.note(bytes: bytes.byteCount, nanoseconds: time)
         }
+    }
+}
+
+/// How fast the encoded bytes of one load came. Thread-safe.
+package final class ReadTally: Sendable {
+    /// Encoded bytes per second and thread below which they came from the disk: memory is several times as fast, a disk
+    /// at most half as fast. (`docs/performance.md` has figures.)
+    private static let memoryRate = 4e9
+    /// From this many bytes on the rate of one load says something.
+    private static let enough = 1024.0 * 1024
+
+    private let sum = Guarded((bytes: 0.0, nanoseconds: 0.0))
+
+    /// Nothing was read yet.
+    package init() {}
+
+    func note(bytes: Int, nanoseconds: UInt64) {
+        sum.withLock { sum in
+            sum.bytes += Double(bytes)
+            sum.nanoseconds += Double(nanoseconds)
+        }
+    }
+
+    /// Whether the bytes had to come from the disk; of a load that was too small to tell, whether those before it had
+    /// to, by their `average`.
+    package func isOfDisk(or average: ReadRate) -> Bool {
+        let rate = sum.withLock { $0.bytes < Self.enough ? nil : $0.bytes / max($0.nanoseconds, 1) * 1e9 }
+        return rate ?? average.bytesPerSecond < Self.memoryRate
     }
 }
 

@@ -9,19 +9,25 @@ struct SpillBatch: Sendable {
     let jobs: [SpillJob]
     /// Those of them that were stored already when the encoding thread looked.
     let known: Set<PrefixHash>
-    /// The others, encoded; nil when the batch is refused.
-    let encoded: [SpillPage]?
+    /// The records of those that are to be written, in the same order; nil where there is nothing to write.
+    let encoded: [SpillPage?]
+    /// Whether the disk is to be left alone.
+    let isRefused: Bool
+
+    /// What is to be written.
+    var pages: [SpillPage] { encoded.compactMap { $0 } }
 
     /// What became of each page, in the order of the jobs.
     ///
-    /// - Parameter outcomes: those of the encoded pages; nil when none of them was written.
+    /// - Parameter outcomes: those of `pages`; nil when none of them was written.
     func finished(_ outcomes: [SpillOutcome]?) -> [FinishedJob] {
         var index = 0
-        return jobs.map { job in
+        return zip(jobs, encoded).map { job, page in
+            if !job.isForDisk { return FinishedJob(job: job, outcome: .kept, bytes: 0) }
             if known.contains(job.name.hash) { return FinishedJob(job: job, outcome: .alreadyThere, bytes: 0) }
+            guard let outcomes, let page else { return FinishedJob(job: job, outcome: .failed, bytes: 0) }
             defer { index += 1 }
-            guard let outcomes, let encoded else { return FinishedJob(job: job, outcome: .failed, bytes: 0) }
-            return FinishedJob(job: job, outcome: outcomes[index], bytes: encoded[index].record.byteCount)
+            return FinishedJob(job: job, outcome: outcomes[index], bytes: page.byteCount)
         }
     }
 }

@@ -13,7 +13,9 @@ package struct SpillJob: Sendable {
     package let insertedAt: Int64
     /// Where its bytes are.
     package let content: SpillContent
-    /// The object that keeps those bytes alive: a pin of the hot tier, or a copy. It is released when the job is done.
+    /// Whether the page is to be written to the tier, and not only encoded and kept.
+    package let isForDisk: Bool
+    /// The object that keeps the bytes alive, unless the content does. It is released when the job is done.
     package let keepAlive: (any AnyObject & Sendable)?
     /// Called once on the writer's thread, outside its locks, when the job is done.
     package let onDone: (@Sendable (SpillOutcome) -> Void)?
@@ -27,8 +29,28 @@ package struct SpillJob: Sendable {
         self.layout = layout
         self.insertedAt = insertedAt
         content = .page(source)
+        isForDisk = true
         self.keepAlive = keepAlive
         self.onDone = onDone
+    }
+
+    /// Makes the job of a page that is kept in memory meanwhile.
+    package init(
+        _ name: PageName, page: any HeldPage, layout: KVLayout, insertedAt: Int64, isForDisk: Bool = true,
+        onDone: (@Sendable (SpillOutcome) -> Void)?
+    ) {
+        self.name = name
+        self.layout = layout
+        self.insertedAt = insertedAt
+        content = .held(page)
+        self.isForDisk = isForDisk
+        keepAlive = nil
+        self.onDone = onDone
+    }
+
+    /// The same page, whose bytes `owner` keeps.
+    func with(_ source: PageSource, _ owner: any AnyObject & Sendable) -> SpillJob {
+        SpillJob(name, layout: layout, insertedAt: insertedAt, source: source, keepAlive: owner, onDone: nil)
     }
 
     /// Makes the job of a block.
@@ -40,6 +62,7 @@ package struct SpillJob: Sendable {
         self.layout = layout
         self.insertedAt = insertedAt
         content = .block(block)
+        isForDisk = true
         keepAlive = nil
         self.onDone = onDone
     }
@@ -47,9 +70,17 @@ package struct SpillJob: Sendable {
     /// Bytes before encoding.
     package var rawBytes: Int {
         switch content {
-        case .page: layout.pageBytes(tokens: name.tokens.count)
+        case .page, .held: layout.pageBytes(tokens: name.tokens.count)
         case .block(let block): block.byteCount
         }
+    }
+
+    /// Bytes that it takes of the queue's capacity: those that a crash would lose of what is to be written.
+    var queuedBytes: UInt64 { isForDisk ? UInt64(rawBytes) : 0 }
+
+    /// Whether it must be encoded even if the tier has the page already: to be kept in memory.
+    var isToBeKept: Bool {
+        if case .held(let page) = content, case .raw = page.content { true } else { false }
     }
 }
 
@@ -57,6 +88,8 @@ package struct SpillJob: Sendable {
 package enum SpillContent: Sendable {
     /// The planes of a page, which `SpillJob.keepAlive` keeps.
     case page(PageSource)
+    /// A page that is kept in memory.
+    case held(any HeldPage)
     /// A block, which keeps its own bytes.
     case block(BlockCopy)
 }
@@ -100,6 +133,8 @@ package enum SpillOutcome: Hashable, Sendable {
     case failed
     /// The queue was full, or the quota has no room for it.
     case dropped
+    /// It was not meant for the tier: it is kept in memory, if there was room.
+    case kept
 }
 
 extension SpillOutcome {
@@ -119,13 +154,37 @@ extension SpillOutcome {
 struct SpillPage: Sendable {
     /// The page.
     let name: PageName
-    /// Its record. The memory is reused after the page is written.
-    let record: EncodedRecord
+    /// Its record.
+    let record: Record
     /// When the page was inserted, milliseconds since the Unix epoch.
     let insertedAt: Int64
 
+    /// Where a record is.
+    enum Record {
+        /// In memory that is reused after the page is written.
+        case made(EncodedRecord)
+        /// In the memory in which the page is kept.
+        case kept(RecordBytes)
+    }
+
+    /// The record's bytes.
+    var bytes: RecordBytes {
+        switch record {
+        case .made(let record): RecordBytes(record)
+        case .kept(let record): record
+        }
+    }
+
+    /// Bytes of the record.
+    var byteCount: Int {
+        switch record {
+        case .made(let record): record.byteCount
+        case .kept(let record): record.encodedBytes
+        }
+    }
+
     /// An encoded job.
-    init(_ job: SpillJob, _ record: EncodedRecord) {
+    init(_ job: SpillJob, _ record: Record) {
         name = job.name
         insertedAt = job.insertedAt
         self.record = record

@@ -7,19 +7,18 @@ extension SpillWriter {
     /// Runs until the writer is closed and the queue is empty.
     func encodeBatches() {
         while let (jobs, isRefused) = nextJobs() {
-            let known = isRefused ? [] : known(jobs)
-            let batch = SpillBatch(jobs: jobs, known: known, encoded: isRefused ? nil : encode(jobs, without: known))
+            let known = isRefused ? [] : known(jobs.filter(\.isForDisk))
+            let encoded = isRefused ? jobs.map { _ in nil } : encode(jobs, without: known)
+            let batch = SpillBatch(jobs: jobs, known: known, encoded: encoded, isRefused: isRefused)
             state.withLock { $0.batchesToWrite += 1 }
-            encoded.give(batch)
+            self.encoded.give(batch)
         }
-        encoded.end()
+        self.encoded.end()
     }
 
-    private func encode(_ jobs: [SpillJob], without known: Set<PrefixHash>) -> [SpillPage] {
-        let missing = known.isEmpty ? jobs : jobs.filter { !known.contains($0.name.hash) }
-        if missing.isEmpty { return [] }
+    private func encode(_ jobs: [SpillJob], without known: Set<PrefixHash>) -> [SpillPage?] {
         let start = SystemClock.monotonicNanoseconds()
-        let pages = encoder.pages(missing)
+        let pages = encoder.pages(jobs, without: known)
         let nanoseconds = SystemClock.monotonicNanoseconds() - start
         state.withLock { $0.statistics.encodeNanoseconds += nanoseconds }
         return pages

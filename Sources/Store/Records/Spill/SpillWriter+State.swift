@@ -9,10 +9,10 @@ extension SpillWriter {
         /// Pages that wait, oldest first; `queue[..<head]` has been taken.
         private var jobs: [SpillJob] = []
         private var head = 0
-        /// All pages that are not done (waiting, being encoded or being written), with the callbacks to call when they
-        /// are.
+        /// All pages to be written that are not done (waiting, being encoded or being written), with the callbacks to
+        /// call when they are.
         var waiting: [PrefixHash: [@Sendable (SpillOutcome) -> Void]] = [:]
-        /// Raw bytes of all pages that are not done.
+        /// Raw bytes of all pages to be written that are not done.
         var bytes: UInt64 = 0
         /// Raw bytes of the pages that wait.
         var queuedBytes: UInt64 = 0
@@ -58,15 +58,15 @@ extension SpillWriter {
 
         /// Whether this page is waiting already. If so, its callback is kept.
         mutating func joinWaiting(_ job: SpillJob) -> Bool {
-            guard waiting[job.name.hash] != nil else { return false }
+            guard job.isForDisk, waiting[job.name.hash] != nil else { return false }
             if let callback = job.onDone { waiting[job.name.hash]?.append(callback) }
             return true
         }
 
         mutating func append(_ job: SpillJob) {
             jobs.append(job)
-            waiting[job.name.hash] = job.onDone.map { [$0] } ?? []
-            bytes += UInt64(job.rawBytes)
+            if job.isForDisk { waiting[job.name.hash] = job.onDone.map { [$0] } ?? [] }
+            bytes += job.queuedBytes
             queuedBytes += UInt64(job.rawBytes)
             accepted += 1
         }
@@ -93,8 +93,10 @@ extension SpillWriter {
         }
 
         /// Forgets a page that is done and returns its callbacks.
-        mutating func forget(_ hash: PrefixHash) -> [@Sendable (SpillOutcome) -> Void] {
-            waiting.removeValue(forKey: hash) ?? []
+        mutating func forget(_ job: SpillJob) -> [@Sendable (SpillOutcome) -> Void] {
+            // Of a page that is only encoded, another job may wait that writes it.
+            guard job.isForDisk else { return job.onDone.map { [$0] } ?? [] }
+            return waiting.removeValue(forKey: job.name.hash) ?? []
         }
 
         mutating func count(_ page: FinishedJob) {
@@ -107,6 +109,7 @@ extension SpillWriter {
             case .orphan: statistics.orphanPages += 1
             case .dropped: statistics.droppedPages += 1
             case .failed: statistics.failedPages += 1
+            case .kept: break
             }
         }
     }

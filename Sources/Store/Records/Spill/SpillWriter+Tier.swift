@@ -24,6 +24,7 @@ extension SpillWriter {
                         encoder.encode(
                             page: source, tokens: job.name.tokens.count, layout: job.layout, key: job.name.hash,
                             codec: codec, seal: job.name.seal, into: record)
+                    case .held: preconditionFailure("a page is encoded from its bytes")
                     case .block(let block):
                         encoder.encode(
                             block: block.bytes, element: job.layout.element ?? .opaque, key: job.name.hash,
@@ -32,7 +33,7 @@ extension SpillWriter {
                 }
             },
             commit: { pages throws(StoreError) in
-                let records = pages.map { PageRecord($0.name, RecordBytes($0.record), lastUse: $0.insertedAt) }
+                let records = pages.map { PageRecord($0.name, $0.bytes, lastUse: $0.insertedAt) }
                 return try tier.take(records).map { SpillOutcome($0) }
             })
     }

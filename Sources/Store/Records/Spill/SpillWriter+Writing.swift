@@ -11,7 +11,7 @@ extension SpillWriter {
             let outcomes = write(batch)
             let done = batch.finished(outcomes)
             // This comes before the callbacks, which may offer the next pages.
-            if let pages = batch.encoded { encoder.reuse(pages) }
+            encoder.reuse(batch.pages)
             // All pages finish together and in order: a flush counts pages, and a known page must not be counted in
             // place of one that is not done.
             finish(done)
@@ -23,7 +23,8 @@ extension SpillWriter {
 
     /// Commits a batch; nil when it was refused or failed. Then nothing of it is written.
     private func write(_ batch: SpillBatch) -> [SpillOutcome]? {
-        guard let pages = batch.encoded else { return nil }
+        guard !batch.isRefused else { return nil }
+        let pages = batch.pages
         if pages.isEmpty { return [] }
         guard isWelcome() else { return nil }
         let start = SystemClock.monotonicNanoseconds()
@@ -33,7 +34,7 @@ extension SpillWriter {
         let committed = SystemClock.monotonicNanoseconds()
         var stored: UInt64 = 0
         for (page, outcome) in zip(pages, outcomes ?? []) where outcome == .stored {
-            stored += UInt64(page.record.byteCount)
+            stored += UInt64(page.byteCount)
         }
         state.withLock { state in
             state.statistics.commitNanoseconds += committed - start

@@ -45,11 +45,14 @@ package final class SpillWriter: Sendable {
     /// Offers a page. If the policy is to wait, or `waits` is true, it waits while the queue is full. It does not wait
     /// for a full disk, because pages are refused then, nor beyond `deadline`. A page that is waiting already is not
     /// taken twice, but its `onDone` is called too.
+    ///
+    /// With `isAlwaysTaken`, the capacity does not count: the page has its record in RAM already, and must leave it.
     package func enqueue(
-        _ job: SpillJob, waits: Bool = false, before deadline: Deadline? = nil
+        _ job: SpillJob, waits: Bool = false, isAlwaysTaken: Bool = false, before deadline: Deadline? = nil
     ) -> EnqueueOutcome {
         let answer = state.withLock { state in
-            let answer = admit(job, waits: waits || options.whenFull == .wait, &state)
+            let answer = admit(
+                job, waits: waits || options.whenFull == .wait, isAlwaysTaken: isAlwaysTaken || !job.isForDisk, &state)
             if answer == nil { state.blockedCallers += 1 }
             return answer
         }
@@ -72,6 +75,12 @@ package final class SpillWriter: Sendable {
         }
     }
 
+    /// Encodes a page on the calling thread, unless it has its record already, and has it keep that.
+    package func settle(_ job: SpillJob) { encoder.settle(job) }
+
+    /// Encodes a page on the calling thread. The record is valid during the call of `body`.
+    package func withRecord<R>(of job: SpillJob, _ body: (RecordBytes) -> R) -> R { encoder.withRecord(of: job, body) }
+
     /// Which of these pages wait or are being written.
     package func waiting(among hashes: [PrefixHash]) -> Set<PrefixHash> {
         state.withLock { state in Set(hashes.filter { state.waiting[$0] != nil }) }
@@ -83,7 +92,7 @@ package final class SpillWriter: Sendable {
         func isReady(_ state: State) -> Bool { state.isClosed || state.hasRoom(size, options.queueCapacity) }
         func enter(_ state: inout State) -> EnqueueOutcome {
             state.blockedCallers -= 1
-            return admit(job, waits: true, &state) ?? .closed
+            return admit(job, waits: true, isAlwaysTaken: false, &state) ?? .closed
         }
         guard let deadline else { return state.withLock(when: isReady, enter) }
         if let outcome = state.withLock(when: isReady, before: deadline, enter) { return outcome }
@@ -92,10 +101,12 @@ package final class SpillWriter: Sendable {
     }
 
     /// Called under the lock. Nil when the queue is full and the caller waits.
-    private func admit(_ job: SpillJob, waits: Bool, _ state: inout State) -> EnqueueOutcome? {
+    private func admit(
+        _ job: SpillJob, waits: Bool, isAlwaysTaken: Bool, _ state: inout State
+    ) -> EnqueueOutcome? {
         if state.isClosed { return .closed }
         if state.joinWaiting(job) { return .queued }
-        guard state.hasRoom(UInt64(job.rawBytes), options.queueCapacity) else {
+        guard isAlwaysTaken || state.hasRoom(UInt64(job.rawBytes), options.queueCapacity) else {
             if waits { return nil }
             state.statistics.droppedPages += 1
             return .dropped
@@ -205,12 +216,12 @@ package final class SpillWriter: Sendable {
         let callbacks = state.withLock { state in
             pages.map { page in
                 state.count(page)
-                return (state.forget(page.job.name.hash), page.outcome)
+                return (state.forget(page.job), page.outcome)
             }
         }
         for (page, outcome) in callbacks { for callback in page { callback(outcome) } }
         state.withLock { state in
-            for page in pages { state.bytes -= UInt64(page.job.rawBytes) }
+            for page in pages { state.bytes -= page.job.queuedBytes }
             state.finished += UInt64(pages.count)
         }
         state.broadcast()

@@ -12,6 +12,7 @@ from . import _sentence
 
 #: LLAMA_STATE_SEQ_VERSION: the version of the bytes of a sequence.
 FORMAT = 3
+_SPLIT = re.compile(r"(.*)-\d{5}-of-(\d{5})\.gguf")
 
 
 def positions(
@@ -25,7 +26,7 @@ def positions(
 
 def parts_of(path: str) -> List[str]:
     """The files of a model: its own, or all parts of a split one in their order."""
-    found = re.fullmatch(r"(.*)-\d{5}-of-(\d{5})\.gguf", path)
+    found = _SPLIT.fullmatch(path)
     if not found:
         return [path]
     return ["%s-%05d-of-%s.gguf" % (found[1], part, found[2]) for part in range(1, int(found[2]) + 1)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from typing import Dict, Generator, List, NamedTuple, Optional, Tuple
+import threading
+from queue import SimpleQueue
+from typing import Dict, Generator, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
-from .. import Match
+from .. import Match, PackedRows
 from ._llama_shape import HEAD, MAGIC, Frame, Shape
 
 
@@ -24,49 +24,76 @@ class _Slot:
     """Memory for one piece after the other."""
 
     def __init__(self) -> None:
-        self._blob = np.empty(0, np.uint8)
+        self._memory = np.empty(0, np.uint8)
         self._frame: Optional[Frame] = None
+        #: A blob of the frame, its body, and the rows in that.
+        self.blob = self.body = self._memory
+        self.rows: Optional[PackedRows] = None
 
-    def blob(self, frame: Frame, start: int) -> np.ndarray:
-        """A blob of the frame for positions from `start` on. Most pieces have the frame of the one before."""
-        size = HEAD.size + frame.size
+    def take(self, frame: Frame, start: int) -> None:
+        """Makes a blob of the frame for positions from `start` on. Most pieces have the frame of the one before."""
         if self._frame is not frame:
-            if len(self._blob) < size:
-                self._blob = np.empty(size, np.uint8)
-            self._blob[:HEAD.size] = np.frombuffer(HEAD.pack(MAGIC, 0), np.uint8)
-            frame.begin(self._blob[HEAD.size:])
-            self._frame = frame
-        frame.number(self._blob[HEAD.size:], start)
-        return self._blob[:size]
+            size = HEAD.size + frame.size
+            if len(self._memory) < size:
+                self._memory = np.empty(size, np.uint8)
+            self.blob, self.body = self._memory[:size], self._memory[HEAD.size:size]
+            self.blob[:HEAD.size] = np.frombuffer(HEAD.pack(MAGIC, 0), np.uint8)
+            frame.begin(self.body)
+            self._frame, self.rows = frame, frame.rows(self.body)
+        frame.number(self.body, start)
 
 
 class Pieces:
-    """Loads pieces of a match by another thread, while the caller puts one into its context."""
+    """Loads pieces of a match by another thread, while the caller puts one into its context. The first piece is loaded
+    on the caller's thread, beside the second: the caller would only wait."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._frames: Dict[Tuple[int, bool], Frame] = {}
-        # One piece is in the caller's hands, one is being loaded, and the next one waits, so that the other thread is
-        # never idle.
-        self._slots = (_Slot(), _Slot(), _Slot())
+        # One piece is in the caller's hands, and one is being loaded. A third costs more page faults than it saves.
+        self._slots = (_Slot(), _Slot())
 
     def load(self, match: Match, cuts: List[Cut]) -> Generator[Tuple[np.ndarray, int], None, None]:
         """Per piece its blob, good until the next one is asked for, and how many of its tokens came."""
         if len(cuts) == 1:
             yield self._load(match, cuts[0], 0)
             return
-        with ThreadPoolExecutor(1) as other:
-            ahead = deque(other.submit(self._load, match, cut, number) for number, cut in enumerate(cuts[:2]))
-            for number in range(2, len(cuts) + 2):
-                piece = ahead.popleft().result()
-                if number < len(cuts):
-                    ahead.append(other.submit(self._load, match, cuts[number], number))
+        free: SimpleQueue[bool] = SimpleQueue()
+        loaded: SimpleQueue[Union[Tuple[np.ndarray, int], BaseException]] = SimpleQueue()
+        is_over = threading.Event()
+
+        def work() -> None:
+            try:
+                for number, cut in enumerate(cuts[1:], 1):
+                    free.get()
+                    if is_over.is_set():
+                        return
+                    loaded.put(self._load(match, cut, number))
+            except BaseException as problem:  # it is the caller's
+                loaded.put(problem)
+
+        other = threading.Thread(target=work, name="prefixstore-pieces", daemon=True)
+        other.start()
+        try:
+            for _ in self._slots[1:]:
+                free.put(True)
+            for number in range(len(cuts)):
+                piece = loaded.get() if number else self._load(match, cuts[0], 0)
+                if isinstance(piece, BaseException):
+                    raise piece
                 yield piece
+                free.put(True)
+        finally:
+            # It may be writing into a slot.
+            is_over.set()
+            free.put(True)
+            other.join()
 
     def _load(self, match: Match, cut: Cut, number: int) -> Tuple[np.ndarray, int]:
         form = cut.stop - cut.start, cut.with_windows
         if form not in self._frames:
             self._frames[form] = Frame(self._shape, *form)
         frame = self._frames[form]
-        blob = self._slots[number % len(self._slots)].blob(frame, cut.start)
-        return blob, frame.load(match, blob[HEAD.size:], cut.start)
+        slot = self._slots[number % len(self._slots)]
+        slot.take(frame, cut.start)
+        return slot.blob, frame.load(match, slot.body, cut.start, slot.rows)

@@ -25,8 +25,9 @@ class RefusedError(ValueError):
 
 def read_body(file: BufferedIOBase, headers: Message) -> bytes:
     """The whole body. Raises `RefusedError`."""
-    coding = headers.get("Transfer-Encoding")
-    if coding is not None:
+    codings = headers.get_all("Transfer-Encoding", [])
+    if codings:
+        coding = ", ".join(codings)
         if coding.strip().lower() != "chunked":
             raise RefusedError(501, f"The transfer coding {coding!r} is not known. Send the body in chunks or with a length.")
         return _read_chunks(file)

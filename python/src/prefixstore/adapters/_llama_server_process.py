@@ -70,7 +70,8 @@ class CommandLine:
         self.host = self.value("--host", "LLAMA_ARG_HOST") or "127.0.0.1"
         port = self.value("--port", "LLAMA_ARG_PORT") or "8080"
         if not re.fullmatch("[0-9]{1,5}", port) or int(port) > _LAST_PORT:
-            raise CommandError(f"--port {port} is no port. Give a number from 1 to {_LAST_PORT}.")
+            raise CommandError(
+                f"--port {port} is no port. Give a number from 1 to {_LAST_PORT}, or 0 for any that is free.")
         self.port = int(port)
         if self.host.endswith(".sock"):
             raise CommandError(f"--host {self.host} is a socket file, where this program cannot listen. Give an address.")

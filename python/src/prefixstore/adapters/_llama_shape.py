@@ -276,21 +276,29 @@ class Frame:
         """Writes it into a body."""
         for at, words in self._words:
             body[at:at + len(words)] = np.frombuffer(words, np.uint8)
+        for table in self._tables_of(body):
+            table[:, 1:] = 1, 0
 
     def number(self, body: np.ndarray, start: int) -> None:
-        """Writes the positions, from `start` on."""
-        table = np.zeros((self.count, 3), np.int32)
-        table[:, 0] = np.arange(start, start + self.count)
-        table[:, 1] = 1
-        for at in self._tables:
-            body[at:at + table.nbytes] = table.reshape(-1).view(np.uint8)
+        """Writes the positions, from `start` on, into a body that was begun."""
+        for table in self._tables_of(body):
+            table[:, 0] = np.arange(start, start + self.count)
 
-    def load(self, match: Match, body: np.ndarray, start: int) -> int:
-        """Loads tokens of a match, from `start` on, into a body that was begun. Returns how many came."""
+    def _tables_of(self, body: np.ndarray) -> List[np.ndarray]:
+        """Per group with cells, three words for each: its position, and the one sequence that has it."""
+        return [body[at:at + 12 * self.count].view(np.int32).reshape(self.count, 3) for at in self._tables]
+
+    def rows(self, body: np.ndarray) -> PackedRows:
+        """Where the rows are in a body. Keeps its memory where it is."""
+        return PackedRows(body, self.offsets, self.count)
+
+    def load(self, match: Match, body: np.ndarray, start: int, rows: Optional[PackedRows] = None) -> int:
+        """Loads tokens of a match, from `start` on, into a body that was begun. Returns how many came. `rows`: those of
+        the body, if they are at hand."""
         forms = self.shape.forms
         strips = [index for index, form in enumerate(forms) if form.element and self.offsets[index] is not None]
         if not strips:
-            return match.load(PackedRows(body, self.offsets, self.count), start, start + self.count)
+            return match.load(rows or self.rows(body), start, start + self.count)
         places: List[Optional[np.ndarray]] = [
             None if offset is None else body[offset:offset + form.row * self.count]
             for offset, form in zip(self.offsets, forms)]
@@ -301,7 +309,7 @@ class Frame:
         if loaded == self.count:
             for index in strips:
                 word, row = _WORDS[forms[index].element], forms[index].row // forms[index].element
-                place, rows = places[index], targets[index]
-                assert place is not None and rows is not None
-                place.view(word).reshape(row, self.count)[:] = rows.view(word).reshape(self.count, row).T
+                place, came = places[index], targets[index]
+                assert place is not None and came is not None
+                place.view(word).reshape(row, self.count)[:] = came.view(word).reshape(self.count, row).T
         return loaded

