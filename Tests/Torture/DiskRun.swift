@@ -39,7 +39,8 @@ public struct DiskRun: Sendable {
                 "file systems \(kinds.joined(separator: ", "))", "kills \(kills)",
                 "flushes \(flushes); refused for a full disk \(full)", "flushed tokens lost \(lost)",
                 "wrong bytes \(wrongBytes)", "broken \(broken.count)",
-            ] + missing.map { "not run: " + $0 } + losses.map { "lost: " + $0 } + broken.prefix(20)).joined(separator: "\n")
+            ] + missing.map { "not run: " + $0 } + losses.map { "lost: " + $0 } + broken.prefix(20))
+                .joined(separator: "\n")
         }
     }
 

@@ -47,8 +47,8 @@ final class Spiller: Sendable {
         return isInTime
     }
 
-    /// Waits until every page that is only in RAM is on disk. Another process may have evicted a page from the disk that
-    /// this one still has in RAM: what was to follow it there is then an orphan, and is written again behind it.
+    /// Waits until every page that is only in RAM is on disk. Another process may have evicted a page from the disk
+    /// that this one still has in RAM: what was to follow it there is then an orphan, and is written again behind it.
     ///
     /// - Returns: false when the deadline passed before that.
     /// - Throws: what kept a page from being written.
