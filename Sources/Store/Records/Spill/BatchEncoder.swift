@@ -36,10 +36,10 @@ final class BatchEncoder: Sendable {
         return jobs.indices.map { index -> SpillPage? in
             let isWanted = jobs[index].isForDisk && !known.contains(jobs[index].name.hash)
             if let record = records[index] {
-                if isWanted { return SpillPage(jobs[index], .made(record)) }
+                if isWanted { return SpillPage(jobs[index], made: record) }
                 give([record])
             } else if isWanted, case .held(let page) = jobs[index].content, case .record(let record) = page.content {
-                return SpillPage(jobs[index], .kept(record))
+                return SpillPage(jobs[index], kept: record)
             }
             return nil
         }
@@ -77,10 +77,7 @@ final class BatchEncoder: Sendable {
 
     /// Takes the records back when nobody reads the pages any more. Memory beyond that of two batches is freed.
     func reuse(_ pages: [SpillPage]) {
-        give(
-            pages.compactMap { page in
-                if case .made(let record) = page.record { record } else { nil }
-            })
+        give(pages.compactMap(\.made))
     }
 
     private func give(_ records: [EncodedRecord]) {

@@ -154,39 +154,35 @@ extension SpillOutcome {
 struct SpillPage: Sendable {
     /// The page.
     let name: PageName
-    /// Its record.
-    let record: Record
     /// When the page was inserted, milliseconds since the Unix epoch.
     let insertedAt: Int64
-
-    /// Where a record is.
-    enum Record {
-        /// In memory that is reused after the page is written.
-        case made(EncodedRecord)
-        /// In the memory in which the page is kept.
-        case kept(RecordBytes)
-    }
+    /// Its record, in memory that is reused after the page is written; nil for a page that keeps its own.
+    let made: EncodedRecord?
+    private let kept: RecordBytes?
 
     /// The record's bytes.
     var bytes: RecordBytes {
-        switch record {
-        case .made(let record): RecordBytes(record)
-        case .kept(let record): record
-        }
+        if let made { return RecordBytes(made) }
+        guard let kept else { preconditionFailure("a page has one of the two records") }
+        return kept
     }
 
     /// Bytes of the record.
-    var byteCount: Int {
-        switch record {
-        case .made(let record): record.byteCount
-        case .kept(let record): record.encodedBytes
-        }
-    }
+    var byteCount: Int { made?.byteCount ?? bytes.encodedBytes }
 
-    /// An encoded job.
-    init(_ job: SpillJob, _ record: Record) {
+    /// A job whose record was made for it.
+    init(_ job: SpillJob, made record: EncodedRecord) {
         name = job.name
         insertedAt = job.insertedAt
-        self.record = record
+        made = record
+        kept = nil
+    }
+
+    /// A job whose page keeps its own record.
+    init(_ job: SpillJob, kept record: RecordBytes) {
+        name = job.name
+        insertedAt = job.insertedAt
+        made = nil
+        kept = record
     }
 }
