@@ -72,6 +72,9 @@ class Reuse(Case):
     def test_a_model_with_sliding_windows(self):
         self.assert_reused(model="windowed", llama={"flash_attn": True})
 
+    def test_a_model_with_sliding_windows_and_pages_that_are_loaded_ahead(self):
+        self.assert_reused(model="windowed", llama={"flash_attn": True}, cache={"codec": "auto"})
+
     def test_after_a_kill_what_was_flushed_is_there(self):
         self.run_host("where", kill=True, status=-signal.SIGKILL)
         self.assertGreater(self.run_host("when")["answers"][0]["restored"], 1000)

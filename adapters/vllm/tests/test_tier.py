@@ -8,6 +8,7 @@ from contract import BLOCK, HIT, MISS, RETRY, ROW, Engine, keys_of
 from vllm.distributed.kv_transfer.kv_connector.factory import KVConnectorFactory
 from vllm.v1.kv_offload.tiering.factory import SecondaryTierFactory
 
+from prefixstore import DiskFullError
 from prefixstore.adapters import _vllm_plugin
 from prefixstore.adapters.vllm import PrefixStoreConnector, PrefixStoreTier
 from prefixstore.testing._damage import damage
@@ -193,6 +194,9 @@ class TestTrouble:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert len(log) == 1 and "could not write everything" in log[0] and "full" in log[0]
+        # Whoever relies on a flush hears it too.
+        with pytest.raises(DiskFullError):
+            engine.tier.store.flush()
         store_and_forget(engine, [7, *TOKENS])
         assert engine.prefill([7, *TOKENS])[0] == 8 * BLOCK
 

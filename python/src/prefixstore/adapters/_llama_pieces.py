@@ -44,20 +44,28 @@ class _Slot:
 
 
 class Pieces:
-    """Loads pieces of a match by another thread, while the caller puts one into its context. The first piece is loaded
-    on the caller's thread, beside the second: the caller would only wait."""
+    """Loads pieces of a match, one after the other, for the caller to put into its context.
 
-    def __init__(self, shape: Shape) -> None:
-        self._shape = shape
+    `ahead`: by another thread, while the caller puts the piece before into its context. That pays for pages that must
+    be decoded. Loading raw pages takes little longer than waking the other thread and passing Python's lock to it.
+    """
+
+    def __init__(self, shape: Shape, ahead: bool) -> None:
+        self._shape, self._is_ahead = shape, ahead
         self._frames: Dict[Tuple[int, bool], Frame] = {}
         # One piece is in the caller's hands, and one is being loaded. A third costs more page faults than it saves.
         self._slots = (_Slot(), _Slot())
 
     def load(self, match: Match, cuts: List[Cut]) -> Generator[Tuple[np.ndarray, int], None, None]:
         """Per piece its blob, good until the next one is asked for, and how many of its tokens came."""
-        if len(cuts) == 1:
-            yield self._load(match, cuts[0], 0)
+        if self._is_ahead and len(cuts) > 1:
+            yield from self._load_ahead(match, cuts)
             return
+        for cut in cuts:
+            yield self._load(match, cut, 0)
+
+    def _load_ahead(self, match: Match, cuts: List[Cut]) -> Generator[Tuple[np.ndarray, int], None, None]:
+        """The first piece is loaded on the caller's thread, beside the second: the caller would only wait."""
         free: SimpleQueue[bool] = SimpleQueue()
         loaded: SimpleQueue[Union[Tuple[np.ndarray, int], BaseException]] = SimpleQueue()
         is_over = threading.Event()

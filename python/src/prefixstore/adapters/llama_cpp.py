@@ -36,8 +36,8 @@ from ._llama_shape import HEAD, MAGIC, Frame, Shape, UnknownMemoryError
 
 __all__ = ["PrefixCache", "UnknownMemoryError"]
 
-# What is restored at once is still in the processor's cache when it is used next. To store, the fewer calls the better.
-_RESTORED_BYTES, _STORED_BYTES = 1 << 20, 8 << 20
+# The fewer calls the better, but what one thread loads for another should still be in the processor's cache.
+_BYTES_AT_ONCE, _BYTES_AHEAD = 8 << 20, 1 << 20
 _BYTES = ctypes.POINTER(ctypes.c_uint8)
 # ggml's numbers of f32 and bf16.
 _SHRINKING = (0, 30)
@@ -146,13 +146,15 @@ class PrefixCache(BaseLlamaCache):
         self._space: Space = self._kept.begin(open_space)
         #: The store; the first call of `close` closes it if this cache has opened it.
         self.store: Store = self._kept.store
-        self._pieces = Pieces(self._shape)
+        # The codec of a store that somebody else has opened is not known.
+        ahead = codec != "raw" or isinstance(folder, Store)
+        self._pieces = Pieces(self._shape, ahead)
         self._window = 0 if llm.context_params.swa_full else self._shape.window
         # A blob leaves out what the sequence's last token does not see. Nothing of one page is out of sight.
         self._restored_at_once, self._stored_at_once = (
             page_tokens if self._shape.window
             else max(1, size // (self._shape.token_bytes * page_tokens)) * page_tokens
-            for size in (_RESTORED_BYTES, _STORED_BYTES))
+            for size in (_BYTES_AHEAD if ahead else _BYTES_AT_ONCE, _BYTES_AT_ONCE))
         self._has_stored = False
         self._sequence: Optional[Any] = None
         self._stored = np.empty(0, np.int32)
