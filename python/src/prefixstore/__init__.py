@@ -19,7 +19,7 @@ from ._errors import (
     InvalidOptionError, InvalidPagesError, InvalidSideStateError, InvalidTokensError, LibraryError,
     MachineError, MapFullError, NetworkFileSystemError, NoMemoryError, NoSuchNameError, NoSuchPageError,
     NoSuchSpaceError, NotAFolderError, NotAStoreError, OperatorError, PermissionsError, PrefixStoreError,
-    QuotaFullError, ReadOnlyError, ReadersFullError, SealedSpaceError, SystemCallError, TimedOutError,
+    QuotaFullError, ReadOnlyError, ReadersFullError, RemoteFailureError, SealedSpaceError, SystemCallError, TimedOutError,
     TooManyError, TooManyNamesError, WriterBusyError, WrongKeyError,
 )
 from ._identity import Element, Identity, Plane, kv_planes
@@ -41,7 +41,7 @@ __all__ = [
     "InvalidOptionError", "InvalidPagesError", "InvalidSideStateError", "InvalidTokensError", "LibraryError",
     "MachineError", "MapFullError", "NetworkFileSystemError", "NoMemoryError", "NoSuchNameError",
     "NoSuchPageError", "NoSuchSpaceError", "NotAFolderError", "NotAStoreError", "OperatorError",
-    "PermissionsError", "PrefixStoreError", "QuotaFullError", "ReadOnlyError", "ReadersFullError",
+    "PermissionsError", "PrefixStoreError", "QuotaFullError", "ReadOnlyError", "ReadersFullError", "RemoteFailureError",
     "SealedSpaceError", "SystemCallError", "TimedOutError", "TooManyError", "TooManyNamesError",
     "WriterBusyError", "WrongKeyError",
 ]

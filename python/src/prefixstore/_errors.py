@@ -260,6 +260,13 @@ class FileReplacedError(MachineError):
     code = -309
 
 
+class RemoteFailureError(MachineError):
+    """A remote was asked for something and did not do it: look at the server, its address, its certificate and the
+    user's rights. Look-ups and loads never raise it: they find less."""
+
+    code = -310
+
+
 def _all(kind: Type[PrefixStoreError]) -> Iterator[Type[PrefixStoreError]]:
     for below in kind.__subclasses__():
         yield below
