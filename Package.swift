@@ -167,7 +167,7 @@ let fuzzing: [Target] = [
         name: "fuzz",
         dependencies: [
             "CLevel", "ColdTier", "CPlanes", "KVFormat", "LlamaEngine", "LMDB", "PageCodec", "pfx", "PrefixStore",
-            "RemoteTier", "StoreTestKit", "TestKit", "CPrefixStore", "PrefixStoreC",
+            "Records", "RemoteTier", "StoreTestKit", "TestKit", "CPrefixStore", "PrefixStoreC",
         ],
         path: "Tests/Fuzz", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
 ]

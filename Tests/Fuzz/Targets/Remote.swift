@@ -2,6 +2,7 @@
 
 import KVFormat
 import PageCodec
+import Records
 
 @testable import RemoteTier
 
