@@ -40,7 +40,7 @@ public struct DiskRun: Sendable {
                 "flushes \(flushes); refused for a full disk \(full)", "flushed tokens lost \(lost)",
                 "wrong bytes \(wrongBytes)", "broken \(broken.count)",
             ] + missing.map { "not run: " + $0 } + losses.map { "lost: " + $0 } + broken.prefix(20))
-                .joined(separator: "\n")
+            .joined(separator: "\n")
         }
     }
 
