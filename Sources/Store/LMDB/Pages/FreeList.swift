@@ -6,8 +6,8 @@
 extension PageMap {
     /// Lends every page number of the list, after a check of all pages of its tree.
     ///
-    /// - Throws: `.damaged` when an entry is too short, its numbers do not fall or lead outside the file, or the keys do
-    ///   not rise, or a search for one leads to another page: LMDB ends the process then.
+    /// - Throws: `.damaged` when an entry is too short, its numbers do not fall or lead outside the file, or the keys
+    ///   do not rise, or a search for one leads to another page: LMDB ends the process then.
     func freePages(_ list: Tree, _ body: (UInt64) throws(LMDBError) -> Void) throws(LMDBError) {
         var last: UInt64?
         try walk(list) { (page) throws(LMDBError) in
