@@ -123,17 +123,20 @@ public struct DiskRun: Sendable {
             hog.fill(butFor: Int.random(in: 0...2 << 20, using: &random))
             for _ in 0..<Int.random(in: 1...15, using: &random) { _ = try next(victim, name, &tally) }
             hog.leave()
-            // Lines of before may be on their way still. Then one must tell of success.
+            // Lines of before may be on their way still. Then one must tell of success: of a prompt that was begun when
+            // there was room, because a full disk may evict what was flushed.
+            let left = Self.now
             var waited = 0
-            repeat {
+            while true {
                 waited += 1
-                guard waited < 200 else { throw Stuck() }
-            } while try next(victim, name, &tally) == nil
+                guard waited < 2000 else { throw Stuck() }
+                if let flush = try next(victim, name, &tally), flush.began > left { break }
+            }
         }
         for _ in 0..<Int.random(in: 2...10, using: &random) {
-            guard let number = try next(victim, name, &tally) else { continue }
-            if first == 0 { first = number }
-            last = number
+            guard let flush = try next(victim, name, &tally) else { continue }
+            if first == 0 { first = flush.number }
+            last = flush.number
         }
         usleep(UInt32.random(in: 0..<20_000, using: &random))
         victim.kill()
@@ -141,15 +144,21 @@ public struct DiskRun: Sendable {
         try check(path, own, first == 0 ? 0..<0 : first..<(last + 1), name, &tally)
     }
 
-    /// Reads the next line of a process. Returns the number of the prompt if it was flushed.
-    private func next(_ victim: Worker, _ name: String, _ tally: inout Tally) throws -> Int? {
+    /// A time that all processes share, in nanoseconds.
+    public static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
+
+    /// Reads the next line of a process. Returns the number of the prompt, and when it was begun, if it was flushed.
+    private func next(
+        _ victim: Worker, _ name: String, _ tally: inout Tally
+    ) throws -> (number: Int, began: UInt64)? {
         guard let line = victim.nextLine() else { throw Ended(status: victim.finish().status) }
         let words = line.split(separator: " ")
         guard words.count >= 2, let number = Int(words[1]) else { throw Said(line: line) }
         switch words[0] {
         case "flushed":
+            guard let began = words.last.flatMap({ UInt64($0) }) else { throw Said(line: line) }
             tally.flushes += 1
-            return number
+            return (number, began)
         case "full": tally.full += 1
         case "wrong": tally.wrongBytes += number
         default: tally.broken.append("\(name): \(line)")

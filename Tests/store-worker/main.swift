@@ -95,6 +95,7 @@ func crowd(_ path: String, seed: UInt64) throws {
     var round = 0
     while true {
         round += 1
+        let began = DiskRun.now
         do {
             let prompt = prompts.next()
             let read = try space.loadGenerated(prompt, by: model)
@@ -102,7 +103,7 @@ func crowd(_ path: String, seed: UInt64) throws {
             try space.insertGenerated(prompt, by: model, after: read.loaded.place)
             // The broken twin of the disks says so without having flushed.
             if !lies { try store.flush() }
-            say("flushed \(round)")
+            say("flushed \(round) \(began)")
         } catch let error as StoreError {
             if case .diskFull = error { say("full \(round)") } else { say("error \(round) \(error)") }
         }
