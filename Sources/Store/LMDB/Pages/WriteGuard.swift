@@ -100,8 +100,11 @@ final class WriteGuard {
         for isRight in [false, true] {
             var place = unsafe try descend(from: tree.root, tree, to: .key(key))
             var left = Self.neighbours
+            // Without it, damaged branches could lead round and round.
+            var seen: Set<UInt64> = [leaf.number]
             while left > 0, let next = isRight ? place.right : place.left {
                 let neighbour = try descend(from: next, tree, to: isRight ? .first : .last).leaf
+                guard seen.insert(neighbour.number).inserted else { throw .damaged("a tree does not end") }
                 if deleted[neighbour.number] == nil { left -= 1 }
                 let edge = try neighbour.node(isRight ? neighbour.count - 1 : 0)
                 place = unsafe try descend(from: tree.root, tree, to: .key(edge.key))
