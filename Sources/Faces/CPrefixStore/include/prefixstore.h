@@ -1,5 +1,4 @@
 /* PrefixStore for C and C++: a durable store of attention keys and values (KV) that all processes of a host share.
- * Longer than 400 lines because it is all that a program includes.
  *
  * Longer than 400 lines because it is all that a program includes, and all that it reads.
  *
