@@ -11,7 +11,7 @@ final class MissMemory: Sendable {
     private let until = Guarded<[PrefixHash: UInt64]>([:])
 
     /// A memory that lasts for `duration`.
-    init(_ duration: Duration) { nanoseconds = UInt64(max(0, duration.wholeNanoseconds)) }
+    init(_ duration: Duration) { nanoseconds = UInt64(max(0, duration.nanoseconds)) }
 
     /// How many of these pages, from the first on, may be there.
     func leadingUnknown(_ hashes: [PrefixHash]) -> Int {

@@ -1,6 +1,7 @@
 // One round of commands with several servers at once: each has its pipeline, and one thread polls them all.
 
 internal import Glibc
+internal import KVFormat
 internal import Threads
 
 /// A command on its way, perhaps not for the first time.
@@ -91,7 +92,7 @@ struct Exchange {
         var progressed = SystemClock.monotonicNanoseconds()
         let begun = progressed
         while lanes.contains(where: { !$0.isDone }), !outcome.isEnded {
-            let stalled = Deadline(nanoseconds: progressed + UInt64(max(0, stall.wholeNanoseconds)))
+            let stalled = Deadline(nanoseconds: progressed + UInt64(max(0, stall.nanoseconds)))
             guard let ready = poll(before: Deadline.earlier(deadline, stalled)) else {
                 giveUp(begun)
                 break
@@ -221,15 +222,5 @@ struct Exchange {
     private func finish(_ lane: Lane) {
         guard let connection = lane.connection else { return }
         if connection.isQuiet { lane.node.give(connection) } else { lane.node.drop() }
-    }
-}
-
-extension Duration {
-    /// Nanoseconds; as many as fit when there are more.
-    var wholeNanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let whole = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        let sum = whole.partialValue.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return whole.overflow || sum.overflow ? .max : sum.partialValue
     }
 }
