@@ -1,5 +1,6 @@
 // When pages reach the disk: the write policies, a small hot tier, a full queue.
 
+import Glibc
 import PrefixStore
 import StoreTestKit
 import Testing
@@ -46,6 +47,10 @@ struct PolicyTests {
     func writeBack() throws {
         let store = try open(.writeBack)
         try store.space(model.identity).insertGenerated(tokens, by: model)
+        // All records are in RAM after that, and would have been written.
+        for _ in 0..<20_000 where store.statistics.hotBytes.value < 7 * 4096 { usleep(1000) }
+        usleep(300_000)
+        #expect(store.statistics.hotBytes.value >= 7 * 4096)
         #expect(store.statistics.spilledPages == 0)
         try store.close()
         #expect(store.statistics.spilledPages == 7)

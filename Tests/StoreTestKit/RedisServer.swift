@@ -74,18 +74,23 @@ public final class RedisServer: @unchecked Sendable {
     @discardableResult
     public func ask(_ command: String...) throws -> String { try Self.ask(port, command) }
 
+    /// The bytes of a value.
+    public func value(of key: String) throws -> [UInt8] { try Self.bytes(port, ["--raw", "get", key]).dropLast() }
+
     /// What `redis-cli` answers.
     @discardableResult
     public static func ask(_ port: Int, _ command: [String]) throws -> String {
+        try String(decoding: bytes(port, command), as: UTF8.self).trimmingCharacters(in: .newlines)
+    }
+
+    private static func bytes(_ port: Int, _ command: [String]) throws -> [UInt8] {
         guard let program = program("redis-cli") else { throw StartError(text: "redis-cli is not installed") }
         let ends = ChildProcess.pipe()
         let child = try ChildProcess(program, ["-p", "\(port)"] + command, output: ends.writing)
         close(ends.writing)
-        let answer = String(
-            decoding: FileHandle(fileDescriptor: ends.reading, closeOnDealloc: true).readDataToEndOfFile(),
-            as: UTF8.self)
+        let answer = FileHandle(fileDescriptor: ends.reading, closeOnDealloc: true).readDataToEndOfFile()
         _ = child.wait()
-        return answer.trimmingCharacters(in: .newlines)
+        return Array(answer)
     }
 
     /// A port that nobody listens on, low enough for a cluster's second one.

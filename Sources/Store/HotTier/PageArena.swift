@@ -33,8 +33,9 @@ struct PageArena {
 
     /// Takes a seat for `size` bytes; nil when the budget has no room for another one. Then a page must be evicted
     /// first.
+    /// - Throws: `.system` when the system has no address space left for it. To evict a page does not help then.
     /// - Complexity: constant; one system call per seat when memory must move from another pool.
-    mutating func take(_ size: Int) -> Seat? {
+    mutating func take(_ size: Int) throws(StoreError) -> Seat? {
         let seatBytes = PagePool.seatBytes(for: size)
         var larger = seatBytes
         // A free seat that is a little too large is better than memory that must be fetched from the system.
@@ -49,7 +50,7 @@ struct PageArena {
         while residentBytes + seatBytes > capacity {
             guard reclaim() else { return nil }
         }
-        guard let index = pools[pool].takeUntouched() else { return nil }
+        let index = try pools[pool].takeUntouched()
         residentBytes += seatBytes
         return Seat(pool: Int32(pool), index: index, byteCount: size)
     }

@@ -62,8 +62,9 @@ struct PagePool {
         return seat
     }
 
-    /// Takes a seat that has no memory yet; nil when the system has no address space left for it.
-    mutating func takeUntouched() -> Int32? {
+    /// Takes a seat that has no memory yet.
+    /// - Throws: `.system` when the system has no address space left for it.
+    mutating func takeUntouched() throws(StoreError) -> Int32 {
         if let seat = discarded.popLast() {
             used += 1
             return seat
@@ -72,8 +73,7 @@ struct PagePool {
             let seats = segments.isEmpty ? firstSeats : laterSeats
             // A size that few pages have must not take a huge page for each of them.
             let isHuge = !segments.isEmpty || seatBytes >= Reservation.hugePage
-            guard let segment = try? Reservation(byteCount: seats * seatBytes, isHuge: isHuge) else { return nil }
-            segments.append(segment)
+            segments.append(try Reservation(byteCount: seats * seatBytes, isHuge: isHuge))
             seatsReserved += seats
         }
         used += 1
@@ -87,10 +87,12 @@ struct PagePool {
         free.append(seat)
     }
 
-    /// Gives the memory of one free seat back to the system; false when no seat is free.
+    /// Gives the memory of one free seat back to the system; false when no seat is free, or the system refuses.
     mutating func discardOne() -> Bool {
-        guard let seat = free.popLast() else { return false }
-        unsafe Reservation.discard(address(seat), byteCount: seatBytes)
+        guard let seat = free.last, unsafe Reservation.discard(address(seat), byteCount: seatBytes) else {
+            return false
+        }
+        free.removeLast()
         discarded.append(seat)
         return true
     }

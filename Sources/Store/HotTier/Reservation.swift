@@ -22,7 +22,7 @@ final class Reservation: @unchecked Sendable {
 
     /// Reserves `byteCount` bytes, or one huge page when that is more.
     ///
-    /// - Parameter isHuge: whether the system should provide huge pages.
+    /// - Parameter isHuge: whether the system should provide huge pages. Of the others, only what is touched is there.
     /// - Throws: `StoreError.system` when the system has no address space left, or the user's limit on it is passed.
     init(byteCount: Int, isHuge: Bool = true) throws(StoreError) {
         // One huge page more than asked for, so that the base can be moved to a boundary.
@@ -36,7 +36,8 @@ final class Reservation: @unchecked Sendable {
         mappedBytes = size
         unsafe base = address.alignedUp(toMultipleOf: Self.hugePage)
         // Advice only: without huge pages everything works, but with more TLB misses.
-        if isHuge { unsafe _ = madvise(base, max(byteCount, Self.hugePage), MADV_HUGEPAGE) }
+        let advice = isHuge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE
+        unsafe _ = madvise(base, max(byteCount, Self.hugePage), advice)
     }
 
     deinit {
@@ -44,10 +45,12 @@ final class Reservation: @unchecked Sendable {
     }
 
     /// Gives memory of a reservation back to the system; it reads as zero afterwards. Address and size are multiples of
-    /// the system's page size.
+    /// the system's page size. Memory that the host has locked, with `mlockall` for instance, is unlocked for that.
+    ///
+    /// - Returns: false when the system refuses. Then the memory is there as before.
     @unsafe
-    static func discard(_ address: UnsafeMutableRawPointer, byteCount: Int) {
-        let status = unsafe madvise(address, byteCount, MADV_DONTNEED)
-        precondition(status == 0, "madvise refused to discard a seat: error number \(errno)")
+    static func discard(_ address: UnsafeMutableRawPointer, byteCount: Int) -> Bool {
+        if unsafe madvise(address, byteCount, MADV_DONTNEED) == 0 { return true }
+        return unsafe munlock(address, byteCount) == 0 && madvise(address, byteCount, MADV_DONTNEED) == 0
     }
 }

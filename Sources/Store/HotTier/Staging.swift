@@ -13,7 +13,7 @@ final class Staging: Sendable {
     /// Room for a whole page of `layout`; nil when there is none now.
     func take(_ layout: KVLayout) -> StagedPage? {
         arena.withLock { arena -> StagedPage? in
-            guard let seat = arena.take(layout.bytesPerPage) else { return nil }
+            guard let seat = try? arena.take(layout.bytesPerPage) else { return nil }
             return unsafe StagedPage(self, seat, arena.address(seat), capacity: layout.pageSize)
         }
     }

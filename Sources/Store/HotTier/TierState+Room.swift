@@ -44,7 +44,9 @@ extension TierState {
         guard arena.canHold(size) else { return .none }
         history.learn()
         while true {
-            if let seat = arena.take(size) {
+            let seat: Seat?
+            do throws(StoreError) { seat = try arena.take(size) } catch { return .none }
+            if let seat {
                 seatsInFlight += 1
                 return unsafe .room(Room(seat, arena.address(seat)))
             }

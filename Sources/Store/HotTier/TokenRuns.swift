@@ -53,7 +53,9 @@ final class TokenRuns: @unchecked Sendable {
         } else {
             if Int(highWater) == segments.count * rowsPerSegment {
                 let size = rowsPerSegment * pageSize * MemoryLayout<TokenID>.stride
-                guard let segment = try? Reservation(byteCount: size) else { return nil }
+                // A space with few pages must not take a huge page.
+                let isHuge = !segments.isEmpty
+                guard let segment = try? Reservation(byteCount: size, isHuge: isHuge) else { return nil }
                 segments.append(segment)
             }
             row = highWater

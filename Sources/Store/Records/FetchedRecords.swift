@@ -19,11 +19,15 @@ package struct FetchedRecords: RecordTier {
         self.onDamage = onDamage
     }
 
-    /// The first `count` of the pages, to be stored elsewhere. What a load did not decode of them is not checked.
-    package func pages(_ count: Int, usedAt time: Int64) -> [PageRecord] {
-        zip(names, records).prefix(count).compactMap { name, record in
-            record.map { PageRecord(name.detached, $0, lastUse: time) }
+    /// The first of the pages that have come, to be stored elsewhere. What a load did not decode of them is not
+    /// checked.
+    package var pages: [(name: PageName, bytes: RecordBytes)] {
+        var all: [(name: PageName, bytes: RecordBytes)] = []
+        for (name, record) in zip(names, records) {
+            guard let record else { break }
+            all.append((name, record))
         }
+        return all
     }
 
     /// Those of the pages that have come.

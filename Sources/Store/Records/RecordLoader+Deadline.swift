@@ -16,13 +16,16 @@ extension RecordLoader {
         before deadline: Deadline, by errands: Errands
     ) -> Int {
         let fetched = Guarded(Fetched())
-        let withdraw = errands.begin {
+        @Sendable func end() {
+            fetched.withLock { $0.isAll = true }
+            fetched.signal()
+        }
+        let withdraw = errands.begin(onDropped: end) {
             try? self.fetch(loads, of: layout, from: tier, control.tally) { count in
                 fetched.withLock { $0.count = count }
                 fetched.signal()
             }
-            fetched.withLock { $0.isAll = true }
-            fetched.signal()
+            end()
         }
         guard let withdraw else { return 0 }
         defer { withdraw() }

@@ -93,6 +93,8 @@ package final class RecordLoader: Sendable {
     package func load(
         _ loads: [RecordLoad], of layout: KVLayout, from tier: any RecordTier, control: LoadControl = LoadControl()
     ) throws(StoreError) -> Int {
+        // What is in memory already says nothing of the disk.
+        let rate = tier is FetchedRecords ? nil : readRate
         var delivered = 0
         while delivered < loads.count {
             let limit = control.onLayersReady == nil ? Self.lentBytes : Self.layeredBytes
@@ -107,7 +109,7 @@ package final class RecordLoader: Sendable {
                 }
                 var control = control
                 if pages.count < batch.count { control.onLayersReady = nil }
-                let loading = deliver(pages, layout, control, readRate)
+                let loading = deliver(pages, layout, control, rate)
                 count = loading.delivered
                 return loading.damage
             }

@@ -10,8 +10,8 @@ public enum Limits {
     /// of four times the quota passes a quarter of a process's address space.
     public static let quota = ByteCount.mebibytes(4)...ByteCount.gibibytes(8192)
 
-    /// Bytes of a process's hot tier. For each page size, a tier reserves this much address space; a process has 128
-    /// TiB.
+    /// Bytes of a process's hot tier. Address space is reserved in pieces of 32 MiB as it is needed; a process has 128
+    /// TiB of it.
     public static let hotCapacity = ByteCount.zero...ByteCount.gibibytes(32 << 10)
 
     /// Bytes of a tenant's secret. A shorter one could be guessed.

@@ -29,7 +29,8 @@ public struct RemoteOptions: Hashable, Sendable {
     public var stallTime: Duration
     /// How long `Store.close()` waits for what is to be put.
     public var closeTime: Duration
-    /// Limit on the encoded bytes of the pages that wait to be put; later ones are not put.
+    /// Limit on the bytes of the pages that wait to be put: encoded ones, or of `.pinned` and `.afterHits`, which do
+    /// not know that, the engine's. Later pages are not put.
     public var queueCapacity: ByteCount
     /// Limit on the bytes that are put per second; nil for none.
     public var putRate: ByteCount?

@@ -8,10 +8,16 @@ package final class Errands: Sendable {
     /// Threads at most. While all of them wait for the disk, further work is not begun, and its callers' time runs out.
     package static let threadLimit = 4
 
+    private struct Errand {
+        let number: Int
+        let work: @Sendable () -> Void
+        let onDropped: @Sendable () -> Void
+    }
+
     private struct State {
         /// Work that has not begun. What its caller takes back goes at once: while the disk answers nobody, callers
         /// come and go without an end.
-        var waiting: [(number: Int, work: @Sendable () -> Void)] = []
+        var waiting: [Errand] = []
         var lastNumber = 0
         var threads: [Thread] = []
         var idle = 0
@@ -25,8 +31,11 @@ package final class Errands: Sendable {
 
     /// Begins `work` on another thread, as soon as one is free.
     ///
+    /// - Parameter onDropped: called when the work never begins, because `close()` came first.
     /// - Returns: what takes the work back if it has not begun; nil when there is no thread for it, and never will be.
-    package func begin(_ work: @escaping @Sendable () -> Void) -> (@Sendable () -> Void)? {
+    package func begin(
+        onDropped: @escaping @Sendable () -> Void = {}, _ work: @escaping @Sendable () -> Void
+    ) -> (@Sendable () -> Void)? {
         let number: Int? = state.withLock { state in
             guard !state.isClosed else { return nil }
             if state.idle <= state.waiting.count, state.threads.count < Self.threadLimit,
@@ -36,7 +45,7 @@ package final class Errands: Sendable {
             }
             guard !state.threads.isEmpty else { return nil }
             state.lastNumber += 1
-            state.waiting.append((state.lastNumber, work))
+            state.waiting.append(Errand(number: state.lastNumber, work: work, onDropped: onDropped))
             return state.lastNumber
         }
         guard let number else { return nil }
@@ -47,27 +56,28 @@ package final class Errands: Sendable {
     /// The result of `work`, which runs on another thread; nil when the deadline has passed before that. Then it goes
     /// on without this caller, if it had begun.
     package func run<R: Sendable>(before deadline: Deadline, _ work: @escaping @Sendable () -> R) -> R? {
-        let outcome = Guarded<R?>(nil)
-        let withdraw = begin {
-            let result = work()
-            outcome.withLock { $0 = result }
+        // The result, and whether there will be none.
+        let outcome = Guarded<(result: R?, isDropped: Bool)>((nil, false))
+        @Sendable func end(_ result: R?) {
+            outcome.withLock { $0 = (result, result == nil) }
             outcome.broadcast()
         }
-        guard let withdraw else { return nil }
-        if let result = outcome.withLock(when: { $0 != nil }, before: deadline, { $0 }) { return result }
-        withdraw()
-        return nil
+        guard let withdraw = begin(onDropped: { end(nil) }, { end(work()) }) else { return nil }
+        defer { withdraw() }
+        return outcome.withLock(when: { $0.result != nil || $0.isDropped }, before: deadline) { $0.result } ?? nil
     }
 
-    /// Ends the threads, each after the work that it has begun, and does not wait for that.
+    /// Ends the threads, each after the work that it has begun, and does not wait for that. Work that has not begun is
+    /// dropped.
     package func close() {
-        let threads = state.withLock { state in
+        let (threads, dropped) = state.withLock { state in
             state.isClosed = true
             defer { (state.threads, state.waiting) = ([], []) }
-            return state.threads
+            return (state.threads, state.waiting)
         }
         state.broadcast()
         for thread in threads { thread.detach() }
+        for errand in dropped { errand.onDropped() }
     }
 
     private func work() {

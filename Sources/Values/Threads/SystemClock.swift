@@ -32,6 +32,11 @@ package struct Deadline: Sendable {
     /// Whether the moment has come.
     package var hasPassed: Bool { SystemClock.monotonicNanoseconds() >= nanoseconds }
 
+    /// The earlier of two; nil is the end of time.
+    package static func earlier(_ first: Deadline, _ second: Deadline?) -> Deadline {
+        second.map { $0.nanoseconds < first.nanoseconds ? $0 : first } ?? first
+    }
+
     /// The moment `duration` from now; now when it is negative, and the end of time when it is too long to count.
     package static func after(_ duration: Duration) -> Deadline {
         let (seconds, attoseconds) = duration.components

@@ -1,5 +1,6 @@
 // The spill writer with a commit that the test plays.
 
+import Glibc
 import KVFormat
 import PageCodec
 import Testing
@@ -68,6 +69,26 @@ final class Keeper: Sendable {
     let onRelease: @Sendable () -> Void
     init(_ onRelease: @escaping @Sendable () -> Void) { self.onRelease = onRelease }
     deinit { onRelease() }
+}
+
+/// A page in memory that counts how often it was given its record.
+@safe
+final class PageInMemory: HeldPage, @unchecked Sendable {
+    // Unchecked because the bytes are never written after `init`.
+    private let bytes = UnsafeMutableRawPointer.allocate(byteCount: 1024, alignment: 64)
+    let kept = Guarded(0)
+
+    init() { unsafe bytes.initializeMemory(as: UInt8.self, repeating: 7, count: 1024) }
+    deinit { unsafe bytes.deallocate() }
+
+    var content: PageContent {
+        kept.withLock { $0 } > 0 ? .none : .raw(unsafe PageSource(bytes, capacity: 4), owner: self)
+    }
+
+    func keep(_ record: RecordBytes) -> Bool {
+        kept.withLock { $0 += 1 }
+        return true
+    }
 }
 
 @Suite("The spill writer")
@@ -206,6 +227,30 @@ struct SpillWriterTests {
         #expect(throws: StoreError.diskFull(path: "p")) { try writer.close() }
         #expect(writer.statistics.failedPages == 50)
         #expect(disk.written.isEmpty)
+    }
+
+    @Test("encodes a page that is only to be kept in memory, also while the disk fails")
+    func keepsWhileTheDiskFails() throws {
+        let writer = SpillWriter(
+            options: SpillOptions(batchMilliseconds: 0, pauseMilliseconds: 3_600_000),
+            encode: { job, record in
+                guard case .page(let source) = job.content, !job.isForDisk || job.onDone == nil else { return }
+                RecordEncoder().encode(
+                    page: source, tokens: 4, layout: job.layout, key: job.name.hash, codec: .raw, into: record)
+            }, commit: { [disk] pages throws(StoreError) in try disk.commit(pages) })
+        disk.fail(with: .diskFull(path: "p"))
+        _ = writer.enqueue(try job(1))
+        #expect(throws: StoreError.diskFull(path: "p")) { try writer.flush() }
+        let page = PageInMemory()
+        let sample = try job(2)
+        _ = writer.enqueue(
+            SpillJob(
+                sample.name, page: page, layout: sample.layout, insertedAt: 0, isForDisk: false,
+                onDone: { [outcomes] in outcomes.note(sample.name.hash, $0) }))
+        for _ in 0..<20_000 where outcomes.of(sample.name.hash).isEmpty { usleep(1000) }
+        #expect(outcomes.of(sample.name.hash) == [.kept])
+        #expect(page.kept.withLock { $0 } == 1)
+        #expect(throws: Never.self) { try writer.close() }
     }
 
     @Test("closes once and refuses pages afterwards")

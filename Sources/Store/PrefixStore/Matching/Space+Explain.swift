@@ -12,7 +12,7 @@ public struct Explanation: Sendable {
     public var foundPages: Int
     /// About how long loading all of them takes.
     public var loadTime: Duration
-    /// How many of them had best be loaded: all, those in RAM, or none.
+    /// How many of them had best be loaded: all, those of the first tiers, or none.
     public var tokensWorthLoading: Int
     /// Root of the space that was asked.
     public var root: PrefixHash

@@ -8,7 +8,7 @@ internal import Threads
 /// What a load delivered: the first `tokens` tokens of the sequence lie in the caller's memory, byte for byte as
 /// inserted.
 public struct Loaded: Hashable, Sendable {
-    /// Tokens delivered, by the tier that gave them: those from RAM, then those from disk.
+    /// Tokens delivered, by the tier that gave them: those from RAM, then those from disk and from the remote.
     public internal(set) var tokensByTier = TokensByTier()
     /// Where to store what is computed next: behind the whole pages that were delivered. `Space.insert` takes it.
     public internal(set) var place: SequencePlace

@@ -113,38 +113,60 @@ extension Space {
     /// Encodes a page on the calling thread: the encoding threads are behind, and the staging memory is full.
     private func insertEncoded(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
         let job = SpillJob(page, layout: layout, insertedAt: now, source: source, keepAlive: nil, onDone: nil)
-        return store.writer.withRecord(of: job) { record in
-            switch hot.insert(page, record: record.bytes, now: now, isStored: false) {
-            case .inserted:
-                if store.options.writePolicy == .writeThrough { store.spiller.spill(pathTo: page.hash) }
-                return true
-            case .alreadyThere: return false
-            case .noRoom, .orphan, .notStaged:
-                return spillWithoutHotPage(page) {
-                    SpillJob(
-                        page.detached, page: QueuedRecord(copying: record), layout: layout, insertedAt: now, onDone: nil
-                    )
-                }
+        return store.writer.withRecord(of: job) { insert(page, record: $0, now) }
+    }
+
+    /// Stores a page whose record is at hand.
+    ///
+    /// - Returns: whether it is new to this process's hot tier, or on its way to disk without it.
+    private func insert(_ page: PageName, record: RecordBytes, _ now: Int64, waits: Bool = true) -> Bool {
+        switch hot.insert(page, record: record.bytes, now: now, isStored: false) {
+        case .inserted:
+            if store.options.writePolicy == .writeThrough {
+                store.spiller.spill(pathTo: page.hash, isAlwaysTaken: !waits)
             }
+            return true
+        case .alreadyThere: return false
+        case .noRoom, .orphan, .notStaged: return spillWithoutHotPage(page, record, now)
         }
+    }
+
+    /// Keeps a page that came from the remote: in RAM, unless the engine has a tier there itself, and on its way to
+    /// disk. So it is there, or before them in the queue, when the pages behind it are inserted.
+    ///
+    /// - Parameter record: all of it has been checked.
+    /// - Parameter deadline: until when it waits for room in the queue, if the options say that inserts do.
+    func keep(_ page: PageName, record: RecordBytes, _ now: Int64, before deadline: Deadline?) -> Bool {
+        store.options.promotes == false
+            ? spillWithoutHotPage(page, record, now, before: deadline) : insert(page, record: record, now, waits: false)
     }
 
     /// A page that the hot tier cannot take goes straight to disk from a copy.
     private func spillWithoutHotPage(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
-        spillWithoutHotPage(page) {
+        spillWithoutHotPage(page, before: nil) {
             let copy = QueuedPage(source, tokens: page.tokens.count, layout)
             return SpillJob(
                 page.detached, layout: layout, insertedAt: now, source: copy.source, keepAlive: copy, onDone: nil)
         }
     }
 
+    /// As above, of a copy of its record.
+    private func spillWithoutHotPage(
+        _ page: PageName, _ record: RecordBytes, _ now: Int64, before deadline: Deadline? = nil
+    ) -> Bool {
+        spillWithoutHotPage(page, before: deadline) {
+            SpillJob(
+                page.detached, page: QueuedRecord(copying: record), layout: layout, insertedAt: now, onDone: nil)
+        }
+    }
+
     /// Queues a page that is not in RAM, unless it is on disk or the policy keeps it away: a small hot tier must not
     /// cost durability.
-    private func spillWithoutHotPage(_ page: PageName, _ job: () -> SpillJob) -> Bool {
+    private func spillWithoutHotPage(_ page: PageName, before deadline: Deadline?, _ job: () -> SpillJob) -> Bool {
         if case .afterHits = store.options.writePolicy { return false }
         if (try? store.cold.held([page.hash], usedAt: nil))?.isEmpty == false { return false }
         store.spiller.spill(pathTo: page.parent)
-        return store.writer.enqueue(job()) == .queued
+        return store.writer.enqueue(job(), before: deadline) == .queued
     }
 }
 

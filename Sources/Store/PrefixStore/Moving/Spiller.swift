@@ -107,8 +107,9 @@ final class Spiller: Sendable {
                     pin.markPathUnstored()
                     self?.hasOrphans.withLock { $0 = true }
                 }
-                // The queue or the disk did not take it, perhaps before it was encoded. It is in RAM all the same.
-                if outcome == .dropped || outcome == .failed, pin.isStaged {
+                // It was not encoded: the queue or the disk did not take it, or another copy of it was written. It is
+                // in RAM all the same.
+                if outcome != .kept, pin.isStaged {
                     writer.settle(
                         SpillJob(name, page: page, layout: layout, insertedAt: 0, isForDisk: false, onDone: nil))
                 }

@@ -1,4 +1,4 @@
-// What a store has when a remote is configured: the tier, what goes there, and what comes from there.
+// What a store has when a remote is configured: the tier, what goes there, and the threads that receive.
 
 internal import ColdTier
 internal import Records
@@ -9,17 +9,17 @@ internal import Threads
 final class RemoteLink: Sendable {
     let tier: RemoteTier
     let uploader: Uploader
-    let arrivals: Arrivals
     /// Threads that receive for callers that decode.
     let errands = Errands()
     let hits: RemoteHits
+    /// Pages that came from the remote and were kept on this host.
+    let keptPages = Counter()
     private let spaces = Guarded<[PrefixHash: SpaceDescriptor]>([:])
 
     init(_ tier: RemoteTier, _ cold: ColdTier) {
         self.tier = tier
         let spaces = spaces
         uploader = Uploader(from: cold, to: tier) { root in spaces.withLock { $0[root] } }
-        arrivals = Arrivals(into: cold)
         hits = RemoteHits(tier.options.puts)
         tier.prepare()
     }
@@ -27,49 +27,20 @@ final class RemoteLink: Sendable {
     /// Takes note of an open space: its pages may be put and fetched.
     func add(_ descriptor: SpaceDescriptor) { spaces.withLock { $0[descriptor.root] = descriptor } }
 
-    /// The tier on disk, as the spill writer sees it when there is a remote: what was committed is offered there.
+    /// The tier on disk, as the spill writer sees it when there is a remote: what was committed is put there, if the
+    /// options say so.
     func relay(_ cold: ColdTier) -> any RecordTier {
-        RelayTier(cold) { [uploader] pages in
-            uploader.offer(pages.lazy.map { ($0.name.detached, $0.bytes.encodedBytes) })
+        RelayTier(cold) { [uploader, hits, puts = tier.options.puts] pages in
+            // A page that was in RAM only when it had been matched often enough could not be put yet.
+            let wanted = pages.lazy.filter { puts == .all || hits.isDue($0.name.hash) }
+            uploader.put(wanted.map { ($0.name.detached, $0.bytes.encodedBytes) })
         }
     }
 
     /// Ends everything. What still waits to be put is waited for as long as the options say, and not beyond `deadline`.
     func close(before deadline: Deadline?) {
-        let limit = Deadline.after(tier.options.closeTime)
-        let end = deadline.map { $0.nanoseconds < limit.nanoseconds ? $0 : limit } ?? limit
-        uploader.close(before: end)
-        arrivals.close()
+        uploader.close(before: .earlier(.after(tier.options.closeTime), deadline))
         errands.close()
         tier.close()
-    }
-}
-
-/// How often this process has matched pages, for remotes that take only what is used again. Thread-safe.
-final class RemoteHits: Sendable {
-    /// Pages that are counted at most; when there are more, counting begins again.
-    private static let limit = 65_536
-    private let threshold: Int?
-    private let counts = Guarded<[PrefixHash: Int]>([:])
-
-    init(_ puts: RemotePuts) {
-        if case .afterHits(let hits) = puts { threshold = hits } else { threshold = nil }
-    }
-
-    /// Whether anything is counted.
-    var isCounting: Bool { threshold != nil }
-
-    /// Counts a match of these pages.
-    ///
-    /// - Returns: the places of those that have now been matched often enough, each once.
-    func count(_ hashes: [PrefixHash]) -> [Int] {
-        guard let threshold else { return [] }
-        return counts.withLock { counts in
-            if counts.count + hashes.count > Self.limit { counts = [:] }
-            return hashes.indices.filter { place in
-                counts[hashes[place], default: 0] += 1
-                return counts[hashes[place]] == threshold
-            }
-        }
     }
 }

@@ -23,8 +23,7 @@ extension Space {
         _ tokens: [TokenID], after pages: Int, parent: PrefixHash, behind found: Int, before limit: Deadline?
     ) -> [RemotePage] {
         guard let link = store.remote, found < tokens.count, limit?.hasPassed != true else { return [] }
-        let own = Deadline.after(link.tier.options.lookupTime)
-        let deadline = limit.map { $0.nanoseconds < own.nanoseconds ? $0 : own } ?? own
+        let deadline = Deadline.earlier(.after(link.tier.options.lookupTime), limit)
         var rest = tokens[(pages * layout.pageSize)...]
         if !layout.isDivisible { rest = rest.prefix(rest.count / layout.pageSize * layout.pageSize) }
         guard !rest.isEmpty else { return [] }

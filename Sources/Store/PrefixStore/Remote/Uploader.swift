@@ -45,13 +45,8 @@ final class Uploader: Sendable {
         self.descriptor = descriptor
     }
 
-    /// Offers pages that are on disk, each behind its parents, under the policy that puts all.
-    func offer(_ pages: some Sequence<(PageName, Int)>) {
-        guard tier.options.puts == .all else { return }
-        put(pages)
-    }
-
-    /// Queues pages; those for which the queue has no room are not put, and counted.
+    /// Queues pages that are on disk, each behind its parents. Those for which the queue has no room are not put, and
+    /// counted.
     func put(_ pages: some Sequence<(PageName, Int)>) {
         let limit = Int(clamping: tier.options.queueCapacity.value)
         state.withLock { state in
@@ -180,16 +175,12 @@ final class Uploader: Sendable {
         guard !missing.isEmpty else { return [] }
         let wanted = missing.map { RecordRequest(hash: $0.hash, tokenCount: $0.tokens.count, seal: $0.seal) }
         var records: [PageRecord] = []
-        do throws(StoreError) {
-            try cold.lend(wanted, of: layout) { lent in
-                for (name, record) in zip(missing, lent) {
-                    if let record { records.append(PageRecord(name, record.copied, lastUse: 0)) }
-                }
-                return [:]
+        // An error of the folder may pass: the pages wait, and callers of the store are told of it.
+        try cold.lend(wanted, of: layout) { lent in
+            for (name, record) in zip(missing, lent) {
+                if let record { records.append(PageRecord(name, record.copied, lastUse: 0)) }
             }
-        } catch {
-            // The folder's errors are for callers of the store; there is nothing to put.
-            return []
+            return [:]
         }
         return records
     }

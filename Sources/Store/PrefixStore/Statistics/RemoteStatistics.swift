@@ -17,7 +17,7 @@ public struct RemoteStatistics: Hashable, Sendable {
     public internal(set) var fetchedPages: UInt64 = 0
     /// Bytes of those.
     public internal(set) var fetchedBytes = ByteCount.zero
-    /// Pages that came from it and are on this host's disk now.
+    /// Pages that came from it and were kept on this host: in RAM, on its disk or on their way there.
     public internal(set) var keptPages: UInt64 = 0
     /// Values that it had under a page's key and that could not be trusted.
     public internal(set) var damagedPages: UInt64 = 0
@@ -43,7 +43,7 @@ extension RemoteLink {
         all.lateQuestions = counts.late
         all.fetchedPages = counts.fetchedPages
         all.fetchedBytes = ByteCount(counts.fetchedBytes)
-        all.keptPages = arrivals.storedPages
+        all.keptPages = keptPages.value
         all.damagedPages = counts.refusedPages
         all.putPages = counts.putPages
         all.putBytes = ByteCount(counts.putBytes)

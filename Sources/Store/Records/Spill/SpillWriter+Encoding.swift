@@ -8,6 +8,8 @@ extension SpillWriter {
     func encodeBatches() {
         while let (jobs, isRefused) = nextJobs() {
             let known = isRefused ? [] : known(jobs.filter(\.isForDisk))
+            // A page that is to be kept in memory does not need the disk.
+            if isRefused { _ = encode(jobs.filter { !$0.isForDisk }, without: []) }
             let encoded = isRefused ? jobs.map { _ in nil } : encode(jobs, without: known)
             let batch = SpillBatch(jobs: jobs, known: known, encoded: encoded, isRefused: isRefused)
             state.withLock { $0.batchesToWrite += 1 }

@@ -171,9 +171,4 @@ extension Deadline {
         guard nanoseconds > now else { return 0 }
         return Int32(clamping: (nanoseconds - now + 999_999) / 1_000_000)
     }
-
-    /// The earlier of two.
-    static func earlier(_ first: Deadline, _ second: Deadline) -> Deadline {
-        first.nanoseconds <= second.nanoseconds ? first : second
-    }
 }
