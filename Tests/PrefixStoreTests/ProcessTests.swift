@@ -86,10 +86,13 @@ struct ProcessTests {
         let inspector = try StoreInspector(at: path)
         #expect(try inspector.info().readerSlots < workers.count)
         inspector.close()
-        for worker in workers { worker.signalToGoOn() }
-        for worker in workers {
-            let (lines, status) = worker.finish()
-            #expect(status == 0 && good(lines.last))
+        // A few at a time: 520 that write at once wait longer for each other on a busy machine than a writer does.
+        for start in stride(from: 0, to: workers.count, by: 20) {
+            for worker in workers[start..<start + 20] { worker.signalToGoOn() }
+            for worker in workers[start..<start + 20] {
+                let (lines, status) = worker.finish()
+                #expect(status == 0 && good(lines.last), "\(status) \(lines)")
+            }
         }
     }
 
