@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import time
 from pathlib import Path
 from typing import Any, List
 
@@ -265,8 +266,29 @@ def test_a_key_file_that_is_missing_is_named_in_the_words_of_the_system(folder: 
 
 
 def test_a_key_for_a_store_that_is_open_is_refused(folder: Path, tmp_path: Path) -> None:
-    with open_store(folder) as store, pytest.raises(InvalidArgumentError, match="Give the key to prefixstore.open"):
+    with open_store(folder) as store, pytest.raises(InvalidArgumentError, match="Give it to prefixstore.open"):
         AdapterStore(store, print, key_file=key_file(tmp_path))
+
+
+def test_a_remote_for_a_store_that_is_open_is_refused(folder: Path) -> None:
+    with open_store(folder) as store, pytest.raises(InvalidArgumentError, match="remote is given with an open Store"):
+        AdapterStore(store, print, remote="redis://127.0.0.1:1")
+
+
+def test_a_remote_that_does_not_work_is_said_once_and_costs_nothing(folder: Path) -> None:
+    tokens = fill(folder)
+    said: List[str] = []
+    kept = AdapterStore(folder, said.append, remote="redis://127.0.0.1:1")
+    space = kept.begin(space_of)
+    for _ in range(100):
+        kept.look_for_losses()
+        if said:
+            break
+        time.sleep(0.1)
+    kept.look_for_losses()
+    assert len(said) == 1 and said[0].startswith("goes on without its remote") and "refused" in said[0]
+    assert load(space, tokens) == len(tokens)
+    kept.close()
 
 
 def test_a_file_goes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,6 +186,7 @@ extension JSONText {
         add("dropped_pages", remote.droppedPages)
         add("refused_pages", remote.refusedPages)
         add("servers_down", UInt64(remote.faults.count))
+        add("faults", remote.faults)
     }
 
     init(_ tokens: TokensByTier) {

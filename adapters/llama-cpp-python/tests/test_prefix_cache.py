@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -137,6 +138,23 @@ class NoReuse(Case):
         self.run_host("where", **sealed)
         self.assertGreater(self.run_host("when", **sealed)["answers"][0]["restored"], 1000)
         self.assertIn("SealedSpaceError", self.run_host("when", status=1))
+
+
+class Remote(Case):
+    def test_another_host_loads_what_this_one_has_computed(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        arguments = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
+        server = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+        self.addCleanup(lambda: (server.kill(), server.wait()))
+        fleet = {"cache": {"remote": f"redis://127.0.0.1:{port}"}}
+        live = self.run_host("where", "when", store=self.folder / "live")
+        self.run_host("where", store=self.folder / "first", **fleet)
+        second = self.run_host("when", store=self.folder / "second", **fleet)
+        self.assertGreater(second["answers"][0]["restored"], 1000)
+        self.assertEqual(second["answers"][0]["logits"], live["answers"][1]["logits"])
+        self.assertEqual(second["warnings"], [])
 
 
 class FullDisk(Case):

@@ -24,8 +24,8 @@ struct Batch: ParsableCommand {
               {"finish_reason":"length","id":"a1","prefill_seconds":0.02,"prompt_tokens":6,"queue_seconds":0.001,\
             "reused_tokens":{"cold":5,"hot":0,"shared":0},"text":" Paris.","tokens":[12366,13],"ttft_seconds":0.021}
             "reused_tokens" counts prompt tokens that were not computed: "hot" came from RAM, "cold" from disk; \
-            "shared" is the part of "hot" that came from a request running at the same time. "ttft_seconds" is the \
-            time to first token.
+            "remote", if there is one, from there; "shared" is the part of "hot" that came from a request running at \
+            the same time. "ttft_seconds" is the time to first token.
             A bad line gets "id", "line" and "error". The other lines still run, and the exit status is 1. The first \
             Ctrl-C ends the run cleanly, with status 130.
             """)

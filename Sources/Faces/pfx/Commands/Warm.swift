@@ -74,6 +74,7 @@ struct Warm: ParsableCommand {
         try keep(kept, runtime, &report)
         try runtime.close()
         report.bytesOnDisk = runtime.bytesOnDisk
+        report.remote = runtime.remotePart
         try Output.write(json ? JSONOutput.text(report) : report.text)
         if let ignored = prefixes.ignored.text { Output.say(ignored) }
         if let signal = Interruption.signalNumber { throw ExitCode(Interruption.exitStatus(signal)) }

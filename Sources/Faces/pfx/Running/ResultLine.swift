@@ -24,6 +24,15 @@ struct ResultLine: Encodable {
         var remote: Int?
         /// How many of the hot tokens came from another request of the same run and not from the store.
         var shared = 0
+
+        init() {}
+
+        init(_ tokens: ReusedTokens) {
+            hot = tokens.hot
+            cold = tokens.cold
+            remote = tokens.remote == 0 ? nil : tokens.remote
+            shared = tokens.shared
+        }
     }
 
     init(_ result: GenerationResult, text: String?, finishReason: FinishReason) {
@@ -31,10 +40,7 @@ struct ResultLine: Encodable {
         self.text = text
         tokens = result.tokens
         promptTokens = result.promptTokens
-        let reused = result.reusedTokens
-        reusedTokens = Reused(
-            hot: reused.hot, cold: reused.cold, remote: reused.remote == 0 ? nil : reused.remote,
-            shared: reused.shared)
+        reusedTokens = Reused(result.reusedTokens)
         queueSeconds = result.queueTime.seconds.inMicroseconds
         prefillSeconds = result.prefillTime.seconds.inMicroseconds
         ttftSeconds = result.timeToFirstToken?.seconds.inMicroseconds

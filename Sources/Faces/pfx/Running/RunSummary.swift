@@ -23,6 +23,8 @@ struct RunSummary: Encodable {
         var secondsSaved: Double?
         /// The latest failure of the store, after which the run continued without it; nil when there was none.
         var failure: String?
+        /// Nil without a remote.
+        var remote: RemotePart?
     }
 
     /// A summary of `totals` after `seconds`. The store may be open or closed, because it keeps its numbers.
@@ -51,7 +53,8 @@ struct RunSummary: Encodable {
                 path: store.path, bytesOnDisk: runtime.bytesOnDisk, spilledPages: statistics.spilledPages,
                 droppedPages: statistics.droppedPages, damagedPages: statistics.damagedPages,
                 secondsSaved: runtime.secondsSaved()?.inMicroseconds,
-                failure: runtime.engine.storeFailure?.description)
+                failure: runtime.engine.storeFailure?.description,
+                remote: runtime.remotePart)
         }
     }
 
@@ -99,6 +102,8 @@ struct RunSummary: Encodable {
             table.add("", "\(Render.count(Int(store.damagedPages), "damaged page")) recomputed; see `pfx verify`")
         }
         if let failure = store.failure { table.add("", failure) }
+        let remote = store.remote?.lines(loadedTokens: reusedTokens.remote ?? 0) ?? []
+        for (number, line) in remote.enumerated() { table.add(number == 0 ? "remote" : "", line) }
         return table.text
     }
 }

@@ -13,6 +13,8 @@ final class Runtime {
     let store: Store?
     /// How long opening took.
     let openSeconds: Double
+    /// What was wrong with the store's remote when it was closed.
+    private var remoteFaults: [String] = []
 
     /// Opens everything, the cheap parts first, so that a mistake is reported before the weights are read.
     /// - Throws: `EngineError` for the checkpoint, `StoreError` for the store. After an error nothing stays open.
@@ -47,8 +49,12 @@ final class Runtime {
             try? store.close()
             throw error
         }
+        remoteFaults = store.statistics.remote?.faults ?? []
         try store.close()
     }
+
+    /// The remote's part in the run; nil without one.
+    var remotePart: RemotePart? { store?.statistics.remote.map { RemotePart($0, faults: remoteFaults) } }
 
     /// Prefill time that the store saved: the time in which this engine would have computed the loaded tokens, minus
     /// the time of loading. Nil without a store.

@@ -25,13 +25,15 @@ struct WarmReport: Encodable {
     private(set) var computedTokens = 0
     var pinned = 0
     var bytesOnDisk: UInt64 = 0
+    /// Nil without a remote.
+    var remote: RemotePart?
 
     /// Adds a prefix that is in the store now.
     mutating func add(_ name: String, _ result: GenerationResult) {
         let reused = result.reusedTokens
         let prefix = Prefix(
             name: name, tokens: result.promptTokens, computedTokens: result.promptTokens - reused.total,
-            reusedTokens: ResultLine.Reused(hot: reused.hot, cold: reused.cold, shared: reused.shared),
+            reusedTokens: ResultLine.Reused(reused),
             seconds: result.prefillTime.seconds.inMicroseconds)
         prefixes.append(prefix)
         tokens += prefix.tokens
@@ -51,6 +53,8 @@ struct WarmReport: Encodable {
         }
         table.add("all", Render.count(tokens), Render.count(computedTokens), Render.count(tokens - computedTokens))
         let kept = pinned > 0 ? "Pinned: \(Render.count(pinned)). " : ""
-        return table.text + kept + "The store has \(ByteCount(bytesOnDisk)) on disk.\n"
+        let loaded = prefixes.reduce(0) { $0 + ($1.reusedTokens.remote ?? 0) }
+        let remote = (remote?.lines(loadedTokens: loaded) ?? []).map { "Remote: \($0)\n" }
+        return table.text + kept + "The store has \(ByteCount(bytesOnDisk)) on disk.\n" + remote.joined()
     }
 }

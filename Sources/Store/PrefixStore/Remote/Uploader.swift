@@ -26,7 +26,7 @@ final class Uploader: Sendable {
         var bytes = 0
         var thread: Thread?
         var isClosed = false
-        var isFailing = false
+        var failure: StoreError?
         var isEnded = false
         var dropped: UInt64 = 0
         var refused: UInt64 = 0
@@ -76,12 +76,15 @@ final class Uploader: Sendable {
     /// Pages that the remote did not take, because it is full or they are damaged.
     var refusedPages: UInt64 { state.withLock { $0.refused } }
 
+    /// Why the last batch was not put; nil when it was.
+    var failure: StoreError? { state.withLock { $0.failure } }
+
     /// Waits until nothing waits any more; false when the deadline has passed first.
     func drain(before deadline: Deadline) -> Bool { state.wait(until: { $0.queued.isEmpty }, before: deadline) }
 
     /// Puts what waits until the deadline, unless the remote fails anyway, and ends the thread.
     func close(before deadline: Deadline) {
-        _ = state.wait(until: { $0.queued.isEmpty || $0.isFailing }, before: deadline)
+        _ = state.wait(until: { $0.queued.isEmpty || $0.failure != nil }, before: deadline)
         let thread = state.withLock { state in
             state.isClosed = true
             return state.thread
@@ -102,11 +105,11 @@ final class Uploader: Sendable {
             do throws(StoreError) {
                 let sent = try put(items)
                 failures = 0
-                finish(items, isFailing: false)
+                finish(items, nil)
                 pay(for: sent, since: began)
             } catch {
                 failures += 1
-                finish([], isFailing: true)
+                finish([], error)
                 pause(after: failures)
             }
         }
@@ -127,7 +130,7 @@ final class Uploader: Sendable {
         }
     }
 
-    private func finish(_ items: ArraySlice<Item>, isFailing: Bool) {
+    private func finish(_ items: ArraySlice<Item>, _ failure: StoreError?) {
         state.withLock { state in
             for item in items {
                 state.queued.remove(item.name.hash)
@@ -138,7 +141,7 @@ final class Uploader: Sendable {
                 state.queue.removeFirst(state.first)
                 state.first = 0
             }
-            state.isFailing = isFailing
+            state.failure = failure
         }
         state.broadcast()
     }

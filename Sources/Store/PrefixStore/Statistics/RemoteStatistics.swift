@@ -7,7 +7,7 @@ internal import Threads
 public struct RemoteStatistics: Hashable, Sendable {
     /// Where it is: scheme and servers of the URL.
     public internal(set) var url = ""
-    /// What is wrong with servers now, as one clause each; none when all are well.
+    /// What is wrong now with servers, or with what is put there, as one clause each; none when all is well.
     public internal(set) var faults: [String] = []
     /// Questions that look-ups asked.
     public internal(set) var questions: UInt64 = 0
@@ -39,6 +39,10 @@ extension RemoteLink {
         var all = RemoteStatistics()
         all.url = tier.shownURL
         all.faults = tier.faults
+        // A server that is well may still not take what is put.
+        if all.faults.isEmpty, let failure = uploader.failure {
+            all.faults = if case .remoteFailure(_, let what) = failure { [what] } else { [failure.description] }
+        }
         all.questions = counts.questions
         all.lateQuestions = counts.late
         all.fetchedPages = counts.fetchedPages

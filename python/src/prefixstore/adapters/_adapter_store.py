@@ -54,22 +54,24 @@ class AdapterStore:
     """A store that an adapter has opened, or that its host has opened for it. Thread-safe.
 
     `place`: a folder, or an open `Store`, which stays open and has a key of its own. `say` tells people what PrefixStore
-    did: it gets a sentence without its subject. `key_file`: a file with the key that seals what is stored. `options`: as
-    of `prefixstore.open`.
+    did: it gets a sentence without its subject. `key_file`: a file with the key that seals what is stored. `remote`: the
+    URL of what hosts share. `options`: as of `prefixstore.open`.
 
     Raises the errors of `prefixstore.open`.
     """
 
     def __init__(
-        self, place: Any, say: Callable[[str], None], *, key_file: Optional[Path] = None, **options: Any,
+        self, place: Any, say: Callable[[str], None], *, key_file: Optional[Path] = None, remote: Optional[str] = None,
+        **options: Any,
     ) -> None:
         self._say = say
         self._said: Set[str] = set()
         self._lost = 0
         self._is_own = not isinstance(place, Store)
-        if key_file and not self._is_own:
-            raise InvalidArgumentError("key_file is given with an open Store. Give the key to prefixstore.open.")
-        self._place, self._key_file, self._options = place, key_file, options
+        for name, value in (("key_file", key_file), ("remote", remote)):
+            if value and not self._is_own:
+                raise InvalidArgumentError(f"{name} is given with an open Store. Give it to prefixstore.open.")
+        self._place, self._key_file, self._options = place, key_file, {"remote": remote, **options}
         #: The open store.
         self.store: Store = self._open() if self._is_own else place
 
@@ -100,12 +102,17 @@ class AdapterStore:
             raise
 
     def look_for_losses(self) -> None:
-        """Says it when the disk has not taken everything. Pages are written after the call that stored them: only the
-        store's counts tell of a full disk. Waits for about a millisecond at most."""
+        """Says it when the disk has not taken everything, or the remote does not work. Pages are written after the call
+        that stored them: only the store's counts tell of it. Waits for about a millisecond at most."""
         if self.store.closed:
             return
         try:
-            lost = int(self.store.statistics()["dropped_pages"])
+            counts = self.store.statistics()
+            for fault in counts.get("remote", {}).get("faults", ()):
+                if "remote" not in self._said:
+                    self._said.add("remote")
+                    self._say(f"goes on without its remote, and tries again now and then: {fault}")
+            lost = int(counts["dropped_pages"])
             if lost > self._lost:
                 problem = self.store._loss()
                 if problem is not None:

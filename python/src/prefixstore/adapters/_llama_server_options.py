@@ -46,6 +46,9 @@ def parse(arguments: List[str]) -> argparse.Namespace:
         "--key-file", type=Path, metavar="FILE",
         help="the key that seals what is stored: a file of 32 random bytes, mode 0600; without it, PFX_KEY")
     parser.add_argument(
+        "--remote", metavar="URL",
+        help="a Redis or Valkey server that hosts share, such as redis://cache:6379; its password in REDISCLI_AUTH")
+    parser.add_argument(
         "--slots", type=Path, metavar="FOLDER", default=Path("/dev/shm"),
         help="where slot files pass, in memory (%(default)s)")
     own, dashes, command = _split(arguments)

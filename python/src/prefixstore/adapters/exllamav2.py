@@ -44,7 +44,8 @@ class PrefixCache:
     which other processes may use at the same time, or an open `Store`. `quota`: bytes on disk, for all processes.
     `salt`: a tenant's secret of 16 bytes or more. `page_tokens`: tokens of a page in the store. `changes`: names
     whatever changes keys and values and is neither a file of the model, a LoRA, nor a setting of its configuration.
-    `key_file`: a file with the key that seals what is stored; without it, the variable PFX_KEY.
+    `key_file`: a file with the key that seals what is stored; without it, the variable PFX_KEY. `remote`: the URL of a
+    server that hosts share, as of `prefixstore.open`.
 
     It is a cache: what cannot be stored or loaded is computed, and a warning says why. Raises
     `UnsupportedGeneratorError` for a generator that it does not know or that has jobs, and the errors of
@@ -54,6 +55,7 @@ class PrefixCache:
     def __init__(
         self, generator: Any, store: Any, *, quota: Optional[int] = None, salt: Optional[bytes] = None,
         page_tokens: int = 64, changes: str = "", key_file: Optional[Path] = None,
+        remote: Optional[str] = None,
     ) -> None:
         check(generator)
         self._generator, self._table = generator, table_of(generator)
@@ -61,7 +63,7 @@ class PrefixCache:
         self._planes, views = planes(generator)
         self._cache = Cache(views)
         self._page_tokens = page_tokens
-        self._kept = AdapterStore(store, warn, key_file=key_file, quota=quota)
+        self._kept = AdapterStore(store, warn, key_file=key_file, remote=remote, quota=quota)
         self._loras = loras(generator)
         #: Tokens that were put into pages of the generator so far.
         self.restored_tokens = 0

@@ -111,7 +111,8 @@ class PrefixCache(BaseLlamaCache):
     page. `changes`: names whatever changes keys and values and is not in the model's file, its LoRA or its
     `kv_overrides`, such as control vectors. `codec`: as of `prefixstore.open`; without it "raw", which loads
     fastest, or "auto" for f32 and bf16, which shrink by more than a seventh. `key_file`: a file with the key that seals
-    what is stored; without it, the variable PFX_KEY.
+    what is stored; without it, the variable PFX_KEY. `remote`: the URL of a server that hosts share, as of
+    `prefixstore.open`.
 
     It is a cache: what cannot be stored or loaded is computed, and a warning says why. Raises `UnknownMemoryError` for
     a model whose memory cannot be cut into tokens, and the errors of `prefixstore.open`. Not thread-safe, as `Llama`.
@@ -120,6 +121,7 @@ class PrefixCache(BaseLlamaCache):
     def __init__(
         self, llm: api.Llama, folder: Any, *, quota: Optional[int] = None, salt: Optional[bytes] = None,
         page_tokens: int = 64, changes: str = "", codec: Optional[str] = None, key_file: Optional[Path] = None,
+        remote: Optional[str] = None,
     ) -> None:
         super().__init__()
         self._llm = llm
@@ -127,7 +129,7 @@ class PrefixCache(BaseLlamaCache):
         self._refuse()
         if codec is None:
             codec = "auto" if llm.context_params.type_k in _SHRINKING else "raw"
-        self._kept = AdapterStore(folder, warn, key_file=key_file, quota=quota, codec=codec)
+        self._kept = AdapterStore(folder, warn, key_file=key_file, remote=remote, quota=quota, codec=codec)
 
         def open_space(store: Store) -> Space:
             weights = model_digest(store, llm.model_path)

@@ -298,7 +298,8 @@ def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> i
     ends: "queue.SimpleQueue[bool]" = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ends.put(True))
-    kept = AdapterStore(options.store, say, key_file=options.key_file, quota=options.quota)
+    kept = AdapterStore(
+        options.store, say, key_file=options.key_file, remote=options.remote, quota=options.quota)
     try:
         with _listen(command) as proxy:
             was_asked, status = _stand_before(proxy, kept, command, options.store, folder, salt, ends)

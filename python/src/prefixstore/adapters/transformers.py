@@ -53,7 +53,7 @@ class PrefixCache:
     process; without it a prompt is found again as soon as it is on disk. `salt`: a tenant's secret of 16 bytes or more.
     `page_tokens`: tokens of a page. `changes`: names whatever changes keys and values and is neither a tensor of the
     model nor a LoRA of PEFT, such as a hook. `key_file`: a file with the key that seals what is stored; without it, the
-    variable PFX_KEY.
+    variable PFX_KEY. `remote`: the URL of a server that hosts share, as of `prefixstore.open`.
 
     It reads the whole model once, for the digest of its weights, and again when they have changed.
 
@@ -65,6 +65,7 @@ class PrefixCache:
     def __init__(
         self, model: Any, tokenizer: Any, store: Any, *, quota: Optional[int] = None, hot_capacity: int = 0,
         salt: Optional[bytes] = None, page_tokens: int = 64, changes: str = "", key_file: Optional[Path] = None,
+        remote: Optional[str] = None,
     ) -> None:
         check_model(model)
         self._model = model
@@ -81,7 +82,8 @@ class PrefixCache:
         self._stamp: Any = None
         #: Tokens that the last `restore` or `generate` took from the store.
         self.restored_tokens = 0
-        self._kept = AdapterStore(store, warn, key_file=key_file, quota=quota, hot_capacity=hot_capacity)
+        self._kept = AdapterStore(
+            store, warn, key_file=key_file, remote=remote, quota=quota, hot_capacity=hot_capacity)
         self._kept.begin(lambda _: self._current_space())
 
     @property
