@@ -48,7 +48,9 @@ struct BatchRemoteTests {
         let pages = try #require(Int(server.ask("dbsize"))) - 1
         #expect(pages > 4)
         #expect(remoteLines(first) == ["remote    \(url): 0 tokens loaded, \(pages) pages put"])
-        let second = try patiently { try batch("second \($0)", url, ["--parallel", "1"]) } until: {
+        let second = try patiently {
+            try batch("second \($0)", url, ["--parallel", "1"])
+        } until: {
             !remoteLines($0)[0].contains(": 0 tokens")
         }
         #expect(remoteLines(second)[0].hasPrefix("remote    \(url): "))
@@ -72,7 +74,11 @@ struct BatchRemoteTests {
         let server = try RedisServer()
         try server.ask("acl", "setuser", "default", "-set")
         let url = "redis://127.0.0.1:\(server.port)"
-        let run = try patiently { try batch("kv \($0)", url, ["--json"]) } until: { $0.errors.contains("refuses") }
+        let run = try patiently {
+            try batch("kv \($0)", url, ["--json"])
+        } until: {
+            $0.errors.contains("refuses")
+        }
         #expect(run.status == 0)
         let summary = run.errors.drop { $0 != "{" }
         let fields = try #require(JSONSerialization.jsonObject(with: Data(summary.utf8)) as? [String: Any])
