@@ -103,11 +103,16 @@ extension Space {
 
     /// Has a page encoded, and written if the policy says so.
     private func sendDown(_ pin: SpillPin) {
-        if store.options.writePolicy == .writeThrough {
+        if isForDisk(pin.hash) {
             store.spiller.spill(pathTo: pin.hash)
         } else {
             store.spiller.encode(pin)
         }
+    }
+
+    /// Whether a page that is in RAM now goes to disk at once.
+    private func isForDisk(_ page: PrefixHash) -> Bool {
+        store.options.writePolicy != .writeBack && store.spiller.use([page]) != nil
     }
 
     /// Encodes a page on the calling thread: the encoding threads are behind, and the staging memory is full.
@@ -116,7 +121,7 @@ extension Space {
         return store.writer.withRecord(of: job) { record in
             switch hot.insert(page, record: record.bytes, now: now, isStored: false) {
             case .inserted:
-                if store.options.writePolicy == .writeThrough { store.spiller.spill(pathTo: page.hash) }
+                if isForDisk(page.hash) { store.spiller.spill(pathTo: page.hash) }
                 return true
             case .alreadyThere: return false
             case .noRoom, .orphan, .notStaged:
@@ -141,8 +146,8 @@ extension Space {
     /// Queues a page that is not in RAM, unless it is on disk or the policy keeps it away: a small hot tier must not
     /// cost durability.
     private func spillWithoutHotPage(_ page: PageName, _ job: () -> SpillJob) -> Bool {
-        if case .afterHits = store.options.writePolicy { return false }
         if (try? store.cold.held([page.hash], usedAt: nil))?.isEmpty == false { return false }
+        guard store.spiller.use([page.hash]) != nil else { return false }
         store.spiller.spill(pathTo: page.parent)
         return store.writer.enqueue(job()) == .queued
     }
