@@ -19,8 +19,6 @@ struct Scale {
             }
             return
         }
-        // Each row is shown as soon as it is known, in a pipe too.
-        unsafe setvbuf(stdout, nil, _IOLBF, 0)
         defer { try? FileManager.default.removeItem(atPath: options.path) }
         try Self(options: options).run()
     }
@@ -29,15 +27,15 @@ struct Scale {
 
     private func run() throws {
         let workers = try (0..<options.processes).map { try StartedWorker(options.arguments(ofWorker: $0)) }
-        print(Report.head(options))
+        show(Report.head(options))
         var report = Report()
         while true {
             let portions = try workers.compactMap { try $0.next() }
             guard portions.count == workers.count else { break }
-            print(report.row(portions, fileBytes: fileBytes, of: options))
+            show(report.row(portions, fileBytes: fileBytes, of: options))
         }
         guard workers.allSatisfy({ $0.wait() == 0 }) else { exit(1) }
-        print(report.summary(options))
+        show(report.summary(options))
         try look()
     }
 
@@ -63,7 +61,7 @@ struct Scale {
         start = now()
         let report = try inspector.verify()
         let verifySeconds = now() - start
-        print(
+        show(
             """
 
             open \(Report.number(opening.sorted()[4] * 1000)) ms; `info` \(Report.number(infoSeconds * 1000)) ms for \
@@ -74,6 +72,9 @@ struct Scale {
         guard report.isSound else { exit(1) }
     }
 }
+
+/// Prints at once, in a pipe too: a row is shown as soon as it is known.
+private func show(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
 
 /// A process that puts and reads.
 private final class StartedWorker {
