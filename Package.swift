@@ -160,6 +160,7 @@ let benchmarks: [Target] = [
     benchmark("lookup", ["PrefixStore", "CAllocationCounter"]),
     benchmark("remote", ["PrefixStore", "CHiredis"]),
     benchmark("real-pages", ["PrefixStore", "LlamaEngine"]),
+    benchmark("scale", ["PrefixStore"]),
 ]
 
 let fuzzing: [Target] = [

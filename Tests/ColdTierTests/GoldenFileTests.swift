@@ -73,6 +73,9 @@ struct GoldenFileTests {
         let name = Array("syst\u{e8}me".utf8)
         var opener = OpenerRecord(role: .tool, openedAt: 0x0102)
         (opener.processID, opener.namespace, opener.started, opener.program) = (7, 8, 9, "pfx")
+        var page = SeenPage(hash)
+        page.use(at: 0x0102_0304_0506)
+        let seen = (0..<8).map { UInt8(truncatingIfNeeded: page.word >> (8 * UInt64($0))) }
         return [
             ("format", FormatRecord(pageSize: 4096, createdAt: 5).encoded), ("counters", counters.encoded),
             ("name", NameRecord(hash: hash, root: root, createdAt: 5).encoded(name: name)),
@@ -81,6 +84,7 @@ struct GoldenFileTests {
                 QuarantineRecord(time: 5, reason: .damagedRecord, slotBytes: 8192, root: root).encoded
             ),
             ("openers", OpenerRecord.header), ("opener", opener.encoded(slot: 2)),
+            ("seen-header", SeenPages.header), ("seen-page", seen),
         ]
     }
 

@@ -104,7 +104,7 @@ struct Fixture: Sendable {
             sight.hashes.append(match.hash(of: page))
             sight.stored.append(match.storedTokens(of: page))
             sight.matched.append(match.matchedTokens(of: page))
-            sight.hits.append(match.hits(of: page))
+            sight.isOnDisk.append(match.isStored(page))
         }
         sight.wrongPages = wrongPages(in: match, tokens)
         return sight
@@ -154,7 +154,7 @@ struct Sight: Equatable {
     var hashes: [PrefixHash] = []
     var stored: [Int] = []
     var matched: [Int] = []
-    var hits: [Int] = []
+    var isOnDisk: [Bool] = []
     var wrongPages: [Int] = []
 }
 

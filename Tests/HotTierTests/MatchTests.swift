@@ -22,7 +22,7 @@ struct MatchTests {
             sight
                 == Sight(
                     tokenCount: 10, isEmpty: false, hashes: fixture.hashes(tokens), stored: [4, 4, 2],
-                    matched: [4, 4, 2], hits: [1, 1, 1]))
+                    matched: [4, 4, 2], isOnDisk: [true, true, true]))
     }
 
     @Test("takes the first tokens of a page that is shared in part", arguments: 1...3)
@@ -87,12 +87,14 @@ struct MatchTests {
         #expect(fixture.matched(Array(1...9)) == 8)
     }
 
-    @Test("counts a hit for each page it touches")
-    func hits() throws {
+    @Test("says which of its pages are on disk, and is counted")
+    func counts() throws {
         let fixture = try Fixture(pages: 4)
-        fixture.insert(Array(1...8))
+        fixture.insert(Array(1...4))
+        fixture.insert(Array(1...8), from: 1, isStored: false)
         #expect(fixture.matched(Array(1...4)) == 4)
-        #expect(fixture.look(at: fixture.space.match(Array(1...8), now: 0), Array(1...8)).hits == [2, 1])
+        let match = fixture.space.match(Array(1...8), now: 0)
+        #expect(fixture.look(at: match, Array(1...8)).isOnDisk == [true, false])
         let statistics = fixture.tier.statistics
         #expect(statistics.matches == 2)
         #expect(statistics.matchedPages == 3)

@@ -14,7 +14,6 @@ private struct ModelPage {
     var isStored: Bool
     var isSuperseded = false
     var pins = 0
-    var hits = 0
 
     var time: Int64 { use.last + (isStored ? 0 : EvictionOrder.unstoredCredit) }
 }
@@ -48,7 +47,6 @@ private struct Model {
         guard var page = pages[path] else { return }
         page.use.keep(at: now)
         if branches { page.use.branch(1) }
-        page.hits += 1
         pages[path] = page
     }
 
@@ -144,10 +142,10 @@ private struct Run {
         if sight.tokenCount != expected { faults.append("matched \(sight.tokenCount) tokens of \(expected)") }
         if !sight.wrongPages.isEmpty { faults.append("wrong bytes in pages \(sight.wrongPages)") }
         let branches = sight.hashes.last.flatMap { path(of: $0) }.map { model.branches(tokens, at: $0) } ?? false
-        for (hash, hits) in zip(sight.hashes, sight.hits) {
+        for (hash, isOnDisk) in zip(sight.hashes, sight.isOnDisk) {
             guard let path = path(of: hash) else { return faults + ["matched a page that should not be there"] }
             model.touch(path, now: now, branches: branches)
-            if model.pages[path]?.hits != hits { faults.append("a page has \(hits) hits") }
+            if model.pages[path]?.isStored != isOnDisk { faults.append("a page is on disk: \(isOnDisk)") }
         }
         if keeping, let last = sight.hashes.last, let path = path(of: last) {
             model.pages[path]?.pins += 1

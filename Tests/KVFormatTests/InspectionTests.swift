@@ -83,7 +83,8 @@ struct InspectionTests {
             path: "kv", formatVersion: 2, createdAt: Timestamp(milliseconds: 0), quotaBytes: .mebibytes(4),
             slotBytes: ByteCount(4096), indexBytes: ByteCount(300), encodedBytes: .zero, rawBytes: .zero,
             fileBytes: .zero, freeBytes: .zero, mapBytes: .zero, pages: 0, tails: 0, tokens: 0, spaces: 0,
-            sideStates: 0, pinnedPages: 0, quarantinedPages: 0, evictedPages: 0, generation: 0, readers: 0,
+            sideStates: 0, seenPages: 0, pinnedPages: 0, quarantinedPages: 0, evictedPages: 0, generation: 0,
+            readers: 0,
             readerSlots: 0, oldestReaderLag: nil, openers: [], lmdbVersion: "", zstdVersion: "")
         #expect(info.usedBytes == ByteCount(4396))
     }

@@ -84,6 +84,30 @@ struct PolicyTests {
         #expect(try stored(once) == 0)
     }
 
+    @Test("of after-two-hits counts runs: the third of three processes with one prompt stores it, though killed")
+    func afterHitsOfProcesses() throws {
+        let path = folder.path("store")
+        for expected in ["found 0", "found 0", "found 0", "found 100"] {
+            let worker = try Worker(["again", path, "2", "4MiB"])
+            #expect(worker.nextLine() == expected)
+            worker.kill()
+        }
+        let inspector = try StoreInspector(at: path)
+        #expect(try inspector.info().seenPages == 7)
+        inspector.close()
+    }
+
+    @Test("of after-two-hits counts inserts without any hot tier")
+    func afterHitsWithoutRAM() throws {
+        for run in 0..<4 {
+            let store = try open(.afterHits(2), hot: .zero)
+            let space = try store.space(model.identity)
+            #expect(try space.loadGenerated(tokens, by: model).loaded.tokens == (run < 3 ? 0 : 100), "run \(run)")
+            try space.insertGenerated(tokens, by: model)
+            try store.close()
+        }
+    }
+
     @Test("works without any hot tier: pages go to disk from a copy")
     func noHotTier() throws {
         let store = try open(.writeThrough, hot: .zero)

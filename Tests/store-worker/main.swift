@@ -7,6 +7,8 @@
 //   store-worker hold FOLDER                        stand still inside a write transaction until SIGUSR1, then end
 //   store-worker hold-table FOLDER TABLE           the same, with LMDB alone
 //   store-worker stay FOLDER NUMBER                 look up, write, and stay until SIGUSR1; a line before and after it
+//   store-worker again FOLDER HITS HOT              load and insert one prompt where pages are written after HITS hits;
+//                                                   a line when it is flushed, and then it stays
 //   store-worker expire FOLDER COUNT let the prefix of COUNT tokens from 0 expire at once; one line at the end
 //   store-worker fork FOLDER use a store in a forked child; one line at the end
 //   store-worker rekey FOLDER OLD NEW               change a store's key there and back for ever; a line after each
@@ -212,6 +214,20 @@ func stay(_ path: String, number: UInt64) throws {
     say("loaded \(again.loaded.tokens) of \(shared.count) wrong \(again.wrongBytes)")
 }
 
+/// One run of a program that always has the same prompt.
+func again(_ path: String, hits: Int, hot: ByteCount) throws {
+    let store = try Store(
+        at: path, options: StoreOptions(quota: .mebibytes(64), hotCapacity: hot, writePolicy: .afterHits(hits)))
+    let model = try GeneratedModel("again")
+    let space = try store.space(model.identity)
+    let prompt = (0..<100).map { TokenID($0) }
+    let read = try space.loadGenerated(prompt, by: model)
+    try space.insertGenerated(prompt, by: model, after: read.loaded.place)
+    try store.flush()
+    say("found \(read.loaded.tokens)")
+    pause()
+}
+
 /// Lets a prefix expire that another process may have in RAM.
 func expire(_ path: String, count: Int) throws {
     let store = try open(path)
@@ -295,6 +311,9 @@ do {
         try hold(arguments[2])
     case "hold-table" where arguments.count == 4:
         try hold(table: arguments[3], in: arguments[2])
+    case "again" where arguments.count == 5:
+        try again(
+            arguments[2], hits: Int(arguments[3]) ?? 1, hot: ByteCount(parsing: arguments[4]) ?? .mebibytes(4))
     case "expire" where arguments.count == 4:
         try expire(arguments[2], count: Int(arguments[3]) ?? 0)
     case "measure" where arguments.count == 3:

@@ -48,8 +48,8 @@ package struct HotMatch: ~Copyable, Sendable {
     /// Number of tokens in page `page`; for the last page this may be more than were matched.
     package func storedTokens(of page: Int) -> Int { Int(self[page].tokenCount) }
 
-    /// How many matches page `page` had been part of when this match was made, including this one.
-    package func hits(of page: Int) -> Int { Int(self[page].hits) }
+    /// Whether the cold tier had page `page` when this match was made.
+    package func isStored(_ page: Int) -> Bool { self[page].isStored }
 
     /// The bytes of page `page`, encoded or as the engine gave them. Valid while the lease lives.
     package func content(of page: Int) -> HotContent { self[page].content }

@@ -52,8 +52,6 @@ struct RadixNode {
     var pins: Int32 = 0
     /// When the page and all pages behind it become a miss, in milliseconds since the Unix epoch; 0 for never.
     var expiry: Int64 = 0
-    /// Matches that this page was part of.
-    var hits: UInt32 = 0
     /// Whether the cold tier has the page.
     var isStored = false
     /// Spills of the page that are queued and not finished.

@@ -10,8 +10,8 @@ struct MatchedPage {
     var content: HotContent
     /// Number of token ids in the page; for the last page of a match this may be more than were matched.
     var tokenCount: Int32
-    /// How many matches the page has been part of, including this one.
-    var hits: UInt32
+    /// Whether the cold tier has it.
+    var isStored: Bool
 }
 
 /// What a match found. If it found a page, the deepest one is pinned.
@@ -66,7 +66,7 @@ extension TierState {
         return matched < tokens.count && (isLeftInside || page.childCount > 0)
     }
 
-    /// Counts one more hit for `node` and all pages before it, and lists them, the last first.
+    /// Notes a use of `node` and all pages before it, and lists them, the last first.
     private mutating func use(upwardsFrom node: Int32, _ use: PathUse, now: Int64) -> [MatchedPage] {
         var pages: [MatchedPage] = []
         pages.reserveCapacity(Int(tree.nodes[Int(node)].depth) + 1)
@@ -74,10 +74,11 @@ extension TierState {
         while tree.nodes[Int(next)].isPage {
             let before = tree.nodes[Int(next)]
             history.countReturn(of: before.use, bytes: bytes(of: before), at: now)
-            tree.nodes[Int(next)].hit(use, at: now)
+            tree.nodes[Int(next)].match(use, at: now)
             let page = tree.nodes[Int(next)]
             pages.append(
-                MatchedPage(hash: page.hash, content: content(of: next), tokenCount: page.tokenCount, hits: page.hits))
+                MatchedPage(
+                    hash: page.hash, content: content(of: next), tokenCount: page.tokenCount, isStored: page.isStored))
             next = page.parent
         }
         return pages
@@ -85,11 +86,10 @@ extension TierState {
 }
 
 extension RadixNode {
-    /// Counts one more hit.
-    fileprivate mutating func hit(_ pathUse: PathUse, at now: Int64) {
+    /// Notes a use by a match.
+    fileprivate mutating func match(_ pathUse: PathUse, at now: Int64) {
         use.keep(at: now)
         if pathUse == .branch { use.branch(1) }
-        if hits < UInt32.max { hits += 1 }
         isDroppable = false
     }
 }

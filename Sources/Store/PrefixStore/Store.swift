@@ -82,7 +82,7 @@ public final class Store: Sendable {
             options: SpillOptions(
                 queueCapacity: options.queueCapacity, whenFull: options.whenQueueFull,
                 bytesPerSecond: options.spillRate))
-        let spiller = Spiller(writer, options.writePolicy)
+        let spiller = Spiller(writer, options.writePolicy, folder: path)
         self.spiller = spiller
         do throws(StoreError) {
             hot = try HotTier(

@@ -7,8 +7,9 @@ public enum WritePolicy: Hashable, Sendable {
     /// When the hot tier evicts it, on `flush()` and on `close()`. Least disk traffic; a crash loses what is only in
     /// RAM.
     case writeBack
-    /// When it has been matched this many times. A page that is matched less often never reaches the disk, not even on
-    /// `close()`.
+    /// When it has been hit this many times, by all processes and since long before this one: by a match that finds it
+    /// in RAM, or an insert of it after RAM has lost it. A page with fewer hits never reaches the disk, not even on
+    /// `close()`. The folder counts the pages that were used last, 262,136 of them.
     case afterHits(Int)
 }
 

@@ -1,5 +1,6 @@
 // The small files of a store's folder: openers, the opening mark, remembered digests.
 
+import Glibc
 import KVFormat
 import TestKit
 
@@ -8,7 +9,7 @@ import TestKit
 extension FuzzTarget {
     /// Which file, and whether the sums of its entries are made right; then its bytes.
     static let folder = FuzzTarget(
-        name: "folder", subject: "the files openers, opening and digests", longest: 1 << 16,
+        name: "folder", subject: "the files openers, opening, digests and seen", longest: 1 << 16,
         seeds: {
             let record = OpenerRecord(role: .engine, openedAt: 1_700_000_000_000)
             let slots =
@@ -39,6 +40,10 @@ extension FuzzTarget {
                 if let mark = OpeningMark(folder: path) { _ = (mark.deaths, mark.isAlone(in: path)) }
                 _ = Scratch.file("digests", bytes)
                 _ = try? FileDigests(folder: path, settling: .zero).digest(ofFile: Scratch.folder.path("opening"))
+                let seen = Scratch.file("seen", SeenPages.header + bytes.prefix(64))
+                unsafe truncate(seen, off_t(SeenPages.fileBytes))
+                let uses = SeenPages(folder: path).count([.zero], now: Int64(bytes.count))
+                input.require((1...65_535).contains(uses[0]), "a page is counted, whatever the table says of its line")
             }
         })
 

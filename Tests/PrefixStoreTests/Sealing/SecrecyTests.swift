@@ -53,6 +53,25 @@ struct SecrecyTests {
         }
     }
 
+    @Test("name pages that only await more hits by their keyed hashes, when it is sealed")
+    func seen() throws {
+        let cases: [(key: SealingKey?, isNamed: Bool)] = try [(nil, true), (SealedFolder.key(1), false)]
+        for (key, isNamed) in cases {
+            let sealed = try SealedFolder()
+            let model = try GeneratedModel()
+            let options = StoreOptions(quota: .mebibytes(64), writePolicy: .afterHits(2), sealingKey: key)
+            let store = try Store(at: sealed.path, options: options)
+            try store.space(model.identity).insertGenerated(prompt, by: model)
+            try store.close()
+            let hashes = PrefixHash.chain(from: model.identity.spaceRoot, tokens: prompt[...], pageSize: 16)
+            #expect(TemporaryFolder.size(sealed.path + "/seen") == 2 << 20)
+            for hash in hashes {
+                let files = try sealed.files(with: hash.bytes.prefix(3).reversed())
+                #expect(files.contains("seen") == isNamed)
+            }
+        }
+    }
+
     @Test("are never the same twice: two stores of the same prompt under one key share no record, hash or root")
     func fresh() throws {
         let model = try GeneratedModel()

@@ -41,6 +41,7 @@ struct Info: ParsableCommand {
             "sizes", Render.sizes(raw: info.rawBytes, encoded: info.encodedBytes, slots: info.slotBytes))
         table.add("spaces", Render.count(info.spaces))
         table.add("side states", Render.count(info.sideStates))
+        if info.seenPages > 0 { table.add("seen", "\(Render.count(info.seenPages, "page")), counted for hits:N") }
         table.add("pinned", Render.count(info.pinnedPages, "page"))
         table.add("quarantined", Render.count(info.quarantinedPages, "page"))
         table.add("evicted", Render.count(info.evictedPages, "page"))

@@ -116,8 +116,8 @@ struct StoreFolder {
 
     private func requireNothingElse() throws(StoreError) {
         let harmless = [
-            Self.lockFile, Opener.file, FileDigests.file, OpeningMark.file, Containment.damagedFile,
-            Containment.doubtedFile,
+            Self.lockFile, Opener.file, FileDigests.file, SeenPages.file, OpeningMark.file,
+            Containment.damagedFile, Containment.doubtedFile,
         ]
         let prefixes = [Self.makingPrefix, Containment.asidePrefix]
         for name in try names() where !harmless.contains(name) && !prefixes.contains(where: name.hasPrefix) {

@@ -36,8 +36,6 @@ struct Verification {
     let scratch = PageScratch()
     var report = VerifyReport()
     var totalPages = 0
-    /// Raw bytes decoded since the read transaction began.
-    var decodedBytes = 0
 
     var tables: Tables { tier.tables }
 

@@ -103,11 +103,16 @@ extension Space {
 
     /// Has a page encoded, and written if the policy says so.
     private func sendDown(_ pin: SpillPin) {
-        if store.options.writePolicy == .writeThrough {
+        if isForDisk(pin.hash) {
             store.spiller.spill(pathTo: pin.hash)
         } else {
             store.spiller.encode(pin)
         }
+    }
+
+    /// Whether a page that is in RAM now goes to disk at once.
+    private func isForDisk(_ page: PrefixHash) -> Bool {
+        store.options.writePolicy != .writeBack && store.spiller.use([page]) != nil
     }
 
     /// Encodes a page on the calling thread: the encoding threads are behind, and the staging memory is full.
@@ -122,7 +127,7 @@ extension Space {
     private func insert(_ page: PageName, record: RecordBytes, _ now: Int64, waits: Bool = true) -> Bool {
         switch hot.insert(page, record: record.bytes, now: now, isStored: false) {
         case .inserted:
-            if store.options.writePolicy == .writeThrough {
+            if isForDisk(page.hash) {
                 store.spiller.spill(pathTo: page.hash, isAlwaysTaken: !waits)
             }
             return true
@@ -163,8 +168,8 @@ extension Space {
     /// Queues a page that is not in RAM, unless it is on disk or the policy keeps it away: a small hot tier must not
     /// cost durability.
     private func spillWithoutHotPage(_ page: PageName, before deadline: Deadline?, _ job: () -> SpillJob) -> Bool {
-        if case .afterHits = store.options.writePolicy { return false }
         if (try? store.cold.held([page.hash], usedAt: nil))?.isEmpty == false { return false }
+        guard store.spiller.use([page.hash]) != nil else { return false }
         store.spiller.spill(pathTo: page.parent)
         return store.writer.enqueue(job(), before: deadline) == .queued
     }

@@ -10,6 +10,8 @@ internal import Threads
 final class Spiller: Sendable {
     private let writer: SpillWriter
     private let policy: WritePolicy
+    /// How often pages were used, for a policy that asks.
+    private let seen: SeenPages?
     // The tier calls the spiller when it evicts, so the spiller must not keep the tier alive.
     private let tier = Guarded(WeakTier())
     /// Whether pages found no parent on disk since `flush` last looked.
@@ -17,13 +19,24 @@ final class Spiller: Sendable {
 
     private struct WeakTier { weak var tier: HotTier? }
 
-    init(_ writer: SpillWriter, _ policy: WritePolicy) {
+    init(_ writer: SpillWriter, _ policy: WritePolicy, folder: String) {
         self.writer = writer
         self.policy = policy
+        if case .afterHits = policy { seen = SeenPages(folder: folder) } else { seen = nil }
     }
 
     /// Begins to serve `hot`.
     func serve(_ hot: HotTier) { tier.withLock { $0.tier = hot } }
+
+    /// Notes a use of pages of one sequence that are not on disk.
+    ///
+    /// - Returns: the last one that the policy lets go to disk. Under `afterHits` it counts uses, of earlier processes
+    ///   too: the first use is no hit, because there was nothing to be hit.
+    func use(_ pages: [PrefixHash]) -> PrefixHash? {
+        guard case .afterHits(let hits) = policy, let seen else { return pages.last }
+        let uses = seen.count(pages, now: SystemClock.wallMilliseconds())
+        return uses.lastIndex { $0 > hits }.map { pages[$0] }
+    }
 
     /// Queues what the cold tier lacks of the path to a page.
     func spill(pathTo hash: PrefixHash, isAlwaysTaken: Bool = false) {
@@ -124,10 +137,9 @@ final class Spiller: Sendable {
 extension Space {
     /// Queues the pages of a match that have now been used often enough. The path to a page covers all pages before it.
     func spillAfterHits(_ lease: borrowing HotMatch) {
-        guard case .afterHits(let threshold) = store.options.writePolicy else { return }
-        for page in (0..<lease.pageCount).reversed() where lease.hits(of: page) >= threshold {
-            store.spiller.spill(pathTo: lease.hash(of: page))
-            return
-        }
+        guard case .afterHits = store.options.writePolicy else { return }
+        var pages: [PrefixHash] = []
+        for page in 0..<lease.pageCount where !lease.isStored(page) { pages.append(lease.hash(of: page)) }
+        if let last = store.spiller.use(pages) { store.spiller.spill(pathTo: last) }
     }
 }

@@ -37,6 +37,9 @@ public struct StoreInfo: Sendable, Equatable, Encodable {
     public let spaces: Int
     /// Side states stored.
     public let sideStates: Int
+    /// Pages whose uses are counted for engines that write after hits (`WritePolicy.afterHits`): those that are not
+    /// stored yet, and some that are.
+    public let seenPages: Int
     /// Pages under at least one pin: eviction spares them.
     public let pinnedPages: Int
     /// Pages that are listed as taken out because they could not be trusted, and that were not stored again since.
@@ -63,7 +66,8 @@ public struct StoreInfo: Sendable, Equatable, Encodable {
         path: String, formatVersion: Int, createdAt: Timestamp, quotaBytes: ByteCount, slotBytes: ByteCount,
         indexBytes: ByteCount, encodedBytes: ByteCount, rawBytes: ByteCount, fileBytes: ByteCount,
         freeBytes: ByteCount, mapBytes: ByteCount, pages: Int, tails: Int, tokens: Int, spaces: Int, sideStates: Int,
-        pinnedPages: Int, quarantinedPages: Int, evictedPages: Int, generation: Int, readers: Int, readerSlots: Int,
+        seenPages: Int, pinnedPages: Int, quarantinedPages: Int, evictedPages: Int, generation: Int, readers: Int,
+        readerSlots: Int,
         oldestReaderLag: Int?, openers: [OpenerInfo], lmdbVersion: String, zstdVersion: String
     ) {
         self.path = path
@@ -83,6 +87,7 @@ public struct StoreInfo: Sendable, Equatable, Encodable {
         self.tokens = tokens
         self.spaces = spaces
         self.sideStates = sideStates
+        self.seenPages = seenPages
         self.pinnedPages = pinnedPages
         self.quarantinedPages = quarantinedPages
         self.evictedPages = evictedPages
