@@ -153,10 +153,11 @@ let benchmarks: [Target] = [
         name: "COpenBLAS", path: "Benchmarks/COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     // Without pkg-config: hiredis.pc has a flag that SwiftPM warns of.
     .systemLibrary(name: "CHiredis", path: "Benchmarks/CHiredis", providers: [.apt(["libhiredis-dev"])]),
+    .target(name: "CTraceClock", path: "Benchmarks/CTraceClock", cSettings: kernels),
     .target(name: "CAllocationCounter", path: "Benchmarks/CAllocationCounter", cSettings: kernels),
     benchmark("codec-bench", ["PageCodec", "KVFormat", argumentParser]),
     benchmark("engine-bench", ["LlamaEngine", "PrefixStore", "KVFormat", "COpenBLAS", argumentParser]),
-    benchmark("eviction", ["PrefixStore"]),
+    benchmark("eviction", ["PrefixStore", "CTraceClock"]),
     benchmark("lookup", ["PrefixStore", "CAllocationCounter"]),
     benchmark("remote", ["PrefixStore", "CHiredis"]),
     benchmark("real-pages", ["PrefixStore", "LlamaEngine"]),

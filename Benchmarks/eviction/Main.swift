@@ -10,6 +10,10 @@ private let usage = """
       --kinds A,B      of chat, agent, batch, few-shot (default all)
       --quotas A,B     percent of the footprint (default 1,5,20,50)
       --trace FILE     a recorded trace in Mooncake's form, instead of the generated ones
+      --sharegpt FILE  ShareGPT's conversations, instead of the generated traces; see Traces/ShareGPTTrace.swift
+      --prefill RATE   tokens per second at the start of a prompt, for recorded traces (default 5000)
+      --store FOLDER   also runs the traces through a real store below this folder, such as /dev/shm: "the store itself"
+      --amounts        also prints tokens, seconds and bytes, of the first seed
       --json           for programs
       --plot FILE      also draws an SVG
 
@@ -22,6 +26,10 @@ private struct Options {
     var kinds = ["chat", "agent", "batch", "few-shot"]
     var quotas = [1.0, 5, 20, 50]
     var recorded: String?
+    var shareGPT: String?
+    var prefill = 5000.0
+    var folder: String?
+    var hasAmounts = false
     var isJSON = false
     var plotFile: String?
 
@@ -30,6 +38,10 @@ private struct Options {
         while let option = rest.popFirst() {
             if option == "--json" {
                 isJSON = true
+                continue
+            }
+            if option == "--amounts" {
+                hasAmounts = true
                 continue
             }
             guard let value = rest.popFirst() else { return nil }
@@ -50,6 +62,11 @@ private struct Options {
                     return nil
                 }
             case "--trace": recorded = value
+            case "--sharegpt": shareGPT = value
+            case "--store": folder = value
+            case "--prefill":
+                guard let rate = Double(value), rate > 0 else { return nil }
+                prefill = rate
             case "--plot": plotFile = value
             default: return nil
             }
@@ -68,13 +85,18 @@ private func generator(_ kind: String) -> ((UInt64) -> Trace)? {
 }
 
 private func studies(_ options: Options) throws -> [Study] {
-    if let file = options.recorded {
-        return [try Study(of: "recorded", quotas: options.quotas, traces: [{ try RecordedTrace.read(file) }])]
+    let cost = ModelCost.large(tokensPerSecond: options.prefill)
+    let seeds = options.firstSeed..<options.firstSeed + UInt64(options.seeds)
+    func study(_ name: String, _ traces: [() throws -> Trace]) throws -> Study {
+        try Study(of: name, quotas: options.quotas, folder: options.folder, traces: traces)
+    }
+    if let file = options.recorded { return [try study("recorded", [{ try RecordedTrace.read(file, cost: cost) }])] }
+    if let file = options.shareGPT {
+        return [try study("ShareGPT", seeds.map { seed in { try ShareGPTTrace.read(file, seed: seed, cost: cost) } })]
     }
     return try options.kinds.map { kind in
         let make = generator(kind) ?? ChatTrace.make
-        let seeds = options.firstSeed..<options.firstSeed + UInt64(options.seeds)
-        return try Study(of: kind, quotas: options.quotas, traces: seeds.map { seed in { make(seed) } })
+        return try study(kind, seeds.map { seed in { make(seed) } })
     }
 }
 
@@ -95,7 +117,10 @@ enum EvictionBench {
             print(String(decoding: try encoder.encode(studies), as: UTF8.self))
         } else {
             print("Share of all prefill seconds that was saved; in brackets over LRU's and over the optimum's.\n")
-            for study in studies { print(study.table(quotas: options.quotas)) }
+            for study in studies {
+                print(study.table(quotas: options.quotas))
+                if options.hasAmounts { print(study.amounts(quotas: options.quotas)) }
+            }
             print(verdict(studies, quotas: options.quotas))
         }
     }

@@ -18,14 +18,14 @@ func plot(_ studies: [Study], quotas: [Double]) -> String {
             let across = left + width * Double(place) / Double(max(quotas.count - 1, 1))
             parts.append(#"<text x="\#(across)" y="\#(height + 58)" text-anchor="middle">\#(percent(quota))</text>"#)
         }
-        for (color, policy) in zip(colors, PolicyName.allCases) {
+        for (color, policy) in zip(colors, PolicyName.simulated) {
             let points = quotas.enumerated().compactMap { place, quota in
                 study.cell(policy, at: quota).map { point(place, $0.saved) }
             }.joined(separator: " ")
             parts.append(#"<polyline points="\#(points)" fill="none" stroke="\#(color)" stroke-width="2"/>"#)
         }
     }
-    for (number, (color, policy)) in zip(colors, PolicyName.allCases).enumerated() {
+    for (number, (color, policy)) in zip(colors, PolicyName.simulated).enumerated() {
         let left = 50 + Double(number) * 190
         parts.append(#"<text x="\#(left)" y="\#(height + 90)" fill="\#(color)">\#(policy.rawValue)</text>"#)
     }

@@ -28,8 +28,25 @@ struct Outcome {
     var saved = 0.0
     /// Prefill seconds of all prompts.
     var all = 0.0
+    /// Pages of prompts that hits saved, and all.
+    var savedPages = 0
+    var allPages = 0
+    /// Bytes of the pages that were stored, at the size that they have in the model.
+    var written = 0
 
     var share: Double { all > 0 ? saved / all : 0 }
+    var hitRate: Double { allPages > 0 ? Double(savedPages) / Double(allPages) : 0 }
+
+    /// Counts a request that found the first `found` pages of its prompt.
+    mutating func count(_ request: Request, _ path: [Int32], found: Int, in trace: Trace) {
+        for (depth, page) in path.prefix(request.promptPages).enumerated() {
+            let seconds = trace.seconds(of: page)
+            all += seconds
+            if depth < found { saved += seconds }
+        }
+        savedPages += min(found, request.promptPages)
+        allPages += request.promptPages
+    }
 }
 
 /// Runs `trace` under `Kind` with `quota` bytes.
@@ -42,15 +59,8 @@ func simulate<Kind: Policy>(_ kind: Kind.Type, _ trace: Trace, _ paths: [[Int32]
         let path = paths[number]
         policy.begin(number, path: path, at: request.time)
         // Only pages without a gap before them save anything.
-        var isReachable = true
-        for (depth, page) in path.enumerated() {
-            if depth < request.promptPages {
-                isReachable = isReachable && isResident[Int(page)]
-                outcome.all += trace.seconds(of: page)
-                if isReachable { outcome.saved += trace.seconds(of: page) }
-            }
-            if isResident[Int(page)] { policy.use(page) }
-        }
+        outcome.count(request, path, found: path.prefix { isResident[Int($0)] }.count, in: trace)
+        for page in path where isResident[Int(page)] { policy.use(page) }
         store: for page in path where !isResident[Int(page)] {
             let bytes = trace.bytes(of: page)
             guard bytes <= quota else { break }
@@ -63,6 +73,7 @@ func simulate<Kind: Policy>(_ kind: Kind.Type, _ trace: Trace, _ paths: [[Int32]
             policy.insert(page)
             isResident[Int(page)] = true
             usedBytes += bytes
+            outcome.written += bytes
         }
     }
     return outcome

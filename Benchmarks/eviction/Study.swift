@@ -8,6 +8,10 @@ enum PolicyName: String, CaseIterable, Encodable {
     case lrfu = "LRFU, 6 h, leaf first"
     case store = "PrefixStore"
     case optimum = "offline optimum"
+    /// No simulation: see `Replay`.
+    case replay = "the store itself"
+
+    static let simulated = allCases.filter { $0 != .replay }
 
     func run(_ trace: Trace, _ paths: [[Int32]], quota: Int) -> Outcome {
         switch self {
@@ -17,6 +21,7 @@ enum PolicyName: String, CaseIterable, Encodable {
         case .lrfu: simulate(LRFU.self, trace, paths, quota: quota)
         case .store: simulate(StorePolicy.self, trace, paths, quota: quota)
         case .optimum: simulate(Belady.self, trace, paths, quota: quota)
+        case .replay: Outcome()
         }
     }
 }
@@ -33,6 +38,12 @@ struct Cell: Encodable {
     var overOptimum: Double
     /// Each seed's share, in the order of the seeds.
     var seeds: [Double]
+    /// Of the first seed: the share of the prompts' tokens that hits saved; those tokens; prefill seconds that they
+    /// saved; bytes of the pages that were stored.
+    var hitRate: Double
+    var savedTokens: Int
+    var savedSeconds: Double
+    var writtenBytes: Int
 }
 
 /// One kind of trace.
@@ -48,10 +59,11 @@ struct Study: Encodable {
     /// `Bound.swift`.
     var bounds: [[Double]] = []
 
-    init(of name: String, quotas: [Double], traces: [() throws -> Trace]) throws {
+    /// - Parameter folder: where the stores are made that the traces run through; nil for none.
+    init(of name: String, quotas: [Double], folder: String?, traces: [() throws -> Trace]) throws {
         trace = name
         (requests, pages, footprint, unbounded) = (0, 0, 0, 0)
-        var shares: [[PolicyName: [Double]]] = quotas.map { _ in [:] }
+        var outcomes: [[PolicyName: [Outcome]]] = quotas.map { _ in [:] }
         var limits: [[Double]] = []
         for (number, make) in traces.enumerated() {
             let trace = try make()
@@ -61,23 +73,33 @@ struct Study: Encodable {
                 unbounded = PolicyName.leafLRU.run(trace, paths, quota: trace.footprint).share
             }
             limits.append(eviction.bounds(trace, paths, quotas: quotas))
+            let replay = try folder.map {
+                try Replay(trace, longestPath: paths.map(\.count).max() ?? 0, in: $0)
+            }
+            defer { replay?.free() }
             for (place, quota) in quotas.enumerated() {
                 let bytes = Int(Double(trace.footprint) * quota / 100)
-                for policy in PolicyName.allCases {
-                    shares[place][policy, default: []].append(policy.run(trace, paths, quota: bytes).share)
+                for policy in PolicyName.simulated {
+                    outcomes[place][policy, default: []].append(policy.run(trace, paths, quota: bytes))
+                }
+                if let replay {
+                    outcomes[place][.replay, default: []].append(try replay.run(share: quota / 100, paths))
                 }
             }
         }
         for (place, quota) in quotas.enumerated() {
-            let (lru, optimum) = (shares[place][.lru] ?? [], shares[place][.optimum] ?? [])
+            let shares = outcomes[place].mapValues { $0.map(\.share) }
+            let (lru, optimum) = (shares[.lru] ?? [], shares[.optimum] ?? [])
             let limit = limits.map { $0[place] }
             bounds.append([median(limit), median(zip(limit, lru).map(ratio)), median(zip(limit, optimum).map(ratio))])
             for policy in PolicyName.allCases {
-                let own = shares[place][policy] ?? []
+                guard let own = shares[policy], let first = outcomes[place][policy]?.first else { continue }
                 cells.append(
                     Cell(
                         policy: policy, quota: quota, saved: median(own), overLRU: median(zip(own, lru).map(ratio)),
-                        overOptimum: median(zip(own, optimum).map(ratio)), seeds: own))
+                        overOptimum: median(zip(own, optimum).map(ratio)), seeds: own, hitRate: first.hitRate,
+                        savedTokens: first.savedPages * pageSize, savedSeconds: first.saved,
+                        writtenBytes: first.written))
             }
         }
     }

@@ -25,7 +25,7 @@ extension Study {
         let columns = [padded("policy", to: 22)] + quotas.map { padded(percent($0), to: 21) }
         lines.append("| " + columns.joined(separator: " | ") + " |")
         lines.append("|" + columns.map { _ in " --- |" }.joined())
-        for policy in PolicyName.allCases {
+        for policy in policies {
             let values = quotas.map { quota in
                 guard let cell = cell(policy, at: quota) else { return padded("", to: 21) }
                 return "\(decimals(cell.saved)) (\(decimals(cell.overLRU)), \(decimals(cell.overOptimum)))"
@@ -34,6 +34,27 @@ extension Study {
         }
         let limits = bounds.map { "\(decimals($0[0])) (\(decimals($0[1])), \(decimals($0[2])))" }
         lines.append("| " + ([padded("bound", to: 22)] + limits).joined(separator: " | ") + " |")
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// The policies that were run.
+    private var policies: [PolicyName] { PolicyName.allCases.filter { name in cells.contains { $0.policy == name } } }
+
+    /// A Markdown table of what the shares are shares of.
+    func amounts(quotas: [Double]) -> String {
+        var lines = [
+            "| quota | policy | hit rate | million tokens saved | seconds saved | of LRU | TB written |",
+            "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        ]
+        for quota in quotas {
+            for cell in policies.compactMap({ cell($0, at: quota) }) {
+                let values = [
+                    decimals(cell.hitRate), decimals(Double(cell.savedTokens) / 1e6), "\(Int(cell.savedSeconds))",
+                    decimals(cell.overLRU), decimals(Double(cell.writtenBytes) / 1e12),
+                ]
+                lines.append("| " + ([percent(quota), cell.policy.rawValue] + values).joined(separator: " | ") + " |")
+            }
+        }
         return lines.joined(separator: "\n") + "\n"
     }
 }

@@ -22,11 +22,11 @@ enum RecordedTrace {
         }
     }
 
-    static func read(_ path: String) throws -> Trace {
+    static func read(_ path: String, cost: ModelCost) throws -> Trace {
         let text = try String(contentsOf: URL(fileURLWithPath: path), encoding: .utf8)
         let decoder = JSONDecoder()
         let lines = try text.split(separator: "\n").map { try decoder.decode(Line.self, from: Data($0.utf8)) }
-        var trace = Trace(costs: [.large])
+        var trace = Trace(costs: [cost])
         var pages: [[Int32]: Int32] = [:]
         for line in lines {
             var leaf: Int32 = -1

@@ -25,8 +25,12 @@ struct ModelCost {
 extension ModelCost {
     /// A model of 8 billion parameters (32 layers of 4,096, 8 KV heads of 128, 16 bits): 128 KiB and 16 GFLOP per
     /// token, at 5,000 tokens per second; attention does as much at position 30,000.
-    static let large = ModelCost(
-        name: "8B", bytesPerToken: 131_072, secondsPerToken: 1 / 5000, doublingPosition: 30_000)
+    static let large = large(tokensPerSecond: 5000)
+
+    /// The same on another machine.
+    static func large(tokensPerSecond: Double) -> ModelCost {
+        ModelCost(name: "8B", bytesPerToken: 131_072, secondsPerToken: 1 / tokensPerSecond, doublingPosition: 30_000)
+    }
 
     /// A model of 1.2 billion parameters (16 layers of 2,048, 8 KV heads of 64, 16 bits): 32 KiB per token, 25,000
     /// tokens per second on the same machine.
