@@ -116,6 +116,22 @@ struct S3Tests {
         #expect(try loadAll(from: reader) == tokens)
     }
 
+    @Test("a host that is beaten to it names what the faster one does not have")
+    func beaten() throws {
+        let (fast, slow) = (try tier(), try tier())
+        defer {
+            fast.close()
+            slow.close()
+        }
+        // The slow host has asked before the fast one put anything.
+        #expect(try fast.take(Array(pages.records.prefix(36))).allSatisfy { $0 == .stored })
+        #expect(try slow.put(missing: pages.records).allSatisfy { $0 == .stored })
+        let reader = try tier()
+        defer { reader.close() }
+        #expect(leading(reader) == 40)
+        #expect(try loadAll(from: reader) == tokens)
+    }
+
     @Test("asks for a signature: a wrong secret is refused, and never shown")
     func strangers() throws {
         let tier = try tier(as: "stranger")

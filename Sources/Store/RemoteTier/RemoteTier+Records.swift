@@ -19,15 +19,7 @@ extension RemoteTier: RecordTier {
     package func held(_ pages: some Sequence<(hash: PrefixHash, parent: PrefixHash)>) throws(StoreError)
         -> Set<PrefixHash>
     {
-        var chains: [[PrefixHash]] = []
-        for page in pages {
-            if let last = chains.last?.last, last == page.parent {
-                chains[chains.count - 1].append(page.hash)
-            } else {
-                chains.append([page.hash])
-            }
-        }
-        return try held(chains)
+        try held(PageName.chains(pages))
     }
 
     private func held(_ chains: [[PrefixHash]]) throws(StoreError) -> Set<PrefixHash> {
@@ -124,5 +116,20 @@ extension RemoteTier {
         do throws(RemoteFault) { bytes = try client.space(root, .long) } catch { throw failure(error) }
         // Its hash is the root: a descriptor that was changed is none.
         return bytes.flatMap { SpaceDescriptor($0) }.flatMap { $0.root == root ? $0 : nil }
+    }
+}
+
+extension PageName {
+    /// Pages as chains, in which each is the child of the one before.
+    static func chains(_ pages: some Sequence<(hash: PrefixHash, parent: PrefixHash)>) -> [[PrefixHash]] {
+        var chains: [[PrefixHash]] = []
+        for page in pages {
+            if let last = chains.last?.last, last == page.parent {
+                chains[chains.count - 1].append(page.hash)
+            } else {
+                chains.append([page.hash])
+            }
+        }
+        return chains
     }
 }

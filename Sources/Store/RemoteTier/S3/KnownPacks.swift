@@ -62,9 +62,13 @@ struct KnownPacks: Sendable {
 
     /// Notes that the pack of a page is not there, or is damaged: its other pages are not believed either.
     mutating func lose(_ hash: PrefixHash, at now: UInt64) {
-        guard let place = places[hash] else { return }
+        if let place = places[hash] { lose(place.pack, at: now) }
+    }
+
+    /// Believes no index that leads to a pack.
+    mutating func lose(_ pack: Digest, at now: UInt64) {
         if lost.count >= Self.lostLimit { lost = [:] }
-        lost[place.pack] = now + Self.lifetime
+        lost[pack] = now + Self.lifetime
     }
 
     /// Takes note of a pack that this process has put.

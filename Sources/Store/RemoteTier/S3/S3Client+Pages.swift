@@ -133,32 +133,49 @@ extension S3Client: RemoteClient {
         if let fault = run([put(Self.name(of: index.name, root), pack, isNew: false)], patience, { _, _ in true }) {
             return fault
         }
-        if let fault = putIndex(EncodedRecord(copying: unsafe front.span.bytes), pages, patience) { return fault }
+        if let fault = putIndex(index, pages, patience) { return fault }
         let now = SystemClock.monotonicNanoseconds()
         state.withLock { $0.packs.add(index, at: now) }
         return nil
     }
 
+    /// How often index objects are put because another host was faster.
+    private static let rounds = 4
+
     /// Puts an index under the keys of those pages by which hosts find it. What another host has put there meanwhile
-    /// stays, unless it is of no use.
-    private func putIndex(_ front: EncodedRecord, _ pages: ArraySlice<RemotePut>, _ patience: Patience) -> RemoteFault?
-    {
-        var before: PrefixHash?
-        var keys: [(hash: PrefixHash, isNew: Bool)] = []
-        for put in pages {
-            let name = put.page.name
-            if name.parent != before || Self.isMilestone(name.hash) {
-                let isNew = state.withLock { $0.knowsConditions && !$0.packs.isStale(name.hash) } && !put.replaces
-                keys.append((name.hash, isNew))
-            }
-            before = name.hash
+    /// stays, unless it is of no use; then pages of which that host's pack has nothing get keys of their own.
+    private func putIndex(_ index: PackIndex, _ pages: ArraySlice<RemotePut>, _ patience: Patience) -> RemoteFault? {
+        let front = EncodedRecord(copying: unsafe index.encoded.span.bytes)
+        let chains = PageName.chains(pages.lazy.map { (hash: $0.page.name.hash, parent: $0.page.name.parent) })
+        let damaged = Set(pages.lazy.filter(\.replaces).map(\.page.name.hash))
+        var keys = chains.flatMap { chain in chain.prefix(1) + chain.dropFirst().filter { Self.isMilestone($0) } }
+        for _ in 0..<Self.rounds {
+            var isBeaten = false
+            if let fault = putIndex(front, under: keys, damaged, patience, &isBeaten) { return fault }
+            guard isBeaten else { break }
+            // What leads to this pack does not count: hosts may not come by there.
+            let now = SystemClock.monotonicNanoseconds()
+            state.withLock { $0.packs.lose(index.name, at: now) }
+            if let fault = search(chains, and: [], isLeading: false, patience).fault { return fault }
+            keys = chains.flatMap { chain in gaps(in: chain).compactMap(\.first) }
         }
+        return nil
+    }
+
+    private func putIndex(
+        _ front: EncodedRecord, under keys: [PrefixHash], _ damaged: Set<PrefixHash>, _ patience: Patience,
+        _ isBeaten: inout Bool
+    ) -> RemoteFault? {
+        let useless = state.withLock { state in
+            keys.filter { !state.knowsConditions || state.packs.isStale($0) }
+        }
+        let replaced = damaged.union(useless)
+        let calls = keys.map { put("1/i/\($0)", front, isNew: !replaced.contains($0)) }
         var unknown: [HTTPCall] = []
-        let calls = keys.map { key in put("1/i/\(key.hash)", front, isNew: key.isNew) }
         let fault = run(calls, patience) { index, request in
-            if request.outcome == .ended, request.status == 501 {
-                unknown.append(put("1/i/\(keys[index].hash)", front, isNew: false))
-            }
+            guard request.outcome == .ended else { return true }
+            if [409, 412].contains(request.status) { isBeaten = true }
+            if request.status == 501 { unknown.append(put("1/i/\(keys[index])", front, isNew: false)) }
             return true
         }
         guard fault == nil, !unknown.isEmpty else { return fault }

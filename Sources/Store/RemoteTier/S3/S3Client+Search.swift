@@ -74,7 +74,7 @@ extension S3Client {
     }
 
     /// The longest parts of a chain without a page whose place is known.
-    private func gaps(in chain: [PrefixHash]) -> [ArraySlice<PrefixHash>] {
+    func gaps(in chain: [PrefixHash]) -> [ArraySlice<PrefixHash>] {
         let now = SystemClock.monotonicNanoseconds()
         let isKnown = state.withLock { state in chain.map { state.packs.place(of: $0, at: now) != nil } }
         var gaps: [ArraySlice<PrefixHash>] = []
