@@ -71,11 +71,11 @@ let store: [Target] =
     Floor.ground.library("CLMDB", pkgConfig: "lmdb", package: "liblmdb-dev")
     + Floor.ground.library("CZstd", pkgConfig: "libzstd", package: "libzstd-dev")
     + Floor.ground.library("CCrypto", pkgConfig: "libcrypto", package: "libssl-dev")
-    + Floor.ground.library("CSSL", pkgConfig: "libssl", package: "libssl-dev")
     + Floor.ground.kernel("CLevel")
     + Floor.ground.kernel("CHash", ["CCrypto", "CLevel"])
     + Floor.ground.kernel("CSeal", ["CCrypto"])
-    + Floor.ground.kernel("CTLS", ["CCrypto", "CSSL"])
+    + Floor.ground.kernel("CTLS", ["CCrypto"])
+    + Floor.ground.kernel("CCurl")
     + Floor.ground.kernel("CPlanes", ["CHash", "CLevel"])
     + Floor.values.module("Threads")
     + Floor.values.module("KVFormat", ["CHash", "CLevel", "CSeal"])
@@ -86,7 +86,7 @@ let store: [Target] =
         "Records", ["KVFormat", "PageCodec", "Threads"], testedWith: ["ColdTier", "StoreTestKit"])
     + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "Records", "LMDB", "Threads"], testedWith: ["CFaults"])
     + Floor.store.module(
-        "RemoteTier", ["CTLS", "KVFormat", "PageCodec", "Records", "Threads"], testedWith: ["StoreTestKit"])
+        "RemoteTier", ["CCurl", "CTLS", "KVFormat", "PageCodec", "Records", "Threads"], testedWith: ["StoreTestKit"])
     + Floor.store.module(
         "PrefixStore", ["KVFormat", "HotTier", "Records", "ColdTier", "RemoteTier", "Threads"],
         testedWith: ["StoreTestKit", "store-worker", "readme-example"])

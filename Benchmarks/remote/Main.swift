@@ -1,6 +1,8 @@
-// How fast pages come from a remote, compared with what hiredis reaches for the same bytes: pipelined GETs whose
-// replies are thrown away. Both in turns, in one run. tools/bench/remote starts the server and this.
-//   remote PORT FOLDER ROUNDS
+// How fast pages come from a remote, compared with what a plain client reaches for the same bytes, whose answers are
+// thrown away: of Redis pipelined GETs of hiredis, of an object store `curl --parallel`. Both in turns, in one run.
+// tools/bench/remote starts the server and this.
+//   remote redis PORT FOLDER ROUNDS
+//   remote s3 URL FOLDER ROUNDS LISTER    LISTER lists the packs for curl; both have PREFIX in them
 
 import CHiredis
 import Glibc
@@ -69,8 +71,41 @@ func raw(_ port: Int32, _ keys: [String]) -> Int {
     return bytes
 }
 
-func measure(_ work: Work, _ port: Int32, _ folder: String, rounds: Int) throws {
-    let url = "redis://127.0.0.1:\(port)"
+/// A server, and a plain client of it.
+struct Rival {
+    let name: String
+    let url: String
+    /// Prepares to fetch the values of pages; what it returns fetches them, and returns the bytes.
+    let prepare: ([PrefixHash]) -> () -> Int
+
+    static func redis(_ port: Int32) -> Rival {
+        Rival(name: "hiredis", url: "redis://127.0.0.1:\(port)") { hashes in
+            { raw(port, hashes.map { "pfx:1:p:\($0)" }) }
+        }
+    }
+
+    /// - Parameter lister: a command that takes a file to write, and prints the bytes of the packs.
+    static func objects(_ url: String, _ folder: String, _ lister: String) -> Rival {
+        Rival(name: "curl", url: url) { _ in
+            let (list, sum) = ("\(folder)/objects", "\(folder)/bytes")
+            guard unsafe system("\(lister) \(list) >\(sum)") == 0, let file = unsafe fopen(sum, "r") else {
+                fatal("the packs cannot be listed")
+            }
+            defer { unsafe fclose(file) }
+            var digits = [CChar](repeating: 0, count: 32)
+            guard unsafe fgets(&digits, 32, file) != nil, case let bytes = unsafe atol(digits), bytes > 0 else {
+                fatal("there are no packs")
+            }
+            return {
+                guard unsafe system("curl --config \(list)") == 0 else { fatal("curl failed") }
+                return bytes
+            }
+        }
+    }
+}
+
+func measure(_ work: Work, _ rival: Rival, _ folder: String, rounds: Int) throws {
+    let url = rival.url
     func store(_ name: String, _ puts: RemotePuts) throws -> Store {
         try Store(
             at: "\(folder)/\(name)",
@@ -85,15 +120,15 @@ func measure(_ work: Work, _ port: Int32, _ folder: String, rounds: Int) throws 
     try first.flush()
     guard try first.flushRemote(within: .seconds(60)) else { fatal("the pages did not reach the server") }
     try first.close()
-    let keys = PrefixHash.chain(from: space.root, tokens: work.tokens[...], pageSize: layout.pageSize)
-        .map { "pfx:1:p:\($0)" }
+    let fetch = rival.prepare(
+        PrefixHash.chain(from: space.root, tokens: work.tokens[...], pageSize: layout.pageSize))
     let target = unsafe UnsafeMutableRawBufferPointer.allocate(byteCount: work.memory.count, alignment: 4096)
     defer { unsafe target.deallocate() }
     unsafe target.initializeMemory(as: UInt8.self, repeating: 0)
     var (rawRates, loadRates): ([Double], [Double]) = ([], [])
     for round in 0..<rounds {
         var bytes = 0
-        let rawTime = seconds { bytes = raw(port, keys) }
+        let rawTime = seconds { bytes = fetch() }
         rawRates.append(Double(bytes) / rawTime)
         let host = try store("host-\(layout.bytesPerPage)-\(round)", .none)
         let other = try host.space(work.model)
@@ -114,7 +149,7 @@ func measure(_ work: Work, _ port: Int32, _ folder: String, rounds: Int) throws 
     }
     let (rawRate, loadRate) = (rawRates.sorted()[rounds / 2], loadRates.sorted()[rounds / 2])
     say(
-        "\(layout.bytesPerPage >> 20) MiB pages, \(work.pages): hiredis \(Int(rawRate / 1e6)) MB/s, load "
+        "\(layout.bytesPerPage >> 20) MiB pages, \(work.pages): \(rival.name) \(Int(rawRate / 1e6)) MB/s, load "
             + "\(Int(loadRate / 1e6)) MB/s of the same bytes, ratio \(Int((100 * loadRate / rawRate).rounded())) %")
 }
 
@@ -128,11 +163,21 @@ func fatal(_ line: String) -> Never {
 @main
 enum Main {
     static func main() throws {
-        guard CommandLine.arguments.count == 4, let port = Int32(CommandLine.arguments[1]),
-            let rounds = Int(CommandLine.arguments[3]), rounds > 0
-        else { fatal("remote PORT FOLDER ROUNDS") }
+        let words = CommandLine.arguments
+        guard words.count > 4, let rounds = Int(words[4]), rounds > 0 else {
+            fatal("remote redis|s3 PLACE FOLDER ROUNDS")
+        }
         for mebibytes in [1, 2, 4, 8] {
-            try measure(Work(pageBytes: mebibytes << 20), port, CommandLine.arguments[2], rounds: rounds)
+            let rival: Rival
+            switch words[1] {
+            case "redis": rival = .redis(Int32(words[2]) ?? 0)
+            case "s3" where words.count == 6:
+                let prefix = "pages-\(mebibytes)"
+                let url = words[2].replacing("PREFIX", with: prefix)
+                rival = .objects(url, words[3], words[5].replacing("PREFIX", with: prefix))
+            default: fatal("remote redis|s3 PLACE FOLDER ROUNDS")
+            }
+            try measure(Work(pageBytes: mebibytes << 20), rival, words[3], rounds: rounds)
         }
     }
 }

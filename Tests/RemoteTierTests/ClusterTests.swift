@@ -49,7 +49,7 @@ struct ClusterTests {
         defer { tier.close() }
         _ = try tier.take(pages.records)
         let name = pages.records[0].name
-        let key = String(decoding: RemoteTier.key(ofPage: name.hash), as: UTF8.self)
+        let key = String(decoding: RedisClient.key(ofPage: name.hash), as: UTF8.self)
         let slot = Int(SlotMap.slot(of: Array(key.utf8)))
         guard let old = try cluster.owner(ofSlot: slot), let new = cluster.servers.first(where: { $0 !== old }) else {
             Issue.record("no owner of slot \(slot)")

@@ -52,11 +52,12 @@ struct PlantedTests {
 
     private func plant(_ values: [[UInt8]], under hashes: [PrefixHash], in tier: RemoteTier) throws {
         let commands = zip(values, hashes).map { value, hash in
-            let key = RemoteTier.key(ofPage: hash)
+            let key = RedisClient.key(ofPage: hash)
             return RedisCommand([Array("SET".utf8), key, value], slot: SlotMap.slot(of: key), changes: true)
         }
         var done = 0
-        let fault = tier.client.run(commands, before: .after(.seconds(60)), stall: .seconds(10)) { _, reply in
+        let client = try #require(tier.client as? RedisClient)
+        let fault = client.run(commands, before: .after(.seconds(60)), stall: .seconds(10)) { _, reply in
             if reply.isOK { done += 1 }
             return true
         }

@@ -104,7 +104,7 @@ struct ServerTests {
         let tier = try tier(server.url) { $0.timeToLive = .seconds(100) }
         defer { tier.close() }
         _ = try tier.take(pages.records)
-        let key = String(decoding: RemoteTier.key(ofPage: pages.records[0].name.hash), as: UTF8.self)
+        let key = String(decoding: RedisClient.key(ofPage: pages.records[0].name.hash), as: UTF8.self)
         #expect((95...100).contains(Int(try server.ask("ttl", key)) ?? 0))
         try server.ask("expire", key, "0")
         #expect(try tier.held(pages.records.map(\.name.hash), usedAt: nil).count == pages.records.count - 1)
@@ -117,7 +117,7 @@ struct ServerTests {
         defer { tier.close() }
         _ = try tier.take(pages.records)
         let name = pages.records[2].name
-        let key = String(decoding: RemoteTier.key(ofPage: name.hash), as: UTF8.self)
+        let key = String(decoding: RedisClient.key(ofPage: name.hash), as: UTF8.self)
         try server.ask("setrange", key, "200", "x!")
         let request = RecordRequest(hash: name.hash, tokenCount: name.tokens.count)
         try tier.lend([request], of: pages.layout) { records in
@@ -139,7 +139,7 @@ struct ServerTests {
         #expect(try tier.descriptor(of: pages.root) == nil)
         try tier.register(pages.descriptor)
         #expect(try tier.descriptor(of: pages.root) == pages.descriptor)
-        try server.ask("setrange", String(decoding: RemoteTier.key(ofSpace: pages.root), as: UTF8.self), "40", "x")
+        try server.ask("setrange", String(decoding: RedisClient.key(ofSpace: pages.root), as: UTF8.self), "40", "x")
         #expect(try tier.descriptor(of: pages.root) == nil)
     }
 
@@ -178,7 +178,7 @@ struct Certificates {
     init() throws {
         folder = try TemporaryFolder()
         let extensions = folder.path("names")
-        try Data("subjectAltName=DNS:cache.test".utf8).write(to: URL(fileURLWithPath: extensions))
+        try Data("subjectAltName=DNS:cache.test,DNS:localhost".utf8).write(to: URL(fileURLWithPath: extensions))
         try openssl(
             "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=authority", "-keyout",
             path("ca.key"), "-out", path("ca.crt"))

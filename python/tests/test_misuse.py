@@ -48,7 +48,7 @@ def test_what_is_no_path_is_refused(folder: Any, error: Any) -> None:
     ({"quota": 2**64}, InvalidArgumentError, "quota"),
     ({"quota": 1e9}, TypeError, "whole number"),
     ({"quota": "64 MiB"}, TypeError, "whole number"),
-    ({"remote": "s3://bucket/prefix"}, InvalidOptionError, "'s3'"),
+    ({"remote": "ftp://bucket/prefix"}, InvalidOptionError, "'ftp'"),
     ({"remote": "redis://user:word@host"}, InvalidOptionError, "REDISCLI_AUTH"),
     ({"remote": "redis://host", "remote_puts": "some"}, InvalidOptionError, "'pinned'"),
     ({"codec": "zip"}, InvalidOptionError, "'auto', 'zstd', 'kbit', 'raw'"),

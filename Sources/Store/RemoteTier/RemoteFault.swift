@@ -29,7 +29,7 @@ package enum RemoteFault: Error, Equatable, Sendable {
         case .late: "it did not answer in time"
         case .refused(let code): "it refuses (\(code))"
         case .untrusted: "its certificate is not trusted"
-        case .nonsense: "it does not speak the protocol of Redis"
+        case .nonsense: "it does not speak the protocol"
         case .full: "it is full"
         case .noOwner: "no server of the cluster has the keys"
         case .closed: "it was closed"

@@ -2,78 +2,26 @@
 
 package import KVFormat
 internal import PageCodec
-internal import Threads
 
 extension RemoteTier {
-    /// Keys that are asked for at once.
-    private static var batch: Int { 256 }
-
-    /// The names of the pages of a space, in the order of their positions, so that parents come first. Asks every
-    /// primary for all of its keys, and reads the header of each page.
+    /// The names of the pages of a space, in the order of their positions, so that parents come first. Lists what the
+    /// servers have, and reads the header of each page.
     ///
     /// - Throws: `.remoteFailure`.
     package func pages(of root: PrefixHash, _ layout: KVLayout, seal: SpaceSeal?) throws(StoreError) -> [PageName] {
-        // The first command makes the client learn the map.
-        _ = try held([root], usedAt: nil)
+        let size = min(WirePage.largestHeader, WirePage.headerBytes(tokens: layout.pageSize, isSealed: seal != nil))
         var names: [PrefixHash: PageName] = [:]
-        for primary in Set(client.map.shards.map(\.primary)) {
-            var cursor = "0"
-            repeat {
-                let (next, hashes) = try scan(primary, cursor)
-                cursor = next
-                for start in stride(from: 0, to: hashes.count, by: Self.batch) {
-                    let part = Array(hashes[start..<min(start + Self.batch, hashes.count)])
-                    for name in try headers(part, root, layout, seal) { names[name.hash] = name }
-                }
-            } while cursor != "0"
+        do throws(RemoteFault) {
+            try client.list(root, bytes: size) { hash, header in
+                if let name = Self.name(in: header, hash, root, seal) { names[hash] = name }
+            }
+        } catch {
+            throw failure(error)
         }
         return names.values.sorted { ($0.firstToken, $0.hash) < ($1.firstToken, $1.hash) }
     }
 
-    private func scan(_ server: NodeAddress, _ cursor: String) throws(StoreError) -> (String, [PrefixHash]) {
-        var next: String?
-        var hashes: [PrefixHash] = []
-        var refused: RemoteFault?
-        let command = RedisCommand("SCAN", cursor, "MATCH", "pfx:1:p:*", "COUNT", "1000")
-        let fault = client.run([command], on: server, before: .after(Self.patience), stall: Self.stall) { _, reply in
-            guard case .list(let parts) = reply, parts.count == 2, case .list(let keys) = parts[1] else {
-                refused = .refused(String((reply.errorCode ?? "SCAN").prefix(16)))
-                return true
-            }
-            next = parts[0].string
-            hashes = keys.compactMap { key in key.string.flatMap { PrefixHash(hex: String($0.dropFirst(8))) } }
-            return true
-        }
-        if let fault = fault ?? refused { throw failure(fault) }
-        guard let next, next.count <= 20 else { throw failure(.nonsense) }
-        return (next, hashes)
-    }
-
-    /// The names in the headers of these pages; those of other spaces, and what cannot be trusted, are left out.
-    private func headers(
-        _ hashes: [PrefixHash], _ root: PrefixHash, _ layout: KVLayout, _ seal: SpaceSeal?
-    ) throws(StoreError) -> [PageName] {
-        let size = min(WirePage.largestHeader, WirePage.headerBytes(tokens: layout.pageSize, isSealed: seal != nil))
-        let commands = hashes.map { hash in
-            let key = Self.key(ofPage: hash)
-            let range = ["0", "\(size - 1)"].map { Array($0.utf8) }
-            return RedisCommand([Array("GETRANGE".utf8), key] + range, slot: SlotMap.slot(of: key), weight: size)
-        }
-        var names: [PageName] = []
-        let fault = client.run(commands, before: .after(Self.patience), stall: Self.stall) { index, reply in
-            let value: EncodedRecord
-            switch reply {
-            case .text(let bytes): value = EncodedRecord(copying: unsafe bytes.span.bytes)
-            case .bulk(let record): value = record
-            default: return true
-            }
-            if let name = Self.name(in: value, hashes[index], root, seal) { names.append(name) }
-            return true
-        }
-        if let fault { throw failure(fault) }
-        return names
-    }
-
+    /// The name in a page's header; nil for a page of another space, and for what cannot be trusted.
     private static func name(
         in value: EncodedRecord, _ hash: PrefixHash, _ root: PrefixHash, _ seal: SpaceSeal?
     ) -> PageName? {

@@ -9,15 +9,21 @@ extension RemoteTier: RecordTier {
     /// - Throws: `.remoteFailure`.
     /// - Complexity: one question for all pages, to each server that has some of them.
     package func held(_ hashes: [PrefixHash], usedAt time: Int64?) throws(StoreError) -> Set<PrefixHash> {
-        var held: Set<PrefixHash> = []
-        let fault = client.run(
-            hashes.map { Self.exists($0) }, before: .after(Self.patience), stall: Self.stall
-        ) { index, reply in
-            if case .integer(let count) = reply, count > 0 { held.insert(hashes[index]) }
-            return true
-        }
-        if let fault { throw failure(fault) }
-        return held
+        try held(hashes.map { [$0] })
+    }
+
+    /// Which of these pages are there. Cheaper than `held(_:usedAt:)` where the servers keep many pages in one object,
+    /// because children follow their parents.
+    ///
+    /// - Throws: `.remoteFailure`.
+    package func held(_ pages: some Sequence<(hash: PrefixHash, parent: PrefixHash)>) throws(StoreError)
+        -> Set<PrefixHash>
+    {
+        try held(PageName.chains(pages))
+    }
+
+    private func held(_ chains: [[PrefixHash]]) throws(StoreError) -> Set<PrefixHash> {
+        do throws(RemoteFault) { return try client.held(chains, .long) } catch { throw failure(error) }
     }
 
     /// Lends records that it fetches into memory.
@@ -27,7 +33,8 @@ extension RemoteTier: RecordTier {
         _ wanted: [RecordRequest], of layout: KVLayout, to borrower: ([RecordBytes?]) -> [Int: RecordDamage]
     ) throws(StoreError) {
         var records = [RecordBytes?](repeating: nil, count: wanted.count)
-        let fault = fetch(wanted, root: nil, of: layout, before: .after(Self.patience), stall: Self.stall) {
+        let patience = Patience.long
+        let fault = fetch(wanted, root: nil, of: layout, before: patience.deadline, stall: patience.stall) {
             records[$0] = $1?.bytes
             return true
         }
@@ -41,65 +48,48 @@ extension RemoteTier: RecordTier {
     /// - Throws: `.remoteFailure`; some pages may have been put.
     package func take(_ pages: [PageRecord]) throws(StoreError) -> [TakeOutcome] {
         let suspects = damaged.withLock { $0 }
-        let held = try held(pages.map(\.name.hash).filter { !suspects.contains($0) }, usedAt: nil)
+        let held = try held(
+            pages.lazy.map { (hash: $0.name.hash, parent: $0.name.parent) }.filter { !suspects.contains($0.hash) })
+        let missing = pages.indices.filter { !held.contains(pages[$0].name.hash) }
         var outcomes = [TakeOutcome](repeating: .alreadyThere, count: pages.count)
-        var commands: [RedisCommand] = []
+        for (place, outcome) in zip(missing, try put(missing: missing.map { pages[$0] })) { outcomes[place] = outcome }
+        return outcomes
+    }
+
+    /// The same for pages of which the caller knows that they are not there, or are damaged.
+    ///
+    /// - Throws: `.remoteFailure`; some pages may have been put.
+    package func put(missing pages: [PageRecord]) throws(StoreError) -> [TakeOutcome] {
+        var outcomes = [TakeOutcome](repeating: .noRoom, count: pages.count)
+        let suspects = damaged.withLock { $0 }
+        var puts: [RemotePut] = []
         var places: [Int] = []
-        for (place, page) in pages.enumerated() where !held.contains(page.name.hash) {
+        for (place, page) in pages.enumerated() {
             guard page.name.isSound, page.bytes.isSealed == (page.name.seal != nil),
                 (try? page.bytes.verifyPayload()) != nil
             else {
                 outcomes[place] = .invalid
                 continue
             }
-            guard page.bytes.encodedBytes <= Self.largestValue - WirePage.largestHeader else {
-                outcomes[place] = .noRoom
-                continue
-            }
-            commands.append(put(page, replaces: suspects.contains(page.name.hash)))
+            guard page.bytes.encodedBytes <= Self.largestValue - WirePage.largestHeader else { continue }
+            puts.append(RemotePut(page: page, replaces: suspects.contains(page.name.hash)))
             places.append(place)
         }
-        guard !commands.isEmpty else { return outcomes }
-        try run(commands, for: places, of: pages, &outcomes)
+        let fault = client.put(puts, timeToLive: options.timeToLive, .long) { index, outcome in
+            outcomes[places[index]] = outcome
+            guard outcome == .stored else { return }
+            let page = puts[index].page
+            counts.putPages.add(1)
+            counts.putBytes.add(UInt64(page.bytes.encodedBytes))
+            _ = damaged.withLock { $0.remove(page.name.hash) }
+        }
+        if let fault { throw failure(fault) }
         misses.forget(pages.map(\.name.hash))
         return outcomes
     }
 
     /// Bytes of a value that servers take, as they are delivered.
     private static let largestValue = 512 << 20
-
-    private func put(_ page: PageRecord, replaces: Bool) -> RedisCommand {
-        var settings = replaces ? [] : ["NX"]
-        if let time = options.timeToLive { settings += ["EX", "\(time.components.seconds)"] }
-        return RedisCommand(
-            set: Self.key(ofPage: page.name.hash), WirePage.header(page.name, recordBytes: page.bytes.encodedBytes),
-            page.bytes, options: settings)
-    }
-
-    private func run(
-        _ commands: [RedisCommand], for places: [Int], of pages: [PageRecord], _ outcomes: inout [TakeOutcome]
-    ) throws(StoreError) {
-        var refused: RemoteFault?
-        for place in places { outcomes[place] = .noRoom }
-        let fault = client.run(commands, before: .after(Self.patience), stall: Self.stall) { index, reply in
-            let page = pages[places[index]]
-            switch reply {
-            case .null: outcomes[places[index]] = .alreadyThere
-            case .error where reply.errorCode == "OOM": refused = .full
-            case .error: refused = .refused(String((reply.errorCode ?? "").prefix(16)))
-            case _ where reply.isOK:
-                outcomes[places[index]] = .stored
-                counts.putPages.add(1)
-                counts.putBytes.add(UInt64(page.bytes.encodedBytes))
-                _ = damaged.withLock { $0.remove(page.name.hash) }
-            default: refused = .nonsense
-            }
-            return true
-        }
-        if let fault { throw failure(fault) }
-        // A full server is no error of the call: those pages have no room.
-        if let refused, refused != .full { throw failure(refused) }
-    }
 
     func failure(_ fault: RemoteFault) -> StoreError { .remoteFailure(remote: shownURL, fault.text) }
 }
@@ -114,15 +104,7 @@ extension RemoteTier {
     package func register(_ descriptor: SpaceDescriptor) throws(StoreError) {
         let root = descriptor.root
         guard registered.withLock({ !$0.contains(root) }) else { return }
-        let key = Self.key(ofSpace: root)
-        let command = RedisCommand(
-            [Array("SET".utf8), key, descriptor.encoded, Array("NX".utf8)], slot: SlotMap.slot(of: key), changes: true)
-        var refused: RemoteFault?
-        let fault = client.run([command], before: .after(Self.patience), stall: Self.stall) { _, reply in
-            if case .error = reply { refused = reply.errorCode == "OOM" ? .full : .refused("SET") }
-            return true
-        }
-        if let fault = fault ?? refused { throw failure(fault) }
+        do throws(RemoteFault) { try client.put(space: descriptor, .long) } catch { throw failure(error) }
         _ = registered.withLock { $0.insert(root) }
     }
 
@@ -130,21 +112,24 @@ extension RemoteTier {
     ///
     /// - Throws: `.remoteFailure`.
     package func descriptor(of root: PrefixHash) throws(StoreError) -> SpaceDescriptor? {
-        let key = Self.key(ofSpace: root)
-        var bytes: [UInt8] = []
-        let fault = client.run(
-            [RedisCommand([Array("GET".utf8), key], slot: SlotMap.slot(of: key))], before: .after(Self.patience),
-            stall: Self.stall
-        ) { _, reply in
-            switch reply {
-            case .text(let text): bytes = text
-            case .bulk(let value): bytes = unsafe value.bytes.withUnsafeBytes { unsafe Array($0) }
-            default: break
-            }
-            return true
-        }
-        if let fault { throw failure(fault) }
+        var bytes: [UInt8]?
+        do throws(RemoteFault) { bytes = try client.space(root, .long) } catch { throw failure(error) }
         // Its hash is the root: a descriptor that was changed is none.
-        return SpaceDescriptor(bytes).flatMap { $0.root == root ? $0 : nil }
+        return bytes.flatMap { SpaceDescriptor($0) }.flatMap { $0.root == root ? $0 : nil }
+    }
+}
+
+extension PageName {
+    /// Pages as chains, in which each is the child of the one before.
+    static func chains(_ pages: some Sequence<(hash: PrefixHash, parent: PrefixHash)>) -> [[PrefixHash]] {
+        var chains: [[PrefixHash]] = []
+        for page in pages {
+            if let last = chains.last?.last, last == page.parent {
+                chains[chains.count - 1].append(page.hash)
+            } else {
+                chains.append([page.hash])
+            }
+        }
+        return chains
     }
 }

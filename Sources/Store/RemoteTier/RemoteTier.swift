@@ -5,8 +5,8 @@ package import PageCodec
 package import Records
 package import Threads
 
-/// Records on a Redis or Valkey server, or a cluster of them. Thread-safe. Its threads begin with `prepare()` or the
-/// first call; whoever makes a tier closes it.
+/// Records on a Redis or Valkey server, a cluster of them, or an object store. Thread-safe. Its threads begin with
+/// `prepare()` or the first call; whoever makes a tier closes it.
 ///
 /// Nothing that comes from a server is trusted: a record is proved by its key, its sums and its token ids. So any host
 /// may take what any other has put there.
@@ -14,7 +14,9 @@ package final class RemoteTier: Sendable {
     /// The URL without what only its owner needs to know.
     package let shownURL: String
     package let options: RemoteOptions
-    let client: RedisClient
+    /// How long a look-up waits at most.
+    package let lookupTime: Duration
+    let client: any RemoteClient
     private let process = OwnProcess()
     let misses = MissMemory(.seconds(1))
     let counts = RemoteCounts()
@@ -23,10 +25,6 @@ package final class RemoteTier: Sendable {
     /// Roots of spaces whose descriptors this process has put.
     let registered = Guarded<Set<PrefixHash>>([])
 
-    /// How long the calls of the seam take at most: they are made by threads that nobody waits for, and by tools.
-    static let patience = Duration.seconds(30)
-    /// How long such a call waits while nothing comes.
-    static let stall = Duration.seconds(2)
     /// Damaged pages that are remembered at most.
     private static let damagedLimit = 4096
 
@@ -36,12 +34,9 @@ package final class RemoteTier: Sendable {
     package init(_ options: RemoteOptions) throws(StoreError) {
         try options.validate()
         let url = try RemoteURL(options.url)
-        let tls = url.isTLS ? try TLSContext(ca: url.ca, certificate: url.certificate, key: url.key) : nil
-        let settings = ConnectionSettings(
-            tls: tls, serverName: url.serverName, user: url.user, password: try url.password(), database: url.database,
-            version: url.version, isCluster: url.isCluster)
-        client = RedisClient(url.hosts, settings, readsReplicas: url.readsReplicas)
+        client = try url.client(options)
         shownURL = url.shown
+        lookupTime = options.lookupTime ?? url.lookupTime
         self.options = options
     }
 
@@ -55,66 +50,28 @@ package final class RemoteTier: Sendable {
     deinit { if process.isHere { client.close() } }
 
     /// What is wrong with servers now, as one clause each.
-    package var faults: [String] { client.faults.map { "\($0.key): \($0.value.text)" }.sorted() }
-
-    /// The key of a page's value.
-    static func key(ofPage hash: PrefixHash) -> [UInt8] { Array("pfx:1:p:\(hash)".utf8) }
-    /// The key of a space's descriptor.
-    static func key(ofSpace root: PrefixHash) -> [UInt8] { Array("pfx:1:s:\(root)".utf8) }
-
-    static func exists(_ hash: PrefixHash) -> RedisCommand {
-        let key = key(ofPage: hash)
-        return RedisCommand([Array("EXISTS".utf8), key], slot: SlotMap.slot(of: key))
-    }
+    package var faults: [String] { client.faults }
 
     // MARK: Looking up
 
     /// How many of these pages, from the first on, are there. The answer is that of the servers: only a load proves it.
     ///
-    /// A long chain is asked about in steps: what lies before a page that is there counts as there too, for pages are
-    /// put in their order.
-    ///
-    /// - Parameter deadline: when the answer must be known. What is not known then is a miss.
-    package func leadingCount(of hashes: [PrefixHash], before deadline: Deadline) -> Int {
+    /// - Parameters:
+    ///   - hashes: pages, each the child of the one before.
+    ///   - earlier: the pages before them, as far as they are known: an object store may name these pages with them.
+    ///   - deadline: when the answer must be known. What is not known then is a miss.
+    package func leadingCount(
+        of hashes: [PrefixHash], behind earlier: ArraySlice<PrefixHash> = [], before deadline: Deadline
+    ) -> Int {
         let limit = misses.leadingUnknown(hashes)
-        var known = 0
-        var bound = limit
-        while bound - known > Self.questionLimit {
-            let step = (bound - known) / Self.probes
-            let places = (1...Self.probes).map { known + step * $0 - 1 }
-            let run = ask(hashes, at: places, before: deadline)
-            guard run.isSure || run.count > 0 else { break }
-            if run.count < places.count { bound = places[run.count] }
-            if run.count > 0 { known = places[run.count - 1] + 1 }
-            if !run.isSure { bound = min(bound, known + Self.questionLimit) }
-        }
-        let places = Array(known..<min(bound, known + Self.questionLimit))
-        let run = ask(hashes, at: places, before: deadline)
-        known += run.count
-        if run.isSure, known < hashes.count, known < limit || limit == hashes.count { misses.note(hashes[known]) }
+        let found = client.leading(
+            Array(hashes.prefix(limit)), behind: Array(earlier),
+            Patience(deadline: deadline, stall: lookupTime))
+        counts.questions.add(found.questions)
+        if found.isLate { counts.late.add(1) }
+        let known = found.count
+        if found.isSure, known < hashes.count, known < limit || limit == hashes.count { misses.note(hashes[known]) }
         return known
-    }
-
-    /// Pages that are asked about at once.
-    private static let questionLimit = 256
-    /// Pages that are asked about in a step, of a chain that is longer.
-    private static let probes = 64
-
-    /// How many of the pages at these places are there, from the first on, and whether the next one is known not to be.
-    private func ask(
-        _ hashes: [PrefixHash], at places: [Int], before deadline: Deadline
-    ) -> (count: Int, isSure: Bool) {
-        guard !places.isEmpty else { return (0, true) }
-        var there = [Bool?](repeating: nil, count: places.count)
-        counts.questions.add(1)
-        let commands = places.map { Self.exists(hashes[$0]) }
-        let fault = client.run(commands, before: deadline, stall: options.lookupTime) { index, reply in
-            if case .integer(let count) = reply { there[index] = count > 0 }
-            return true
-        }
-        if fault == .late { counts.late.add(1) }
-        let count = there.firstIndex { $0 != true } ?? there.count
-        return (count, count == there.count || there[count] == false)
     }
 
     // MARK: Fetching
@@ -134,17 +91,10 @@ package final class RemoteTier: Sendable {
         _ wanted: [RecordRequest], root: PrefixHash?, of layout: KVLayout, before deadline: Deadline, stall: Duration,
         _ onPage: (Int, (name: PageName, bytes: RecordBytes)?) -> Bool
     ) -> RemoteFault? {
-        let weight = layout.bytesPerPage
-        let commands = wanted.map { request in
-            let key = Self.key(ofPage: request.hash)
-            return RedisCommand([Array("GET".utf8), key], slot: SlotMap.slot(of: key), weight: weight)
-        }
-        return client.run(commands, before: deadline, stall: stall) { index, reply in
-            let value: EncodedRecord
-            switch reply {
-            case .bulk(let bytes): value = bytes
-            case .text(let bytes): value = EncodedRecord(copying: unsafe bytes.span.bytes)
-            default:
+        client.fetch(
+            wanted.map(\.hash), pageBytes: layout.bytesPerPage, Patience(deadline: deadline, stall: stall)
+        ) { index, value in
+            guard let value else {
                 misses.note(wanted[index].hash)
                 return onPage(index, nil)
             }
@@ -182,5 +132,6 @@ package final class RemoteTier: Sendable {
             if damaged.count >= Self.damagedLimit { damaged = [] }
             damaged.insert(hash)
         }
+        client.distrust(hash)
     }
 }

@@ -1,134 +1,91 @@
-// What the URL of a remote says.
+// What the URL of a remote says: which kind it is, and the parts that all kinds have.
 
-internal import Glibc
 internal import KVFormat
 
-/// The parts of a URL such as `rediss://user@host:6379/0?ca=ca.pem`. docs/fleet.md describes them.
-struct RemoteURL: Sendable, Equatable {
-    /// Whether connections use TLS.
-    var isTLS = false
-    /// Whether the servers are a cluster.
-    var isCluster = false
-    /// The servers that are named.
-    var hosts: [NodeAddress] = []
-    /// The user of the servers' access lists; nil for the default one.
-    var user: String?
-    /// The number of the database.
-    var database = 0
-    /// File with the certificates of the authorities that are trusted; nil for those of the system.
-    var ca: String?
-    /// File with the own certificate.
-    var certificate: String?
-    /// File with its key.
-    var key: String?
-    /// The name in the server's certificate; nil for that of its host.
-    var serverName: String?
-    /// File with the password.
-    var passwordFile: String?
-    /// The newest version of the protocol that is tried.
-    var version = 3
-    /// Whether replicas are read while their primary is well.
-    var readsReplicas = false
-
-    private static let schemes = [
-        "redis": (false, false), "rediss": (true, false), "redis+cluster": (false, true),
-        "rediss+cluster": (true, true), "valkey": (false, false), "valkeys": (true, false),
-        "valkey+cluster": (false, true), "valkeys+cluster": (true, true),
-    ]
-    private static let defaultPort: UInt16 = 6379
+/// A URL of a remote. docs/fleet.md describes them.
+enum RemoteURL: Sendable, Equatable {
+    case redis(RedisURL)
+    case s3(S3URL)
 
     /// Reads a URL.
     ///
     /// - Throws: `.invalidOption`, which says what is wrong, and repeats no more of the URL than that needs.
     init(_ text: String) throws(StoreError) {
+        let text = try URLText(text)
+        if text.scheme == S3URL.scheme {
+            self = .s3(try S3URL(text))
+        } else if RedisURL.names.contains(text.scheme) {
+            self = .redis(try RedisURL(text))
+        } else {
+            let known = (RedisURL.names.filter { $0.hasPrefix("redis") } + [S3URL.scheme]).joined(separator: ", ")
+            throw .invalidOption(
+                "this version has no remote of the scheme '\(URLText.shown(text.scheme))'; it has \(known)")
+        }
+    }
+
+    /// The URL without what only its owner needs to know.
+    var shown: String {
+        switch self {
+        case .redis(let url): url.shown
+        case .s3(let url): url.shown
+        }
+    }
+
+    /// How long a look-up waits, unless the user says so.
+    var lookupTime: Duration {
+        switch self {
+        case .redis: .milliseconds(20)
+        case .s3: .milliseconds(100)
+        }
+    }
+
+    /// The client of these servers. Reads passwords and certificates.
+    ///
+    /// - Throws: `.invalidOption`.
+    func client(_ options: RemoteOptions) throws(StoreError) -> any RemoteClient {
+        switch self {
+        case .redis(let url): return try url.client()
+        case .s3(let url):
+            guard options.timeToLive == nil else {
+                throw .invalidOption(
+                    "an object store keeps objects as long as its own rules say; give it a lifecycle rule and no time "
+                        + "to live")
+            }
+            return try S3Client(url)
+        }
+    }
+}
+
+/// The parts of a URL such as `rediss://user@host:6379/0?ca=ca.pem`.
+struct URLText {
+    /// In small letters.
+    let scheme: String
+    /// What is between scheme and settings.
+    let place: Substring
+    /// What follows the `?`, decoded, in its order.
+    private(set) var settings: [(name: String, value: String)] = []
+
+    /// - Throws: `.invalidOption`.
+    init(_ text: String) throws(StoreError) {
         guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else {
             throw .invalidOption("the remote has no scheme; name it like redis://host:6379")
         }
-        let scheme = text[..<colon].lowercased()
-        guard let (isTLS, isCluster) = Self.schemes[scheme] else {
-            let known = Self.schemes.keys.filter { $0.hasPrefix("redis") }.sorted().joined(separator: ", ")
-            throw .invalidOption("this version has no remote of the scheme '\(Self.shown(scheme))'; it has \(known)")
-        }
-        (self.isTLS, self.isCluster) = (isTLS, isCluster)
-        let rest = text[text.index(colon, offsetBy: 3)...]
-        let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        let place = parts[0].split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        try readServers(place[0])
-        if place.count > 1, !place[1].isEmpty {
-            guard !isCluster, let number = Int(place[1]), (0...65_535).contains(number) else {
-                throw .invalidOption("the remote's path is not the number of a database; a cluster has only one")
+        scheme = text[..<colon].lowercased()
+        let parts = text[text.index(colon, offsetBy: 3)...].split(
+            separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        place = parts[0]
+        for field in parts.count > 1 ? parts[1].split(separator: "&") : [] {
+            let words = field.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let value = try Self.decoded(words.count > 1 ? words[1] : "")
+            guard !value.isEmpty else {
+                throw .invalidOption("the remote's '\(Self.shown(String(words[0])))' has no value")
             }
-            database = number
-        }
-        for field in parts.count > 1 ? parts[1].split(separator: "&") : [] { try read(field) }
-        guard isTLS || (ca == nil && certificate == nil && key == nil && serverName == nil) else {
-            throw .invalidOption("certificates are of use with TLS only; name the remote rediss://")
-        }
-        guard (certificate == nil) == (key == nil) else {
-            throw .invalidOption("the remote needs cert and key together")
-        }
-    }
-
-    private mutating func readServers(_ text: Substring) throws(StoreError) {
-        var servers = text
-        if let at = text.lastIndex(of: "@") {
-            let user = text[..<at]
-            guard !user.contains(":") else {
-                throw .invalidOption(
-                    "a URL is no place for a password; give it in REDISCLI_AUTH, or name its file with password_file")
-            }
-            self.user = try Self.decoded(user)
-            servers = text[text.index(after: at)...]
-        }
-        for server in servers.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let address = Self.address(server) else {
-                throw .invalidOption("the remote has a server that is not host:port")
-            }
-            hosts.append(address)
-        }
-    }
-
-    private static func address(_ text: Substring) -> NodeAddress? {
-        if text.hasPrefix("["), let end = text.firstIndex(of: "]") {
-            let host = String(text[text.index(after: text.startIndex)..<end])
-            let rest = text[text.index(after: end)...]
-            guard !host.isEmpty else { return nil }
-            if rest.isEmpty { return NodeAddress(host: host, port: defaultPort) }
-            guard rest.first == ":", let port = UInt16(rest.dropFirst()), port > 0 else { return nil }
-            return NodeAddress(host: host, port: port)
-        }
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let host = parts.first, !host.isEmpty,
-            host.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-._".contains($0)) })
-        else { return nil }
-        guard parts.count == 2 else { return NodeAddress(host: String(host), port: defaultPort) }
-        guard let port = UInt16(parts[1]), port > 0 else { return nil }
-        return NodeAddress(host: String(host), port: port)
-    }
-
-    private mutating func read(_ field: Substring) throws(StoreError) {
-        let parts = field.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        let value = try Self.decoded(parts.count > 1 ? parts[1] : "")
-        guard !value.isEmpty else {
-            throw .invalidOption("the remote's '\(Self.shown(String(parts[0])))' has no value")
-        }
-        switch (String(parts[0]), value) {
-        case ("ca", _): ca = value
-        case ("cert", _): certificate = value
-        case ("key", _): key = value
-        case ("server_name", _): serverName = value
-        case ("password_file", _): passwordFile = value
-        case ("protocol", "2"): version = 2
-        case ("protocol", "3"): version = 3
-        case ("read", "primary"): readsReplicas = false
-        case ("read", "any"): readsReplicas = true
-        case ("protocol", _), ("read", _): throw .invalidOption("the remote's '\(parts[0])' has an unknown value")
-        default: throw .invalidOption("the remote has no setting '\(Self.shown(String(parts[0])))'")
+            settings.append((String(words[0]), value))
         }
     }
 
     /// Undoes percent encoding.
-    private static func decoded(_ text: Substring) throws(StoreError) -> String {
+    static func decoded(_ text: Substring) throws(StoreError) -> String {
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while let byte = rest.popFirst() {
@@ -150,36 +107,7 @@ struct RemoteURL: Sendable, Equatable {
     }
 
     /// A word of the URL as an error may repeat it: a few harmless characters.
-    private static func shown(_ word: String) -> String {
+    static func shown(_ word: String) -> String {
         String(word.prefix(24).filter { $0.isASCII && ($0.isLetter || $0.isNumber || "+-._".contains($0)) })
-    }
-
-    /// The password: of the file that the URL names, or of the environment; nil for none.
-    ///
-    /// - Throws: `.invalidOption` when the file cannot be read. The text has nothing of its content.
-    func password() throws(StoreError) -> [UInt8]? {
-        guard let passwordFile else {
-            guard let value = unsafe getenv("REDISCLI_AUTH") else { return nil }
-            let bytes = unsafe Array(UnsafeRawBufferPointer(start: value, count: strlen(value)))
-            return bytes.isEmpty ? nil : bytes
-        }
-        let descriptor = unsafe open(passwordFile, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw .invalidOption("the password file \(passwordFile): \(StoreError.words(of: errno))")
-        }
-        defer { Glibc.close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        let count = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
-        guard count > 0 else { throw .invalidOption("the password file \(passwordFile) is empty, or cannot be read") }
-        bytes.removeLast(bytes.count - count)
-        while let last = bytes.last, last == 10 || last == 13 { bytes.removeLast() }
-        guard !bytes.isEmpty else { throw .invalidOption("the password file \(passwordFile) is empty") }
-        return bytes
-    }
-
-    /// The URL without what only its owner needs to know: scheme and servers.
-    var shown: String {
-        let scheme = (isTLS ? "rediss" : "redis") + (isCluster ? "+cluster" : "")
-        return "\(scheme)://" + hosts.map(\.description).joined(separator: ",")
     }
 }

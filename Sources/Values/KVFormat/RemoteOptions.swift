@@ -12,19 +12,21 @@ public enum RemotePuts: Hashable, Sendable {
     case none
 }
 
-/// A server beyond this host, Redis or Valkey, that keeps what hosts have computed for all of them.
+/// A server beyond this host that keeps what hosts have computed for all of them: Redis, Valkey, or an S3-compatible
+/// object store.
 ///
 /// A remote that is slow, down, full or wrong costs hits and nothing else. Two hosts share pages if everything in their
 /// `ModelIdentity` is equal.
 public struct RemoteOptions: Hashable, Sendable {
     /// Where it is: `redis://host:port`, `rediss://` with TLS, `redis+cluster://host:port,host:port`,
-    /// `rediss+cluster://`. docs/fleet.md has all parts of a URL. A password is never among them: it comes from the
-    /// environment variable `REDISCLI_AUTH`, or from the file that `password_file` in the URL names.
+    /// `rediss+cluster://`, `s3://bucket/prefix?endpoint=https://host:port`. docs/fleet.md has all parts of a URL. A
+    /// password is never among them: it comes from the environment variable `REDISCLI_AUTH`, or from the file that
+    /// `password_file` in the URL names; for S3 from `AWS_ACCESS_KEY_ID` and its like, or from `~/.aws/credentials`.
     public var url: String
     /// Which pages are put there.
     public var puts: RemotePuts
-    /// How long one look-up waits for it.
-    public var lookupTime: Duration
+    /// How long one look-up waits for it; nil for 20 milliseconds, and 100 with S3, which answers no sooner.
+    public var lookupTime: Duration?
     /// How long a load waits while nothing comes.
     public var stallTime: Duration
     /// How long `Store.close()` waits for what is to be put.
@@ -34,12 +36,13 @@ public struct RemoteOptions: Hashable, Sendable {
     public var queueCapacity: ByteCount
     /// Limit on the bytes that are put per second; nil for none.
     public var putRate: ByteCount?
-    /// How long the server keeps a page that is put, whole seconds; nil for as long as it likes.
+    /// How long the server keeps a page that is put, whole seconds; nil for as long as it likes. Nil for S3, where the
+    /// bucket's lifecycle rules say so.
     public var timeToLive: Duration?
 
     /// Options with the given values.
     public init(
-        url: String, puts: RemotePuts = .all, lookupTime: Duration = .milliseconds(20),
+        url: String, puts: RemotePuts = .all, lookupTime: Duration? = nil,
         stallTime: Duration = .milliseconds(250), closeTime: Duration = .seconds(5),
         queueCapacity: ByteCount = .mebibytes(256), putRate: ByteCount? = nil, timeToLive: Duration? = nil
     ) {
@@ -58,7 +61,7 @@ public struct RemoteOptions: Hashable, Sendable {
         if case .afterHits(let hits) = puts, hits < 1 {
             throw .invalidOption("a page cannot be put to the remote after \(hits) hits")
         }
-        guard lookupTime > .zero, stallTime > .zero, closeTime >= .zero else {
+        guard lookupTime.map({ $0 > .zero }) ?? true, stallTime > .zero, closeTime >= .zero else {
             throw .invalidOption("a time of the remote is not positive")
         }
         if putRate == .zero { throw .invalidOption("a rate of 0 puts nothing to the remote; give none for no limit") }

@@ -1,4 +1,4 @@
-// What a server says: replies, and the values under the keys of pages.
+// What a server says: replies, the values under the keys of pages, and the indexes of packs.
 
 import KVFormat
 import PageCodec
@@ -7,14 +7,16 @@ import Records
 @testable import RemoteTier
 
 extension FuzzTarget {
-    /// A byte for what follows: an odd one is a size, and then a stream of replies that comes in pieces of it; an even
-    /// one is the value of a page's key.
+    /// A byte for what follows: an odd one is a size, and then a stream of replies that comes in pieces of it; 2 is the
+    /// index of a pack; any other even one is the value of a page's key.
     static let remote = FuzzTarget(
-        name: "remote", subject: "replies of a server, and values under the keys of pages", longest: 1 << 14,
+        name: "remote", subject: "replies of a server, values under the keys of pages, and indexes of packs",
+        longest: 1 << 14,
         seeds: { seedsOfRemotes() },
         run: { input in
             let kind = input.byte()
             if kind & 1 == 1 { return read(replies: input.rest(), pieces: 1 + kind / 2, input) }
+            if kind == 2 { return read(index: input.rest(), input) }
             let (name, layout) = known
             let value = input.rest()
             let record = EncodedRecord(copying: unsafe value.span.bytes)
@@ -34,6 +36,11 @@ extension FuzzTarget {
         let name = PageName(root: .zero, parent: .zero, firstToken: 0, tokens: [1, 2, 3, 4])
         return (name, layout)
     }()
+
+    private static func read(index bytes: [UInt8], _ input: FuzzInput) {
+        guard let index = PackIndex(unsafe bytes.span.bytes) else { return }
+        input.require(bytes.starts(with: index.encoded), "an index that is not what was read")
+    }
 
     private static func read(replies: [UInt8], pieces: Int, _ input: FuzzInput) {
         var reader = RespReader(largest: 1 << 16)
@@ -65,6 +72,7 @@ extension FuzzTarget {
         }
         return [
             [0] + WirePage.header(name, recordBytes: record.count) + record,
+            [2] + PackIndex(root: .zero, entries: [.init(hash: name.hash, bytes: 192)]).encoded,
             [1] + Array("+OK\r\n$3\r\nabc\r\n:1\r\n$-1\r\n-MOVED 1 a:1\r\n".utf8),
             [9] + Array("*2\r\n:1\r\n*1\r\n$1\r\nx\r\n%1\r\n+a\r\n#t\r\n".utf8),
         ]

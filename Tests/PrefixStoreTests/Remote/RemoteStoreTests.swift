@@ -207,7 +207,7 @@ struct RemoteStoreTests {
 
     @Test("refuses a URL that it cannot use before anything is opened")
     func wrongURL() throws {
-        #expect(throws: StoreError.self) { try self.host("none") { $0.remote?.url = "s3://bucket/prefix" } }
+        #expect(throws: StoreError.self) { try self.host("none") { $0.remote?.url = "ftp://bucket/prefix" } }
         #expect(!FileManager.default.fileExists(atPath: folder.path("none")))
     }
 

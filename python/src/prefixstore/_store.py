@@ -214,8 +214,9 @@ def open(
     `when_queue_full`: "wait" for the disk, or "drop" new pages.
     `key_file`: a file with the key that seals what is stored: 32 random bytes or 64 hexadecimal digits, mode 0600.
     `key`: the key itself, 32 bytes. With a key, spaces that are not sealed are not found.
-    `remote`: the URL of a Redis or Valkey server that other hosts use too, such as "redis://host:6379". Its password
-    comes from REDISCLI_AUTH, or from a file that the URL names.
+    `remote`: the URL of a Redis, Valkey or S3 server that other hosts use too, such as "redis://host:6379" or
+    "s3://bucket/prefix?endpoint=https://host:9000". Its password comes from REDISCLI_AUTH, or from a file that the URL
+    names; credentials of S3 come from AWS_ACCESS_KEY_ID and its like, or from ~/.aws/credentials.
     `remote_puts`: what goes there: "all", "after_hits" (what was matched `remote_put_after_hits` times), "pinned", "none".
 
     A store that is too damaged to be used is moved aside, and a new one is begun: `Store.set_aside_notice` says so.

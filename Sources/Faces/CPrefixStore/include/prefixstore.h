@@ -139,7 +139,7 @@ typedef struct pfx_options {
     const char *key_file;      /* file with the key that seals what is stored, mode 0600; NULL: see `key` */
     const void *key;           /* the key itself: 32 random bytes, which are copied; NULL: nothing is sealed */
     size_t key_bytes;          /* 32, or 0 */
-    const char *remote;        /* URL of a Redis or Valkey server that other hosts use too; NULL: none */
+    const char *remote;        /* URL of a Redis, Valkey or S3 server that other hosts use too; NULL: none */
     uint32_t remote_puts;      /* PFX_REMOTE_ */
     uint32_t remote_put_after_hits; /* for PFX_REMOTE_AFTER_HITS: 1 or more */
 } pfx_options;

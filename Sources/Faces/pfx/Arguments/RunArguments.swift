@@ -71,7 +71,7 @@ struct CacheArguments: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Redis or Valkey server that other hosts use too, such as redis://host:6379. docs/fleet.md has all forms.",
+            "Redis, Valkey or S3 server that other hosts use too, such as redis://host:6379. docs/fleet.md has all forms.",
             valueName: "url"))
     var remote: String?
 

@@ -15,14 +15,17 @@ struct Remote: ParsableCommand {
             abstract: "Try everything that a store does with a remote, and say what to change.",
             discussion: """
                 Reaches the servers, asks 100 questions, puts and fetches 8 values of 1 MiB, which are gone after ten \
-                seconds. The password comes from REDISCLI_AUTH, or from the file that password_file in the URL names.
+                seconds. The password of Redis comes from REDISCLI_AUTH, or from the file that password_file in the \
+                URL names; credentials of S3 come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from \
+                ~/.aws/credentials.
 
                 EXAMPLES:
                   pfx remote check redis://cache:6379
+                  pfx remote check 's3://bucket/kv?endpoint=https://store:9000'
                   pfx remote check 'rediss://store@cache:6380?ca=ca.pem' --json | jq .advice
                 """)
 
-        @Argument(help: "The remote, such as redis://host:6379.")
+        @Argument(help: "The remote, such as redis://host:6379 or s3://bucket/prefix.")
         var url: String
 
         @Flag(help: "Print one JSON object.")
@@ -37,7 +40,9 @@ struct Remote: ParsableCommand {
             var table = TextTable(("", .left), ("", .left))
             table.add("remote", report.url)
             if let version = report.version { table.add("server", version) }
-            table.add("servers", "\(report.primaries) primary, \(report.replicas) replicas")
+            if report.primaries > 0 {
+                table.add("servers", "\(report.primaries) primary, \(report.replicas) replicas")
+            }
             table.add("rights", report.isWritable ? "reads and writes" : "reads only")
             table.add(
                 "questions",
@@ -62,7 +67,7 @@ struct Remote: ParsableCommand {
 
 /// The remote and the part of a space that a command moves.
 struct TransferArguments: ParsableArguments {
-    @Option(help: ArgumentHelp("The remote, such as redis://host:6379.", valueName: "url"))
+    @Option(help: ArgumentHelp("The remote, such as redis://host:6379 or s3://bucket/prefix.", valueName: "url"))
     var remote: String
 
     @Option(help: ArgumentHelp("Root of the space, its first digits or all.", valueName: "root"))
@@ -117,7 +122,7 @@ struct Pull: ParsableCommand {
         abstract: "Take pages of a space from a remote into a store.",
         discussion: """
             What is in the store already is left alone: after an interruption, give the command again. A space that \
-            the store does not know needs its whole root.
+            the store does not know needs its whole root; then the folder need not be there yet.
 
             EXAMPLES:
               pfx pull kv --remote redis://cache:6379 --space 1669
@@ -127,6 +132,10 @@ struct Pull: ParsableCommand {
     @OptionGroup var transfer: TransferArguments
 
     func run() throws {
+        // A host that joins has no folder. What only names a space of this store cannot make one.
+        if FileStatus(path: store.folder) == nil, PrefixHash(hex: transfer.space) != nil {
+            try Store(at: store.folder, options: StoreOptions(sealingKey: store.sealing.key())).close()
+        }
         let done = try store.withStore { store in
             try store.pull(
                 Self.root(transfer.space, store), from: RemoteOptions(url: transfer.remote),

@@ -1,5 +1,6 @@
 /// TLS for connections that belong to somebody else: bytes go in and out through memory, so that whoever owns the
-/// socket waits, counts and gives up as it likes. All of it by libssl, which the first `ctls_context_make` sets up.
+/// socket waits, counts and gives up as it likes. All of it by libssl, which the first `ctls_context_make` loads: a
+/// process that needs no TLS needs no libssl.
 #pragma once
 #include <stddef.h>
 
@@ -16,7 +17,7 @@ enum {
 
 enum {
     CTLS_OK = 0,
-    CTLS_NO_LIBRARY = 1,     ///< libssl cannot be set up
+    CTLS_NO_LIBRARY = 1,     ///< libssl cannot be loaded or set up
     CTLS_NO_CA = 2,          ///< the certificates of the authorities cannot be read
     CTLS_NO_CERTIFICATE = 3, ///< the own certificate cannot be read
     CTLS_NO_KEY = 4          ///< the own key cannot be read, or is not that of the certificate

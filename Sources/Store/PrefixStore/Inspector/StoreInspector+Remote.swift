@@ -92,11 +92,12 @@ extension StoreInspector {
         var pages = try pages(in: root, order: .position, limit: .max).filter { !$0.isBlock }
         if let last { pages = try Self.under(last, path(to: last), pages) }
         if isPinned { pages = pages.filter { $0.pins > 0 } }
+        pages = Self.byPaths(pages) { ($0.hash, $0.parent) }
         try tier.register(descriptor)
         var all = RemoteTransfer()
         for part in Self.parts(pages.map(\.rawBytes.value)) {
             let batch = Array(pages[part])
-            let there = try tier.held(batch.map(\.hash), usedAt: nil)
+            let there = try tier.held(batch.lazy.map { (hash: $0.hash, parent: $0.parent) })
             let missing = batch.filter { !there.contains($0.hash) }
             var records: [PageRecord] = []
             let names = try missing.map { (page) throws(StoreError) in
@@ -111,7 +112,7 @@ extension StoreInspector {
                 }
                 return [:]
             }
-            all.count(batch.count, known: there.count, records, try tier.take(records))
+            all.count(batch.count, known: there.count, records, try tier.put(missing: records))
             progress(all)
         }
         return all
@@ -135,6 +136,7 @@ extension StoreInspector {
         let (descriptor, seal) = try descriptorHereOrThere(root, tier)
         var names = try tier.pages(of: root, descriptor.layout, seal: seal)
         if let last { names = try Self.under(last, names) }
+        names = Self.byPaths(names) { ($0.hash, $0.parent) }
         var all = RemoteTransfer()
         let layout = descriptor.layout
         for part in Self.parts(names.map { UInt64(layout.pageBytes(tokens: $0.tokens.count)) }) {
@@ -205,6 +207,26 @@ extension StoreInspector {
             wanted.insert(name.hash)
         }
         return names.filter { wanted.contains($0.hash) }
+    }
+
+    /// Pages in the order in which an object store packs them: each behind its parent, one path after the other.
+    private static func byPaths<Page>(
+        _ pages: [Page], _ name: (Page) -> (hash: PrefixHash, parent: PrefixHash)
+    ) -> [Page] {
+        var places: [PrefixHash: Int] = [:]
+        for (place, page) in pages.enumerated() { places[name(page).hash] = place }
+        var children: [PrefixHash: [Int]] = [:]
+        var next: [Int] = []
+        for (place, page) in pages.enumerated().reversed() {
+            let parent = name(page).parent
+            if places[parent] == nil { next.append(place) } else { children[parent, default: []].append(place) }
+        }
+        var ordered: [Page] = []
+        while let place = next.popLast() {
+            ordered.append(pages[place])
+            next += children[name(pages[place]).hash] ?? []
+        }
+        return ordered
     }
 
     /// Cuts pages of these sizes into parts that fit memory.

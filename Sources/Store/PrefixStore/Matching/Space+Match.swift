@@ -47,7 +47,7 @@ extension Space {
             let mine = local / layout.pageSize
             let path = (0..<mine).map { $0 < hotPages ? lease.hash(of: $0) : cold[$0 - hotPages].hash }
             putAfterHits(tokens, path)
-            let remote = matchRemote(tokens, after: mine, parent: path.last ?? root, behind: local, before: deadline)
+            let remote = matchRemote(tokens, after: path, behind: local, before: deadline)
             if !remote.isEmpty {
                 let hotMine = min(hotPages, mine)
                 return Match(

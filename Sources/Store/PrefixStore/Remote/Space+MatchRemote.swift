@@ -12,23 +12,22 @@ struct RemotePage: Sendable {
 }
 
 extension Space {
-    /// What the remote has behind the first `pages` whole pages of a sequence. None in time is none: the engine
-    /// computes.
+    /// What the remote has behind the first whole pages of a sequence. None in time is none: the engine computes.
     ///
     /// - Parameters:
-    ///   - parent: the hash of the last of those pages; the root for none.
+    ///   - path: the hashes of those pages.
     ///   - found: tokens that this host has; the last page perhaps in part.
     ///   - limit: when the caller's own time is up.
     func matchRemote(
-        _ tokens: [TokenID], after pages: Int, parent: PrefixHash, behind found: Int, before limit: Deadline?
+        _ tokens: [TokenID], after path: [PrefixHash], behind found: Int, before limit: Deadline?
     ) -> [RemotePage] {
         guard let link = store.remote, found < tokens.count, limit?.hasPassed != true else { return [] }
-        let deadline = Deadline.earlier(.after(link.tier.options.lookupTime), limit)
-        var rest = tokens[(pages * layout.pageSize)...]
+        let deadline = Deadline.earlier(.after(link.tier.lookupTime), limit)
+        var rest = tokens[(path.count * layout.pageSize)...]
         if !layout.isDivisible { rest = rest.prefix(rest.count / layout.pageSize * layout.pageSize) }
         guard !rest.isEmpty else { return [] }
-        let hashes = PrefixHash.chain(from: parent, tokens: rest, pageSize: layout.pageSize, seal: seal)
-        let found = link.tier.leadingCount(of: hashes, before: deadline)
+        let hashes = PrefixHash.chain(from: path.last ?? root, tokens: rest, pageSize: layout.pageSize, seal: seal)
+        let found = link.tier.leadingCount(of: hashes, behind: path.suffix(16), before: deadline)
         return hashes.prefix(found).enumerated().map { place, hash in
             RemotePage(hash: hash, tokenCount: min(layout.pageSize, rest.count - place * layout.pageSize))
         }

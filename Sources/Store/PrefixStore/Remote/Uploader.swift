@@ -160,7 +160,7 @@ final class Uploader: Sendable {
             let records = try records(part.map(\.name), descriptor.layout)
             guard !records.isEmpty else { continue }
             try tier.register(descriptor)
-            for (record, outcome) in zip(records, try tier.take(records)) {
+            for (record, outcome) in zip(records, try tier.put(missing: records)) {
                 switch outcome {
                 case .stored: sent += record.bytes.encodedBytes
                 case .alreadyThere: break
@@ -173,7 +173,7 @@ final class Uploader: Sendable {
 
     /// Copies of the records that the disk still has: a reader of the file must not wait for a network.
     private func records(_ names: [PageName], _ layout: KVLayout) throws(StoreError) -> [PageRecord] {
-        let known = try tier.held(names.map(\.hash), usedAt: nil)
+        let known = try tier.held(names.lazy.map { (hash: $0.hash, parent: $0.parent) })
         let missing = names.filter { !known.contains($0.hash) || tier.isDamaged($0.hash) }
         guard !missing.isEmpty else { return [] }
         let wanted = missing.map { RecordRequest(hash: $0.hash, tokenCount: $0.tokens.count, seal: $0.seal) }

@@ -6,8 +6,8 @@ internal import Threads
 /// The connections to one server. Thread-safe.
 ///
 /// Connections are made by threads of the tier, never by a caller: a name that takes seconds to be resolved holds up
-/// nobody. A failure opens the breaker. After a pause, which doubles with each further failure, the next caller lets a
-/// thread try once; callers do not wait for that. When the server has answered, everybody asks it again.
+/// nobody. A failure opens the breaker. When a trial is due, the next caller lets a thread try once; callers do not
+/// wait for that. When the server has answered, everybody asks it again.
 final class Node: Sendable {
     /// Connections to one server at most: callers that look up, callers that load, and the thread that puts.
     private static let most = 4
@@ -15,8 +15,6 @@ final class Node: Sendable {
     static let connectTime = Duration.seconds(2)
     /// How long a connection may be in the making before callers no longer wait for it.
     private static let patience: UInt64 = 200_000_000
-    /// The first pause after a failure, and the longest, in nanoseconds.
-    private static let pauses: ClosedRange<UInt64> = 50_000_000...2_000_000_000
     /// A connection that was idle for longer may have been ended by the server, or by something on the way.
     private static let idleLimit: UInt64 = 60_000_000_000
 
@@ -25,9 +23,7 @@ final class Node: Sendable {
         var lent = 0
         /// When the connection that is in the making was begun; nil for none.
         var connectingSince: UInt64?
-        var failures = 0
-        var retryAt: UInt64 = 0
-        var fault: RemoteFault?
+        var breaker = CircuitBreaker()
         var isClosed = false
         var opened: UInt64 = 0
     }
@@ -46,10 +42,10 @@ final class Node: Sendable {
     }
 
     /// Whether the breaker is open.
-    var isDown: Bool { state.withLock { $0.failures > 0 } }
+    var isDown: Bool { state.withLock { $0.breaker.isOpen } }
 
     /// What went wrong last; nil while all is well.
-    var fault: RemoteFault? { state.withLock { $0.failures > 0 ? $0.fault : nil } }
+    var fault: RemoteFault? { state.withLock { $0.breaker.fault } }
 
     /// Connections that were made so far.
     var openedConnections: UInt64 { state.withLock { $0.opened } }
@@ -78,7 +74,7 @@ final class Node: Sendable {
                 }
                 begins = Self.beginsConnecting(&state, now)
                 let isSlow = state.connectingSince.map { now - $0 > Self.patience } ?? (state.lent < Self.most)
-                waits = state.failures == 0 && !state.isClosed && (begins || !isSlow)
+                waits = !state.breaker.isOpen && !state.isClosed && (begins || !isSlow)
                 return nil
             }
             if begins { beginConnecting() }
@@ -93,7 +89,7 @@ final class Node: Sendable {
             guard waits else { return nil }
             let patience = Deadline.earlier(deadline, Deadline(nanoseconds: now + Self.patience))
             let isReady = state.wait(
-                until: { !$0.idle.isEmpty || $0.failures > 0 || $0.isClosed }, before: patience)
+                until: { !$0.idle.isEmpty || $0.breaker.isOpen || $0.isClosed }, before: patience)
             if !isReady, deadline.hasPassed { return nil }
         }
     }
@@ -101,7 +97,7 @@ final class Node: Sendable {
     /// Called under the lock. Whether the caller must begin to connect.
     private static func beginsConnecting(_ state: inout State, _ now: UInt64) -> Bool {
         guard state.connectingSince == nil, !state.isClosed, state.lent < most,
-            state.failures == 0 || now >= state.retryAt
+            state.breaker.allowsTrial(at: now)
         else { return false }
         state.connectingSince = now
         return true
@@ -125,7 +121,7 @@ final class Node: Sendable {
         let now = SystemClock.monotonicNanoseconds()
         state.withLock { state in
             state.connectingSince = nil
-            state.failures = 0
+            state.breaker.reset()
             state.opened += 1
             if !state.isClosed { state.idle.append((connection, now)) }
         }
@@ -137,7 +133,7 @@ final class Node: Sendable {
         let now = SystemClock.monotonicNanoseconds()
         state.withLock { state in
             state.lent -= 1
-            state.failures = 0
+            state.breaker.reset()
             if !state.isClosed { state.idle.append((connection, now)) }
         }
         state.broadcast()
@@ -153,13 +149,7 @@ final class Node: Sendable {
     func note(_ fault: RemoteFault) {
         let now = SystemClock.monotonicNanoseconds()
         state.withLock { state in
-            // Failures of calls that ran side by side are one failure.
-            guard state.failures == 0 || now >= state.retryAt else { return }
-            let pause = min(Self.pauses.lowerBound << UInt64(min(state.failures, 10)), Self.pauses.upperBound)
-            // Jitter, so that the hosts of a fleet do not come back at the same moment.
-            state.retryAt = now + pause - UInt64.random(in: 0...pause / 4)
-            state.failures += 1
-            state.fault = fault
+            guard state.breaker.note(fault, at: now) else { return }
             state.idle = []
         }
         state.broadcast()

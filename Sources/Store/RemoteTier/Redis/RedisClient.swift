@@ -72,7 +72,7 @@ final class RedisClient: Sendable {
     }
 
     /// What is wrong with servers, by address; those that are well are not there.
-    var faults: [NodeAddress: RemoteFault] {
+    var nodeFaults: [NodeAddress: RemoteFault] {
         let nodes = state.withLock { Array($0.nodes.values) }
         return Dictionary(uniqueKeysWithValues: nodes.compactMap { node in node.fault.map { (node.address, $0) } })
     }

@@ -26,7 +26,7 @@ final class TLSContext: @unchecked Sendable {
         case Int(CTLS_NO_CA): "the remote's authorities cannot be read from \(ca ?? "the system's files")"
         case Int(CTLS_NO_CERTIFICATE): "the certificate \(certificate ?? "") for the remote cannot be read"
         case Int(CTLS_NO_KEY): "the key \(key ?? "") for the remote cannot be read, or is another certificate's"
-        default: "libssl cannot be set up"
+        default: "rediss:// needs libssl; install the package libssl3"
         }
     }
 }

@@ -1,3 +1,0 @@
-// libssl, for module CTLS.
-#pragma once
-#include <openssl/ssl.h>

@@ -1,0 +1,88 @@
+// The seam between the tier and its servers: what the tier asks of them, whichever protocol they speak.
+
+internal import KVFormat
+internal import PageCodec
+internal import Records
+internal import Threads
+
+/// How long a call to servers may take.
+struct Patience: Sendable {
+    /// When it gives up.
+    let deadline: Deadline
+    /// How long it waits while no byte moves.
+    let stall: Duration
+
+    /// For calls of threads that nobody waits for, and of tools.
+    static var long: Patience { Patience(deadline: .after(.seconds(30)), stall: .seconds(2)) }
+}
+
+/// What a look-up has learned of a chain of pages.
+struct LeadingPages: Sendable {
+    /// Pages that are there, from the first on.
+    var count = 0
+    /// Whether the next page is known not to be there.
+    var isSure = true
+    /// Questions that were asked, each of one round trip.
+    var questions: UInt64 = 0
+    /// Whether a question had no answer in time.
+    var isLate = false
+}
+
+/// A page that is to be put.
+struct RemotePut: Sendable {
+    let page: PageRecord
+    /// Whether what is there under its key is damaged, and must be replaced.
+    let replaces: Bool
+}
+
+/// Servers that keep the values of pages for many hosts. Thread-safe. Calls run on the caller's thread and trust
+/// nothing that comes: the tier checks each value.
+protocol RemoteClient: Sendable {
+    /// Begins to connect, so that the first look-up need not wait for that.
+    func prepare()
+    /// Ends connections and threads; a call that runs ends soon.
+    func close()
+    /// What is wrong with servers now, as one clause each.
+    var faults: [String] { get }
+
+    /// How many pages of a chain are there, from the first on, and what is not known in time is not there.
+    ///
+    /// - Parameter earlier: the pages before the chain, as far as they are known.
+    func leading(_ chain: [PrefixHash], behind earlier: [PrefixHash], _ patience: Patience) -> LeadingPages
+    /// Which of these pages are there. In a chain each page is the child of the one before.
+    func held(_ chains: [[PrefixHash]], _ patience: Patience) throws(RemoteFault) -> Set<PrefixHash>
+    /// Passes each value to `onValue` as it comes, with its page's place: in any order. What is not there is nil.
+    ///
+    /// - Parameters:
+    ///   - pageBytes: bytes of a whole page; a value is never much larger.
+    ///   - onValue: false ends the call early.
+    /// - Returns: why some pages have no answer; nil when all have one, or `onValue` has ended the call.
+    func fetch(
+        _ hashes: [PrefixHash], pageBytes: Int, _ patience: Patience, _ onValue: (Int, EncodedRecord?) -> Bool
+    ) -> RemoteFault?
+    /// Puts pages, and says what became of each: `.stored`, `.alreadyThere` or `.noRoom`.
+    ///
+    /// - Parameter timeToLive: how long they are kept; nil for as long as the server likes.
+    /// - Returns: why some pages have no outcome.
+    func put(
+        _ pages: [RemotePut], timeToLive: Duration?, _ patience: Patience, _ onOutcome: (Int, TakeOutcome) -> Void
+    ) -> RemoteFault?
+    /// Notes that what is there of a page cannot be trusted.
+    func distrust(_ hash: PrefixHash)
+
+    /// Puts the descriptor of a space, unless it is there.
+    func put(space: SpaceDescriptor, _ patience: Patience) throws(RemoteFault)
+    /// The encoded descriptor of a space; nil when it is not there.
+    func space(_ root: PrefixHash, _ patience: Patience) throws(RemoteFault) -> [UInt8]?
+    /// Lists pages: of the space at least, perhaps of others too. Passes the first `bytes` bytes of each value.
+    func list(_ root: PrefixHash, bytes: Int, _ onHeader: (PrefixHash, EncodedRecord) -> Void) throws(RemoteFault)
+
+    /// Asks for a page that is not there.
+    func question(_ hash: PrefixHash, _ patience: Patience) throws(RemoteFault)
+    /// Puts a value under each of these keys, for seconds only; false if this user may not.
+    func putTrial(_ keys: [String], _ value: [UInt8], _ patience: Patience) throws(RemoteFault) -> Bool
+    /// Fetches the values that were put; how many have `bytes` bytes.
+    func fetchTrial(_ keys: [String], bytes: Int, _ patience: Patience) throws(RemoteFault) -> Int
+    /// Fills in what the servers say of themselves, and what to change.
+    func describe(_ found: inout RemoteCheck)
+}
