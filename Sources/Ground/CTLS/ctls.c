@@ -19,6 +19,12 @@ struct ctls_session {
 // One call gives libssl at most this much: its calls take an int.
 enum { LARGEST_PIECE = 1 << 30 };
 
+// Nobody is asked for a pass phrase: the process may have a terminal, and nobody may sit there.
+static int no_pass_phrase(char *buffer, int size, int is_writing, void *data) {
+    (void)buffer, (void)size, (void)is_writing, (void)data;
+    return 0;
+}
+
 static int load(SSL_CTX *ssl, const char *ca, const char *certificate, const char *key) {
     int has_ca = ca ? SSL_CTX_load_verify_locations(ssl, ca, NULL) : SSL_CTX_set_default_verify_paths(ssl);
     if (has_ca != 1) return CTLS_NO_CA;
@@ -35,6 +41,7 @@ ctls_context *ctls_context_make(const char *ca, const char *certificate, const c
     context->ssl = SSL_CTX_new(TLS_client_method());
     if (context->ssl && SSL_CTX_set_min_proto_version(context->ssl, TLS1_2_VERSION) == 1) {
         SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER, NULL);
+        SSL_CTX_set_default_passwd_cb(context->ssl, no_pass_phrase);
         SSL_CTX_set_mode(context->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         *status = load(context->ssl, ca, certificate, key);
     }
@@ -112,6 +119,8 @@ long ctls_output(ctls_session *session, void *bytes, size_t capacity) {
     int given = BIO_read(session->output, bytes, piece(capacity));
     return given < 0 ? 0 : given;
 }
+
+size_t ctls_output_size(ctls_session *session) { return BIO_ctrl_pending(session->output); }
 
 long ctls_read(ctls_session *session, void *bytes, size_t capacity) {
     ERR_clear_error();

@@ -17,6 +17,8 @@ package struct RemoteCheck: Sendable {
     package var isWhole = true
     /// Whether this user may write.
     package var writes = false
+    /// Whether the server has no room for more.
+    package var isFull = false
     /// The median and the longest time of a question.
     package var questionTime = Duration.zero
     package var longestQuestionTime = Duration.zero
@@ -43,6 +45,8 @@ extension RemoteTier {
     package func check() throws(StoreError) -> RemoteCheck {
         var found = RemoteCheck()
         found.url = shownURL
+        // Connecting is no part of a question.
+        _ = try held([.sha256([])], usedAt: nil)
         let times = try questionTimes()
         found.questionTime = .nanoseconds(Int64(times[times.count / 2]))
         found.longestQuestionTime = .nanoseconds(Int64(times.last ?? 0))
@@ -63,7 +67,7 @@ extension RemoteTier {
             var refused: RemoteFault?
             let command = Self.exists(.sha256(Array("question \(number)".utf8)))
             let fault = client.run([command], before: .after(.seconds(5)), stall: Self.stall) { _, reply in
-                if let code = reply.errorCode { refused = .refused(String(code.prefix(16))) }
+                if case .error = reply { refused = reply.refusal }
                 return true
             }
             if let fault = fault ?? refused { throw failure(fault) }
@@ -77,7 +81,7 @@ extension RemoteTier {
         let keys = (0..<Self.values).map { number in
             Array("pfx:1:c:\(SystemClock.monotonicNanoseconds()):\(number)".utf8)
         }
-        func run(_ commands: [RedisCommand], _ isRight: @escaping (RespValue) -> Bool) throws(StoreError) -> Double? {
+        func run(_ commands: [RedisCommand], _ isRight: (RespValue) -> Bool) throws(StoreError) -> Double? {
             let began = SystemClock.monotonicNanoseconds()
             var right = 0
             let fault = client.run(commands, before: .after(Self.patience), stall: Self.stall) { _, reply in
@@ -93,7 +97,11 @@ extension RemoteTier {
                 [Array("SET".utf8), key, value, Array("EX".utf8), Array("10".utf8)], slot: SlotMap.slot(of: key),
                 changes: true)
         }
-        guard let putRate = try run(puts, { $0.isOK }) else { return }
+        let putRate = try run(puts) { reply in
+            if reply.refusal == .full { found.isFull = true }
+            return reply.isOK
+        }
+        guard let putRate else { return }
         found.writes = true
         found.putRate = putRate
         let gets = keys.map { key in
@@ -109,7 +117,8 @@ extension RemoteTier {
     /// Asks the server about itself; a user who may not ask learns less.
     private func ask(_ found: inout RemoteCheck) {
         var text = ""
-        _ = client.run([RedisCommand("INFO")], before: .after(.seconds(5)), stall: Self.stall) { _, reply in
+        _ = client.run([RedisCommand("INFO", hasLongAnswer: true)], before: .after(.seconds(5)), stall: Self.stall) {
+            _, reply in
             switch reply {
             case .text(let bytes): text = String(decoding: bytes, as: UTF8.self)
             case .bulk(let record):
@@ -121,7 +130,9 @@ extension RemoteTier {
         var fields: [Substring: Substring] = [:]
         for line in text.split(whereSeparator: \.isNewline) {
             let parts = line.split(separator: ":", maxSplits: 1)
-            if parts.count == 2 { fields[parts[0]] = parts[1].filter { $0.isASCII && !$0.isWhitespace }[...] }
+            // What may go to a terminal, and nothing else.
+            guard parts.count == 2 else { continue }
+            fields[parts[0]] = Substring(parts[1].unicodeScalars.filter { ("!"..."~").contains($0) })
         }
         let name = fields["valkey_version"].map { "Valkey \($0)" } ?? fields["redis_version"].map { "Redis \($0)" }
         found.version = name.map { String($0.prefix(40)) }
@@ -131,7 +142,10 @@ extension RemoteTier {
 
     private func advise(_ found: inout RemoteCheck) {
         if !found.isWhole { found.advice.append("Some slots of the cluster have no server: repair the cluster.") }
-        if !found.writes {
+        if found.isFull {
+            found.advice.append(
+                "The server's memory is full: raise maxmemory, or set maxmemory-policy allkeys-lru.")
+        } else if !found.writes {
             found.advice.append("This user may not write: give it the right to SET keys pfx:*, or put nothing.")
         }
         if let limit = found.memoryLimit, limit == 0 {

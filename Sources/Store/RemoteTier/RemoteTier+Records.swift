@@ -85,8 +85,8 @@ extension RemoteTier: RecordTier {
             let page = pages[places[index]]
             switch reply {
             case .null: outcomes[places[index]] = .alreadyThere
-            case .error where reply.errorCode == "OOM": refused = .full
-            case .error: refused = .refused(String((reply.errorCode ?? "").prefix(16)))
+            case .error where refused == nil || refused == .full: refused = reply.refusal
+            case .error: break
             case _ where reply.isOK:
                 outcomes[places[index]] = .stored
                 counts.putPages.add(1)
@@ -107,23 +107,35 @@ extension RemoteTier: RecordTier {
 // MARK: - Spaces
 
 extension RemoteTier {
-    /// Puts the descriptor of a space there, so that a host that has never opened the space can take its pages. Once
-    /// per process.
+    /// How long a descriptor that was put is taken for still there. No look-up reads it, so a full server evicts it
+    /// before all pages.
+    private static var registeredTime: Duration { .seconds(60) }
+
+    /// Puts the descriptor of a space there, so that a host that has never opened the space can take its pages. While
+    /// pages are put it is put again now and then; it stays longer than the pages.
     ///
     /// - Throws: `.remoteFailure`.
     package func register(_ descriptor: SpaceDescriptor) throws(StoreError) {
+        try register(descriptor, at: SystemClock.monotonicNanoseconds())
+    }
+
+    /// The same at a moment of the monotonic clock.
+    func register(_ descriptor: SpaceDescriptor, at now: UInt64) throws(StoreError) {
         let root = descriptor.root
-        guard registered.withLock({ !$0.contains(root) }) else { return }
+        let pause = UInt64(max(1, min(Self.registeredTime, options.timeToLive ?? Self.registeredTime).nanoseconds))
+        guard registered.withLock({ $0[root].map { now - min(now, $0) >= pause } ?? true }) else { return }
         let key = Self.key(ofSpace: root)
-        let command = RedisCommand(
-            [Array("SET".utf8), key, descriptor.encoded, Array("NX".utf8)], slot: SlotMap.slot(of: key), changes: true)
+        var words = [Array("SET".utf8), key, descriptor.encoded]
+        // Pages that are put before the next time may stay so much longer.
+        if let time = options.timeToLive { words += ["EX", "\(2 * time.components.seconds)"].map { Array($0.utf8) } }
+        let command = RedisCommand(words, slot: SlotMap.slot(of: key), changes: true)
         var refused: RemoteFault?
         let fault = client.run([command], before: .after(Self.patience), stall: Self.stall) { _, reply in
-            if case .error = reply { refused = reply.errorCode == "OOM" ? .full : .refused("SET") }
+            if case .error = reply { refused = reply.refusal }
             return true
         }
         if let fault = fault ?? refused { throw failure(fault) }
-        _ = registered.withLock { $0.insert(root) }
+        registered.withLock { $0[root] = now }
     }
 
     /// The descriptor of a space; nil when nobody has put it there.

@@ -20,8 +20,8 @@ package final class RemoteTier: Sendable {
     let counts = RemoteCounts()
     /// Pages whose values were found damaged: the next put of such a page replaces the value.
     let damaged = Guarded<Set<PrefixHash>>([])
-    /// Roots of spaces whose descriptors this process has put.
-    let registered = Guarded<Set<PrefixHash>>([])
+    /// When this process has put the descriptors of spaces last, by their roots, in nanoseconds.
+    let registered = Guarded<[PrefixHash: UInt64]>([:])
 
     /// How long the calls of the seam take at most: they are made by threads that nobody waits for, and by tools.
     static let patience = Duration.seconds(30)
@@ -79,19 +79,23 @@ package final class RemoteTier: Sendable {
         let limit = misses.leadingUnknown(hashes)
         var known = 0
         var bound = limit
+        // The first page that a server has said it does not have.
+        var missing: Int?
         while bound - known > Self.questionLimit {
             let step = (bound - known) / Self.probes
             let places = (1...Self.probes).map { known + step * $0 - 1 }
             let run = ask(hashes, at: places, before: deadline)
             guard run.isSure || run.count > 0 else { break }
             if run.count < places.count { bound = places[run.count] }
+            if run.isSure, run.count < places.count { missing = bound }
             if run.count > 0 { known = places[run.count - 1] + 1 }
             if !run.isSure { bound = min(bound, known + Self.questionLimit) }
         }
         let places = Array(known..<min(bound, known + Self.questionLimit))
         let run = ask(hashes, at: places, before: deadline)
         known += run.count
-        if run.isSure, known < hashes.count, known < limit || limit == hashes.count { misses.note(hashes[known]) }
+        if run.isSure, run.count < places.count { missing = known }
+        if missing == known { misses.note(hashes[known]) }
         return known
     }
 
@@ -174,7 +178,7 @@ package final class RemoteTier: Sendable {
 
     /// Notes that a page's value cannot be trusted: it is a miss for a moment, and the next put replaces it.
     package func noteDamage(of hash: PrefixHash, _ damage: RecordDamage) {
-        counts.refusedPages.add(1)
+        counts.damagedPages.add(1)
         misses.note(hash)
         // A newer version is another build's, and sound.
         if case .unknownVersion = damage { return }

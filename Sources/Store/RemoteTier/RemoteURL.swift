@@ -156,22 +156,20 @@ struct RemoteURL: Sendable, Equatable {
 
     /// The password: of the file that the URL names, or of the environment; nil for none.
     ///
-    /// - Throws: `.invalidOption` when the file cannot be read. The text has nothing of its content.
+    /// - Throws: `.invalidOption` when the file cannot be read, or others than its owner may read it. The text has
+    ///   nothing of its content.
     func password() throws(StoreError) -> [UInt8]? {
         guard let passwordFile else {
             guard let value = unsafe getenv("REDISCLI_AUTH") else { return nil }
             let bytes = unsafe Array(UnsafeRawBufferPointer(start: value, count: strlen(value)))
             return bytes.isEmpty ? nil : bytes
         }
-        let descriptor = unsafe open(passwordFile, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw .invalidOption("the password file \(passwordFile): \(StoreError.words(of: errno))")
+        var bytes: [UInt8]
+        do throws(SecretFile.Unreadable) {
+            bytes = try SecretFile.contents(ofFile: passwordFile)
+        } catch {
+            throw .invalidOption("the remote's password: \(error.text)")
         }
-        defer { Glibc.close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        let count = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
-        guard count > 0 else { throw .invalidOption("the password file \(passwordFile) is empty, or cannot be read") }
-        bytes.removeLast(bytes.count - count)
         while let last = bytes.last, last == 10 || last == 13 { bytes.removeLast() }
         guard !bytes.isEmpty else { throw .invalidOption("the password file \(passwordFile) is empty") }
         return bytes

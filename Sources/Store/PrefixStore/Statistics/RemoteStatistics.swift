@@ -44,7 +44,7 @@ extension RemoteLink {
         all.fetchedPages = counts.fetchedPages
         all.fetchedBytes = ByteCount(counts.fetchedBytes)
         all.keptPages = arrivals.storedPages
-        all.damagedPages = counts.refusedPages
+        all.damagedPages = counts.damagedPages
         all.putPages = counts.putPages
         all.putBytes = ByteCount(counts.putBytes)
         all.waitingPages = UInt64(uploader.waitingPages)
