@@ -86,7 +86,8 @@ let store: [Target] =
         "Records", ["KVFormat", "PageCodec", "Threads"], testedWith: ["ColdTier", "StoreTestKit"])
     + Floor.store.module("ColdTier", ["KVFormat", "PageCodec", "Records", "LMDB", "Threads"], testedWith: ["CFaults"])
     + Floor.store.module(
-        "RemoteTier", ["CCurl", "CTLS", "KVFormat", "PageCodec", "Records", "Threads"], testedWith: ["StoreTestKit"])
+        "RemoteTier", ["CCurl", "CTLS", "KVFormat", "PageCodec", "Records", "Threads"],
+        testedWith: ["StoreTestKit", "store-worker"])
     + Floor.store.module(
         "PrefixStore", ["KVFormat", "HotTier", "Records", "ColdTier", "RemoteTier", "Threads"],
         testedWith: ["StoreTestKit", "store-worker", "readme-example"])

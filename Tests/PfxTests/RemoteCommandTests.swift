@@ -1,6 +1,7 @@
 // `pfx push` and `pfx pull` between a store and a server.
 
 import Foundation
+import PrefixStore
 import StoreTestKit
 import TestKit
 import Testing

@@ -85,7 +85,7 @@ struct S3Tests {
         #expect(try loadAll(from: other) == tokens)
         #expect(try other.held(pages.records.map(\.name.hash), usedAt: nil).count == pages.records.count)
         #expect(try objects(other).packs.count == 1)
-        #expect(other.statistics.refusedPages == 0)
+        #expect(other.statistics.damagedPages == 0)
     }
 
     @Test("finds a chain from any of its pages on, in packs that begin anywhere")
@@ -185,7 +185,7 @@ struct S3Tests {
         defer { host.close() }
         #expect(leading(host) == 40)
         #expect(try loadAll(from: host) == 0)
-        #expect(host.statistics.refusedPages > 0)
+        #expect(host.statistics.damagedPages > 0)
         #expect(try host.take(pages.records).allSatisfy { $0 == .stored })
         let third = try self.tier()
         defer { third.close() }

@@ -192,6 +192,12 @@ struct Certificates {
 
     func path(_ name: String) -> String { folder.path(name) }
 
+    /// Makes `locked.key`, the server's key under a pass phrase.
+    func encryptServerKey(_ phrase: String) throws {
+        try openssl(
+            "rsa", "-in", path("server.key"), "-aes128", "-passout", "pass:\(phrase)", "-out", path("locked.key"))
+    }
+
     private func openssl(_ arguments: String...) throws {
         let quiet = unsafe open("/dev/null", O_WRONLY)
         defer { close(quiet) }

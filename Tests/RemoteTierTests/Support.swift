@@ -16,6 +16,7 @@ struct PasswordFile {
         folder = try TemporaryFolder()
         path = folder.path("password")
         try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        unsafe chmod(path, 0o600)
     }
 }
 

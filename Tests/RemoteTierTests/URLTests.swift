@@ -1,5 +1,6 @@
 // What a remote's URL may say.
 
+import Glibc
 import KVFormat
 import Testing
 
@@ -43,5 +44,25 @@ struct URLTests {
         let url = try redis("redis://a?password_file=\(file.path)")
         #expect(try url.password() == Array("hidden words".utf8))
         #expect(throws: StoreError.self) { try redis("redis://a?password_file=/nowhere/x").password() }
+    }
+
+    @Test("takes no password from a file that others may read, that is too long, or that is no file")
+    func unfitFile() throws {
+        func refusal(_ file: PasswordFile) throws -> String {
+            let url = try redis("redis://a?password_file=\(file.path)")
+            let error = #expect(throws: StoreError.self) { try url.password() }
+            return error?.description ?? ""
+        }
+        let open = try PasswordFile("hidden words")
+        unsafe chmod(open.path, 0o640)
+        #expect(try refusal(open).contains("others may read"))
+        let long = try PasswordFile(String(repeating: "hidden", count: 1000))
+        #expect(try refusal(long).contains("more than 4096 bytes"))
+        let pipe = try PasswordFile("")
+        unsafe unlink(pipe.path)
+        unsafe mkfifo(pipe.path, 0o600)
+        // Nobody writes into it.
+        #expect(try refusal(pipe).contains("is not a file"))
+        for file in [open, long, pipe] { #expect(try !refusal(file).contains("hidden")) }
     }
 }

@@ -325,6 +325,11 @@ do {
     case "remote-look" where arguments.count == 6:
         try remoteLook(
             arguments[2], arguments[3], count: Int(arguments[4]) ?? 0, seconds: Double(arguments[5]) ?? 0)
+    case "remote-put" where arguments.count == 6:
+        try remotePut(
+            arguments[2], arguments[3], count: Int(arguments[4]) ?? 0, seconds: Double(arguments[5]) ?? 0)
+    case "remote-descriptors" where arguments.count == 4:
+        try remoteDescriptors(arguments[2], arguments[3])
     case "forget" where arguments.count == 3:
         try forget(arguments[2])
     case "fork" where arguments.count == 3:

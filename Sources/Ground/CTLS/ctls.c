@@ -14,13 +14,13 @@
 
 // All of libssl and libcrypto that is used here.
 #define FUNCTIONS(USE)                                                                                                 \
-    USE(BIO_free) USE(BIO_new) USE(BIO_read) USE(BIO_s_mem) USE(BIO_write) USE(ERR_clear_error)                        \
-    USE(SSL_CTX_check_private_key) USE(SSL_CTX_ctrl) USE(SSL_CTX_free) USE(SSL_CTX_load_verify_locations)              \
-    USE(SSL_CTX_new) USE(SSL_CTX_set_default_verify_paths) USE(SSL_CTX_set_verify)                                     \
-    USE(SSL_CTX_use_PrivateKey_file) USE(SSL_CTX_use_certificate_chain_file) USE(SSL_ctrl) USE(SSL_do_handshake)       \
-    USE(SSL_free) USE(SSL_get0_param) USE(SSL_get_error) USE(SSL_get_verify_result) USE(SSL_new) USE(SSL_read)         \
-    USE(SSL_set1_host) USE(SSL_set_bio) USE(SSL_set_connect_state) USE(SSL_write) USE(TLS_client_method)               \
-    USE(X509_VERIFY_PARAM_set1_ip_asc)
+    USE(BIO_ctrl_pending) USE(BIO_free) USE(BIO_new) USE(BIO_read) USE(BIO_s_mem) USE(BIO_write)                       \
+    USE(ERR_clear_error) USE(SSL_CTX_check_private_key) USE(SSL_CTX_ctrl) USE(SSL_CTX_free)                            \
+    USE(SSL_CTX_load_verify_locations) USE(SSL_CTX_new) USE(SSL_CTX_set_default_passwd_cb)                             \
+    USE(SSL_CTX_set_default_verify_paths) USE(SSL_CTX_set_verify) USE(SSL_CTX_use_PrivateKey_file)                     \
+    USE(SSL_CTX_use_certificate_chain_file) USE(SSL_ctrl) USE(SSL_do_handshake) USE(SSL_free) USE(SSL_get0_param)      \
+    USE(SSL_get_error) USE(SSL_get_verify_result) USE(SSL_new) USE(SSL_read) USE(SSL_set1_host) USE(SSL_set_bio)       \
+    USE(SSL_set_connect_state) USE(SSL_write) USE(TLS_client_method) USE(X509_VERIFY_PARAM_set1_ip_asc)
 
 #define POINTER(name) __typeof__(name) *name;
 static struct { FUNCTIONS(POINTER) } tls;
@@ -59,6 +59,12 @@ struct ctls_session {
 // One call gives libssl at most this much: its calls take an int.
 enum { LARGEST_PIECE = 1 << 30 };
 
+// Nobody is asked for a pass phrase: the process may have a terminal, and nobody may sit there.
+static int no_pass_phrase(char *buffer, int size, int is_writing, void *data) {
+    (void)buffer, (void)size, (void)is_writing, (void)data;
+    return 0;
+}
+
 static int load(SSL_CTX *ssl, const char *ca, const char *certificate, const char *key) {
     int has_ca = ca ? tls.SSL_CTX_load_verify_locations(ssl, ca, NULL) : tls.SSL_CTX_set_default_verify_paths(ssl);
     if (has_ca != 1) return CTLS_NO_CA;
@@ -76,6 +82,7 @@ ctls_context *ctls_context_make(const char *ca, const char *certificate, const c
     context->ssl = tls.SSL_CTX_new(tls.TLS_client_method());
     if (context->ssl && SSL_CTX_set_min_proto_version(context->ssl, TLS1_2_VERSION) == 1) {
         tls.SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER, NULL);
+        tls.SSL_CTX_set_default_passwd_cb(context->ssl, no_pass_phrase);
         SSL_CTX_set_mode(context->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         *status = load(context->ssl, ca, certificate, key);
     }
@@ -153,6 +160,8 @@ long ctls_output(ctls_session *session, void *bytes, size_t capacity) {
     int given = tls.BIO_read(session->output, bytes, piece(capacity));
     return given < 0 ? 0 : given;
 }
+
+size_t ctls_output_size(ctls_session *session) { return tls.BIO_ctrl_pending(session->output); }
 
 long ctls_read(ctls_session *session, void *bytes, size_t capacity) {
     tls.ERR_clear_error();

@@ -33,9 +33,11 @@ package final class EncodedRecord: @unchecked Sendable {
     }
 
     /// Memory for `size` bytes that come from elsewhere, piece by piece. Whoever made it fills all of `room` before the
-    /// object is handed on.
-    package init(room size: Int) {
-        unsafe _ = reserve(max(1, size))
+    /// object is handed on. Nil when the system has not so much: somebody else says how large it is.
+    package init?(room size: Int) {
+        guard let memory = unsafe malloc(max(1, size)) else { return nil }
+        unsafe storage = memory
+        capacity = max(1, size)
         byteCount = size
     }
 

@@ -70,8 +70,8 @@ protocol RemoteClient: Sendable {
     /// Notes that what is there of a page cannot be trusted.
     func distrust(_ hash: PrefixHash)
 
-    /// Puts the descriptor of a space, unless it is there.
-    func put(space: SpaceDescriptor, _ patience: Patience) throws(RemoteFault)
+    /// Puts the descriptor of a space, for this time where a server forgets by itself.
+    func put(space: SpaceDescriptor, timeToLive: Duration?, _ patience: Patience) throws(RemoteFault)
     /// The encoded descriptor of a space; nil when it is not there.
     func space(_ root: PrefixHash, _ patience: Patience) throws(RemoteFault) -> [UInt8]?
     /// Lists pages: of the space at least, perhaps of others too. Passes the first `bytes` bytes of each value.

@@ -1,26 +1,16 @@
 // What a tier has done, in numbers that many threads add to.
 
-internal import Synchronization
+internal import Threads
 
 /// The numbers of a tier.
 final class RemoteCounts: Sendable {
-    let questions = RemoteCount()
-    let late = RemoteCount()
-    let fetchedPages = RemoteCount()
-    let fetchedBytes = RemoteCount()
-    let refusedPages = RemoteCount()
-    let putPages = RemoteCount()
-    let putBytes = RemoteCount()
-}
-
-/// A number that many threads add to. Relaxed: nothing is ordered by it.
-final class RemoteCount: Sendable {
-    private let number = Atomic<UInt64>(0)
-
-    /// The sum so far.
-    var value: UInt64 { number.load(ordering: .relaxed) }
-
-    func add(_ amount: UInt64) { number.wrappingAdd(amount, ordering: .relaxed) }
+    let questions = Counter()
+    let late = Counter()
+    let fetchedPages = Counter()
+    let fetchedBytes = Counter()
+    let damagedPages = Counter()
+    let putPages = Counter()
+    let putBytes = Counter()
 }
 
 /// What a tier has done so far. Each number is exact; together they are no snapshot.
@@ -34,7 +24,7 @@ package struct RemoteTierStatistics: Sendable {
     /// Bytes of their values.
     package let fetchedBytes: UInt64
     /// Values that could not be trusted.
-    package let refusedPages: UInt64
+    package let damagedPages: UInt64
     /// Pages that were put.
     package let putPages: UInt64
     /// Bytes of their records.
@@ -45,7 +35,7 @@ package struct RemoteTierStatistics: Sendable {
         late = counts.late.value
         fetchedPages = counts.fetchedPages.value
         fetchedBytes = counts.fetchedBytes.value
-        refusedPages = counts.refusedPages.value
+        damagedPages = counts.damagedPages.value
         putPages = counts.putPages.value
         putBytes = counts.putBytes.value
     }

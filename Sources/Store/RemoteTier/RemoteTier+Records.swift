@@ -97,15 +97,29 @@ extension RemoteTier: RecordTier {
 // MARK: - Spaces
 
 extension RemoteTier {
-    /// Puts the descriptor of a space there, so that a host that has never opened the space can take its pages. Once
-    /// per process.
+    /// How long a descriptor that was put is taken for still there. No look-up reads it, so a full server evicts it
+    /// before all pages.
+    private static var registeredTime: Duration { .seconds(60) }
+
+    /// Puts the descriptor of a space there, so that a host that has never opened the space can take its pages. While
+    /// pages are put it is put again now and then; it stays longer than the pages.
     ///
     /// - Throws: `.remoteFailure`.
     package func register(_ descriptor: SpaceDescriptor) throws(StoreError) {
+        try register(descriptor, at: SystemClock.monotonicNanoseconds())
+    }
+
+    /// The same at a moment of the monotonic clock.
+    func register(_ descriptor: SpaceDescriptor, at now: UInt64) throws(StoreError) {
         let root = descriptor.root
-        guard registered.withLock({ !$0.contains(root) }) else { return }
-        do throws(RemoteFault) { try client.put(space: descriptor, .long) } catch { throw failure(error) }
-        _ = registered.withLock { $0.insert(root) }
+        let pause = UInt64(max(1, min(Self.registeredTime, options.timeToLive ?? Self.registeredTime).nanoseconds))
+        guard registered.withLock({ $0[root].map { now - min(now, $0) >= pause } ?? true }) else { return }
+        // Pages that are put before the next time may stay so much longer.
+        let time = options.timeToLive.map { $0 * 2 }
+        do throws(RemoteFault) { try client.put(space: descriptor, timeToLive: time, .long) } catch {
+            throw failure(error)
+        }
+        registered.withLock { $0[root] = now }
     }
 
     /// The descriptor of a space; nil when nobody has put it there.

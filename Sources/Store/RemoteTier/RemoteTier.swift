@@ -22,8 +22,8 @@ package final class RemoteTier: Sendable {
     let counts = RemoteCounts()
     /// Pages whose values were found damaged: the next put of such a page replaces the value.
     let damaged = Guarded<Set<PrefixHash>>([])
-    /// Roots of spaces whose descriptors this process has put.
-    let registered = Guarded<Set<PrefixHash>>([])
+    /// When this process has put the descriptors of spaces last, by their roots, in nanoseconds.
+    let registered = Guarded<[PrefixHash: UInt64]>([:])
 
     /// Damaged pages that are remembered at most.
     private static let damagedLimit = 4096
@@ -124,7 +124,7 @@ package final class RemoteTier: Sendable {
 
     /// Notes that a page's value cannot be trusted: it is a miss for a moment, and the next put replaces it.
     package func noteDamage(of hash: PrefixHash, _ damage: RecordDamage) {
-        counts.refusedPages.add(1)
+        counts.damagedPages.add(1)
         misses.note(hash)
         // A newer version is another build's, and sound.
         if case .unknownVersion = damage { return }

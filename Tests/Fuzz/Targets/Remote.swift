@@ -44,6 +44,7 @@ extension FuzzTarget {
 
     private static func read(replies: [UInt8], pieces: Int, _ input: FuzzInput) {
         var reader = RespReader(largest: 1 << 16)
+        var map = SlotMap(all: SlotMap.Shard(primary: seed, replicas: []))
         var position = 0
         while position < replies.count {
             let end = min(position + pieces, replies.count)
@@ -56,9 +57,25 @@ extension FuzzTarget {
             do throws(RespFault) {
                 while let reply = try reader.next() {
                     if case .list(let items) = reply { input.plant(items.count == 3) }
+                    learn(reply, &map, input)
                 }
             } catch { return }
         }
+    }
+
+    private static let seed = NodeAddress(host: "seed", port: 6379)
+
+    /// Takes a reply for a redirection, and for the slots of a cluster.
+    private static func learn(_ reply: RespValue, _ map: inout SlotMap, _ input: FuzzInput) {
+        if let next = Redirection(reply, asked: seed) {
+            let before = map.shards.count
+            map.move(next.slot, to: next.address)
+            input.require(map.shards.count <= before + 1, "a redirection names one server")
+            input.require(next.address.host.utf8.allSatisfy { (33...126).contains($0) }, "a host for a terminal")
+        }
+        guard let found = SlotMap(reply, asked: seed) else { return }
+        map = found
+        for slot in stride(from: 0, to: SlotMap.slots, by: 97) { _ = map[UInt16(slot)] }
     }
 
     private static func seedsOfRemotes() -> [[UInt8]] {
@@ -74,6 +91,7 @@ extension FuzzTarget {
             [0] + WirePage.header(name, recordBytes: record.count) + record,
             [2] + PackIndex(root: .zero, entries: [.init(hash: name.hash, bytes: 192)]).encoded,
             [1] + Array("+OK\r\n$3\r\nabc\r\n:1\r\n$-1\r\n-MOVED 1 a:1\r\n".utf8),
+            [99] + Array("*1\r\n*3\r\n:0\r\n:99\r\n*2\r\n$1\r\na\r\n:7000\r\n-ASK 5 b:1\r\n-MOVED 5 :2\r\n".utf8),
             [9] + Array("*2\r\n:1\r\n*1\r\n$1\r\nx\r\n%1\r\n+a\r\n#t\r\n".utf8),
         ]
     }

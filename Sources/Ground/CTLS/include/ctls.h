@@ -20,7 +20,7 @@ enum {
     CTLS_NO_LIBRARY = 1,     ///< libssl cannot be loaded or set up
     CTLS_NO_CA = 2,          ///< the certificates of the authorities cannot be read
     CTLS_NO_CERTIFICATE = 3, ///< the own certificate cannot be read
-    CTLS_NO_KEY = 4          ///< the own key cannot be read, or is not that of the certificate
+    CTLS_NO_KEY = 4          ///< the own key cannot be read, needs a pass phrase, or is not that of the certificate
 };
 
 /// Makes a context for TLS 1.2 and newer in which servers must prove their names.
@@ -49,6 +49,9 @@ long ctls_input(ctls_session *session, const void *bytes, size_t size);
 
 /// Gives up to `capacity` bytes that must go to the network. Returns how many; 0 for none.
 long ctls_output(ctls_session *session, void *bytes, size_t capacity);
+
+/// Bytes that `ctls_output` would give.
+size_t ctls_output_size(ctls_session *session);
 
 /// Reads bytes that the other side has sent. Returns how many, or one of the negative values.
 long ctls_read(ctls_session *session, void *bytes, size_t capacity);

@@ -9,6 +9,7 @@
 internal import Glibc
 package import KVFormat
 internal import LMDB
+internal import Threads
 
 /// The uses of pages that are not stored. Thread-safe.
 package final class SeenPages: Sendable {

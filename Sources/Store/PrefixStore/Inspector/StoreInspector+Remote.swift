@@ -80,11 +80,9 @@ extension StoreInspector {
     ///   - options: the remote.
     ///   - last: only the pages on the way to this one and behind it; nil for all.
     ///   - isPinned: whether only pinned pages are put.
-    ///   - progress: told what was moved so far, on the calling thread.
     /// - Throws: `.invalidOption`, `.noSuchSpace`, `.sealedSpace` without the key, `.remoteFailure`.
     public func push(
-        _ root: PrefixHash, to options: RemoteOptions, under last: PrefixHash? = nil, isPinned: Bool = false,
-        progress: (RemoteTransfer) -> Void = { _ in }
+        _ root: PrefixHash, to options: RemoteOptions, under last: PrefixHash? = nil, isPinned: Bool = false
     ) throws(StoreError) -> RemoteTransfer {
         let tier = try RemoteTier(options)
         defer { tier.close() }
@@ -113,7 +111,6 @@ extension StoreInspector {
                 return [:]
             }
             all.count(batch.count, known: there.count, records, try tier.put(missing: records))
-            progress(all)
         }
         return all
     }
@@ -125,11 +122,9 @@ extension StoreInspector {
     ///   - root: the space.
     ///   - options: the remote.
     ///   - last: only the pages on the way to this one and behind it; nil for all.
-    ///   - progress: told what was moved so far, on the calling thread.
     /// - Throws: `.invalidOption`; `.noSuchSpace` when neither side knows the space; `.remoteFailure`, `.diskFull`.
     public func pull(
-        _ root: PrefixHash, from options: RemoteOptions, under last: PrefixHash? = nil,
-        progress: (RemoteTransfer) -> Void = { _ in }
+        _ root: PrefixHash, from options: RemoteOptions, under last: PrefixHash? = nil
     ) throws(StoreError) -> RemoteTransfer {
         let tier = try RemoteTier(options)
         defer { tier.close() }
@@ -155,7 +150,6 @@ extension StoreInspector {
             }
             all.refused += missing.count - records.count
             all.count(batch.count, known: there.count, records, try cold.take(records))
-            progress(all)
         }
         return all
     }

@@ -48,7 +48,7 @@ extension RemoteLink {
         all.fetchedPages = counts.fetchedPages
         all.fetchedBytes = ByteCount(counts.fetchedBytes)
         all.keptPages = keptPages.value
-        all.damagedPages = counts.refusedPages
+        all.damagedPages = counts.damagedPages
         all.putPages = counts.putPages
         all.putBytes = ByteCount(counts.putBytes)
         all.waitingPages = UInt64(uploader.waitingPages)

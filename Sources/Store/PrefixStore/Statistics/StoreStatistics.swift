@@ -3,6 +3,7 @@
 internal import ColdTier
 internal import HotTier
 internal import Records
+internal import Threads
 
 /// What a store has done since this process opened it, for metrics and for the summary of a batch.
 public struct StoreStatistics: Hashable, Sendable {

@@ -18,12 +18,19 @@ struct NodeAddress: Hashable, Sendable, CustomStringConvertible {
     /// As people write it.
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
+    private static let hostBytes = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:%".utf8)
+
     /// Reads `host:port`, as redirections name servers; nil when it is none. The host may be empty.
     init?(_ text: Substring) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
-            return nil
-        }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]),
+            Self.isHost(text[..<colon])
+        else { return nil }
         self.init(host: String(text[..<colon]), port: port)
+    }
+
+    /// Whether a server may call a host that: faults repeat it, and so it comes to terminals.
+    static func isHost(_ name: some StringProtocol) -> Bool {
+        name.utf8.count <= 255 && name.utf8.allSatisfy { hostBytes.contains($0) }
     }
 
     /// Asks the system for the addresses of the host. Nothing bounds how long that takes.

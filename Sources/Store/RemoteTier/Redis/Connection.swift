@@ -16,6 +16,12 @@ struct ConnectionSettings: Sendable {
     /// The newest version of the protocol that is tried: 2 or 3.
     let version: Int
     let isCluster: Bool
+
+    /// The user and the password to log in with; nil when neither was given. A user without a password has an empty
+    /// one: the server decides whether it needs another.
+    fileprivate var login: (user: [UInt8]?, password: [UInt8])? {
+        user == nil && password == nil ? nil : (user.map { Array($0.utf8) }, password ?? [])
+    }
 }
 
 /// One connection that is ready for commands. Used by one thread at a time.
@@ -29,8 +35,19 @@ final class Connection {
     private(set) var version = 2
     /// Commands whose replies have not come.
     private(set) var unanswered = 0
+    /// Things that the server has said without having been asked since its last reply.
+    private var pushes = 0
     /// Whether a reply has come since it was lent last.
-    var hasAnswered = false
+    private(set) var hasAnswered = false
+    /// What it was lent for last.
+    var loan = Loan(kind: .question, isTrial: false) { didSet { hasAnswered = false } }
+
+    /// What a caller has a connection for.
+    struct Loan {
+        let kind: CircuitBreaker.Kind
+        /// Whether it finds out if the server is well again.
+        let isTrial: Bool
+    }
 
     /// Connects, says who it is, and waits until the server answers: only then it counts as there.
     init(_ address: NodeAddress, _ settings: ConnectionSettings, before deadline: Deadline) throws(RemoteFault) {
@@ -52,63 +69,69 @@ final class Connection {
     private func greet(_ settings: ConnectionSettings, before deadline: Deadline) throws(RemoteFault) {
         if settings.version == 3 {
             var hello = ["HELLO", "3"].map { Array($0.utf8) }
-            if let password = settings.password {
-                hello += [Array("AUTH".utf8), Array((settings.user ?? "default").utf8), password]
+            if let (user, password) = settings.login {
+                hello += [Array("AUTH".utf8), user ?? Array("default".utf8), password]
             }
             let reply = try ask(RedisCommand(hello), before: deadline)
             switch reply {
             case .list: version = 3
             // Servers before Redis 6 do not know the command; others say that they do not know the version.
             case .error where reply.errorCode == "ERR" || reply.errorCode == "NOPROTO": break
-            default: throw .refused(Self.code(reply))
+            default: throw reply.refusal
             }
         }
-        if version == 2, let password = settings.password {
-            let words = [Array("AUTH".utf8)] + (settings.user.map { [Array($0.utf8)] } ?? []) + [password]
-            try require(RedisCommand(words), before: deadline)
+        if version == 2, let (user, password) = settings.login {
+            try require(RedisCommand([Array("AUTH".utf8)] + (user.map { [$0] } ?? []) + [password]), before: deadline)
         }
         if settings.database != 0 { try require(RedisCommand("SELECT", "\(settings.database)"), before: deadline) }
         // Without it a replica sends every question to its primary. A primary takes it for a courtesy.
         if settings.isCluster { try require(RedisCommand("READONLY"), before: deadline) }
         let reply = try ask(RedisCommand("PING"), before: deadline)
-        if case .error = reply { throw .refused(Self.code(reply)) }
+        if case .error = reply { throw reply.refusal }
     }
 
     private func require(_ command: RedisCommand, before deadline: Deadline) throws(RemoteFault) {
         let reply = try ask(command, before: deadline)
-        guard reply.isOK else { throw .refused(Self.code(reply)) }
-    }
-
-    /// The first word of a refusal, if it is one: the rest could repeat what was sent.
-    private static func code(_ reply: RespValue) -> String {
-        guard let code = reply.errorCode, code.count <= 16, code.allSatisfy({ $0.isASCII && $0.isUppercase }) else {
-            return "an unexpected answer"
-        }
-        return String(code)
+        guard reply.isOK else { throw reply.refusal }
     }
 
     /// Sends one command and waits for its reply.
     func ask(_ command: RedisCommand, before deadline: Deadline) throws(RemoteFault) -> RespValue {
+        expect([command])
         enqueue(command)
         var answer: RespValue?
         while true {
             try send()
             try receive { answer = $0 }
             if let answer { return answer }
-            guard socket.wait(for: wantedEvents, before: deadline) else { throw .late }
+            // A server that never stops talking is late all the same.
+            guard !deadline.hasPassed, holdsInput || socket.wait(for: wantedEvents, before: deadline) else {
+                throw .late
+            }
         }
     }
 
     /// Limit on the strings of greetings and of what is asked without a size.
     private static let shortString = 1 << 20
 
-    /// Takes strings of up to so many bytes, and short ones in any case. A server that announces more ends the
-    /// conversation.
-    func expect(strings bytes: Int) { reader.largest = max(bytes, Self.shortString) }
+    /// Pushes in a row that are skipped: this client asks for none.
+    private static let pushLimit = 16
+
+    /// Takes answers to these commands. A server that announces more ends the conversation.
+    func expect(_ commands: some Sequence<RedisCommand>) {
+        var (weight, isLong) = (0, false)
+        for command in commands { (weight, isLong) = (max(weight, command.weight), isLong || command.hasLongAnswer) }
+        // An encoded page is never much larger than the page; the header of its value is short.
+        reader.largest = 2 * weight + Self.shortString
+        reader.longest = isLong ? RespReader.longList : RespReader.shortList
+    }
 
     // MARK: Steps, none of which waits
 
     var descriptor: Int32 { socket.descriptor }
+
+    /// Whether bytes have come that the system knows nothing of any more: `receive` goes on without a poll.
+    var holdsInput: Bool { socket.holdsInput }
 
     /// What to poll for.
     var wantedEvents: Int16 { Int16(POLLIN) | (hasOutput ? Int16(POLLOUT) : 0) }
@@ -172,37 +195,37 @@ final class Connection {
         return total
     }
 
-    /// Reads what has come, and passes every reply that is complete to `onReply`.
+    /// Reads once what has come, and passes every reply that is complete to `onReply`.
     ///
     /// - Returns: bytes that came.
     @discardableResult
-    func receive(_ onReply: (RespValue) throws(RemoteFault) -> Void) throws(RemoteFault) -> Int {
-        var total = 0
-        while true {
-            var transfer = Transfer.wait
-            try unsafe reader.receive { (room) throws(RemoteFault) in
-                transfer = try unsafe socket.read(room)
-                guard case .bytes(let count) = transfer else { return 0 }
-                total += count
-                return count
-            }
-            do throws(RespFault) {
-                while let reply = try reader.next() {
-                    if case .push = reply { continue }
-                    guard unanswered > 0 else { throw .malformed }
-                    unanswered -= 1
-                    hasAnswered = true
-                    do throws(RemoteFault) { try onReply(reply) } catch { throw .malformed }
+    func receive(_ onReply: (RespValue) -> Void) throws(RemoteFault) -> Int {
+        var transfer = Transfer.wait
+        try unsafe reader.receive { (room) throws(RemoteFault) in
+            transfer = try unsafe socket.read(room)
+            guard case .bytes(let count) = transfer else { return 0 }
+            return count
+        }
+        do throws(RespFault) {
+            while let reply = try reader.next() {
+                if case .push = reply {
+                    pushes += 1
+                    guard pushes <= Self.pushLimit else { throw .malformed }
+                    continue
                 }
-            } catch {
-                throw .nonsense
+                guard unanswered > 0 else { throw .malformed }
+                unanswered -= 1
+                pushes = 0
+                hasAnswered = true
+                onReply(reply)
             }
-            switch transfer {
-            // One reply after the other is enough for one turn: other connections wait too.
-            case .bytes: if unanswered == 0 || total > 4 << 20 { return total }
-            case .wait: return total
-            case .ended: throw .unreachable("it has ended the connection")
-            }
+        } catch {
+            throw .nonsense
+        }
+        switch transfer {
+        case .bytes(let count): return count
+        case .wait: return 0
+        case .ended: throw .unreachable("it has ended the connection")
         }
     }
 }

@@ -8,8 +8,10 @@ internal import Threads
 struct RoutedCommand {
     /// Its place among the commands.
     let index: Int
-    /// The server that another one has named; nil for the owner of its slot.
+    /// The server that the caller or another server has named; nil for the owner of its slot.
     var target: NodeAddress?
+    /// Whether the caller has named it: no other one can answer.
+    let isBound: Bool
     /// Whether that server must be told that it is asked out of turn.
     var isAsking = false
     /// A server that has failed with it.
@@ -24,8 +26,10 @@ struct ExchangeOutcome {
     var moved: [(slot: UInt16, address: NodeAddress)] = []
     /// Whether a server says that the map is not right.
     var mapIsOld = false
-    /// Why some commands have no reply.
+    /// Why some commands have no reply, and will have none.
     var fault: RemoteFault?
+    /// Why those are tried again that are.
+    var passingFault: RemoteFault?
     /// Whether the caller wanted no more.
     var isEnded = false
 }
@@ -35,6 +39,8 @@ struct Exchange {
     /// Bytes of replies that one server may have under way: enough to keep a fast network busy, and few enough that a
     /// server need not hold many copies.
     private static let window = 16 << 20
+    /// Nanoseconds per byte that a server may take for a long reply, or to take a long command: 1 MB per second.
+    private static let slowestByte: UInt64 = 1000
 
     /// What goes to one server.
     private final class Lane {
@@ -46,80 +52,105 @@ struct Exchange {
         var sent: [RoutedCommand?] = []
         var firstSent = 0
         var weight = 0
+        /// A page among its commands holds the connection for long.
+        var kind = CircuitBreaker.Kind.question
+        /// Bytes of the largest of its commands with its reply.
+        var largest = 0
+        /// When bytes have moved last, and when a reply has come last.
+        var movedAt: UInt64 = 0
+        var repliedAt: UInt64 = 0
 
         init(_ node: Node) { self.node = node }
 
         var isDone: Bool { next == waiting.count && firstSent == sent.count }
         /// Commands without a reply.
         var open: [RoutedCommand] { sent[firstSent...].compactMap { $0 } + waiting[next...] }
+
+        /// When it must have moved again or replied, if it may be still for `stall` nanoseconds. A server that sends a
+        /// reply byte by byte is as late as one that sends none.
+        func isDue(_ stall: UInt64) -> UInt64 {
+            min(movedAt + stall, repliedAt + stall + UInt64(largest) * Exchange.slowestByte)
+        }
     }
 
     private let commands: [RedisCommand]
-    private let stall: Duration
+    private let stall: UInt64
+    private let follows: Bool
     private var lanes: [Lane] = []
     private var outcome = ExchangeOutcome()
+    /// Nanoseconds that the caller has taken for replies: no server is to blame for them.
+    private var callersTime: UInt64 = 0
 
-    init(_ commands: [RedisCommand], stall: Duration) {
+    /// - Parameters:
+    ///   - stall: how long a server may be still.
+    ///   - follows: whether servers may say that others have the keys.
+    init(_ commands: [RedisCommand], stall: Duration, follows: Bool) {
         self.commands = commands
-        self.stall = stall
+        self.stall = UInt64(max(0, min(stall.nanoseconds, 3600_000_000_000)))
+        self.follows = follows
     }
 
     mutating func add(_ command: RoutedCommand, to node: Node) {
-        if let lane = lanes.first(where: { $0.node === node }) {
-            lane.waiting.append(command)
+        let lane: Lane
+        if let known = lanes.first(where: { $0.node === node }) {
+            lane = known
         } else {
-            let lane = Lane(node)
-            lane.waiting.append(command)
+            lane = Lane(node)
             lanes.append(lane)
         }
+        lane.waiting.append(command)
+        if commands[command.index].kind == .page { lane.kind = .page }
+        lane.largest = max(lane.largest, commands[command.index].transferBytes)
     }
+
+    /// Nanoseconds of a clock that stands still while the caller is busy with a reply.
+    private var clock: UInt64 { SystemClock.monotonicNanoseconds() - callersTime }
 
     /// Runs the round.
     mutating func run(before deadline: Deadline, _ onReply: (Int, RespValue) -> Bool) -> ExchangeOutcome {
+        // All callers in the same order, so that none waits for what another one holds that waits for it.
+        lanes.sort { $0.node.address.description < $1.node.address.description }
         for lane in lanes {
-            lane.connection = lane.node.take(before: deadline)
-            if lane.connection == nil {
-                outcome.fault = lane.node.fault ?? .late
-                retryElsewhere(lane)
-            }
+            lane.connection = lane.node.take(for: lane.kind, before: deadline)
+            if lane.connection == nil { retryElsewhere(lane, lane.node.fault ?? .late) }
         }
         lanes.removeAll { $0.connection == nil }
+        let begun = clock
         for lane in lanes {
-            // An encoded page is never much larger than the page; the header of its value is short.
-            let weight = lane.waiting.map { commands[$0.index].weight }.max() ?? 0
-            lane.connection?.expect(strings: 2 * weight + 1 << 20)
+            lane.connection?.expect(lane.waiting.lazy.map { [commands] in commands[$0.index] })
+            (lane.movedAt, lane.repliedAt) = (begun, begun)
         }
-        var progressed = SystemClock.monotonicNanoseconds()
-        let begun = progressed
         while lanes.contains(where: { !$0.isDone }), !outcome.isEnded {
-            let stalled = Deadline(nanoseconds: progressed + UInt64(max(0, stall.nanoseconds)))
-            guard let ready = poll(before: Deadline.earlier(deadline, stalled)) else {
-                giveUp(begun)
+            // Servers that have something to say at every moment are asked for the time too.
+            guard !deadline.hasPassed else {
+                giveUp()
                 break
             }
-            for (lane, isReady) in zip(lanes, ready) where isReady && !lane.isDone {
-                if step(lane, onReply) { progressed = SystemClock.monotonicNanoseconds() }
-            }
+            for (lane, isReady) in poll(before: deadline) where isReady { step(lane, onReply) }
+            for lane in lanes where !lane.isDone && lane.connection != nil && lane.isDue(stall) <= clock { end(lane) }
             lanes.removeAll { $0.connection == nil }
         }
         for lane in lanes { finish(lane) }
         return outcome
     }
 
-    /// Sends what may be sent, and waits until a connection can go on; nil when the deadline has passed.
-    private mutating func poll(before deadline: Deadline) -> [Bool]? {
+    /// Sends what may be sent, and waits until a connection can go on, one of the servers is late, or the deadline has
+    /// passed.
+    private mutating func poll(before deadline: Deadline) -> [(Lane, Bool)] {
         for lane in lanes where !lane.isDone { fill(lane) }
-        lanes.removeAll { $0.connection == nil }
-        var entries = lanes.map { lane in
+        let active = lanes.filter { !$0.isDone && $0.connection != nil }
+        guard let due = active.map({ $0.isDue(stall) }).min() else { return [] }
+        var entries = active.map { lane in
             pollfd(
-                fd: lane.isDone ? -1 : lane.connection?.descriptor ?? -1,
-                events: lane.connection?.wantedEvents ?? 0, revents: 0)
+                fd: lane.connection?.descriptor ?? -1, events: lane.connection?.wantedEvents ?? 0, revents: 0)
         }
-        if entries.allSatisfy({ $0.fd < 0 }) { return entries.map { _ in false } }
-        while true {
-            let count = unsafe Glibc.poll(&entries, nfds_t(entries.count), deadline.pollMilliseconds)
-            if count > 0 { return entries.map { $0.revents != 0 } }
-            if count == 0 || errno != EINTR { return nil }
+        let holds = active.map { $0.connection?.holdsInput == true }
+        let end = Deadline.earlier(deadline, Deadline(nanoseconds: due + callersTime))
+        // A signal, and the end of the time, are no reply of anybody.
+        let count = unsafe Glibc.poll(
+            &entries, nfds_t(entries.count), holds.contains(true) ? 0 : end.pollMilliseconds)
+        return zip(active, zip(entries, holds)).map { lane, state in
+            (lane, state.1 || count > 0 && state.0.revents != 0)
         }
     }
 
@@ -137,20 +168,18 @@ struct Exchange {
             lane.weight += commands[item.index].weight
             lane.next += 1
         }
-        do throws(RemoteFault) { try connection.send() } catch { fail(lane, error) }
+        do throws(RemoteFault) {
+            if try connection.send() > 0 { lane.movedAt = clock }
+        } catch { fail(lane, error) }
     }
 
-    /// Reads and sends. False when no byte has moved.
-    private mutating func step(_ lane: Lane, _ onReply: (Int, RespValue) -> Bool) -> Bool {
-        guard let connection = lane.connection else { return false }
-        var moved = 0
-        var fault: RemoteFault?
+    /// Reads and sends.
+    private mutating func step(_ lane: Lane, _ onReply: (Int, RespValue) -> Bool) {
+        guard let connection = lane.connection else { return }
         do throws(RemoteFault) {
-            moved = try connection.send()
-            moved += try connection.receive { take($0, lane, onReply) }
-        } catch { fault = error }
-        if let fault { fail(lane, fault) }
-        return moved > 0
+            let moved = try connection.send() + connection.receive { take($0, lane, onReply) }
+            if moved > 0 { lane.movedAt = clock }
+        } catch { fail(lane, error) }
     }
 
     private mutating func take(_ reply: RespValue, _ lane: Lane, _ onReply: (Int, RespValue) -> Bool) {
@@ -160,30 +189,27 @@ struct Exchange {
         guard let item, !outcome.isEnded else { return }
         lane.weight -= commands[item.index].weight
         switch reply.errorCode {
-        case "MOVED", "ASK": follow(reply, item, from: lane)
-        case "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN", "READONLY":
-            // It will pass; this call does not wait for that.
+        case "MOVED" where follows, "ASK" where follows: follow(reply, item, from: lane)
+        case "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN", "READONLY", "MOVED", "ASK":
+            // It will pass, or it is no cluster for the user; this call does not wait.
             outcome.mapIsOld = true
-            outcome.fault = .refused(String(reply.errorCode ?? ""))
-        default: if !onReply(item.index, reply) { outcome.isEnded = true }
+            outcome.fault = outcome.fault ?? reply.refusal
+        default:
+            let began = SystemClock.monotonicNanoseconds()
+            if !onReply(item.index, reply) { outcome.isEnded = true }
+            callersTime += SystemClock.monotonicNanoseconds() - began
         }
+        lane.repliedAt = clock
     }
 
-    /// `MOVED slot host:port` or `ASK slot host:port`; the host is left out when it is the same.
     private mutating func follow(_ reply: RespValue, _ item: RoutedCommand, from lane: Lane) {
-        guard case .error(let text) = reply else { return }
-        let words = text.split(separator: " ")
-        guard words.count >= 3, let slot = UInt16(words[1]), slot < UInt16(SlotMap.slots),
-            var address = NodeAddress(words[2]), address.port != 0
-        else {
-            outcome.fault = .nonsense
+        guard let next = Redirection(reply, asked: lane.node.address) else {
+            outcome.fault = outcome.fault ?? .nonsense
             return
         }
-        if address.host.isEmpty { address = NodeAddress(host: lane.node.address.host, port: address.port) }
         var item = item
-        item.target = address
-        item.isAsking = words[0] == "ASK"
-        if words[0] == "MOVED" { outcome.moved.append((slot, address)) }
+        (item.target, item.isAsking) = (next.address, next.isAsking)
+        if !next.isAsking { outcome.moved.append((next.slot, next.address)) }
         outcome.again.append(item)
     }
 
@@ -191,36 +217,49 @@ struct Exchange {
     /// server is asked once more, over a new one.
     private mutating func fail(_ lane: Lane, _ fault: RemoteFault) {
         guard let connection = lane.connection else { return }
-        let wasIdle = !connection.hasAnswered && lane.node.openedConnections > 0
+        let isUnlucky =
+            !connection.hasAnswered && fault != .nonsense && lane.open.allSatisfy { $0.avoided == nil }
         lane.connection = nil
-        lane.node.drop()
-        let isUnlucky = wasIdle && fault != .nonsense && lane.open.allSatisfy { $0.avoided == nil }
-        if !isUnlucky { lane.node.note(fault) }
-        outcome.fault = fault
-        retryElsewhere(lane)
+        lane.node.drop(connection)
+        if !isUnlucky { lane.node.note(fault, lane.kind) }
+        retryElsewhere(lane, fault)
     }
 
-    /// The commands of a lane go to another server, once; the owner of a slot decides whether there is one.
-    private mutating func retryElsewhere(_ lane: Lane) {
-        for var item in lane.open where item.avoided == nil {
+    /// The commands of a lane go to another server, once; the owner of a slot decides whether there is one. A server
+    /// that the caller has named is asked once more itself.
+    private mutating func retryElsewhere(_ lane: Lane, _ fault: RemoteFault) {
+        for var item in lane.open {
+            guard item.avoided == nil else {
+                outcome.fault = outcome.fault ?? fault
+                continue
+            }
+            outcome.passingFault = fault
             item.avoided = lane.node.address
-            item.target = nil
+            if !item.isBound { item.target = nil }
             item.isAsking = false
             outcome.again.append(item)
         }
     }
 
-    /// The time is up. Whoever was asked and has not answered is left alone for a while, unless the time was too short
-    /// to say anything about it.
-    private mutating func giveUp(_ begun: UInt64) {
-        outcome.fault = .late
-        let waited = SystemClock.monotonicNanoseconds() - begun
-        for lane in lanes where !lane.isDone && waited >= 5_000_000 { lane.node.note(.late) }
+    /// A server was still for too long.
+    private mutating func end(_ lane: Lane) {
+        guard let connection = lane.connection else { return }
+        lane.connection = nil
+        lane.node.drop(connection)
+        lane.node.note(.late, lane.kind)
+        outcome.fault = outcome.fault ?? .late
+    }
+
+    /// The caller's time is up. A server that has not answered is left alone for a while, if it had nearly all of the
+    /// time in which every server must answer: a caller in a hurry says nothing about it.
+    private mutating func giveUp() {
+        outcome.fault = outcome.fault ?? .late
+        for lane in lanes where !lane.isDone && lane.isDue(stall / 4 * 3) <= clock { lane.node.note(.late, lane.kind) }
     }
 
     /// Gives the connection back, or ends it when replies are still to come.
     private func finish(_ lane: Lane) {
         guard let connection = lane.connection else { return }
-        if connection.isQuiet { lane.node.give(connection) } else { lane.node.drop() }
+        if connection.isQuiet { lane.node.give(connection) } else { lane.node.drop(connection) }
     }
 }

@@ -38,19 +38,23 @@ extension RedisClient: RemoteClient {
     func leading(_ chain: [PrefixHash], behind earlier: [PrefixHash], _ patience: Patience) -> LeadingPages {
         var found = LeadingPages()
         var bound = chain.count
+        // The first page that a server has said it does not have.
+        var missing: Int?
         while bound - found.count > Self.questionLimit {
             let step = (bound - found.count) / Self.probes
             let places = (1...Self.probes).map { found.count + step * $0 - 1 }
             let run = ask(chain, at: places, patience, &found)
             guard run.isSure || run.count > 0 else { break }
             if run.count < places.count { bound = places[run.count] }
+            if run.isSure, run.count < places.count { missing = bound }
             if run.count > 0 { found.count = places[run.count - 1] + 1 }
             if !run.isSure { bound = min(bound, found.count + Self.questionLimit) }
         }
         let places = Array(found.count..<min(bound, found.count + Self.questionLimit))
         let run = ask(chain, at: places, patience, &found)
         found.count += run.count
-        found.isSure = run.isSure
+        if run.isSure, run.count < places.count { missing = found.count }
+        found.isSure = found.count == chain.count || missing == found.count
         return found
     }
 
@@ -107,7 +111,7 @@ extension RedisClient: RemoteClient {
             case .null: onOutcome(index, .alreadyThere)
             // A full server is no error of the call: those pages have no room.
             case .error where reply.errorCode == "OOM": onOutcome(index, .noRoom)
-            case .error: refused = reply.refusal
+            case .error: refused = refused ?? reply.refusal
             case _ where reply.isOK: onOutcome(index, .stored)
             default: refused = .nonsense
             }
@@ -121,13 +125,13 @@ extension RedisClient: RemoteClient {
 
     // MARK: Spaces
 
-    func put(space: SpaceDescriptor, _ patience: Patience) throws(RemoteFault) {
+    func put(space: SpaceDescriptor, timeToLive: Duration?, _ patience: Patience) throws(RemoteFault) {
         let key = Self.key(ofSpace: space.root)
-        let command = RedisCommand(
-            [Array("SET".utf8), key, space.encoded, Array("NX".utf8)], slot: SlotMap.slot(of: key), changes: true)
+        var words = [Array("SET".utf8), key, space.encoded]
+        if let timeToLive { words += ["EX", "\(timeToLive.components.seconds)"].map { Array($0.utf8) } }
         var refused: RemoteFault?
-        let fault = run([command], patience) { _, reply in
-            refused = reply.refusal
+        let fault = run([RedisCommand(words, slot: SlotMap.slot(of: key), changes: true)], patience) { _, reply in
+            if case .error = reply { refused = reply.refusal }
             return true
         }
         if let fault = fault ?? refused { throw fault }
@@ -152,11 +156,5 @@ extension RespValue {
         case .text(let bytes): EncodedRecord(copying: unsafe bytes.span.bytes)
         default: nil
         }
-    }
-
-    /// Why the server refuses; nil for what is no error.
-    var refusal: RemoteFault? {
-        guard case .error = self else { return nil }
-        return errorCode == "OOM" ? .full : .refused(String((errorCode ?? "").prefix(16)))
     }
 }

@@ -15,35 +15,35 @@ extension RedisClient {
         // The first command makes the client learn the map.
         _ = try held([[root]], .long)
         for primary in Set(map.shards.map(\.primary)) {
-            var cursor = "0"
+            var cursor = ScanCursor()
             repeat {
-                let (next, hashes) = try scan(primary, cursor)
-                cursor = next
+                let (next, hashes) = try scan(primary, cursor.place)
+                guard cursor.move(to: next) else { throw .nonsense }
                 for start in stride(from: 0, to: hashes.count, by: Self.batch) {
                     let part = Array(hashes[start..<min(start + Self.batch, hashes.count)])
                     try beginnings(part, bytes, onHeader)
                 }
-            } while cursor != "0"
+            } while cursor.place != 0
         }
     }
 
-    private func scan(_ server: NodeAddress, _ cursor: String) throws(RemoteFault) -> (String, [PrefixHash]) {
-        var next: String?
+    private func scan(_ server: NodeAddress, _ cursor: UInt64) throws(RemoteFault) -> (UInt64, [PrefixHash]) {
+        var next: UInt64?
         var hashes: [PrefixHash] = []
         var refused: RemoteFault?
-        let command = RedisCommand("SCAN", cursor, "MATCH", "pfx:1:p:*", "COUNT", "1000")
+        let command = RedisCommand("SCAN", "\(cursor)", "MATCH", "pfx:1:p:*", "COUNT", "1000", hasLongAnswer: true)
         let patience = Patience.long
         let fault = run([command], on: server, before: patience.deadline, stall: patience.stall) { _, reply in
             guard case .list(let parts) = reply, parts.count == 2, case .list(let keys) = parts[1] else {
-                refused = .refused(String((reply.errorCode ?? "SCAN").prefix(16)))
+                refused = reply.refusal
                 return true
             }
-            next = parts[0].string
+            next = parts[0].string.flatMap { UInt64($0) }
             hashes = keys.compactMap { key in key.string.flatMap { PrefixHash(hex: String($0.dropFirst(8))) } }
             return true
         }
         if let fault = fault ?? refused { throw fault }
-        guard let next, next.count <= 20 else { throw .nonsense }
+        guard let next else { throw .nonsense }
         return (next, hashes)
     }
 
@@ -67,7 +67,7 @@ extension RedisClient {
     func question(_ hash: PrefixHash, _ patience: Patience) throws(RemoteFault) {
         var refused: RemoteFault?
         let fault = run([Self.exists(hash)], patience) { _, reply in
-            refused = reply.refusal
+            if case .error = reply { refused = reply.refusal }
             return true
         }
         if let fault = fault ?? refused { throw fault }
@@ -99,6 +99,20 @@ extension RedisClient {
         return right
     }
 
+    /// Whether the server takes nothing because its memory is full.
+    private func refusesForMemory() -> Bool {
+        let key = Self.trial("full")
+        let command = RedisCommand(
+            [Array("SET".utf8), key, [0], Array("EX".utf8), Array("10".utf8)], slot: SlotMap.slot(of: key),
+            changes: true)
+        var isFull = false
+        _ = run([command], .long) { _, reply in
+            if case .error = reply { isFull = reply.refusal == .full }
+            return true
+        }
+        return isFull
+    }
+
     private static func trial(_ key: String) -> [UInt8] { Array("pfx:1:c:\(key)".utf8) }
 
     /// Asks a server about itself; a user who may not ask learns less.
@@ -107,7 +121,7 @@ extension RedisClient {
         found.primaries = Set(map.shards.map(\.primary)).count
         found.replicas = Set(map.shards.flatMap(\.replicas)).count
         var text = ""
-        _ = run([RedisCommand("INFO")], .long) { _, reply in
+        _ = run([RedisCommand("INFO", hasLongAnswer: true)], .long) { _, reply in
             guard let value = reply.value else { return true }
             text = unsafe value.bytes.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
             return true
@@ -115,14 +129,19 @@ extension RedisClient {
         var fields: [Substring: Substring] = [:]
         for line in text.split(whereSeparator: \.isNewline) {
             let parts = line.split(separator: ":", maxSplits: 1)
-            if parts.count == 2 { fields[parts[0]] = parts[1].filter { $0.isASCII && !$0.isWhitespace }[...] }
+            // What may go to a terminal, and nothing else.
+            guard parts.count == 2 else { continue }
+            fields[parts[0]] = Substring(parts[1].unicodeScalars.filter { ("!"..."~").contains($0) })
         }
         let name = fields["valkey_version"].map { "Valkey \($0)" } ?? fields["redis_version"].map { "Redis \($0)" }
         found.version = name.map { String($0.prefix(40)) }
         found.memoryLimit = fields["maxmemory"].flatMap { UInt64($0) }
         found.evictionPolicy = fields["maxmemory_policy"].map { String($0.prefix(40)) }
+        let isFull = !found.writes && refusesForMemory()
         if !map.isWhole { found.advice.append("Some slots of the cluster have no server: repair the cluster.") }
-        if !found.writes {
+        if isFull {
+            found.advice.append("The server's memory is full: raise maxmemory, or set maxmemory-policy allkeys-lru.")
+        } else if !found.writes {
             found.advice.append("This user may not write: give it the right to SET keys pfx:*, or put nothing.")
         }
         if let limit = found.memoryLimit, limit == 0 {
@@ -131,5 +150,26 @@ extension RedisClient {
         if let policy = found.evictionPolicy, policy == "noeviction" {
             found.advice.append("A full server takes no more: set maxmemory-policy allkeys-lru.")
         }
+    }
+}
+
+/// Where a listing of a server's keys is. A server that lies could lead it round and round.
+struct ScanCursor {
+    /// Rounds at most: at a thousand places each, a server that has more is no cache.
+    private static let roundLimit = 1 << 20
+
+    /// What the server is asked to go on with; 0 at the beginning, and again at the end.
+    private(set) var place: UInt64 = 0
+    private var rounds = 0
+    /// An earlier place, which must not come again; that of the last power of two of rounds.
+    private var mark: UInt64 = 0
+
+    /// Takes the place that the server has named; false when it has led in a circle, or on for too long.
+    mutating func move(to next: UInt64) -> Bool {
+        rounds += 1
+        guard next == 0 || next != mark, rounds <= Self.roundLimit else { return false }
+        if rounds & (rounds - 1) == 0 { mark = next }
+        place = next
+        return true
     }
 }

@@ -9,6 +9,8 @@ final class RedisClient: Sendable {
     private static let rounds = 5
     /// How soon the servers of a cluster are asked again for its slots.
     private static let refreshPause: UInt64 = 200_000_000
+    /// Servers of the map that a refresh asks at most, besides those that the user has named.
+    private static let askedForMap = 8
 
     private struct State {
         var map = SlotMap()
@@ -18,6 +20,8 @@ final class RedisClient: Sendable {
         /// Whether the slots are known, or could not be learned.
         var isDecided = false
         var isClosed = false
+        /// Servers at most: those of the map and of the user, and some that redirections have named.
+        var nodeLimit: Int
     }
 
     private let settings: ConnectionSettings
@@ -33,7 +37,7 @@ final class RedisClient: Sendable {
         self.seeds = seeds
         self.settings = settings
         self.readsReplicas = readsReplicas
-        var first = State()
+        var first = State(nodeLimit: seeds.count + SlotMap.strangerLimit)
         if !settings.isCluster {
             first.map = SlotMap(all: SlotMap.Shard(primary: seeds[0], replicas: Array(seeds.dropFirst())))
             first.isDecided = true
@@ -43,7 +47,7 @@ final class RedisClient: Sendable {
 
     /// Begins to connect, so that the first look-up need not wait for that.
     func prepare() {
-        if settings.isCluster { refresh() } else { node(seeds[0]).prepare() }
+        if settings.isCluster { refresh() } else { node(seeds[0])?.prepare() }
     }
 
     /// Ends the connections and threads; calls that run end soon.
@@ -60,12 +64,13 @@ final class RedisClient: Sendable {
     /// The servers of the map.
     var map: SlotMap { state.withLock { $0.map } }
 
-    /// The server of an address.
-    func node(_ address: NodeAddress) -> Node {
+    /// The server of an address; nil when servers have named too many that the map does not know, or the client is
+    /// closed.
+    func node(_ address: NodeAddress) -> Node? {
         state.withLock { state in
             if let known = state.nodes[address] { return known }
+            guard !state.isClosed, state.nodes.count < state.nodeLimit else { return nil }
             let node = Node(address, settings, errands)
-            if state.isClosed { node.close() }
             state.nodes[address] = node
             return node
         }
@@ -93,11 +98,12 @@ final class RedisClient: Sendable {
         _ onReply: (Int, RespValue) -> Bool
     ) -> RemoteFault? {
         guard awaitMap(before: deadline) else { return deadline.hasPassed ? .late : .noOwner }
-        var waiting = commands.indices.map { RoutedCommand(index: $0, target: server) }
+        var waiting = commands.indices.map { RoutedCommand(index: $0, target: server, isBound: server != nil) }
+        // The first reason why a command has no reply, however well the others go on.
         var fault: RemoteFault?
+        var passing: RemoteFault?
         for _ in 0..<Self.rounds where !waiting.isEmpty {
-            var exchange = Exchange(commands, stall: stall)
-            fault = nil
+            var exchange = Exchange(commands, stall: stall, follows: settings.isCluster)
             for item in waiting {
                 guard let node = owner(of: item, commands[item.index]) else {
                     fault = fault ?? .noOwner
@@ -108,15 +114,13 @@ final class RedisClient: Sendable {
             let outcome = exchange.run(before: deadline, onReply)
             if outcome.isEnded { return nil }
             for (slot, address) in outcome.moved { noteMoved(slot, to: address) }
-            if outcome.mapIsOld { refresh() }
-            if let failed = outcome.fault {
-                fault = failed
-                if settings.isCluster { refresh() }
-            }
+            if outcome.mapIsOld || outcome.fault != nil || outcome.passingFault != nil { refresh() }
+            fault = fault ?? outcome.fault
+            passing = outcome.passingFault
             waiting = outcome.again
-            if deadline.hasPassed { return waiting.isEmpty ? fault : .late }
+            if deadline.hasPassed { return waiting.isEmpty ? fault : fault ?? .late }
         }
-        return waiting.isEmpty ? fault : fault ?? .noOwner
+        return waiting.isEmpty ? fault : fault ?? passing ?? .noOwner
     }
 
     /// Where a command goes: its slot's primary, or a replica if the primary is down and nothing is changed.
@@ -125,12 +129,11 @@ final class RedisClient: Sendable {
         let shard = state.withLock { state in
             command.slot.map { state.map[$0] } ?? state.map.shards.randomElement()
         }
-        guard let shard else { return nil }
-        let primary = node(shard.primary)
+        guard let shard, let primary = node(shard.primary) else { return nil }
         guard !command.changes, !shard.replicas.isEmpty else { return primary }
         guard readsReplicas || primary.isDown || item.avoided == shard.primary else { return primary }
         if primary.isDown { primary.prepare() }
-        var candidates = shard.replicas.map { node($0) }
+        var candidates = shard.replicas.compactMap { node($0) }
         if readsReplicas, item.avoided == nil { candidates.append(primary) }
         // The same slot goes to the same server, so that few connections are used; hosts differ in their choice.
         let well = candidates.filter { !$0.isDown && $0.address != item.avoided }
@@ -157,7 +160,7 @@ final class RedisClient: Sendable {
     private func refresh() {
         let now = SystemClock.monotonicNanoseconds()
         let begins = state.withLock { state in
-            guard !state.isRefreshing, !state.isClosed,
+            guard settings.isCluster, !state.isRefreshing, !state.isClosed,
                 state.refreshedAt == 0 || now - min(now, state.refreshedAt) > Self.refreshPause
             else { return false }
             state.isRefreshing = true
@@ -170,24 +173,27 @@ final class RedisClient: Sendable {
 
     /// Asks one server after the other until one knows the slots.
     private func learnMap() {
-        let known = state.withLock { $0.map.addresses }
+        let (known, nodes) = state.withLock { ($0.map.addresses, Array($0.nodes.values)) }
+        // Those that have just failed come last, and chance picks some of many: the next refresh picks others.
+        let down = Set(nodes.filter(\.isDown).map(\.address))
+        let shuffled = known.shuffled()
+        let chosen = (shuffled.filter { !down.contains($0) } + shuffled.filter { down.contains($0) })
+            .prefix(Self.askedForMap)
         var candidates: [NodeAddress] = []
-        for address in known.shuffled() + seeds.shuffled() where !candidates.contains(address) {
-            candidates.append(address)
-        }
-        // Those that have just failed come last.
-        let down = state.withLock { state in Set(state.nodes.values.filter(\.isDown).map(\.address)) }
-        candidates = candidates.filter { !down.contains($0) } + candidates.filter { down.contains($0) }
+        for address in chosen + seeds.shuffled() where !candidates.contains(address) { candidates.append(address) }
         for address in candidates {
+            guard let node = node(address) else { continue }
             let deadline = Deadline.after(.milliseconds(500))
             do throws(RemoteFault) {
-                let connection = try Connection(address, settings, before: deadline)
-                let reply = try connection.ask(RedisCommand("CLUSTER", "SLOTS"), before: deadline)
+                let connection = try node.connected(before: deadline)
+                let reply = try connection.ask(
+                    RedisCommand("CLUSTER", "SLOTS", hasLongAnswer: true), before: deadline)
+                // Somebody who knows the slots need not be quick with anything else: the breaker stays as it is.
+                node.add(connection)
                 guard let map = SlotMap(reply, asked: address), !map.shards.isEmpty else { continue }
-                node(address).add(connection)
                 return finishRefresh(map)
             } catch {
-                node(address).note(error)
+                node.note(error, .question)
             }
             if state.withLock({ $0.isClosed }) { break }
         }
@@ -195,12 +201,22 @@ final class RedisClient: Sendable {
     }
 
     private func finishRefresh(_ map: SlotMap?) {
-        state.withLock { state in
-            if let map { state.map = map }
-            state.isRefreshing = false
-            state.isDecided = true
-            state.refreshedAt = SystemClock.monotonicNanoseconds()
+        let gone = state.withLock { state in
+            defer {
+                state.isRefreshing = false
+                state.isDecided = true
+                state.refreshedAt = SystemClock.monotonicNanoseconds()
+            }
+            guard let map else { return [Node]() }
+            state.map = map
+            let named = Set(map.addresses + seeds)
+            state.nodeLimit = named.count + SlotMap.strangerLimit
+            // Servers that the cluster no longer has: their connections end with them.
+            let gone = state.nodes.filter { !named.contains($0.key) }
+            for address in gone.keys { state.nodes[address] = nil }
+            return Array(gone.values)
         }
         state.broadcast()
+        for node in gone { node.close() }
     }
 }

@@ -117,10 +117,16 @@ struct RedisURL: Sendable, Equatable {
 
     /// The password: of the file that the URL names, or of the environment; nil for none.
     ///
-    /// - Throws: `.invalidOption` when the file cannot be read. The text has nothing of its content.
+    /// - Throws: `.invalidOption` when the file cannot be read, or others than its owner may read it. The text has
+    ///   nothing of its content.
     func password() throws(StoreError) -> [UInt8]? {
         guard let passwordFile else { return ProcessEnvironment.bytes("REDISCLI_AUTH") }
-        var bytes = try SmallFile.bytes(passwordFile, limit: 4096)
+        var bytes: [UInt8]
+        do throws(SecretFile.Unreadable) {
+            bytes = try SecretFile.contents(ofFile: passwordFile)
+        } catch {
+            throw .invalidOption("the remote's password: \(error.text)")
+        }
         while let last = bytes.last, last == 10 || last == 13 { bytes.removeLast() }
         guard !bytes.isEmpty else { throw .invalidOption("the password file \(passwordFile) is empty") }
         return bytes

@@ -11,13 +11,18 @@ struct RespReader {
     static let bulkBytes = 8 << 10
     /// Bytes that are read at once while short replies are expected.
     private static let roomBytes = 16 << 10
-    /// Limit on the bytes of a reply that is a list, with all that is in it: a cluster of a thousand nodes needs less.
-    static let listBytes = 4 << 20
+    /// Limit on the bytes of a reply that is a list, with all that is in it, where one was asked for: a cluster of a
+    /// thousand nodes needs less.
+    static let longList = 4 << 20
+    /// The limit otherwise: greetings are lists.
+    static let shortList = 16 << 10
     /// Lists in lists: the deepest reply that is asked for has four.
     private static let depth = 8
 
     /// Limit on the bytes of one string.
     var largest: Int
+    /// Limit on the bytes of a reply that is a list.
+    var longest: Int
 
     private var buffer: [UInt8] = []
     private var start = 0
@@ -32,7 +37,7 @@ struct RespReader {
     }
 
     /// A reader that takes strings of up to `largest` bytes.
-    init(largest: Int) { self.largest = largest }
+    init(largest: Int, longest: Int = shortList) { (self.largest, self.longest) = (largest, longest) }
 
     /// Whether it is between two replies.
     var isIdle: Bool { start == end && bulk == nil }
@@ -73,9 +78,9 @@ struct RespReader {
         if bulk != nil { return try finishBulk() }
         guard start < end else { return nil }
         if try beginBulk() { return try finishBulk() }
-        var parser = RespParser(buffer[start..<end], largest: largest)
+        var parser = RespParser(buffer[start..<end], largest: largest, longest: longest)
         guard let value = try parser.value(depth: Self.depth) else {
-            guard end - start <= Self.listBytes else { throw .tooLarge }
+            guard end - start <= longest + Self.roomBytes else { throw .tooLarge }
             return nil
         }
         start = parser.position
@@ -85,10 +90,11 @@ struct RespReader {
     /// Begins to receive a long string, if one is next.
     private mutating func beginBulk() throws(RespFault) -> Bool {
         guard buffer[start] == UInt8(ascii: "$") else { return false }
-        var parser = RespParser(buffer[(start + 1)..<end], largest: largest)
+        var parser = RespParser(buffer[(start + 1)..<end], largest: largest, longest: longest)
         guard let size = try parser.number(), size >= Self.bulkBytes else { return false }
         guard size <= largest else { throw .tooLarge }
-        let record = EncodedRecord(room: Int(size))
+        // The size is what a server says: the system need not have so much.
+        guard let record = EncodedRecord(room: Int(size)) else { throw .tooLarge }
         let here = min(Int(size), end - parser.position)
         unsafe buffer.withUnsafeBytes { bytes in
             unsafe record.room.copyMemory(
@@ -113,11 +119,12 @@ private struct RespParser {
     private let bytes: ArraySlice<UInt8>
     private(set) var position: Int
     private let largest: Int
+    private let longest: Int
 
-    init(_ bytes: ArraySlice<UInt8>, largest: Int) {
+    init(_ bytes: ArraySlice<UInt8>, largest: Int, longest: Int) {
         self.bytes = bytes
         position = bytes.startIndex
-        self.largest = largest
+        (self.largest, self.longest) = (largest, longest)
     }
 
     /// The value at the position; nil when it is not complete.
@@ -171,7 +178,7 @@ private struct RespParser {
             if size == -1 { return .some(nil) }
             throw .malformed
         }
-        guard size <= largest, size <= RespReader.listBytes else { throw .tooLarge }
+        guard size <= largest, size <= longest else { throw .tooLarge }
         guard bytes.endIndex - position >= Int(size) + 2 else { return nil }
         let end = position + Int(size)
         guard bytes[end] == 13, bytes[end + 1] == 10 else { throw .malformed }
@@ -184,7 +191,7 @@ private struct RespParser {
         if count == -1 { return .null }
         // Every value has at least three bytes.
         guard count >= 0, depth > 0 else { throw .malformed }
-        guard count <= RespReader.listBytes / 3 else { throw .tooLarge }
+        guard count <= longest / 3 else { throw .tooLarge }
         var items: [RespValue] = []
         for _ in 0..<Int(count) * perItem {
             guard let item = try value(depth: depth - 1) else { return nil }

@@ -28,11 +28,19 @@ enum RespValue: Sendable {
     /// Whether this is the string `OK`.
     var isOK: Bool { string == "OK" }
 
-    /// The first word of an error, such as MOVED or OOM; nil for anything else.
-    var errorCode: Substring? {
-        guard case .error(let text) = self else { return nil }
-        return text.split(separator: " ", maxSplits: 1).first
+    /// The code of an error, such as MOVED or OOM: its first word. Nil for anything else, and for an error whose first
+    /// word is no code: nothing else of what a server says comes into an error of the store, for it may repeat what it
+    /// was told, or write on a terminal.
+    var errorCode: String? {
+        guard case .error(let text) = self,
+            let code = text.utf8.split(separator: UInt8(ascii: " "), maxSplits: 1).first,
+            code.count <= 16, code.allSatisfy({ UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0 })
+        else { return nil }
+        return String(code)
     }
+
+    /// What it means that this came instead of what was asked for.
+    var refusal: RemoteFault { errorCode == "OOM" ? .full : .refused(errorCode ?? "an unexpected answer") }
 }
 
 /// Why bytes are no replies.

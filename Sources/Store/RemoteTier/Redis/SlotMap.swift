@@ -19,6 +19,9 @@ struct SlotMap: Sendable, Equatable {
     private var places: [UInt16]
 
     private static let none = UInt16.max
+    /// Servers that a map learns from redirections at most: the next map has all of them.
+    static let strangerLimit = 16
+    private var strangers = 0
 
     /// A map in which nobody has anything.
     init() { places = [UInt16](repeating: Self.none, count: Self.slots) }
@@ -57,6 +60,7 @@ struct SlotMap: Sendable, Equatable {
             let port = UInt16(exactly: port), port != 0
         else { return nil }
         let host = parts[0].string ?? ""
+        guard NodeAddress.isHost(host) || host == "?" else { return nil }
         return NodeAddress(host: host.isEmpty || host == "?" ? asked.host : host, port: port)
     }
 
@@ -66,9 +70,13 @@ struct SlotMap: Sendable, Equatable {
         return place == Self.none ? nil : shards[Int(place)]
     }
 
-    /// Takes note that a server has become the owner of a slot.
+    /// Takes note that a server has become the owner of a slot, unless the map knows too many servers from hearsay.
     mutating func move(_ slot: UInt16, to address: NodeAddress) {
         let known = shards.firstIndex { $0.primary == address }
+        if known == nil {
+            guard strangers < Self.strangerLimit else { return }
+            strangers += 1
+        }
         places[Int(slot) % Self.slots] =
             known.map { UInt16($0) } ?? place(of: Shard(primary: address, replicas: []))
     }

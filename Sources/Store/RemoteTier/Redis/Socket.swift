@@ -19,11 +19,13 @@ enum Transfer: Equatable {
 final class Socket {
     let descriptor: Int32
     private var tls: TLSSession?
+    /// Whether bytes of the network may lie in memory, encrypted or not: the system no longer says that they are there.
+    private(set) var holdsInput = false
 
     /// Begins to connect to an address, and waits for the connection until the deadline.
     init(_ address: ResolvedAddress, before deadline: Deadline) throws(RemoteFault) {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        descriptor = socket(address.family, type, 0)
+        descriptor = StandardDescriptors.taken { socket(address.family, type, 0) }
         guard descriptor >= 0 else { throw .system("socket") }
         var one: Int32 = 1
         unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
@@ -66,7 +68,7 @@ final class Socket {
             guard Int(step) == Int(CTLS_WANTS_INPUT) else {
                 throw session.isUntrusted ? .untrusted : .unreachable("TLS was refused")
             }
-            guard wait(for: Int16(POLLIN), before: deadline) else { throw .late }
+            guard !deadline.hasPassed, wait(for: Int16(POLLIN), before: deadline) else { throw .late }
             guard try fill(session) != .ended else {
                 throw session.isUntrusted ? .untrusted : .unreachable("TLS was refused")
             }
@@ -109,18 +111,24 @@ final class Socket {
     /// Reads bytes into `room`.
     func read(_ room: UnsafeMutableRawBufferPointer) throws(RemoteFault) -> Transfer {
         guard let tls else { return try unsafe receive(room) }
-        while true {
-            let count = unsafe tls.read(room)
-            if count > 0 { return .bytes(count) }
-            switch count {
-            case Int(CTLS_WANTS_INPUT):
-                // A key that is renewed makes TLS speak while it reads.
-                _ = try flush(tls)
-                let got = try fill(tls)
-                guard case .bytes = got else { return got }
-            case Int(CTLS_ENDED): return .ended
-            default: throw .unreachable("TLS failed")
-            }
+        if let transfer = try unsafe decrypt(room, tls) { return transfer }
+        // A key that is renewed makes TLS speak while it reads.
+        _ = try flush(tls)
+        // Once: of a server that sends nothing but what TLS keeps for itself there is always more.
+        let got = try fill(tls)
+        guard case .bytes = got else { return got }
+        return try unsafe decrypt(room, tls) ?? .wait
+    }
+
+    /// Decrypts what has come; nil when that is not enough.
+    private func decrypt(_ room: UnsafeMutableRawBufferPointer, _ tls: TLSSession) throws(RemoteFault) -> Transfer? {
+        let count = unsafe tls.read(room)
+        holdsInput = count > 0
+        if count > 0 { return .bytes(count) }
+        switch count {
+        case Int(CTLS_WANTS_INPUT): return nil
+        case Int(CTLS_ENDED): return .ended
+        default: throw .unreachable("TLS failed")
         }
     }
 

@@ -25,7 +25,8 @@ final class TLSContext: @unchecked Sendable {
         switch Int(status) {
         case Int(CTLS_NO_CA): "the remote's authorities cannot be read from \(ca ?? "the system's files")"
         case Int(CTLS_NO_CERTIFICATE): "the certificate \(certificate ?? "") for the remote cannot be read"
-        case Int(CTLS_NO_KEY): "the key \(key ?? "") for the remote cannot be read, or is another certificate's"
+        case Int(CTLS_NO_KEY):
+            "the key \(key ?? "") for the remote cannot be read, needs a pass phrase, or is another certificate's"
         default: "rediss:// needs libssl; install the package libssl3"
         }
     }
@@ -79,8 +80,9 @@ final class TLSSession {
 
     /// Fetches what must go to the network, unless some of it waits already.
     private func collect() {
-        guard pending == nil else { return }
-        var room = [UInt8](repeating: 0, count: 32 << 10)
+        let size = unsafe ctls_output_size(session)
+        guard pending == nil, size > 0 else { return }
+        var room = [UInt8](repeating: 0, count: min(size, 32 << 10))
         let count = unsafe room.withUnsafeMutableBytes { room in
             unsafe ctls_output(session, room.baseAddress, room.count)
         }

@@ -63,11 +63,13 @@ final class HTTPRequest {
 
     /// Begins a request; nil when there is no memory.
     init?(_ call: HTTPCall, on lane: HTTPLane, _ url: S3URL, _ credentials: S3Credentials) {
+        let parts = call.parts.compactMap { EncodedRecord(room: $0) }
+        guard parts.count == call.parts.count else { return nil }
         let made = unsafe ccurl_request_make(call.method, call.address, url.ca)
         guard let request = unsafe made else { return nil }
         self.lane = lane
         body = call.body
-        parts = call.parts.map { EncodedRecord(room: $0) }
+        self.parts = parts
         unsafe self.request = request
         unsafe ccurl_sign(request, "aws:amz:\(url.region):s3", credentials.key, credentials.secret)
         var headers = call.headers + ["x-amz-content-sha256: \(call.digest)"]

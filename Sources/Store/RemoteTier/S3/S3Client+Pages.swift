@@ -117,7 +117,9 @@ extension S3Client: RemoteClient {
         let index = PackIndex(
             root: root, entries: zip(pages, sizes).map { PackIndex.Entry(hash: $0.page.name.hash, bytes: $1) })
         let front = index.encoded
-        let pack = EncodedRecord(room: front.count + sizes.reduce(0, +))
+        guard let pack = EncodedRecord(room: front.count + sizes.reduce(0, +)) else {
+            return .unreachable("there is no memory for a pack")
+        }
         var filled = 0
         func append(_ bytes: RawSpan) {
             unsafe bytes.withUnsafeBytes { bytes in
@@ -188,7 +190,7 @@ extension S3Client: RemoteClient {
     /// Limit on the bytes of a descriptor.
     private static let descriptorBytes = 1 << 20
 
-    func put(space: SpaceDescriptor, _ patience: Patience) throws(RemoteFault) {
+    func put(space: SpaceDescriptor, timeToLive: Duration?, _ patience: Patience) throws(RemoteFault) {
         let bytes = space.encoded
         let call = put("1/s/\(space.root)", EncodedRecord(copying: unsafe bytes.span.bytes), isNew: false)
         if let fault = run([call], patience, { _, _ in true }) { throw fault }

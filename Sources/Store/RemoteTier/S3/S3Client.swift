@@ -23,6 +23,10 @@ final class S3Client: Sendable {
         var credentials: S3Credentials
         var idle: [HTTPLane] = []
         var breaker = CircuitBreaker()
+        /// What went wrong last.
+        var lastFault: RemoteFault?
+        /// Why nobody is to wait for the server; nil while all is well.
+        var fault: RemoteFault? { breaker.isOpen ? lastFault : nil }
         var isTrying = false
         var isClosed = false
         /// Whether the server knows `If-None-Match` with a put.
@@ -64,7 +68,7 @@ final class S3Client: Sendable {
         errands.close()
     }
 
-    var faults: [String] { state.withLock { $0.breaker.fault }.map { ["\(url.endpoint): \($0.text)"] } ?? [] }
+    var faults: [String] { state.withLock { $0.fault }.map { ["\(url.endpoint): \($0.text)"] } ?? [] }
 
     // MARK: Calls
 
@@ -106,10 +110,10 @@ final class S3Client: Sendable {
         var begins = false
         let (lane, credentials, fault) = state.withLock { state -> (HTTPLane?, S3Credentials, RemoteFault?) in
             guard !state.isClosed else { return (nil, state.credentials, .closed) }
-            guard let fault = state.breaker.fault, !isTrial else {
+            guard let fault = state.fault, !isTrial else {
                 return (state.idle.popLast(), state.credentials, nil)
             }
-            begins = !state.isTrying && state.breaker.allowsTrial(at: now)
+            begins = !state.isTrying && state.breaker.isOver(at: now)
             if begins { state.isTrying = true }
             return (nil, state.credentials, fault)
         }
@@ -121,7 +125,11 @@ final class S3Client: Sendable {
     private func give(_ lane: HTTPLane, _ isQuiet: Bool, _ hasAnswer: Bool, _ fault: RemoteFault?) {
         let now = SystemClock.monotonicNanoseconds()
         state.withLock { state in
-            if let fault { _ = state.breaker.note(fault, at: now) } else if hasAnswer { state.breaker.reset() }
+            if let fault {
+                if state.breaker.fail(.page, at: now) { state.lastFault = fault }
+            } else if hasAnswer {
+                state.breaker.succeed(.page)
+            }
             if isQuiet, !state.isClosed, state.idle.count < Self.idleLanes { state.idle.append(lane) }
         }
     }
