@@ -16,7 +16,9 @@ public struct PageSource: Sendable {
     /// - Parameters:
     ///   - base: the address of the first token in the first plane.
     ///   - capacity: tokens that each plane has room for; at least the tokens read.
+    @inline(never)
     public init(_ base: UnsafeRawPointer, capacity: Int) {
+        // Inlined, it leaves a part of the enum unwritten, and valgrind reports every copy of it.
         memory = unsafe .onePiece(base: UnsafeMutableRawPointer(mutating: base), capacity: capacity)
     }
 
@@ -58,7 +60,9 @@ public struct PageTarget: Sendable {
     /// - Parameters:
     ///   - base: the address of the first token in the first plane.
     ///   - capacity: tokens that each plane has room for; at least the tokens written.
+    @inline(never)
     public init(_ base: UnsafeMutableRawPointer, capacity: Int) {
+        // Inlined, it leaves a part of the enum unwritten, and valgrind reports every copy of it.
         memory = unsafe .onePiece(base: base, capacity: capacity)
     }
 

@@ -182,8 +182,6 @@ final class QueuedPage: @unchecked Sendable {
     private let base: UnsafeMutableRawPointer
     let source: PageSource
 
-    // Not inlined: the optimiser then leaves a part of the enum on the stack unwritten, and valgrind reports its copies.
-    @inline(never)
     init(_ page: PageSource, tokens: Int, _ layout: KVLayout) {
         unsafe base = .allocate(byteCount: layout.pageBytes(tokens: tokens), alignment: 64)
         unsafe PageTarget(base, capacity: tokens).copy(tokens: tokens, from: page, layout)
