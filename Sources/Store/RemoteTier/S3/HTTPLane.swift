@@ -129,17 +129,23 @@ final class HTTPRequest {
 
 /// The little that is read of an object store's XML.
 enum XMLText {
-    /// The text of all elements of this name.
+    /// The text of all elements of this name. Bytes are compared: a search in texts is in a library of Swift's that the
+    /// C library has no room for.
     static func all(_ name: String, in text: String) -> [String] {
+        let (opening, closing) = (Array("<\(name)>".utf8), Array("</\(name)>".utf8))
         var found: [String] = []
-        var rest = text[...]
-        while let start = rest.firstRange(of: "<\(name)>") {
-            rest = rest[start.upperBound...]
-            guard let end = rest.firstRange(of: "</\(name)>") else { break }
-            found.append(String(rest[..<end.lowerBound]))
-            rest = rest[end.upperBound...]
+        var rest = Array(text.utf8)[...]
+        while let start = place(of: opening, in: rest) {
+            rest = rest[(start + opening.count)...]
+            guard let end = place(of: closing, in: rest) else { break }
+            found.append(String(decoding: rest[..<end], as: UTF8.self))
+            rest = rest[(end + closing.count)...]
         }
         return found
+    }
+
+    private static func place(of part: [UInt8], in bytes: ArraySlice<UInt8>) -> Int? {
+        bytes.indices.first { bytes[$0...].starts(with: part) }
     }
 
     /// The text of the first such element.
