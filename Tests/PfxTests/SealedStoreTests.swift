@@ -43,7 +43,7 @@ struct SealedStoreTests {
             #expect(!run.output.contains("7000"))
         }
         let revealed = try Run("tree", path, "--reveal")
-        #expect(revealed.status == 69 && revealed.errors.contains("is sealed, and no sealing key was given"))
+        #expect(revealed.status == 69 && revealed.errors.contains("is sealed, and its key was not given"))
     }
 
     @Test("is not called sound by a check that has no key, or another one")

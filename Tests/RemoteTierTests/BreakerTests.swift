@@ -22,7 +22,7 @@ struct BreakerTests {
         var breaker = CircuitBreaker()
         var now: UInt64 = 1_000_000
         for failures in 0..<20 {
-            let isNew = breaker.fail(.question, at: now)
+            let isNew = breaker.fail(.question, .late, at: now)
             #expect(isNew)
             let whole = min(CircuitBreaker.pauses.lowerBound << UInt64(failures), CircuitBreaker.pauses.upperBound)
             let pause = pause(breaker, since: now)
@@ -31,7 +31,7 @@ struct BreakerTests {
         }
         let lengths = (0..<50).map { _ in
             var fresh = CircuitBreaker()
-            _ = fresh.fail(.question, at: 0)
+            _ = fresh.fail(.question, .late, at: 0)
             return self.pause(fresh, since: 0)
         }
         #expect(Set(lengths).count > 10)
@@ -40,9 +40,9 @@ struct BreakerTests {
     @Test("counts failures that happen side by side once")
     func sideBySide() {
         var breaker = CircuitBreaker()
-        let first = breaker.fail(.question, at: 0)
+        let first = breaker.fail(.question, .late, at: 0)
         let pause = pause(breaker, since: 0)
-        let others = [breaker.fail(.question, at: 1), breaker.fail(.page, at: pause - 1)]
+        let others = [breaker.fail(.question, .late, at: 1), breaker.fail(.page, .late, at: pause - 1)]
         #expect(first && others == [false, false])
         #expect(self.pause(breaker, since: 0) == pause)
     }
@@ -51,10 +51,10 @@ struct BreakerTests {
     func trial() {
         var breaker = CircuitBreaker()
         func admits(_ moment: UInt64) -> CircuitBreaker.Admission { breaker.admit(at: moment) }
-        #expect(admits(0) == .free)
-        _ = breaker.fail(.question, at: 0)
+        #expect(admits(0) == .free && breaker.fault == nil)
+        _ = breaker.fail(.question, .late, at: 0)
         let end = pause(breaker, since: 0)
-        #expect(admits(end - 1) == .refused)
+        #expect(admits(end - 1) == .refused && breaker.fault == .late)
         #expect(admits(end) == .trial)
         #expect(admits(end) == .refused)
         // It found nothing out: somebody else may.
@@ -62,9 +62,9 @@ struct BreakerTests {
         #expect(admits(end) == .trial)
         breaker.endTrial()
         breaker.succeed(.question)
-        #expect(!breaker.isOpen)
+        #expect(!breaker.isOpen && breaker.fault == nil)
         #expect(admits(end) == .free)
-        _ = breaker.fail(.question, at: end)
+        _ = breaker.fail(.question, .late, at: end)
         #expect(pause(breaker, since: end) <= CircuitBreaker.pauses.lowerBound)
     }
 
@@ -73,15 +73,15 @@ struct BreakerTests {
         var breaker = CircuitBreaker()
         var now: UInt64 = 0
         for _ in 0..<4 {
-            _ = breaker.fail(.page, at: now)
+            _ = breaker.fail(.page, .late, at: now)
             now += CircuitBreaker.pauses.upperBound
             breaker.succeed(.question)
             #expect(!breaker.isOpen)
         }
-        _ = breaker.fail(.page, at: now)
+        _ = breaker.fail(.page, .late, at: now)
         #expect(pause(breaker, since: now) > 4 * CircuitBreaker.pauses.lowerBound)
         breaker.succeed(.page)
-        _ = breaker.fail(.page, at: now)
+        _ = breaker.fail(.page, .late, at: now)
         #expect(pause(breaker, since: now) <= CircuitBreaker.pauses.lowerBound)
     }
 }

@@ -85,7 +85,7 @@ struct ClientTests {
         let tier = try tier(server.url)
         defer { tier.close() }
         let found = try tier.check()
-        #expect(!found.writes)
+        #expect(found.refusal == (isFull ? .full : .refused("NOPERM")))
         #expect(found.advice.contains { $0.contains("may not write") } == !isFull)
         #expect(found.advice.contains { $0.contains("memory is full") } == isFull)
     }

@@ -185,7 +185,6 @@ extension JSONText {
         add("waiting_pages", remote.waitingPages)
         add("dropped_pages", remote.droppedPages)
         add("refused_pages", remote.refusedPages)
-        add("servers_down", UInt64(remote.faults.count))
         add("faults", remote.faults)
     }
 

@@ -32,6 +32,10 @@ struct CircuitBreaker: Sendable {
     /// The end of the pause; nil while the breaker is closed.
     private var pauseEnd: UInt64?
     private var isTrying = false
+    private var last: RemoteFault?
+
+    /// What went wrong last; nil while the breaker is closed.
+    var fault: RemoteFault? { isOpen ? last : nil }
 
     /// Whether the server has failed and was not found well since.
     var isOpen: Bool { pauseEnd != nil }
@@ -62,8 +66,9 @@ struct CircuitBreaker: Sendable {
     /// The server has failed. Failures of calls that ran side by side are one failure.
     ///
     /// - Returns: whether this was a new one.
-    mutating func fail(_ kind: Kind, at now: UInt64) -> Bool {
+    mutating func fail(_ kind: Kind, _ fault: RemoteFault, at now: UInt64) -> Bool {
         guard isOver(at: now) else { return false }
+        last = fault
         let before: Int
         switch kind {
         case .question: (before, failures.question) = (failures.question, failures.question + 1)

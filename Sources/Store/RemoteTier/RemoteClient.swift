@@ -45,7 +45,7 @@ protocol RemoteClient: Sendable {
     /// What is wrong with servers now, as one clause each.
     var faults: [String] { get }
 
-    /// How many pages of a chain are there, from the first on, and what is not known in time is not there.
+    /// How many pages of a chain are there, from the first on. A page counts as missing if no answer comes in time.
     ///
     /// - Parameter earlier: the pages before the chain, as far as they are known.
     func leading(_ chain: [PrefixHash], behind earlier: [PrefixHash], _ patience: Patience) -> LeadingPages
@@ -70,7 +70,7 @@ protocol RemoteClient: Sendable {
     /// Notes that what is there of a page cannot be trusted.
     func distrust(_ hash: PrefixHash)
 
-    /// Puts the descriptor of a space, for this time where a server forgets by itself.
+    /// Puts the descriptor of a space. A server that expires values keeps it for `timeToLive`; nil for no limit.
     func put(space: SpaceDescriptor, timeToLive: Duration?, _ patience: Patience) throws(RemoteFault)
     /// The encoded descriptor of a space; nil when it is not there.
     func space(_ root: PrefixHash, _ patience: Patience) throws(RemoteFault) -> [UInt8]?
@@ -79,8 +79,8 @@ protocol RemoteClient: Sendable {
 
     /// Asks for a page that is not there.
     func question(_ hash: PrefixHash, _ patience: Patience) throws(RemoteFault)
-    /// Puts a value under each of these keys, for seconds only; false if this user may not.
-    func putTrial(_ keys: [String], _ value: [UInt8], _ patience: Patience) throws(RemoteFault) -> Bool
+    /// Puts a value under each of these keys, for seconds only. Returns why some were not put.
+    func putTrial(_ keys: [String], _ value: [UInt8], _ patience: Patience) -> RemoteFault?
     /// Fetches the values that were put; how many have `bytes` bytes.
     func fetchTrial(_ keys: [String], bytes: Int, _ patience: Patience) throws(RemoteFault) -> Int
     /// Fills in what the servers say of themselves, and what to change.

@@ -12,8 +12,8 @@ package struct RemoteCheck: Sendable {
     /// Servers that take changes, and servers that have copies; none if nobody says.
     package var primaries = 0
     package var replicas = 0
-    /// Whether this user may write.
-    package var writes = false
+    /// Why nothing could be put; nil when this user may write, and there is room.
+    package var refusal: RemoteFault?
     /// The median and the longest time of a question.
     package var questionTime = Duration.zero
     package var longestQuestionTime = Duration.zero
@@ -76,8 +76,12 @@ extension RemoteTier {
             Double(Self.values * Self.valueBytes) * 1e9 / Double(SystemClock.monotonicNanoseconds() - began)
         }
         let began = SystemClock.monotonicNanoseconds()
-        guard try client.putTrial(keys, value, .long) else { return }
-        found.writes = true
+        switch client.putTrial(keys, value, .long) {
+        case nil: break
+        case .refused(let code): return found.refusal = .refused(code)
+        case .full: return found.refusal = .full
+        case let fault?: throw fault
+        }
         found.putRate = rate(since: began)
         let asked = SystemClock.monotonicNanoseconds()
         let right = try client.fetchTrial(keys, bytes: value.count, .long)

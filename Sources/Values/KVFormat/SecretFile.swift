@@ -12,11 +12,16 @@ package enum SecretFile {
         package let text: String
     }
 
-    /// The content of a file that only its owner can read.
+    /// The content of a file.
     ///
-    /// - Throws: when there is no such file, when others than its owner may read or write it, when it belongs to
-    ///   another user than this one or root, or when it is too long.
-    package static func contents(ofFile path: String) throws(Unreadable) -> [UInt8] {
+    /// - Parameters:
+    ///   - isPrivate: whether only its owner, this user or root, may be able to read it. False for files of other
+    ///     tools, which have their own rules.
+    ///   - longest: bytes that it has at most.
+    /// - Throws: when there is no such file, when others can read or write it, or when it is too long.
+    package static func contents(
+        ofFile path: String, isPrivate: Bool = true, longest: Int = longest
+    ) throws(Unreadable) -> [UInt8] {
         // Whatever it is, opening it must not wait for anybody.
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
         guard descriptor >= 0 else {
@@ -27,19 +32,21 @@ package enum SecretFile {
         guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw Unreadable(text: "\(path) is not a file")
         }
-        guard status.st_mode & 0o077 == 0 else {
+        guard !isPrivate || status.st_mode & 0o077 == 0 else {
             throw Unreadable(text: "others may read or write the file \(path); set its mode to 0600 (chmod)")
         }
-        guard status.st_uid == geteuid() || status.st_uid == 0 else {
+        guard !isPrivate || status.st_uid == geteuid() || status.st_uid == 0 else {
             throw Unreadable(text: "the file \(path) belongs to another user")
         }
-        return try contents(ofDescriptor: descriptor)
+        return try contents(ofDescriptor: descriptor, longest: longest)
     }
 
     /// What a descriptor gives until its end. It stays open.
     ///
     /// - Throws: when it cannot be read, or gives too much.
-    package static func contents(ofDescriptor descriptor: Int32) throws(Unreadable) -> [UInt8] {
+    package static func contents(
+        ofDescriptor descriptor: Int32, longest: Int = longest
+    ) throws(Unreadable) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: longest + 1)
         var held = 0
         while held < bytes.count {

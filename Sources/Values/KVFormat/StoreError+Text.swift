@@ -34,7 +34,7 @@ extension StoreError: CustomStringConvertible {
         case .noSuchPage(let hash): "No page has the prefix hash \(hash)."
         case .noSuchName(let name): "No prefix has the name \(name)."
         case .noSuchSpace(let root): "No space has the root \(root)."
-        case .sealedSpace(let root): "The space \(root) is sealed, and no sealing key was given."
+        case .sealedSpace(let root): "The space \(root) is sealed, and its key was not given."
         case .wrongKey(let found, let given):
             "The store's spaces are sealed with the key \(found); the key \(given) was given."
         case .invalidKey(let what): "The sealing key is not valid: \(what)."

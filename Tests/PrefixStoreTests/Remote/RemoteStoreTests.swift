@@ -33,23 +33,13 @@ struct RemoteStoreTests {
     }
 
     /// Stores all prompts on a host, and waits until the server has them.
-    private func fill(_ store: Store) throws {
-        let space = try store.space(model.identity)
-        for prompt in prompts { try space.insertGenerated(prompt, by: model) }
-        try store.flush()
-        #expect(try store.flushRemote(within: .seconds(20)))
-    }
+    private func fill(_ store: Store) throws { #expect(try store.storeGenerated(prompts, by: model)) }
 
     /// Loads all prompts; returns the tokens that came, by tier.
     private func load(_ store: Store) throws -> TokensByTier {
-        let space = try store.space(model.identity)
-        var all = TokensByTier()
-        for prompt in prompts {
-            let read = try space.loadGenerated(prompt, by: model)
-            #expect(read.wrongBytes == 0)
-            all = all + read.loaded.tokensByTier
-        }
-        return all
+        let read = try store.loadGenerated(prompts, by: model)
+        #expect(read.wrongBytes == 0)
+        return read.tokens
     }
 
     var tokens: Int { prompts.reduce(0) { $0 + $1.count } }

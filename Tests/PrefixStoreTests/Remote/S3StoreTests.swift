@@ -35,21 +35,13 @@ struct S3StoreTests {
     }
 
     private func fill(_ store: Store, _ prompts: [[TokenID]]) throws {
-        let space = try store.space(model.identity)
-        for prompt in prompts { try space.insertGenerated(prompt, by: model) }
-        try store.flush()
-        #expect(try store.flushRemote(within: .seconds(30)))
+        #expect(try store.storeGenerated(prompts, by: model))
     }
 
     private func load(_ store: Store) throws -> TokensByTier {
-        let space = try store.space(model.identity)
-        var all = TokensByTier()
-        for prompt in prompts {
-            let read = try space.loadGenerated(prompt, by: model)
-            #expect(read.wrongBytes == 0)
-            all = all + read.loaded.tokensByTier
-        }
-        return all
+        let read = try store.loadGenerated(prompts, by: model)
+        #expect(read.wrongBytes == 0)
+        return read.tokens
     }
 
     private var tokens: Int { prompts.reduce(0) { $0 + $1.count } }
@@ -86,11 +78,11 @@ struct S3StoreTests {
             return try body(inspector)
         }
         let pushed = try inspect("first") { try $0.push(root, to: remote) }
-        #expect(pushed.moved > 0 && pushed.refused == 0)
+        #expect(pushed.moved > 0 && pushed.missing == 0)
         #expect(try inspect("first") { try $0.push(root, to: remote) }.alreadyThere == pushed.pages)
         try Store(at: folder.path("second"), options: StoreOptions(quota: .mebibytes(64))).close()
         let pulled = try inspect("second") { try $0.pull(root, from: remote) }
-        #expect(pulled.moved == pushed.moved && pulled.refused == 0)
+        #expect(pulled.moved == pushed.moved && pulled.missing == 0)
         let second = try host("second") { $0.remote = nil }
         #expect(try load(second) == TokensByTier(cold: tokens))
         try second.close()

@@ -37,11 +37,11 @@ struct HandTransferTests {
     func pushAndPull() throws {
         let root = model.identity.spaceRoot
         let pushed = try inspect("first") { try $0.push(root, to: remote) }
-        #expect(pushed.pages == 21 && pushed.moved == 21 && pushed.refused == 0)
+        #expect(pushed.pages == 21 && pushed.moved == 21 && pushed.missing == 0)
         #expect(try inspect("first") { try $0.push(root, to: remote) }.alreadyThere == 21)
         try Store(at: folder.path("second"), options: StoreOptions(quota: .mebibytes(64))).close()
         let pulled = try inspect("second") { try $0.pull(root, from: remote) }
-        #expect(pulled.moved == 21 && pulled.refused == 0)
+        #expect(pulled.moved == 21 && pulled.missing == 0)
         #expect(try inspect("second") { try $0.pull(root, from: remote) }.alreadyThere == 21)
         server.kill()
         let store = try Store(at: folder.path("second"))
@@ -63,6 +63,65 @@ struct HandTransferTests {
         #expect(throws: StoreError.noSuchSpace(PrefixHash.sha256([1]).short)) {
             try inspect("third") { try $0.pull(.sha256([1]), from: remote) }
         }
+    }
+
+    @Test("are as many afterwards as were counted: what a longer page covers is not moved")
+    func covered() throws {
+        let root = model.identity.spaceRoot
+        // 100 tokens end inside a page; the same and six more cover that end.
+        for (name, prompt) in [("short", prompts[0]), ("long", prompts[0] + (0..<6).map { TokenID($0 + 7_000) })] {
+            let store = try Store(at: folder.path(name), options: StoreOptions(quota: .mebibytes(64)))
+            try store.space(model.identity).insertGenerated(prompt, by: model)
+            try store.close()
+            _ = try inspect(name) { try $0.push(root, to: remote) }
+        }
+        try Store(at: folder.path("third"), options: StoreOptions(quota: .mebibytes(64))).close()
+        let pulled = try inspect("third") { try $0.pull(root, from: remote) }
+        #expect(pulled.pages == 8 && pulled.moved == 7 && pulled.covered == 1 && pulled.missing == 0)
+        #expect(try inspect("third") { try $0.info().pages } == 7)
+        let again = try inspect("third") { try $0.pull(root, from: remote) }
+        #expect(again.moved == 0 && again.alreadyThere == 7 && again.covered == 1)
+    }
+
+    @Test("that could not be moved are counted by the reason")
+    func reasons() throws {
+        let root = model.identity.spaceRoot
+        _ = try inspect("first") { try $0.push(root, to: remote) }
+        let path = PrefixHash.chain(from: root, tokens: prompts[0][...], pageSize: 16)
+        try server.ask("setrange", "pfx:1:p:\(path[2])", "300", "XXXXXXXX")
+        try Store(at: folder.path("second"), options: StoreOptions(quota: .mebibytes(64))).close()
+        let pulled = try inspect("second") { try $0.pull(root, from: remote) }
+        #expect(pulled.damaged == 1 && pulled.orphaned == 4 && pulled.moved == 16 && pulled.missing == 5)
+        try server.ask("flushall")
+        try server.ask("config", "set", "maxmemory-policy", "noeviction")
+        try server.ask("config", "set", "maxmemory", "1")
+        let error = #expect(throws: StoreError.self) { try inspect("first") { try $0.push(root, to: remote) } }
+        #expect(error?.description.contains("it is full") == true)
+    }
+
+    @Test("of a space that this folder cannot read register nothing")
+    func foreign() throws {
+        let keys = try (0..<2).map { number in try SealingKey(bytes: (0..<32).map { UInt8($0 * 3 + number) }) }
+        let sealed = StoreOptions(quota: .mebibytes(64), sealingKey: keys[0])
+        let store = try Store(at: folder.path("sealed"), options: sealed)
+        try store.space(model.identity).insertGenerated(prompts[0], by: model)
+        try store.close()
+        let ours = try StoreInspector(at: folder.path("sealed"), sealingKey: keys[0])
+        let root = try #require(try ours.spaces().first?.root)
+        #expect(try ours.push(root, to: remote).moved == 7)
+        ours.close()
+        try Store(at: folder.path("plain"), options: StoreOptions(quota: .mebibytes(64))).close()
+        #expect(try inspect("plain") { try $0.pull(root, from: remote).pages } == 0)
+        #expect(try inspect("plain") { try $0.spaces().isEmpty })
+        // Nor does a store with a key take pages that are not sealed with it.
+        _ = try inspect("first") { try $0.push(model.identity.spaceRoot, to: remote) }
+        try Store(at: folder.path("other"), options: StoreOptions(quota: .mebibytes(64), sealingKey: keys[1])).close()
+        let other = try StoreInspector(at: folder.path("other"), sealingKey: keys[1])
+        defer { other.close() }
+        for root in [root, model.identity.spaceRoot] {
+            #expect(throws: StoreError.self) { try other.pull(root, from: remote) }
+        }
+        #expect(try other.spaces().isEmpty)
     }
 
     @Test("a check says what a remote is, and what to change")

@@ -324,7 +324,7 @@ class Ends(Case):
         self.assertEqual(second.end(), 0)
         without = self.start(wait=False)
         self.assertEqual(without.process.wait(60), 69)
-        self.assertIn("is sealed, and no sealing key was given", without.said())
+        self.assertIn("is sealed, and its key was not given", without.said())
 
     def test_wrong_command_lines_are_refused_with_a_sentence(self):
         for arguments, sentence in (

@@ -121,7 +121,7 @@ class TestOff:
         key.chmod(0o600)
         assert [serve(tmp_path / "kv", key_file=str(key)) for _ in range(2)] == [0, 4 * BLOCK]
         log.clear()
-        self.assert_off(tmp_path, log, "is sealed, and no sealing key was given")
+        self.assert_off(tmp_path, log, "is sealed, and its key was not given")
 
     def test_a_version_that_was_accepted_and_lacks_a_setting(self, tmp_path, log):
         self.assert_off(tmp_path, log, "hf_config", config=SimpleNamespace(**{

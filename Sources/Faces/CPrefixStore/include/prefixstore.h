@@ -112,7 +112,7 @@ typedef struct pfx_store pfx_store;
 enum { PFX_CODEC_AUTO = 0, PFX_CODEC_ZSTD = 1, PFX_CODEC_KBIT = 2, PFX_CODEC_RAW = 3 };
 
 /* When an inserted page is written to disk: at once in the background; when RAM needs its place, and on flush and
- * close; after it was hit `write_after_hits` times, by all processes and since long before this one. */
+ * close; after `write_after_hits` hits, those of other and earlier processes included. */
 enum { PFX_WRITE_THROUGH = 0, PFX_WRITE_BACK = 1, PFX_WRITE_AFTER_HITS = 2 };
 
 /* Which pages go to pfx_options.remote: all, those matched as often as `remote_put_after_hits` says, those of prefixes

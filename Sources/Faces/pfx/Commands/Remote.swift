@@ -43,7 +43,8 @@ struct Remote: ParsableCommand {
             if report.primaries > 0 {
                 table.add("servers", "\(report.primaries) primary, \(report.replicas) replicas")
             }
-            table.add("rights", report.isWritable ? "reads and writes" : "reads only")
+            let rights = report.isWritable ? "reads and writes" : report.isFull ? "reads; it is full" : "reads only"
+            table.add("rights", rights)
             table.add(
                 "questions",
                 String(
@@ -82,8 +83,24 @@ struct TransferArguments: ParsableArguments {
         table.add("pages", Render.count(done.pages))
         table.add("moved", "\(Render.count(done.moved)), \(done.movedBytes)")
         table.add("there already", Render.count(done.alreadyThere))
-        table.add("refused", Render.count(done.refused))
+        func add(_ name: String, _ pages: Int, _ why: String) {
+            if pages > 0 { table.add(name, "\(Render.count(pages)): \(why)") }
+        }
+        add("covered", done.covered, "a longer page has their tokens")
+        add("damaged", done.damaged, "not to be trusted, or gone; an engine that computes them puts them again")
+        add("orphaned", done.orphaned, "a page before them is missing")
+        add("without room", done.withoutRoom, "raise the quota, or the memory of the remote")
         return table.text
+    }
+
+    /// Prints what was moved.
+    ///
+    /// - Parameter none: what to say when no page was found.
+    /// - Throws: the exit status 1 when a page is not where it should be, or there was none.
+    static func report(_ done: RemoteTransfer, _ store: StoreArguments, none: String) throws {
+        try store.print(done, or: text(done))
+        if done.pages == 0 { Output.say("pfx: \(none)") }
+        if done.missing > 0 || done.pages == 0 { throw ExitStatus.failure.code }
     }
 }
 
@@ -93,7 +110,7 @@ struct Push: ParsableCommand {
         abstract: "Put pages of a store on a remote.",
         discussion: """
             What is there already costs a question: after an interruption, give the command again. Sealed pages stay \
-            sealed.
+            sealed. The exit status is 1 when a page could not be put.
 
             EXAMPLES:
               pfx push kv --remote redis://cache:6379 --space 1669
@@ -112,7 +129,8 @@ struct Push: ParsableCommand {
                 store.spaceRoot(transfer.space), to: RemoteOptions(url: transfer.remote),
                 under: transfer.under.map { try store.pageHash($0) }, isPinned: pinned)
         }
-        try store.print(done, or: TransferArguments.text(done))
+        try TransferArguments.report(
+            done, store, none: "There is nothing to push: no page of the space is \(pinned ? "pinned" : "stored").")
     }
 }
 
@@ -122,7 +140,8 @@ struct Pull: ParsableCommand {
         abstract: "Take pages of a space from a remote into a store.",
         discussion: """
             What is in the store already is left alone: after an interruption, give the command again. A space that \
-            the store does not know needs its whole root; then the folder need not be there yet.
+            the store does not know needs its whole root, all 64 digits, as `pfx spaces --json` prints it where it is \
+            stored; then there need not be a store yet. The exit status is 1 when a page could not be taken.
 
             EXAMPLES:
               pfx pull kv --remote redis://cache:6379 --space 1669
@@ -132,8 +151,8 @@ struct Pull: ParsableCommand {
     @OptionGroup var transfer: TransferArguments
 
     func run() throws {
-        // A host that joins has no folder. What only names a space of this store cannot make one.
-        if FileStatus(path: store.folder) == nil, PrefixHash(hex: transfer.space) != nil {
+        // A host that joins has no store. What only names a space of this store cannot make one.
+        if FileStatus(path: store.folder + "/data.mdb") == nil, PrefixHash(hex: transfer.space) != nil {
             try Store(at: store.folder, options: StoreOptions(sealingKey: store.sealing.key())).close()
         }
         let done = try store.withStore { store in
@@ -141,7 +160,10 @@ struct Pull: ParsableCommand {
                 Self.root(transfer.space, store), from: RemoteOptions(url: transfer.remote),
                 under: transfer.under.map { try Self.hash($0, store) })
         }
-        try store.print(done, or: TransferArguments.text(done))
+        try TransferArguments.report(
+            done, store,
+            none: "The remote has no page of the space that this store can read. Sealed pages can be read only in the "
+                + "folder that sealed them, or in a copy of it.")
     }
 
     /// A whole root or hash may be one that only the remote knows.

@@ -79,6 +79,9 @@ extension ColdTier {
         return .missing
     }
 
+    /// Whether the store was opened with a sealing key.
+    package var hasSealingKey: Bool { options.sealingKey != nil }
+
     /// The seal of a space, if the store was opened with its key.
     package func seal(of space: SpaceRecord) -> SpaceSeal? {
         let root = space.descriptor.root

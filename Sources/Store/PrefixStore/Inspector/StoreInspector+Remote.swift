@@ -5,69 +5,6 @@ internal import Records
 internal import RemoteTier
 internal import Threads
 
-/// What was moved between a folder and a remote.
-public struct RemoteTransfer: Sendable, Equatable, Encodable {
-    /// Pages that were looked at.
-    public internal(set) var pages = 0
-    /// Pages that were there already.
-    public internal(set) var alreadyThere = 0
-    /// Pages that were moved.
-    public internal(set) var moved = 0
-    /// Bytes of those, encoded.
-    public internal(set) var movedBytes = ByteCount.zero
-    /// Pages that the other side did not take: it is full, their parent is missing, or they are damaged.
-    public internal(set) var refused = 0
-}
-
-/// What a check of a remote has found.
-public struct RemoteReport: Sendable, Encodable {
-    /// Where it is: scheme and servers of the URL.
-    public let url: String
-    /// The server's own name and version; nil if this user may not ask.
-    public let version: String?
-    /// Servers that take changes.
-    public let primaries: Int
-    /// Servers that have copies.
-    public let replicas: Int
-    /// Whether this user may write.
-    public let isWritable: Bool
-    /// The median time of a question, in seconds.
-    public let questionSeconds: Double
-    /// The longest time of a question, in seconds.
-    public let longestQuestionSeconds: Double
-    /// Bytes per second of values of 1 MiB that are put; 0 for a user who may not write.
-    public let putRate: Double
-    /// Bytes per second of such values that are fetched.
-    public let fetchRate: Double
-    /// Limit on the server's memory in bytes; 0 for none, nil if this user may not ask.
-    public let memoryLimit: UInt64?
-    /// What the server does when its memory is full.
-    public let evictionPolicy: String?
-    /// What to change, one sentence each.
-    public let advice: [String]
-
-    /// Tries everything that a store does with a remote. What it puts there is gone after ten seconds.
-    ///
-    /// - Throws: `.invalidOption`; `.remoteFailure` when the remote cannot be reached, or this user may not read.
-    public init(checking options: RemoteOptions) throws(StoreError) {
-        let tier = try RemoteTier(options)
-        defer { tier.close() }
-        let found = try tier.check()
-        url = found.url
-        version = found.version
-        primaries = found.primaries
-        replicas = found.replicas
-        isWritable = found.writes
-        questionSeconds = Double(found.questionTime.nanoseconds) / 1e9
-        longestQuestionSeconds = Double(found.longestQuestionTime.nanoseconds) / 1e9
-        putRate = found.putRate
-        fetchRate = found.fetchRate
-        memoryLimit = found.memoryLimit
-        evictionPolicy = found.evictionPolicy
-        advice = found.advice
-    }
-}
-
 extension StoreInspector {
     /// Pages and raw bytes that are in memory at once.
     private static var batch: (pages: Int, bytes: Int) { (64, 16 << 20) }
@@ -88,7 +25,10 @@ extension StoreInspector {
         defer { tier.close() }
         let (descriptor, seal) = try descriptor(of: root)
         var pages = try pages(in: root, order: .position, limit: .max).filter { !$0.isBlock }
-        if let last { pages = try Self.under(last, path(to: last), pages) }
+        if let last {
+            let wanted = try Self.under(last, pages.map { ($0.hash, $0.parent) })
+            pages = pages.filter { wanted.contains($0.hash) }
+        }
         if isPinned { pages = pages.filter { $0.pins > 0 } }
         pages = Self.byPaths(pages) { ($0.hash, $0.parent) }
         try tier.register(descriptor)
@@ -128,11 +68,18 @@ extension StoreInspector {
     ) throws(StoreError) -> RemoteTransfer {
         let tier = try RemoteTier(options)
         defer { tier.close() }
-        let (descriptor, seal) = try descriptorHereOrThere(root, tier)
+        let (descriptor, seal, isNew) = try descriptorHereOrThere(root, tier)
         var names = try tier.pages(of: root, descriptor.layout, seal: seal)
-        if let last { names = try Self.under(last, names) }
-        names = Self.byPaths(names) { ($0.hash, $0.parent) }
+        if let last {
+            let wanted = try Self.under(last, names.map { ($0.hash, $0.parent) })
+            names = names.filter { wanted.contains($0.hash) }
+        }
         var all = RemoteTransfer()
+        (names, all.covered) = Self.uncovered(names)
+        all.pages = all.covered
+        names = Self.byPaths(names) { ($0.hash, $0.parent) }
+        // A space of which nothing can be taken is not registered.
+        if isNew, !names.isEmpty { try cold.open(space: descriptor) }
         let layout = descriptor.layout
         for part in Self.parts(names.map { UInt64(layout.pageBytes(tokens: $0.tokens.count)) }) {
             let batch = Array(names[part])
@@ -148,7 +95,6 @@ extension StoreInspector {
                 }
                 return [:]
             }
-            all.refused += missing.count - records.count
             all.count(batch.count, known: there.count, records, try cold.take(records))
         }
         return all
@@ -165,42 +111,55 @@ extension StoreInspector {
 
     private func descriptorHereOrThere(
         _ root: PrefixHash, _ tier: RemoteTier
-    ) throws(StoreError) -> (SpaceDescriptor, SpaceSeal?) {
+    ) throws(StoreError) -> (SpaceDescriptor, SpaceSeal?, isNew: Bool) {
         do throws(StoreError) {
-            return try descriptor(of: root)
+            let (descriptor, seal) = try descriptor(of: root)
+            return (descriptor, seal, isNew: false)
         } catch .noSuchSpace {
             guard let found = try tier.descriptor(of: root) else { throw .noSuchSpace(root.short) }
-            try cold.open(space: found)
-            return (found, nil)
+            // The data key of a sealed space is in the folder that made it, and nowhere else.
+            guard !cold.hasSealingKey else {
+                throw .invalidOption(
+                    "with a sealing key, pages are pulled only into a space that this folder, or the one that it is a "
+                        + "copy of, has sealed; \(root.short) is none")
+            }
+            return (found, nil, isNew: true)
         } catch {
             throw error
         }
     }
 
-    /// The pages of a path, and those behind its last one.
-    private static func under(_ last: PrefixHash, _ path: [PrefixHash], _ pages: [PageInfo]) -> [PageInfo] {
-        var wanted = Set(path)
-        var behind: Set<PrefixHash> = [last]
-        for page in pages where behind.contains(page.parent) {
-            behind.insert(page.hash)
-            wanted.insert(page.hash)
-        }
-        return pages.filter { wanted.contains($0.hash) }
-    }
-
-    /// The same for names, whose path is found by their parents.
-    private static func under(_ last: PrefixHash, _ names: [PageName]) throws(StoreError) -> [PageName] {
-        let parents = Dictionary(names.map { ($0.hash, $0.parent) }) { first, _ in first }
+    /// The pages on the way to a page, itself, and those behind it.
+    ///
+    /// - Parameter pages: parents before their children.
+    private static func under(
+        _ last: PrefixHash, _ pages: [(hash: PrefixHash, parent: PrefixHash)]
+    ) throws(StoreError) -> Set<PrefixHash> {
+        let parents = Dictionary(pages.map { ($0.hash, $0.parent) }) { first, _ in first }
         guard parents[last] != nil else { throw .noSuchPage(last.short) }
         var wanted: Set<PrefixHash> = []
         var hash = last
         while let parent = parents[hash], wanted.insert(hash).inserted { hash = parent }
         var behind: Set<PrefixHash> = [last]
-        for name in names where behind.contains(name.parent) {
-            behind.insert(name.hash)
-            wanted.insert(name.hash)
+        for page in pages where behind.contains(page.parent) {
+            behind.insert(page.hash)
+            wanted.insert(page.hash)
         }
-        return names.filter { wanted.contains($0.hash) }
+        return wanted
+    }
+
+    /// The pages whose tokens are in no longer page beside them, and how many others there are: a store drops a page
+    /// when a longer one comes that begins with its tokens.
+    private static func uncovered(_ names: [PageName]) -> (names: [PageName], covered: Int) {
+        var covered: Set<PrefixHash> = []
+        for siblings in Dictionary(grouping: names, by: \.parent).values where siblings.count > 1 {
+            // In lexicographic order, what begins with a page follows it at once.
+            let ordered = siblings.sorted { $0.tokens.lexicographicallyPrecedes($1.tokens) }
+            for (page, next) in zip(ordered, ordered.dropFirst()) where next.tokens.starts(with: page.tokens) {
+                covered.insert(page.hash)
+            }
+        }
+        return (names.filter { !covered.contains($0.hash) }, covered.count)
     }
 
     /// Pages in the order in which an object store packs them: each behind its parent, one path after the other.
@@ -236,21 +195,5 @@ extension StoreInspector {
         }
         if start < bytes.count { parts.append(start..<bytes.count) }
         return parts
-    }
-}
-
-extension RemoteTransfer {
-    fileprivate mutating func count(_ pages: Int, known: Int, _ records: [PageRecord], _ outcomes: [TakeOutcome]) {
-        self.pages += pages
-        alreadyThere += known
-        for (record, outcome) in zip(records, outcomes) {
-            switch outcome {
-            case .stored:
-                moved += 1
-                movedBytes = ByteCount(movedBytes.value + UInt64(record.bytes.encodedBytes))
-            case .alreadyThere: alreadyThere += 1
-            case .orphan, .noRoom, .invalid: refused += 1
-            }
-        }
     }
 }

@@ -27,7 +27,6 @@ final class Node: Sendable {
         /// When the connection that is in the making was begun; nil for none.
         var connectingSince: UInt64?
         var breaker = CircuitBreaker()
-        var fault: RemoteFault?
         var isClosed = false
 
         func hasRoom(for kind: CircuitBreaker.Kind) -> Bool {
@@ -52,7 +51,7 @@ final class Node: Sendable {
     var isDown: Bool { state.withLock { $0.breaker.isOpen } }
 
     /// What went wrong last; nil while all is well.
-    var fault: RemoteFault? { state.withLock { $0.breaker.isOpen ? $0.fault : nil } }
+    var fault: RemoteFault? { state.withLock { $0.breaker.fault } }
 
     /// Begins to connect if there is no connection.
     func prepare() {
@@ -177,8 +176,7 @@ final class Node: Sendable {
     /// Notes a failure: opens the breaker. All idle connections go, for they lead to the same server.
     func note(_ fault: RemoteFault, _ kind: CircuitBreaker.Kind) {
         state.withLock { state in
-            guard state.breaker.fail(kind, at: SystemClock.monotonicNanoseconds()) else { return }
-            state.fault = fault
+            guard state.breaker.fail(kind, fault, at: SystemClock.monotonicNanoseconds()) else { return }
             state.idle = []
         }
         state.broadcast()

@@ -73,20 +73,19 @@ extension RedisClient {
         if let fault = fault ?? refused { throw fault }
     }
 
-    func putTrial(_ keys: [String], _ value: [UInt8], _ patience: Patience) throws(RemoteFault) -> Bool {
+    func putTrial(_ keys: [String], _ value: [UInt8], _ patience: Patience) -> RemoteFault? {
         let commands = keys.map { key in
             let key = Self.trial(key)
             return RedisCommand(
                 [Array("SET".utf8), key, value, Array("EX".utf8), Array("10".utf8)], slot: SlotMap.slot(of: key),
                 changes: true)
         }
-        var done = 0
+        var refused: RemoteFault?
         let fault = run(commands, patience) { _, reply in
-            if reply.isOK { done += 1 }
+            if !reply.isOK { refused = reply.refusal }
             return true
         }
-        if let fault { throw fault }
-        return done == keys.count
+        return fault ?? refused
     }
 
     func fetchTrial(_ keys: [String], bytes: Int, _ patience: Patience) throws(RemoteFault) -> Int {
@@ -97,20 +96,6 @@ extension RedisClient {
         }
         if let fault { throw fault }
         return right
-    }
-
-    /// Whether the server takes nothing because its memory is full.
-    private func refusesForMemory() -> Bool {
-        let key = Self.trial("full")
-        let command = RedisCommand(
-            [Array("SET".utf8), key, [0], Array("EX".utf8), Array("10".utf8)], slot: SlotMap.slot(of: key),
-            changes: true)
-        var isFull = false
-        _ = run([command], .long) { _, reply in
-            if case .error = reply { isFull = reply.refusal == .full }
-            return true
-        }
-        return isFull
     }
 
     private static func trial(_ key: String) -> [UInt8] { Array("pfx:1:c:\(key)".utf8) }
@@ -137,12 +122,13 @@ extension RedisClient {
         found.version = name.map { String($0.prefix(40)) }
         found.memoryLimit = fields["maxmemory"].flatMap { UInt64($0) }
         found.evictionPolicy = fields["maxmemory_policy"].map { String($0.prefix(40)) }
-        let isFull = !found.writes && refusesForMemory()
         if !map.isWhole { found.advice.append("Some slots of the cluster have no server: repair the cluster.") }
-        if isFull {
+        switch found.refusal {
+        case .full:
             found.advice.append("The server's memory is full: raise maxmemory, or set maxmemory-policy allkeys-lru.")
-        } else if !found.writes {
+        case .refused:
             found.advice.append("This user may not write: give it the right to SET keys pfx:*, or put nothing.")
+        default: break
         }
         if let limit = found.memoryLimit, limit == 0 {
             found.advice.append("The server's memory has no limit: set maxmemory.")

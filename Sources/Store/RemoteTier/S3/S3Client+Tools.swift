@@ -92,12 +92,9 @@ extension S3Client {
         if let fault = run([indexCall(hash)], patience, { _, _ in true }) { throw fault }
     }
 
-    func putTrial(_ keys: [String], _ value: [UInt8], _ patience: Patience) throws(RemoteFault) -> Bool {
+    func putTrial(_ keys: [String], _ value: [UInt8], _ patience: Patience) -> RemoteFault? {
         let body = EncodedRecord(copying: unsafe value.span.bytes)
-        let fault = run(keys.map { put("1/c/\($0)", body, isNew: false) }, patience) { _, _ in true }
-        if case .refused = fault { return false }
-        if let fault { throw fault }
-        return true
+        return run(keys.map { put("1/c/\($0)", body, isNew: false) }, patience) { _, _ in true }
     }
 
     /// The values are removed afterwards.
@@ -115,7 +112,10 @@ extension S3Client {
     }
 
     func describe(_ found: inout RemoteCheck) {
-        if !found.writes {
+        switch found.refusal {
+        case nil: break
+        case .full: found.advice.append("The object store is full: make room, or raise its quota.")
+        default:
             found.advice.append("This user may not write: give it the right s3:PutObject, or put nothing.")
         }
         var hasRules: Bool?

@@ -23,11 +23,6 @@ final class S3Client: Sendable {
         var credentials: S3Credentials
         var idle: [HTTPLane] = []
         var breaker = CircuitBreaker()
-        /// What went wrong last.
-        var lastFault: RemoteFault?
-        /// Why nobody is to wait for the server; nil while all is well.
-        var fault: RemoteFault? { breaker.isOpen ? lastFault : nil }
-        var isTrying = false
         var isClosed = false
         /// Whether the server knows `If-None-Match` with a put.
         var knowsConditions = true
@@ -53,9 +48,8 @@ final class S3Client: Sendable {
 
     func prepare() {
         let begins = state.withLock { state in
-            guard state.idle.isEmpty, !state.isTrying, !state.isClosed else { return false }
-            state.isTrying = true
-            return true
+            state.idle.isEmpty && !state.isClosed
+                && state.breaker.admit(at: SystemClock.monotonicNanoseconds()) != .refused
         }
         if begins { beginTrial() }
     }
@@ -68,7 +62,7 @@ final class S3Client: Sendable {
         errands.close()
     }
 
-    var faults: [String] { state.withLock { $0.fault }.map { ["\(url.endpoint): \($0.text)"] } ?? [] }
+    var faults: [String] { state.withLock { $0.breaker.fault }.map { ["\(url.endpoint): \($0.text)"] } ?? [] }
 
     // MARK: Calls
 
@@ -110,11 +104,10 @@ final class S3Client: Sendable {
         var begins = false
         let (lane, credentials, fault) = state.withLock { state -> (HTTPLane?, S3Credentials, RemoteFault?) in
             guard !state.isClosed else { return (nil, state.credentials, .closed) }
-            guard let fault = state.fault, !isTrial else {
+            guard let fault = state.breaker.fault, !isTrial else {
                 return (state.idle.popLast(), state.credentials, nil)
             }
-            begins = !state.isTrying && state.breaker.isOver(at: now)
-            if begins { state.isTrying = true }
+            begins = state.breaker.admit(at: now) == .trial
             return (nil, state.credentials, fault)
         }
         if begins { beginTrial() }
@@ -126,7 +119,7 @@ final class S3Client: Sendable {
         let now = SystemClock.monotonicNanoseconds()
         state.withLock { state in
             if let fault {
-                if state.breaker.fail(.page, at: now) { state.lastFault = fault }
+                _ = state.breaker.fail(.page, fault, at: now)
             } else if hasAnswer {
                 state.breaker.succeed(.page)
             }
@@ -140,9 +133,9 @@ final class S3Client: Sendable {
             if let fresh = try? S3Credentials.read(for: self.url) { self.state.withLock { $0.credentials = fresh } }
             let patience = Patience(deadline: .after(.seconds(2)), stall: .seconds(2))
             _ = self.run([self.indexCall(.zero)], patience, isTrial: true) { _, _ in true }
-            self.state.withLock { $0.isTrying = false }
+            self.state.withLock { $0.breaker.endTrial() }
         }
-        if begun == nil { state.withLock { $0.isTrying = false } }
+        if begun == nil { state.withLock { $0.breaker.endTrial() } }
     }
 
     // MARK: Objects

@@ -30,7 +30,12 @@ struct S3Credentials: Sendable, Equatable {
         let name = url.profile ?? environment("AWS_PROFILE") ?? "default"
         var fields: [String: String] = [:]
         if unsafe access(path, F_OK) == 0 {
-            fields = section(name, of: String(decoding: try SmallFile.bytes(path, limit: fileBytes), as: UTF8.self))
+            do throws(SecretFile.Unreadable) {
+                let bytes = try SecretFile.contents(ofFile: path, isPrivate: false, longest: fileBytes)
+                fields = section(name, of: String(decoding: bytes, as: UTF8.self))
+            } catch {
+                throw .invalidOption("the credentials for s3://: \(error.text)")
+            }
         }
         guard let key = fields["aws_access_key_id"], let secret = fields["aws_secret_access_key"] else {
             throw .invalidOption(

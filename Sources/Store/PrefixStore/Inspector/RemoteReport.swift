@@ -1,0 +1,57 @@
+// What a check of a remote has found, for people who set one up.
+
+internal import KVFormat
+internal import RemoteTier
+internal import Threads
+
+/// What a check of a remote has found.
+public struct RemoteReport: Sendable, Encodable {
+    /// Where it is: scheme and servers of the URL.
+    public let url: String
+    /// The server's own name and version; nil if this user may not ask.
+    public let version: String?
+    /// Servers that take changes.
+    public let primaries: Int
+    /// Servers that have copies.
+    public let replicas: Int
+    /// Whether this user may write, and there is room.
+    public let isWritable: Bool
+    /// Whether it has no room.
+    public let isFull: Bool
+    /// The median time of a question, in seconds.
+    public let questionSeconds: Double
+    /// The longest time of a question, in seconds.
+    public let longestQuestionSeconds: Double
+    /// Bytes per second of values of 1 MiB that are put; 0 for a user who may not write.
+    public let putRate: Double
+    /// Bytes per second of such values that are fetched.
+    public let fetchRate: Double
+    /// Limit on the server's memory in bytes; 0 for none, nil if this user may not ask.
+    public let memoryLimit: UInt64?
+    /// What the server does when its memory is full.
+    public let evictionPolicy: String?
+    /// What to change, one sentence each.
+    public let advice: [String]
+
+    /// Tries everything that a store does with a remote. What it puts there is gone after ten seconds.
+    ///
+    /// - Throws: `.invalidOption`; `.remoteFailure` when the remote cannot be reached, or this user may not read.
+    public init(checking options: RemoteOptions) throws(StoreError) {
+        let tier = try RemoteTier(options)
+        defer { tier.close() }
+        let found = try tier.check()
+        url = found.url
+        version = found.version
+        primaries = found.primaries
+        replicas = found.replicas
+        isWritable = found.refusal == nil
+        isFull = found.refusal == .full
+        questionSeconds = Double(found.questionTime.nanoseconds) / 1e9
+        longestQuestionSeconds = Double(found.longestQuestionTime.nanoseconds) / 1e9
+        putRate = found.putRate
+        fetchRate = found.fetchRate
+        memoryLimit = found.memoryLimit
+        evictionPolicy = found.evictionPolicy
+        advice = found.advice
+    }
+}
