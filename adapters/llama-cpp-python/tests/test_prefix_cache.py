@@ -153,7 +153,9 @@ class Remote(Case):
         self.run_host("where", store=self.folder / "first", **fleet)
         second = self.run_host("when", store=self.folder / "second", **fleet)
         self.assertGreater(second["answers"][0]["restored"], 1000)
-        self.assertEqual(second["answers"][0]["logits"], live["answers"][1]["logits"])
+        # Not the logits: a remote has whole pages, so that fewer tokens are restored, and the rest is another batch.
+        self.assertEqual(second["answers"][0]["restored"] % 64, 0)
+        self.assertEqual(second["answers"][0]["text"], live["answers"][1]["text"])
         self.assertEqual(second["warnings"], [])
 
 
