@@ -15,6 +15,7 @@ static void *const wild[] = {(void *)1, (void *)0x7FFFFFFFFFFFFFFF, (void *)-1, 
 static void handles(pfx_store *handle) {
     pfx_space *made;
     pfx_match *found;
+    pfx_loading *loading;
     pfx_seq *begun;
     size_t size;
     char text[10];
@@ -40,6 +41,8 @@ static void handles(pfx_store *handle) {
     EXPECT_NO_HANDLE(pfx_name_set(place, "x", tokens, 40));
     EXPECT_NO_HANDLE(pfx_match_get_info((pfx_match *)handle, &info));
     EXPECT_NO_HANDLE(pfx_load((pfx_match *)handle, 0, 1, &rows));
+    EXPECT_NO_HANDLE(pfx_load_begin((pfx_match *)handle, 0, 1, &rows, &loading));
+    EXPECT(loading == NULL);
     EXPECT_NO_HANDLE(pfx_seq_append((pfx_seq *)handle, tokens, 40, &rows));
     EXPECT_NO_HANDLE(pfx_seq_store_tail((pfx_seq *)handle));
     EXPECT_NO_HANDLE(pfx_seq_tokens((pfx_seq *)handle));
@@ -48,6 +51,7 @@ static void handles(pfx_store *handle) {
         EXPECT_NO_HANDLE(pfx_close_within(handle, 1));
         EXPECT_NO_HANDLE(pfx_space_close(place));
         EXPECT_NO_HANDLE(pfx_match_end((pfx_match *)handle));
+        EXPECT_NO_HANDLE(pfx_load_end((pfx_loading *)handle));
         EXPECT_NO_HANDLE(pfx_seq_end((pfx_seq *)handle));
     }
 }
@@ -217,9 +221,18 @@ static void prompts(void) {
     EXPECT_IS(pfx_match_get_info(match, NULL), PFX_INVALID_ARGUMENT);
 }
 
+/* A load that is refused when it begins, or when it is done. */
+static int64_t load_behind(size_t from, size_t to, const pfx_rows *rows) {
+    pfx_loading *loading;
+    int result = pfx_load_begin(match, from, to, rows, &loading);
+    EXPECT((loading == NULL) == (result != PFX_OK));
+    return result == PFX_OK ? pfx_load_end(loading) : result;
+}
+
 /* Rows that do not fit are refused by loads and by appends, and nothing is written. */
 static void rows_refused(struct cells *cells, pfx_rows rows, size_t count, int64_t code) {
     EXPECT_IS(pfx_load(match, 0, count, &rows), code);
+    EXPECT_IS(load_behind(0, count, &rows), code);
     EXPECT_IS(pfx_seq_append(seq, tokens, count, &rows), code);
     EXPECT_IS(pfx_seq_tokens(seq), 0);
     for (int plane = 0; plane < PLANES; plane++)
@@ -235,6 +248,12 @@ static void rows_of_all_kinds(void) {
     EXPECT_IS(pfx_load(match, 0, 1, NULL), PFX_INVALID_ARGUMENT);
     EXPECT_IS(pfx_load(match, 2, 1, &good), PFX_INVALID_ARGUMENT);
     EXPECT_IS(pfx_load_within(match, 2, 1, 0, &good), PFX_INVALID_ARGUMENT);
+    EXPECT_IS(pfx_load_begin(match, 0, 1, &good, NULL), PFX_INVALID_ARGUMENT);
+    EXPECT_IS(load_behind(0, 1, NULL), PFX_INVALID_ARGUMENT);
+    EXPECT_IS(load_behind(2, 1, &good), PFX_INVALID_ARGUMENT);
+    EXPECT_IS(load_behind(huge, huge, &good), PFX_INVALID_ARGUMENT);
+    EXPECT_IS(load_behind(0, 41, &good), PFX_INVALID_PAGES);
+    EXPECT_IS(load_behind(huge / 2, huge / 2, &good), PFX_INVALID_PAGES);
     EXPECT_IS(pfx_load(match, huge, huge, &good), PFX_INVALID_ARGUMENT);
     EXPECT_IS(pfx_load(match, 0, 41, &good), PFX_INVALID_PAGES);
     EXPECT_IS(pfx_load(match, huge / 2, huge / 2, &good), PFX_INVALID_PAGES);

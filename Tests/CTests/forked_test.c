@@ -9,6 +9,7 @@
 static pfx_store *store;
 static pfx_space *space;
 static pfx_match *match;
+static pfx_loading *loading;
 static pfx_seq *seq;
 static pfx_blocks *blocks;
 static pfx_queue *queue;
@@ -26,6 +27,7 @@ static void in_child(const char *folder) {
     pfx_match *found;
     pfx_space *other_space;
     pfx_seq *other_seq;
+    pfx_loading *other_loading;
     pfx_queue *other_queue;
     EXPECT_IS(pfx_flush(store, 0), PFX_FORKED);
     EXPECT(strstr(pfx_last_error(), "fork") != NULL);
@@ -39,6 +41,8 @@ static void in_child(const char *folder) {
     EXPECT_IS(pfx_seq_begin(space, NULL, 0, &other_seq), PFX_FORKED);
     EXPECT_IS(pfx_match_get_info(match, &info), PFX_FORKED);
     EXPECT_IS(pfx_load(match, 0, 1, &rows), PFX_FORKED);
+    EXPECT_IS(pfx_load_begin(match, 0, 1, &rows, &other_loading), PFX_FORKED);
+    EXPECT_IS(pfx_load_end(loading), PFX_FORKED);
     EXPECT_IS(pfx_seq_append(seq, tokens, 1, &rows), PFX_FORKED);
     EXPECT_IS(pfx_seq_store_tail(seq), PFX_FORKED);
     EXPECT_IS(pfx_blocks_leading(blocks, &key, 1), PFX_FORKED);
@@ -86,6 +90,10 @@ int main(int count, char **arguments) {
     pfx_key key = {"k", 1};
     EXPECT_IS(pfx_submit_exists(queue, &key, 1, &result), 1); /* so that the queue has a thread */
     EXPECT_IS(pfx_queue_wait(queue, 0), PFX_OK);
+    EXPECT_IS(pfx_load_begin(match, 0, 20, &rows, &loading), PFX_OK);
+    pfx_loading *later; /* so that nothing is being loaded, and the match has a thread */
+    EXPECT_IS(pfx_load_begin(match, 0, 20, &rows, &later), PFX_OK);
+    EXPECT_IS(pfx_load_end(later), 20);
     pid_t child = fork();
     if (child == 0) {
         in_child(arguments[1]);
@@ -96,6 +104,7 @@ int main(int count, char **arguments) {
     int status = 0;
     EXPECT(waitpid(child, &status, 0) == child);
     EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    EXPECT_IS(pfx_load_end(loading), 20);
     EXPECT_IS(pfx_load(match, 0, 20, &rows), 20);
     EXPECT_IS(pfx_submit_exists(queue, &key, 1, &result), 2);
     EXPECT_IS(pfx_queue_wait(queue, 0), PFX_OK);

@@ -74,6 +74,56 @@ static void load(pfx_match *match, int from, int to, size_t first, unsigned plan
     cells_free(&cells);
 }
 
+/* Loads in pieces behind this thread's back. The lists of the rows may change as soon as a load has begun. */
+static void load_behind(pfx_match *match) {
+    enum { PIECES = 5 };
+    struct cells cells = cells_make(COUNT);
+    pfx_loading *loadings[PIECES];
+    uint32_t index[COUNT];
+    for (int piece = 0; piece < PIECES; piece++) {
+        int from = piece * COUNT / PIECES, to = (piece + 1) * COUNT / PIECES;
+        pfx_rows rows = cells_rows(&cells);
+        void *planes[PLANES];
+        for (int plane = 0; plane < PLANES; plane++) planes[plane] = cells.planes[plane];
+        for (int token = from; token < to; token++) index[token - from] = (uint32_t)(COUNT - 1 - token);
+        rows.planes = planes;
+        rows.index = index;
+        rows.index_count = (size_t)(to - from);
+        EXPECT_IS(pfx_load_begin(match, (size_t)from, (size_t)to, &rows, &loadings[piece]), PFX_OK);
+        for (int plane = 0; plane < PLANES; plane++) planes[plane] = NULL;
+        for (int token = from; token < to; token++) index[token - from] = UINT32_MAX;
+    }
+    /* In any order. */
+    for (int piece = PIECES - 1; piece >= 0; piece--) {
+        EXPECT_IS(pfx_load_end(loadings[piece]), (piece + 1) * COUNT / PIECES - piece * COUNT / PIECES);
+        EXPECT_IS(pfx_load_end(loadings[piece]), PFX_INVALID_HANDLE);
+    }
+    for (int plane = 0; plane < PLANES; plane++)
+        for (int token = 0; token < COUNT; token++)
+            EXPECT(cells_hold(&cells, plane, (size_t)(COUNT - 1 - token), tokens[token], token));
+    cells_free(&cells);
+}
+
+/* The end of a match waits for the load that is being done; no other writes anything. */
+static void end_behind(pfx_space *space) {
+    enum { LOADS = 20 };
+    pfx_match *match;
+    EXPECT_IS(pfx_match_prefix(space, tokens, COUNT, &match), COUNT);
+    struct cells cells = cells_make(COUNT);
+    pfx_rows rows = cells_rows(&cells);
+    pfx_loading *loadings[LOADS];
+    for (int i = 0; i < LOADS; i++) EXPECT_IS(pfx_load_begin(match, 0, COUNT, &rows, &loadings[i]), PFX_OK);
+    EXPECT_IS(pfx_match_end(match), PFX_OK);
+    cells_free(&cells);
+    int is_over = 0;
+    for (int i = 0; i < LOADS; i++) {
+        int64_t loaded = pfx_load_end(loadings[i]);
+        EXPECT(loaded == 0 || (loaded == COUNT && !is_over));
+        is_over = loaded == 0;
+    }
+    EXPECT_IS(pfx_load_end(NULL), 0);
+}
+
 static void read_back(pfx_space *space) {
     pfx_match *match;
     EXPECT_IS(pfx_match_prefix(space, tokens, COUNT + 1, &match), COUNT);
@@ -88,7 +138,9 @@ static void read_back(pfx_space *space) {
     load(match, 40, 40, 0, 0x3F);
     load(match, 0, COUNT, 0, 0x0F);
     load(match, 68, COUNT, 0, 0x30);
+    load_behind(match);
     EXPECT_IS(pfx_match_end(match), PFX_OK);
+    end_behind(space);
     int32_t other[3] = {9999, 1, 2};
     EXPECT_IS(pfx_match_prefix(space, other, 3, &match), 0);
     EXPECT(match == NULL);

@@ -17,8 +17,6 @@
 #include "pfx_llama.h"
 
 #include <limits.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +30,7 @@ enum {
     MAX_PLANES = 4096,
     PAGE_TOKENS = 64,
     PIECE_BYTES = 1 << 20, /* moved at once: so that a piece is still in the processor's cache when it is used next */
-    SLOTS = 2,             /* pieces of a restore at a time: one is loaded while the one before goes into the context */
+    SLOTS = 3,             /* pieces at a time: one goes into the context, one waits, one is being loaded */
     FORM_BYTES = 1 << 14   /* of a form that is remembered; a block has one length */
 };
 
@@ -67,7 +65,7 @@ struct piece {
     size_t size, blob_room, scratch_room;
     uint8_t **places;               /* rows or strips of each plane in the blob; NULL: the plane gets none */
     void **addresses;               /* where the store writes row 0 of each plane */
-    int64_t loaded;                 /* tokens that came, or a code */
+    pfx_loading *loading;           /* NULL: nothing is being loaded */
 };
 
 struct pfx_llama {
@@ -374,8 +372,8 @@ static int frame(const struct pfx_llama *cache, struct piece *piece) {
     return PFX_OK;
 }
 
-/* Makes the blob of a piece from a match. Touches nothing but the piece, so that another thread may call it. */
-static int64_t load(const struct pfx_llama *cache, pfx_match *match, struct piece *piece) {
+/* Begins to make the blob of a piece from a match. */
+static int begin_load(const struct pfx_llama *cache, pfx_match *match, struct piece *piece) {
     size_t count = piece->to - piece->from;
     int result = frame(cache, piece);
     uint8_t *free_rows = NULL;
@@ -391,7 +389,14 @@ static int64_t load(const struct pfx_llama *cache, pfx_match *match, struct piec
     if (result != PFX_OK) return result;
     pfx_rows rows = {.size = sizeof rows, .planes = piece->addresses, .plane_count = cache->plane_count,
                      .capacity = count};
-    int64_t loaded = checked(pfx_load(match, piece->from, piece->to, &rows));
+    return (int)checked(pfx_load_begin(match, piece->from, piece->to, &rows, &piece->loading));
+}
+
+/* Waits for the blob. Returns the tokens that came. */
+static int64_t end_load(const struct pfx_llama *cache, struct piece *piece) {
+    size_t count = piece->to - piece->from;
+    int64_t loaded = checked(pfx_load_end(piece->loading));
+    piece->loading = NULL;
     for (uint32_t p = 0; p < cache->plane_count && loaded == (int64_t)count; p++)
         if (piece->addresses[p] != piece->places[p])
             transpose(cache->planes + p, piece->places[p], piece->addresses[p], count, count, NULL, 0);
@@ -420,87 +425,23 @@ static int holds(struct pfx_llama *cache, llama_seq_id seq, size_t count) {
     return first >= 0 && first <= least && llama_memory_seq_pos_max(cache->memory, seq) == (llama_pos)count - 1;
 }
 
-/* A restore in progress. A thread loads the next piece while this one puts the one before into the context, which no
- * other thread may touch. */
-struct restore {
-    const struct pfx_llama *cache;
-    pfx_match *match;
-    struct piece *slots;
-    size_t next, to, edge;          /* tokens; windowed layers get cells from `edge` on */
-    size_t loaded, taken;           /* pieces so far; under the lock */
-    int is_over;                    /* nothing more is wanted; under the lock */
-    char error[sizeof last_error];  /* what the other thread met */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
+/* The tokens of a restore that are still to be cut into pieces. */
+struct rest {
+    size_t from, to;
+    size_t edge;    /* windowed layers get cells from here on */
+    size_t pieces;  /* cut so far */
 };
 
-/* Cuts off and loads the next piece. Returns 0 when it is the last: the end, or not all of it came. */
-static int load_next(struct restore *restore, struct piece *piece) {
-    size_t step = restore->cache->spare == 0 ? restore->to : restore->cache->piece;
-    size_t from = restore->next, to = restore->to - from < step ? restore->to : from + step;
-    if (from < restore->edge && to > restore->edge) to = restore->edge;
+/* Cuts off the next piece and begins to load it. */
+static int begin_next(struct pfx_llama *cache, pfx_match *match, struct rest *rest) {
+    struct piece *piece = cache->slots + rest->pieces++ % SLOTS;
+    size_t step = cache->spare == 0 ? rest->to : cache->piece;
+    size_t from = rest->from, to = rest->to - from < step ? rest->to : from + step;
+    if (from < rest->edge && to > rest->edge) to = rest->edge;
     piece->from = from;
-    piece->to = to;
-    piece->with_windows = from >= restore->edge;
-    piece->loaded = load(restore->cache, restore->match, piece);
-    restore->next = to;
-    return to < restore->to && piece->loaded == (int64_t)(to - from);
-}
-
-static void *load_pieces(void *argument) {
-    struct restore *restore = argument;
-    for (size_t number = 0, is_more = 1; is_more; number++) {
-        pthread_mutex_lock(&restore->lock);
-        while (!restore->is_over && number - restore->taken >= SLOTS)
-            pthread_cond_wait(&restore->changed, &restore->lock);
-        int is_over = restore->is_over;
-        pthread_mutex_unlock(&restore->lock);
-        if (is_over) break;
-        struct piece *piece = restore->slots + number % SLOTS;
-        is_more = (size_t)load_next(restore, piece);
-        if (piece->loaded < 0) memcpy(restore->error, last_error, sizeof last_error);
-        pthread_mutex_lock(&restore->lock);
-        restore->loaded = number + 1;
-        pthread_cond_signal(&restore->changed);
-        pthread_mutex_unlock(&restore->lock);
-    }
-    return NULL;
-}
-
-/* Starts the thread that loads, for more than one piece. It takes no signals: those are the host's. Returns 0 when
- * there is none: then every piece is loaded when it is wanted. */
-static int start_loading(struct restore *restore, pthread_t *thread) {
-    size_t step = restore->cache->spare == 0 ? restore->to : restore->cache->piece;
-    if (restore->to - restore->next <= step) return 0;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int is_started = pthread_create(thread, NULL, load_pieces, restore) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return is_started;
-}
-
-static struct piece *next_piece(struct restore *restore, size_t number, int has_thread) {
-    struct piece *piece = restore->slots + number % SLOTS;
-    if (!has_thread) {
-        load_next(restore, piece);
-        return piece;
-    }
-    pthread_mutex_lock(&restore->lock);
-    restore->taken = number;
-    pthread_cond_signal(&restore->changed);
-    while (restore->loaded <= number) pthread_cond_wait(&restore->changed, &restore->lock);
-    pthread_mutex_unlock(&restore->lock);
-    if (piece->loaded < 0) memcpy(last_error, restore->error, sizeof last_error);
-    return piece;
-}
-
-static void stop_loading(struct restore *restore, pthread_t thread) {
-    pthread_mutex_lock(&restore->lock);
-    restore->is_over = 1;
-    pthread_cond_signal(&restore->changed);
-    pthread_mutex_unlock(&restore->lock);
-    pthread_join(thread, NULL);
+    piece->to = rest->from = to;
+    piece->with_windows = from >= rest->edge;
+    return begin_load(cache, match, piece);
 }
 
 /* Adds the cells of a piece to the sequence. Returns 0 when there is no room for them. */
@@ -513,27 +454,31 @@ static int put_piece(struct pfx_llama *cache, const struct piece *piece, llama_s
 }
 
 /* Puts tokens `have` to `to` of a match behind the `have` in the sequence. Returns how far it came: `to` when all is
- * well. */
+ * well. The library loads the next pieces while this thread puts one into the context. */
 static int64_t put_pieces(struct pfx_llama *cache, pfx_match *match, llama_seq_id seq, size_t have, size_t to) {
     uint32_t window = window_of(cache);
-    struct restore restore = {.cache = cache, .match = match, .slots = cache->slots, .next = have, .to = to,
-                              .edge = window != 0 && to > window ? to - window : 0,
-                              .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    pthread_t thread;
-    int has_thread = start_loading(&restore, &thread);
+    struct rest rest = {.from = have, .to = to, .edge = window != 0 && to > window ? to - window : 0};
     int64_t reached = (int64_t)have;
     for (size_t number = 0; reached < (int64_t)to; number++) {
-        struct piece *piece = next_piece(&restore, number, has_thread);
-        size_t wanted = piece->to - piece->from;
-        if (piece->loaded < 0) {
-            reached = piece->loaded;
+        int result = PFX_OK;
+        while (rest.from < to && rest.pieces - number < SLOTS && result == PFX_OK)
+            result = begin_next(cache, match, &rest);
+        struct piece *piece = cache->slots + number % SLOTS;
+        int64_t loaded = result != PFX_OK ? result : end_load(cache, piece);
+        if (loaded < 0) {
+            reached = loaded;
             break;
         }
-        if (piece->loaded == (int64_t)wanted && !put_piece(cache, piece, seq)) break;
-        reached += piece->loaded;
-        if (piece->loaded < (int64_t)wanted) break;
+        int is_whole = loaded == (int64_t)(piece->to - piece->from);
+        if (is_whole && !put_piece(cache, piece, seq)) break;
+        reached += loaded;
+        if (!is_whole) break;
     }
-    if (has_thread) stop_loading(&restore, thread);
+    /* They write into the slots. */
+    for (int i = 0; i < SLOTS; i++) {
+        pfx_load_end(cache->slots[i].loading);
+        cache->slots[i].loading = NULL;
+    }
     return reached;
 }
 

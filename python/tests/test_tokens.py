@@ -97,6 +97,71 @@ def test_nothing_found_is_a_match_of_no_tokens(space: Space) -> None:
             assert sequence.tokens == 0
 
 
+def test_pieces_of_a_match_are_loaded_behind_the_callers_back(store: Store, space: Space) -> None:
+    tokens = prompt(60)
+    rows = kv(tokens)
+    space.insert(tokens, rows)
+    store.flush()
+    with space.match(tokens) as match:
+        pieces = [room(20) for _ in range(3)]
+        loads = [match.begin_load(piece, start=20 * at, stop=20 * at + 20) for at, piece in enumerate(pieces)]
+        assert [load.wait() for load in loads] == [20, 20, 20]
+        assert [load.wait() for load in loads] == [20, 20, 20] and all(load.closed for load in loads)
+        for at, piece in enumerate(pieces):
+            assert piece[2] == rows[2][20 * at * ROW : 20 * (at + 1) * ROW]
+
+
+def test_memory_of_a_load_stays_until_it_is_over(store: Store, space: Space) -> None:
+    tokens = prompt(60)
+    space.insert(tokens, kv(tokens))
+    store.flush()
+    with space.match(tokens) as match:
+        into = room(60)
+        loading = match.begin_load(into)
+        with pytest.raises(BufferError):
+            into[0].extend(b"more")
+        assert loading.wait() == 60
+        into[0].extend(b"more")
+
+
+def test_a_load_that_nobody_waits_for_ends_before_its_memory_goes(store: Store, space: Space) -> None:
+    tokens = prompt(60)
+    space.insert(tokens, kv(tokens))
+    store.flush()
+    for _ in range(50):
+        with space.match(tokens) as match:
+            match.begin_load(room(60))
+
+
+def test_the_end_of_a_match_ends_its_loads(store: Store, space: Space) -> None:
+    tokens = prompt(60)
+    space.insert(tokens, kv(tokens))
+    store.flush()
+    match = space.match(tokens)
+    loads = [match.begin_load(room(60)) for _ in range(20)]
+    match.close()
+    delivered = [load.wait() for load in loads]
+    assert set(delivered) <= {0, 60} and delivered == sorted(delivered, reverse=True)
+    with pytest.raises(prefixstore.ClosedError):
+        match.begin_load(room(60))
+
+
+def test_a_load_of_nothing_is_over_at_once(space: Space) -> None:
+    with space.match(prompt(10)) as match:
+        assert match.begin_load(room(10)).wait() == 0
+
+
+def test_a_load_into_memory_that_does_not_fit_is_refused_when_it_begins(store: Store, space: Space) -> None:
+    tokens = prompt(60)
+    space.insert(tokens, kv(tokens))
+    store.flush()
+    with space.match(tokens) as match:
+        with pytest.raises(InvalidPagesError):
+            match.begin_load(room(59))
+        with pytest.raises(InvalidPagesError):
+            match.begin_load(room(60), start=61)
+
+
 def test_a_part_of_a_match_is_loaded(store: Store, space: Space) -> None:
     tokens = prompt(60)
     rows = kv(tokens)

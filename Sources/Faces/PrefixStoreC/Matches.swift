@@ -8,6 +8,8 @@ final class OpenMatch: @unchecked Sendable {
     // Unchecked because `Match` does not say that it is Sendable. It never changes; its lease may be read by several
     // threads at once.
     let match: Match
+    /// What `pfx_load_begin` began.
+    let loads = LoadQueue()
 
     init(_ match: consuming Match) { self.match = match }
 }
@@ -80,9 +82,9 @@ private func load(
 ) -> Int64 {
     answer {
         let open = try unsafe match.object(OpenMatch.self)
-        guard from >= 0, to >= from else { throw Refusal.argument("tokens from \(from) to \(to)") }
+        let tokens = try range(from, to)
         return try unsafe withRows(rows) { rows in
-            Int64(try open.match.load(from..<to, into: rows, within: limit).tokens)
+            Int64(try open.match.load(tokens, into: rows, within: limit).tokens)
         }
     }
 }
@@ -90,5 +92,5 @@ private func load(
 /// See prefixstore.h.
 @c @implementation
 public func pfx_match_end(_ match: OpaquePointer!) -> Int32 {
-    answer { _ = try unsafe match.giveBack(OpenMatch.self) }
+    answer { try unsafe match.giveBack(OpenMatch.self)?.object.loads.close() }
 }

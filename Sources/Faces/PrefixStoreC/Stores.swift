@@ -55,13 +55,18 @@ public func pfx_close(_ store: OpaquePointer!) -> Int32 { unsafe pfx_close_withi
 public func pfx_close_within(_ store: OpaquePointer!, _ timeout_ms: UInt64) -> Int32 {
     answer {
         guard let (store, others) = try unsafe store.giveBack(Store.self) else { return }
-        let queues = others.compactMap { $0 as? BlockQueue }
+        func closeQueues() {
+            for other in others {
+                (other as? BlockQueue)?.close()
+                (other as? OpenMatch)?.loads.close()
+            }
+        }
         guard timeout_ms > 0 else {
-            for queue in queues { queue.close() }
+            closeQueues()
             return try store.close()
         }
         // A job of a queue may wait for the disk. The store's end refuses it.
-        defer { for queue in queues { queue.close() } }
+        defer { closeQueues() }
         guard try store.close(within: .milliseconds(Int64(clamping: timeout_ms))) else {
             throw Refusal(
                 code: PFX_TIMED_OUT,
@@ -100,19 +105,22 @@ extension StoreOptions {
         guard unsafe options.flags & ~UInt32(PFX_KEEP_LOADED | PFX_DROP_WHEN_FULL) == 0 else {
             throw StoreError.invalidOption("the flags are \(unsafe options.flags)")
         }
-        let codecs = [
-            PFX_CODEC_AUTO: StoreCodec.auto, PFX_CODEC_ZSTD: .zstd, PFX_CODEC_KBIT: .kbit, PFX_CODEC_RAW: .raw,
-        ]
-        guard let codec = codecs[Int(unsafe options.codec)] else {
-            throw StoreError.invalidOption("there is no codec \(unsafe options.codec)")
-        }
-        let policies = [
-            PFX_WRITE_THROUGH: WritePolicy.writeThrough, PFX_WRITE_BACK: .writeBack,
-            PFX_WRITE_AFTER_HITS: .afterHits(Int(unsafe options.write_after_hits)),
-        ]
-        guard let policy = policies[Int(unsafe options.write_policy)] else {
-            throw StoreError.invalidOption("there is no write policy \(unsafe options.write_policy)")
-        }
+        // Switches, not dictionaries: making the type of one takes a tenth of the time in which a store is opened.
+        let codec: StoreCodec =
+            switch Int(unsafe options.codec) {
+            case PFX_CODEC_AUTO: .auto
+            case PFX_CODEC_ZSTD: .zstd
+            case PFX_CODEC_KBIT: .kbit
+            case PFX_CODEC_RAW: .raw
+            default: throw StoreError.invalidOption("there is no codec \(unsafe options.codec)")
+            }
+        let policy: WritePolicy =
+            switch Int(unsafe options.write_policy) {
+            case PFX_WRITE_THROUGH: .writeThrough
+            case PFX_WRITE_BACK: .writeBack
+            case PFX_WRITE_AFTER_HITS: .afterHits(Int(unsafe options.write_after_hits))
+            default: throw StoreError.invalidOption("there is no write policy \(unsafe options.write_policy)")
+            }
         try unsafe self.init(
             quota: options.quota == 0 ? nil : ByteCount(options.quota), hotCapacity: ByteCount(options.hot_capacity),
             writePolicy: policy, codec: codec,
@@ -141,13 +149,14 @@ private func givenKey(_ options: pfx_options) throws -> SealingKey? {
 /// The remote; nil for none.
 private func givenRemote(_ options: pfx_options) throws -> RemoteOptions? {
     guard unsafe options.remote != nil else { return nil }
-    let choices = [
-        PFX_REMOTE_ALL: RemotePuts.all, PFX_REMOTE_AFTER_HITS: .afterHits(Int(unsafe options.remote_put_after_hits)),
-        PFX_REMOTE_PINNED: .pinned, PFX_REMOTE_READ_ONLY: .none,
-    ]
-    guard let puts = choices[Int(unsafe options.remote_puts)] else {
-        throw StoreError.invalidOption("there is no way of putting to a remote \(unsafe options.remote_puts)")
-    }
+    let puts: RemotePuts =
+        switch Int(unsafe options.remote_puts) {
+        case PFX_REMOTE_ALL: .all
+        case PFX_REMOTE_AFTER_HITS: .afterHits(Int(unsafe options.remote_put_after_hits))
+        case PFX_REMOTE_PINNED: .pinned
+        case PFX_REMOTE_READ_ONLY: .none
+        default: throw StoreError.invalidOption("there is no way of putting to a remote \(unsafe options.remote_puts)")
+        }
     return try unsafe RemoteOptions(url: text(options.remote, "remote"), puts: puts)
 }
 

@@ -23,7 +23,7 @@ from ._errors import (
     TooManyError, TooManyNamesError, WriterBusyError, WrongKeyError,
 )
 from ._identity import Element, Identity, Plane, kv_planes
-from ._match import Match, MatchInfo
+from ._match import Loading, Match, MatchInfo
 from ._queue import Completion, Queue
 from ._rows import PackedRows, Rows
 from ._sequence import Sequence
@@ -32,7 +32,7 @@ from ._store import Store, file_digest, info, open
 from ._version import __version__
 
 __all__ = [
-    "Blocks", "Completion", "Element", "Identity", "Match", "MatchInfo", "PackedRows", "Plane", "Queue",
+    "Blocks", "Completion", "Element", "Identity", "Loading", "Match", "MatchInfo", "PackedRows", "Plane", "Queue",
     "Rows", "Sequence", "Space", "Store", "__version__", "file_digest", "info", "kv_planes",
     "open",
     "AlreadyOpenError", "CallerError", "ClosedError", "DamagedError", "DiskFailureError", "DiskFullError",

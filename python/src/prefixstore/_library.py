@@ -58,6 +58,8 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "pfx_match_get_info": (c_int, (_HANDLE, POINTER(MatchInfoStruct))),
     "pfx_load": (c_int64, (_HANDLE, c_size_t, c_size_t, POINTER(RowsStruct))),
     "pfx_load_within": (c_int64, (_HANDLE, c_size_t, c_size_t, c_uint64, POINTER(RowsStruct))),
+    "pfx_load_begin": (c_int, (_HANDLE, c_size_t, c_size_t, POINTER(RowsStruct), _RESULT)),
+    "pfx_load_end": (c_int64, (_HANDLE,)),
     "pfx_match_end": (c_int, (_HANDLE,)),
     "pfx_seq_begin": (c_int64, (_HANDLE, _HANDLE, c_size_t, _RESULT)),
     "pfx_seq_append": (c_int64, (_HANDLE, *_TOKENS, POINTER(RowsStruct))),

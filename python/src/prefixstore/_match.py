@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Optional, Tuple, Union
 
 from ._checks import INT63, milliseconds, number
 from ._errors import InvalidPagesError
@@ -88,10 +89,7 @@ class Match(Handle):
         """
         match = self._use()
         limit = milliseconds(within, "within")
-        start = number(start, "start", INT63)
-        stop = self.tokens if stop is None else min(number(stop, "stop", INT63), self.tokens)
-        if start > stop:
-            raise InvalidPagesError(f"start is {start}, behind the end of the {stop} tokens to load. Begin before it.")
+        start, stop = self._range(start, stop)
         with held(into, self._planes, stop - start, writable=True) as rows:
             if not match:
                 return 0
@@ -99,5 +97,46 @@ class Match(Handle):
                 return check(library.pfx_load(match, start, stop, rows))
             return check(library.pfx_load_within(match, start, stop, limit, rows))
 
+    def begin_load(
+        self, into: Union[Rows, PackedRows, Planes], start: int = 0, stop: Optional[int] = None,
+    ) -> Loading:
+        """As `load`, on a thread of the library, and returns at once: the engine takes one piece of a prompt into its own
+        memory while the next one is being loaded, and Python's lock is not passed to and fro.
+
+        Loads of a match are done one after the other, in the order in which they were begun. Their memory is held where
+        it is, and must be left alone, until `Loading.wait` has returned.
+        """
+        match = self._use()
+        start, stop = self._range(start, stop)
+        handle = ctypes.c_void_p()
+        with ExitStack() as stack:
+            rows = stack.enter_context(held(into, self._planes, stop - start, writable=True))
+            if match:
+                check(library.pfx_load_begin(match, start, stop, rows, ctypes.byref(handle)))
+            return Loading(handle.value, self._owner, stack.pop_all().close)
+
+    def _range(self, start: int, stop: Optional[int]) -> Tuple[int, int]:
+        start = number(start, "start", INT63)
+        stop = self.tokens if stop is None else min(number(stop, "stop", INT63), self.tokens)
+        if start > stop:
+            raise InvalidPagesError(f"start is {start}, behind the end of the {stop} tokens to load. Begin before it.")
+        return start, stop
+
     def _handle(self) -> Optional[int]:
         return self._use() or None
+
+
+class Loading(Handle):
+    """A load that goes on behind the caller's back. Made by `Match.begin_load`. Thread-safe."""
+
+    _name = "load"
+
+    def __init__(self, number: Optional[int], store: Optional[Handle], release: Callable[[], None]) -> None:
+        # Nothing to load is no handle in C, and giving that back does nothing.
+        super().__init__(number or 0, library.pfx_load_end, owner=store, after=release)
+
+    def wait(self) -> int:
+        """Waits for the end. Returns how many tokens were delivered, as `Match.load` does; 0 if the match or the store
+        was closed before. Waiting again gives the same number."""
+        self.close()
+        return max(0, *self._answers, 0)

@@ -240,6 +240,7 @@ typedef struct pfx_layout {
 typedef struct pfx_space pfx_space;
 typedef struct pfx_match pfx_match;
 typedef struct pfx_seq pfx_seq;
+typedef struct pfx_loading pfx_loading;
 
 /* The pages of one identity and layout. The first call of all processes registers the space in the folder. */
 int pfx_space_open(pfx_store *store, const pfx_identity *identity, const pfx_layout *layout, pfx_space **space);
@@ -292,7 +293,16 @@ int64_t pfx_load(pfx_match *match, size_t from, size_t to, const pfx_rows *rows)
  * delivered until then; the reading goes on, so that the next call finds the bytes in memory. */
 int64_t pfx_load_within(pfx_match *match, size_t from, size_t to, uint64_t timeout_ms, const pfx_rows *rows);
 
-/* Gives the match back. */
+/* As pfx_load, on a thread of the library, and returns at once: an engine takes one piece of a prompt into its own
+ * memory while the next one is being loaded. Loads of a match are done one after the other, in the order in which they
+ * were begun. The memory of the rows must stay, and be left alone, until pfx_load_end; the lists in `rows` may go. */
+int pfx_load_begin(pfx_match *match, size_t from, size_t to, const pfx_rows *rows, pfx_loading **loading);
+
+/* Waits for a load that was begun, gives its handle back, and returns what pfx_load returns. */
+int64_t pfx_load_end(pfx_loading *loading);
+
+/* Gives the match back. Waits for the load that is being done, if one was begun; those that were begun behind it
+ * deliver 0 tokens. So does pfx_close, for all matches of the store; the handles of its loads are refused then. */
 int pfx_match_end(pfx_match *match);
 
 /* Begins to write a sequence. With a match, the sequence goes on behind the whole pages of its first `loaded` tokens;

@@ -118,3 +118,9 @@ func withRows<R>(_ pointer: UnsafePointer<pfx_rows>?, _ body: (RowMemory) throws
             planes: addresses, strides: strides, capacity: capacity,
             index: UnsafeBufferPointer(start: index, count: indexCount)))
 }
+
+/// Tokens `from` to `to` of a match.
+func range(_ from: Int, _ to: Int) throws -> Range<Int> {
+    guard from >= 0, to >= from else { throw Refusal.argument("tokens from \(from) to \(to)") }
+    return from..<to
+}

@@ -120,7 +120,7 @@ final class Handles: Sendable {
         }
     }
 
-    fileprivate static let unknown = Refusal(
+    static let unknown = Refusal(
         code: PFX_INVALID_HANDLE,
         text: "The handle was given back, is of another type, or is no handle. Use each as long as it is open.")
 

@@ -37,7 +37,7 @@ from ._llama_shape import HEAD, MAGIC, Frame, Shape, UnknownMemoryError
 __all__ = ["PrefixCache", "UnknownMemoryError"]
 
 # The fewer calls the better, but what one thread loads for another should still be in the processor's cache.
-_BYTES_AT_ONCE, _BYTES_AHEAD = 8 << 20, 1 << 20
+_BYTES_STORED, _BYTES_RESTORED = 8 << 20, 2 << 20
 _BYTES = ctypes.POINTER(ctypes.c_uint8)
 # ggml's numbers of f32 and bf16.
 _SHRINKING = (0, 30)
@@ -87,7 +87,6 @@ class _Memory:
         blob = np.zeros(HEAD.size + frame.size, np.uint8)
         blob[:HEAD.size] = np.frombuffer(HEAD.pack(MAGIC, 0), np.uint8)
         frame.begin(blob[HEAD.size:])
-        frame.number(blob[HEAD.size:], 0)
         size = len(blob)
         is_taken = api.llama_state_seq_set_data(self.context, blob.ctypes.data_as(_BYTES), size, self.spare) == size
         api.llama_memory_seq_rm(self.handle, self.spare, -1, -1)
@@ -148,15 +147,13 @@ class PrefixCache(BaseLlamaCache):
         self._space: Space = self._kept.begin(open_space)
         #: The store; the first call of `close` closes it if this cache has opened it.
         self.store: Store = self._kept.store
-        # The codec of a store that somebody else has opened is not known.
-        ahead = codec != "raw" or isinstance(folder, Store)
-        self._pieces = Pieces(self._shape, ahead)
+        self._pieces = Pieces(self._shape)
         self._window = 0 if llm.context_params.swa_full else self._shape.window
         # A blob leaves out what the sequence's last token does not see. Nothing of one page is out of sight.
         self._restored_at_once, self._stored_at_once = (
             page_tokens if self._shape.window
             else max(1, size // (self._shape.token_bytes * page_tokens)) * page_tokens
-            for size in (_BYTES_AHEAD if ahead else _BYTES_AT_ONCE, _BYTES_AT_ONCE))
+            for size in (_BYTES_RESTORED, _BYTES_STORED))
         self._has_stored = False
         self._sequence: Optional[Any] = None
         self._stored = np.empty(0, np.int32)
