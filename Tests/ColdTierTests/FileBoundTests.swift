@@ -66,6 +66,16 @@ struct FileBoundTests {
         return result
     }
 
+    @Test(
+        "may have twice a quota of 8 MiB, 1.35 times one of 32 MiB to 256 MiB, and 1.1 times one of 1 GiB or more",
+        arguments: [
+            (ByteCount.mebibytes(8), 2.0), (.mebibytes(32), 1.35), (.mebibytes(256), 1.35), (.mebibytes(512), 1.18),
+            (.gibibytes(1), 1.1), (.gibibytes(50), 1.1),
+        ])
+    func bound(quota: ByteCount, times: Double) {
+        #expect(abs(Double(ColdTier.fileBound(of: quota)) / Double(quota.value) - times) < 0.005)
+    }
+
     @Test("stays within 1.35 times the quota with pages of every size, pins and side states", arguments: [1, 2])
     func mixtures(seed: UInt64) throws {
         let quota = ByteCount.mebibytes(32)

@@ -35,6 +35,8 @@ package final class ColdTier: Sendable {
     private let patience = WriterPatience()
     /// Pages for which the quota had no room; see `quotaRefusal`.
     let refusals = Guarded<(refused: Int, told: Int)>((0, 0))
+    /// What puts keep free.
+    let cushion = EvictionCushion()
 
     /// Opens the store in the folder `path`. Makes one when there is none and `options.opening` allows it.
     ///

@@ -18,7 +18,8 @@ public struct StoreOptions: Hashable, Sendable {
     /// The most bytes on disk that all processes together may use. The quota belongs to the folder: nil keeps the one
     /// that is stored there. A new store gets 20 GiB, or half of the disk's free space if that is less. A quota given
     /// here is stored and applies to every process; `Store.quotaNotice` says what it evicts. The file itself, with what
-    /// writers reserve ahead, stays within 1.35 times a quota of 32 MiB or more.
+    /// writers reserve ahead, stays within 1.10 times a quota of 1 GiB or more, and within 1.35 times one of 32 MiB or
+    /// more.
     ///
     /// ```swift
     /// StoreOptions(quota: .gibibytes(50))

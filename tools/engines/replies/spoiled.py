@@ -16,16 +16,21 @@ def spoil_rows():
     For the adapters of llama.cpp."""
     from prefixstore.adapters import _llama_shape
 
-    load = _llama_shape.Frame.load
+    begin = _llama_shape.Frame.begin_load
 
-    def load_wrongly(frame, match, body, *more):
-        loaded = load(frame, match, body, *more)
-        row = frame.shape.forms[0].row
-        keys = body[frame.offsets[0]:frame.offsets[0] + row * frame.count].reshape(frame.count, row)
-        keys[8::16] = keys[7::16][:len(keys[8::16])]
-        return loaded
+    def begin_wrongly(frame, match, body, *more):
+        finish = begin(frame, match, body, *more)
 
-    _llama_shape.Frame.load = load_wrongly
+        def finish_wrongly():
+            loaded = finish()
+            row = frame.shape.forms[0].row
+            keys = body[frame.offsets[0]:frame.offsets[0] + row * frame.count].reshape(frame.count, row)
+            keys[8::16] = keys[7::16][:len(keys[8::16])]
+            return loaded
+
+        return finish_wrongly
+
+    _llama_shape.Frame.begin_load = begin_wrongly
 
 
 def spoil_blocks():

@@ -5,16 +5,19 @@
 // LMDB makes the file longer whenever no hole is long enough, and the file never shrinks. So records are only stored
 // within a bound: where they do not fit, pages are evicted until they do, as on a full disk.
 
-internal import KVFormat
+package import KVFormat
 internal import LMDB
 
 extension ColdTier {
-    /// Bytes that the file may have: 1.35 times the quota. A small store gets up to 8 MiB more than its quota, because
-    /// its free pages are few compared with those of one transaction.
-    var fileBound: Int {
+    /// Bytes that the file may have: 1.35 times a quota of up to 256 MiB, and 1.10 times one of 1 GiB or more. A small
+    /// store gets up to 8 MiB more than its quota. The free pages of a smaller store are fewer compared with those of
+    /// one transaction.
+    package static func fileBound(of quota: ByteCount) -> Int {
         let quota = Int(clamping: quota.value)
-        return quota + max(quota / 100 * 35, min(quota, 8 << 20))
+        return quota + min(max(min(quota, 8 << 20), min(quota / 100 * 35, 90 << 20), quota / 10), .max - quota)
     }
+
+    private var fileBound: Int { Self.fileBound(of: quota) }
 
     /// Bytes of the file within which records are stored. Behind them are the pages of the index, which may still grow
     /// there, and what an eviction needs.

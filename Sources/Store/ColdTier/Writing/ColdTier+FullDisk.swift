@@ -46,17 +46,22 @@ extension ColdTier {
         let reserve = bytes + min(bytes, records * Self.indexReserve)
         let wanted = 2 * bytes
         if let stored = try unlessFull({ () throws(LMDBError) in try store(min(reserve, reserveLimit)) }) {
+            cushion.lower()
             return stored
         }
         let info = try environment.info()
         // However much is evicted, what is larger than the file never fits into it.
         guard bytes <= info.fileBytes else { throw .code(ENOSPC, call: "fallocate") }
         if info.freePages * info.pageSize >= wanted {
-            if let stored = try unlessFull({ () throws(LMDBError) in try store(0) }) { return stored }
+            if let stored = try unlessFull({ () throws(LMDBError) in try store(0) }) {
+                cushion.lower()
+                return stored
+            }
             // A snapshot that is older than the last commits keeps what they freed. Evicting would only add to that,
             // one batch after the other.
             if let lag = info.oldestReaderLag, lag > 1 { return nil }
         }
+        cushion.raise(by: wanted, upTo: Int(clamping: quota.value / 8))
         for _ in 0..<Self.rounds {
             let before = try environment.info().lastTransaction
             let isMore = try evict(wanted, sparing: spared)

@@ -10,7 +10,7 @@ extension ColdTier {
     /// used.
     ///
     /// A page's parent must be in the store already, or come earlier in the batch. Room is made first, so that the
-    /// store never passes its quota. The batch is cut so that one transaction writes at most a sixteenth of the quota,
+    /// store never passes its quota. The batch is cut so that one transaction writes at most a 32nd of the quota,
     /// 64 MiB, or one page: LMDB reuses what a transaction frees only two transactions later, and the file would grow
     /// by as much. The transaction also writes the uses and suspects that readers left. A new page replaces an old one
     /// whose date has passed, together with all that follow the old one.
@@ -47,10 +47,10 @@ extension ColdTier {
         return report
     }
 
-    /// Cuts a batch by the size of its pages: at most a sixteenth of the quota, and no more than LMDB should hold in
+    /// Cuts a batch by the size of its pages: at most a 32nd of the quota, and no more than LMDB should hold in
     /// memory at once.
     private func slices(of batch: [PageRecord]) -> [ArraySlice<PageRecord>] {
-        let limit = min(Int(quota.value / 16), Limits.transactionBytes)
+        let limit = min(Int(quota.value / 32), Limits.transactionBytes)
         var slices: [ArraySlice<PageRecord>] = []
         var start = 0
         var cost = 0
@@ -87,6 +87,7 @@ extension ColdTier {
             // If eviction took a parent to make room for another page of the batch, the parent's child would become an
             // orphan.
             session.spared = slice.parents
+            session.cushion = cushion.current
             for page in slice {
                 let outcome = try store(page, &transaction, &session, &changed)
                 changed.outcomes.append(outcome)

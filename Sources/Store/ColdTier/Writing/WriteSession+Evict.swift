@@ -17,7 +17,8 @@ extension WriteSession {
         counters.usedBytes <= limit && limit - counters.usedBytes >= UInt64(bytes)
     }
 
-    /// Evicts until `bytes` more fit into the quota, or into `limit` bytes if that is given.
+    /// Evicts until `bytes` more fit into the quota, or into `limit` bytes if that is given; and, as far as pages may
+    /// go, until `cushion` bytes of that are left.
     ///
     /// - Returns: false when they do not fit, because they are larger than the limit or because everything left is
     ///   pinned or spared.
@@ -26,7 +27,8 @@ extension WriteSession {
     ) throws(LMDBError) -> Bool {
         let limit = limit ?? counters.quota
         guard UInt64(bytes) <= limit else { return false }
-        guard !fits(bytes, within: limit) else { return true }
+        let wished = limit - min(limit - UInt64(bytes), UInt64(cushion))
+        guard !fits(bytes, within: wished) else { return true }
         if walk.isAtStart { try mendFutureUses(&transaction) }
         var history = try history(&transaction) { (history: inout UseHistory) -> UseHistory in
             history.learn()
@@ -34,7 +36,7 @@ extension WriteSession {
         }
         var seen = changes
         var isStuck = false
-        while !fits(bytes, within: limit), !isStuck {
+        while !fits(bytes, within: wished), !isStuck {
             guard let entry = try walk.next(history, now: now, tables, &transaction) else {
                 // An entry that moved in the order, or whose last child was removed, may now be before the place that
                 // this walk has reached.
@@ -46,7 +48,7 @@ extension WriteSession {
             try evict(entry, &history, &transaction)
         }
         try self.history(&transaction) { $0 = history }
-        return !isStuck
+        return fits(bytes, within: limit)
     }
 
     /// Uses in the future come from a clock that was ahead, and would keep their pages for ever. They become uses of

@@ -19,6 +19,8 @@ package struct WriteSession {
     private var learned: UseHistory?
     /// Bytes of the file within which records are stored: see `ColdTier.recordBound`.
     var recordBound = Int.max
+    /// Bytes of the quota that puts keep free: see `EvictionCushion`.
+    var cushion = 0
     /// Dates of the used pages that have one.
     var dates: [PrefixHash: Int64] = [:]
     /// Pages evicted in this transaction.
