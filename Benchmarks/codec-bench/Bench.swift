@@ -21,6 +21,7 @@ struct Bench: ParsableCommand {
     @Option(help: "Figures are medians of so many rounds.") var rounds = 7
     @Option(help: "A file of raw elements.") var file: String?
     @Option(help: "Only this codec.") var codec: StoreCodec?
+    @Option(help: "What the file holds, for the table.") var name = "real text"
     @Option var layers = 32
     @Option var kvHeads = 8
     @Option var headDimension = 128
@@ -70,7 +71,7 @@ struct Bench: ParsableCommand {
                 + "\"encode_gbps\": \(rate(size, contender.encoding)), \"decode_gbps\": \(rate(size, contender.decoding))}"
         }
         print(
-            "{\"element\": \"\(element)\", \"bytes\": \(size), \"file\": \(file != nil), "
+            "{\"element\": \"\(element)\", \"bytes\": \(size), \"pages\": \"\(file == nil ? "generated" : name)\", "
                 + (["\"memcpy_gbps\": \(rate(size, copying))"] + results).joined(separator: ", ") + "}")
     }
 

@@ -128,13 +128,12 @@ def codecs(found):
     """The tables of `codec-bench`, one for each kind of pages."""
     parts = [heading(found)]
     for run in found["runs"]:
-        origin = "real text" if run["file"] else "generated"
         rows = [
             [name, f"{row['ratio']:.3f}", f"{row['encode_gbps']:.2f}", f"{row['decode_gbps']:.2f}",
              f"{row['decode_gbps'] / run['memcpy_gbps']:.2f}"]
             for name, row in run.items() if isinstance(row, dict)]
         parts.append(
-            f"{run['element']}, {origin}; memcpy {run['memcpy_gbps']:.2f} GB/s\n\n"
+            f"{run['element']}, {run['pages']}; memcpy {run['memcpy_gbps']:.2f} GB/s\n\n"
             + table(["codec", "times smaller", "encode, GB/s", "decode, GB/s", "of memcpy"], rows))
     return "\n\n".join(parts)
 
