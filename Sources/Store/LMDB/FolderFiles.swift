@@ -54,16 +54,18 @@ final class OpenFile: Sendable {
     }
 
     /// What a descriptor can be shared by.
-    private struct Key: Hashable {
+    private struct Key: Equatable {
         let file: FileIdentity
         let isWritable: Bool
     }
 
     private struct Reference {
+        let key: Key
         weak var file: OpenFile?
     }
 
-    private static let files = Guarded<[Key: Reference]>([:])
+    /// A list: a process has few, and the first dictionary of a type takes longer to make than a file to open.
+    private static let files = Guarded<[Reference]>([])
 
     /// The file at `path`, through the descriptor that this process has of it already, if it has one that can do as
     /// much. It is not created.
@@ -73,12 +75,13 @@ final class OpenFile: Sendable {
             if unsafe stat(path, &status) == 0 {
                 for isWritable in [flags == O_RDWR, true] {
                     let key = Key(file: FileIdentity(status), isWritable: isWritable)
-                    if let file = files[key]?.file { return file }
+                    if let file = files.first(where: { $0.key == key })?.file { return file }
                 }
             }
             let file = try OpenFile(path, flags)
-            files = files.filter { $0.value.file != nil }
-            files[Key(file: file.identity, isWritable: flags == O_RDWR)] = Reference(file: file)
+            let key = Key(file: file.identity, isWritable: flags == O_RDWR)
+            files.removeAll { $0.file == nil || $0.key == key }
+            files.append(Reference(key: key, file: file))
             return file
         }
     }

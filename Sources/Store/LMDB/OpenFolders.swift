@@ -45,7 +45,7 @@ final class OpenFolders: Sendable {
 /// File systems by the number that `statfs` reports.
 enum FileSystem {
     /// Those whose files live on another host. FUSE is not among them: most of its file systems are local.
-    static let network: Set<UInt32> = [
+    static let network: [UInt32] = [
         0x6969,  // NFS
         0x517B,  // SMB
         0xFF53_4D42,  // CIFS

@@ -10,7 +10,8 @@ package final class Pool<Item>: Sendable {
 
     /// Makes `count` items now, so that the first borrowers do not have to wait for them.
     package func fill(_ count: Int) {
-        let made = (0..<count).map { _ in make() }
+        var made: [Item] = []
+        while made.count < count { made.append(make()) }
         idle.withLock { $0 += made }
     }
 
