@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
+import threading
+import time
 from pathlib import Path
 from typing import Iterator, List
 
 import pytest
 
-from prefixstore import Queue, Store
+from prefixstore import Element, Plane, Queue, Store
 from prefixstore._buffers import Memory
-from support import IDENTITY, open_store
+from support import IDENTITY, open_store, prompt
 
 # Python prints, and forgets, an exception that comes out of a handler while an object is being collected.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -124,3 +126,66 @@ def test_an_interrupted_close_never_lets_go_of_memory_in_use(folder: Path, alarm
 
 def test_memory_that_was_interrupted_before_its_first_line_can_be_forgotten() -> None:
     Memory.__new__(Memory).__del__()
+
+
+def test_memory_of_a_load_is_not_let_go_while_it_is_written(folder: Path, alarm: None) -> None:
+    """A signal may cut off the beginning of a load, and any wait for its end."""
+    is_armed = False
+
+    def interrupt(*_: object) -> None:
+        if is_armed:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, interrupt)
+    tokens = prompt(512)
+    planes = [Plane(layer=0, row_bytes=8192, element=Element.BYTES)]
+    with open_store(folder) as store:
+        space = store.space(IDENTITY, planes, page_tokens=64)
+        space.insert(tokens, [b"\xaa" * (8192 * 512)])
+        store.flush()
+        memory = bytearray(8192 * 512)
+        with space.match(tokens) as match:
+            for turn in range(300):
+                loading = None
+                try:
+                    is_armed = True
+                    signal.setitimer(signal.ITIMER_REAL, 1e-6 + turn % 100 * 5e-6)
+                    loading = match.begin_load([memory])
+                    loading.wait()
+                    time.sleep(0.001)
+                    is_armed = False
+                except KeyboardInterrupt:
+                    is_armed = False
+                if loading is None:
+                    # Whatever became of the load, its memory is held if it goes on.
+                    ended = not is_held(memory)
+                else:
+                    assert loading.wait() == 512 and loading.wait() == 512
+                    ended = True
+                if ended:
+                    memory[:] = bytes(len(memory))
+                    time.sleep(0.001)
+                    assert not any(memory[::4096])
+                # Another one, since it may be held, or have grown in the test for that.
+                memory = bytearray(8192 * 512)
+
+
+def test_all_who_wait_for_a_load_wait_until_it_is_over(folder: Path) -> None:
+    tokens = prompt(512)
+    planes = [Plane(layer=0, row_bytes=8192, element=Element.BYTES)]
+    with open_store(folder) as store:
+        space = store.space(IDENTITY, planes, page_tokens=64)
+        space.insert(tokens, [b"\xaa" * (8192 * 512)])
+        store.flush()
+        for turn in range(20):
+            match, memories = space.match(tokens), [bytearray(8192 * 512) for _ in range(4)]
+            loads = [match.begin_load([memory]) for memory in memories]
+            others = [threading.Thread(target=load.wait) for load in loads]
+            others.append(threading.Thread(target=match.close if turn % 2 else store.flush))
+            for other in others:
+                other.start()
+            for load, memory in zip(loads, memories):
+                assert load.wait() in ((0, 512) if turn % 2 else (512,))
+                memory.extend(b"moved")
+            for other in others:
+                other.join()

@@ -106,7 +106,7 @@ def test_pieces_of_a_match_are_loaded_behind_the_callers_back(store: Store, spac
         pieces = [room(20) for _ in range(3)]
         loads = [match.begin_load(piece, start=20 * at, stop=20 * at + 20) for at, piece in enumerate(pieces)]
         assert [load.wait() for load in loads] == [20, 20, 20]
-        assert [load.wait() for load in loads] == [20, 20, 20] and all(load.closed for load in loads)
+        assert [load.wait() for load in loads] == [20, 20, 20]
         for at, piece in enumerate(pieces):
             assert piece[2] == rows[2][20 * at * ROW : 20 * (at + 1) * ROW]
 
@@ -144,6 +144,26 @@ def test_the_end_of_a_match_ends_its_loads(store: Store, space: Space) -> None:
     assert set(delivered) <= {0, 60} and delivered == sorted(delivered, reverse=True)
     with pytest.raises(prefixstore.ClosedError):
         match.begin_load(room(60))
+
+
+def test_a_load_keeps_its_match_open(store: Store, space: Space) -> None:
+    tokens = prompt(60)
+    space.insert(tokens, kv(tokens))
+    store.flush()
+    for _ in range(50):
+        assert space.match(tokens).begin_load(room(60)).wait() == 60
+
+
+def test_the_end_of_the_store_ends_its_loads(folder: Path) -> None:
+    tokens = prompt(60)
+    with open_store(folder) as store:
+        space = space_of(store)
+        space.insert(tokens, kv(tokens))
+        store.flush()
+        match = space.match(tokens)
+        loads = [match.begin_load(room(60)) for _ in range(20)]
+    delivered = [load.wait() for load in loads]
+    assert set(delivered) <= {0, 60} and delivered == sorted(delivered, reverse=True)
 
 
 def test_a_load_of_nothing_is_over_at_once(space: Space) -> None:

@@ -15,6 +15,7 @@ final class OpenLoad: Sendable {
 
     init(_ work: @escaping @Sendable () -> Result<Int64, any Error>) { self.work = work }
 
+    /// Does the load.
     fileprivate func run() { end(work()) }
 
     fileprivate func end(_ result: Result<Int64, any Error>) {
@@ -46,23 +47,19 @@ final class LoadQueue: Sendable {
     /// Loads that wait, for a thread that looks without the lock.
     private let count = Atomic(0)
 
-    /// Begins a load.
+    /// Begins a load. When the system has no thread for it, it is done at once.
     ///
-    /// - Throws: `PFX_INVALID_HANDLE` when the match was given back, `PFX_SYSTEM` when there is no thread for it.
+    /// - Throws: `PFX_INVALID_HANDLE` when the match was given back.
     func begin(_ load: OpenLoad) throws {
-        try state.withLock { state in
+        let isQueued = try state.withLock { state in
             guard !state.isClosed else { throw Handles.unknown }
-            if state.thread == nil {
-                do throws(ThreadError) {
-                    state.thread = try Thread { self.work() }
-                } catch {
-                    throw Refusal(code: PFX_SYSTEM, text: "No thread for a load: \(error). Use pfx_load.")
-                }
-            }
+            if state.thread == nil { state.thread = try? Thread { self.work() } }
+            guard state.thread != nil else { return false }
             state.waiting.append(load)
             count.store(state.waiting.count, ordering: .releasing)
+            return true
         }
-        state.signal()
+        if isQueued { state.signal() } else { load.run() }
     }
 
     /// Waits for the load that has begun, and ends the thread. Loads that have not begun deliver nothing.
@@ -108,11 +105,12 @@ public func pfx_load_begin(
 ) -> Int32 {
     answer {
         let result = try unsafe place(loading, "loading")
-        let (open, store) = try unsafe match.found(OpenMatch.self)
+        let open = try unsafe match.object(OpenMatch.self)
         let tokens = try range(from, to)
         let rows = try unsafe HeldRows(rows, tokens: max(0, min(to, open.match.tokenCount) - from))
         let begun = OpenLoad { Result { try Int64(rows.withMemory { try open.match.load(tokens, into: $0).tokens }) } }
-        try unsafe result.give(begun, of: store)
+        // Of no store: the handle stays good when the store is closed, so that `pfx_load_end` waits even then.
+        try unsafe result.give(begun)
         do {
             try open.loads.begin(begun)
         } catch {

@@ -147,9 +147,16 @@ struct SealedSpaceTests {
         let root = try sealed.with(right) { try $0.space(model.identity).root }
         try sealed.with(nil) { store in
             #expect(throws: StoreError.sealedSpace(root.short)) { _ = try store.space(model.identity) }
+            // The same weights, run in another way: a forgotten key must not write them in the clear.
+            let other = try ModelIdentity(
+                weights: model.identity.weights,
+                layout: KVLayout(
+                    layers: 1, kvHeads: 1, headDimension: 4, element: .fp16, pageSize: 8),
+                positions: "other", tokenizer: Digest.sha256([1]), engine: "other", engineFormat: 2)
+            #expect(throws: StoreError.sealedSpace(root.short)) { _ = try store.space(other) }
             // Another model is nobody's secret.
-            let other = try store.space(GeneratedModel("other").identity)
-            #expect(!other.isSealed)
+            let stranger = try store.space(GeneratedModel("other").identity)
+            #expect(!stranger.isSealed)
         }
         try sealed.with(wrong) { store in
             #expect(throws: StoreError.wrongKey(found: right.id, given: wrong.id)) {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import threading
+import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
 from ._checks import INT63, milliseconds, number
-from ._errors import InvalidPagesError
+from ._errors import ForkedError, InvalidPagesError, error
 from ._handle import Handle
 from ._identity import Plane
 from ._library import check, library
@@ -17,6 +20,10 @@ from ._structs import MatchInfoStruct, sized
 
 if TYPE_CHECKING:
     from ._store import Store
+
+#: Of a load: its handle, the process that began it, what the library answered and the error of that, a lock, and the
+#: memory that it writes.
+_Belongings = Tuple[ctypes.c_void_p, int, List[Any], Any, ExitStack]
 
 
 @dataclass(frozen=True)
@@ -106,14 +113,9 @@ class Match(Handle):
         Loads of a match are done one after the other, in the order in which they were begun. Their memory is held where
         it is, and must be left alone, until `Loading.wait` has returned.
         """
-        match = self._use()
-        start, stop = self._range(start, stop)
-        handle = ctypes.c_void_p()
-        with ExitStack() as stack:
-            rows = stack.enter_context(held(into, self._planes, stop - start, writable=True))
-            if match:
-                check(library.pfx_load_begin(match, start, stop, rows, ctypes.byref(handle)))
-            return Loading(handle.value, self._owner, stack.pop_all().close)
+        loading = Loading(self)
+        loading._begin(into, *self._range(start, stop))
+        return loading
 
     def _range(self, start: int, stop: Optional[int]) -> Tuple[int, int]:
         start = number(start, "start", INT63)
@@ -126,17 +128,63 @@ class Match(Handle):
         return self._use() or None
 
 
-class Loading(Handle):
-    """A load that goes on behind the caller's back. Made by `Match.begin_load`. Thread-safe."""
+#: What belongs to loads that are not over, by the place of their handle. A load whose end is cut off, by a signal whose
+#: handler raises while the garbage collector works, keeps its memory here for ever: it must not be freed.
+_unended: Dict[int, _Belongings] = {}
 
-    _name = "load"
 
-    def __init__(self, number: Optional[int], store: Optional[Handle], release: Callable[[], None]) -> None:
-        # Nothing to load is no handle in C, and giving that back does nothing.
-        super().__init__(number or 0, library.pfx_load_end, owner=store, after=release)
+def _end(belongings: _Belongings) -> None:
+    """Waits for a load, and lets go of its memory. A signal whose handler raises may come at any place: nothing is lost,
+    and the next call goes on from there."""
+    handle, process, answers, lock, memory = belongings
+    with lock:
+        if os.getpid() != process:
+            return
+        if not answers:
+            # One instruction, which no signal interrupts: there is an answer if, and only if, the load is over.
+            answers.extend(map(library.pfx_load_end, [handle]))
+        if answers[0] < 0 and len(answers) == 1:
+            answers.append(error(answers[0], library.pfx_last_error().decode("utf-8", "replace")))
+        memory.close()
+        _unended.pop(id(handle), None)
+
+
+class Loading:
+    """A load that goes on behind the caller's back. Made by `Match.begin_load`. Thread-safe.
+
+    One that nobody waits for is waited for when it is no longer used, and at the end of the interpreter. It keeps its
+    match open, unless that is closed by hand.
+    """
+
+    def __init__(self, match: Match) -> None:
+        self._match = match
+        # The library writes the handle before it returns from the call that begins the load. A signal's handler may
+        # wait for the load that it has interrupted a wait for, hence a lock for one thread again and again.
+        self._belongings: _Belongings = (ctypes.c_void_p(), os.getpid(), [], threading.RLock(), ExitStack())
+        # Before the load begins, so that no signal can come between.
+        weakref.finalize(self, _end, self._belongings)
+
+    def __repr__(self) -> str:
+        return f"<prefixstore.Loading{', over' if self._belongings[2] else ''}>"
+
+    def _begin(self, into: Union[Rows, PackedRows, Planes], start: int, stop: int) -> None:
+        match = self._match._use()
+        handle, memory = self._belongings[0], self._belongings[4]
+        rows = memory.enter_context(held(into, self._match._planes, stop - start, writable=True))
+        if match:
+            _unended[id(handle)] = self._belongings
+            check(library.pfx_load_begin(match, start, stop, rows, ctypes.byref(handle)))
 
     def wait(self) -> int:
         """Waits for the end. Returns how many tokens were delivered, as `Match.load` does; 0 if the match or the store
-        was closed before. Waiting again gives the same number."""
-        self.close()
-        return max(0, *self._answers, 0)
+        was closed before. Waiting again gives the same number, or raises the same error."""
+        _end(self._belongings)
+        answers = self._belongings[2]
+        if not answers:
+            raise ForkedError("This load was begun before a fork. Open the store in the child process.")
+        if answers[0] < 0:
+            raise answers[1]
+        return int(answers[0])
+
+    def __reduce__(self) -> Any:
+        raise TypeError("A load cannot be pickled or copied.")

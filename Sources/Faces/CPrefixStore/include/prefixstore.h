@@ -14,22 +14,22 @@
  * each handle back once, with its own function. A handle that was given back, or was never handed out, is refused with
  * PFX_INVALID_HANDLE. NULL is no handle; giving NULL back does nothing. Closing a store gives back all its handles.
  *
- * Memory. The library keeps no pointer of the caller after a call returns, except where pfx_submit_put and
- * pfx_submit_get say so. It cannot check that an address is valid, but checks every count and size that comes with it.
+ * Memory. The library keeps no pointer of the caller after a call returns, except where pfx_load_begin, pfx_submit_put
+ * and pfx_submit_get say so. It cannot check that an address is valid, but checks every count and size that comes with it.
  * When the system has no memory left for the library's own work, the process ends.
  *
  * Structs. A struct begins with its own size. Set all of it to zero, then `size` to sizeof, then what you need: zero is
  * the default everywhere. A struct that lies in an array has its size beside the array instead. Structs only grow, and
  * a function never changes its meaning, so a program runs with any later library of the same major number.
  *
- * Threads. Every handle may be used from any thread, and from several at once. Only calls on one sequence wait for each
- * other.
+ * Threads. Every handle may be used from any thread, and from several at once. Calls on one sequence wait for each
+ * other, and so do the loads that were begun of one match. Signals of the host may be delivered to the library's threads.
  *
  * Fork. A child process cannot use handles of its parent: every call returns PFX_FORKED. It may open stores of its own.
  * The library starts no thread before the first store is opened. It installs no signal handler.
  *
- * Limits of the process. A store needs address space of four times its quota, and at least 1 GiB. Under RLIMIT_FSIZE,
- * ignore SIGXFSZ: otherwise a write beyond the limit ends the process; ignored, it is an error. */
+ * Limits of the process. A store needs address space of four times its quota, and at least 1 GiB. A write beyond
+ * RLIMIT_FSIZE is PFX_DISK_FULL: the library holds SIGXFSZ back while it writes. */
 #ifndef PREFIXSTORE_H
 #define PREFIXSTORE_H
 
@@ -295,14 +295,16 @@ int64_t pfx_load_within(pfx_match *match, size_t from, size_t to, uint64_t timeo
 
 /* As pfx_load, on a thread of the library, and returns at once: an engine takes one piece of a prompt into its own
  * memory while the next one is being loaded. Loads of a match are done one after the other, in the order in which they
- * were begun. The memory of the rows must stay, and be left alone, until pfx_load_end; the lists in `rows` may go. */
+ * were begun. The memory of the rows must stay, and be left alone, until pfx_load_end has returned; the lists in `rows`
+ * may go. What pfx_load would refuse is refused here or by pfx_load_end. */
 int pfx_load_begin(pfx_match *match, size_t from, size_t to, const pfx_rows *rows, pfx_loading **loading);
 
-/* Waits for a load that was begun, gives its handle back, and returns what pfx_load returns. */
+/* Waits for a load that was begun, gives its handle back, and returns what pfx_load returns. Call it for every load that
+ * was begun, also after the end of its match or store. */
 int64_t pfx_load_end(pfx_loading *loading);
 
 /* Gives the match back. Waits for the load that is being done, if one was begun; those that were begun behind it
- * deliver 0 tokens. So does pfx_close, for all matches of the store; the handles of its loads are refused then. */
+ * deliver 0 tokens. So does pfx_close, for all matches of the store. */
 int pfx_match_end(pfx_match *match);
 
 /* Begins to write a sequence. With a match, the sequence goes on behind the whole pages of its first `loaded` tokens;

@@ -14,7 +14,7 @@ extension ColdTier {
     ///
     /// - Returns: how the space's pages are named and read.
     /// - Throws: `.wrongKey`; `.sealedSpace` without a key when the space is sealed, or would be new beside sealed ones
-    ///   of its model.
+    ///   of its weights.
     @discardableResult
     package func open(space descriptor: SpaceDescriptor) throws(StoreError) -> SpaceAccess {
         if let key = options.sealingKey { return try openSealed(descriptor, key) }

@@ -63,7 +63,7 @@ def identity(
 _FIELDS = {
     "weights": "the model's file", "tokenizer": "its tokenizer", "layout": "the types of K and V",
     "page size": "the tokens of a page", "engine": "the flash-attention setting",
-    "adapter": "the adapters (LoRA) or their scales", "salt": "the salt", "positions": "the RoPE settings",
+    "adapter": "the adapters (LoRA) or their scales", "salt": "the salt or the sealing key", "positions": "the RoPE settings",
     "engine format": "the version of llama.cpp's state",
 }
 

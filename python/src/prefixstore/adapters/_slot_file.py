@@ -60,13 +60,13 @@ def write(path: Path, shape: Shape, match: Any, tokens: np.ndarray, count: int) 
         try:
             # Room first: a full memory file system would end this process while it writes to the map.
             os.posix_fallocate(descriptor, 0, size)
-            with mmap.mmap(descriptor, size) as mapped:
-                content = np.frombuffer(mapped, np.uint8)
-                content[:_HEADER.size] = np.frombuffer(_HEADER.pack(_MAGIC, _VERSION, count), np.uint8)
-                content[_HEADER.size:begin] = tokens[:count].astype(np.int32).view(np.uint8)
-                frame.begin(content[begin:])
-                loaded = frame.begin_load(match, content[begin:], 0)()
-                del content
+            # Not closed by hand: when the load fails, the traceback still refers to its memory.
+            content = np.frombuffer(mmap.mmap(descriptor, size), np.uint8)
+            content[:_HEADER.size] = np.frombuffer(_HEADER.pack(_MAGIC, _VERSION, count), np.uint8)
+            content[_HEADER.size:begin] = tokens[:count].astype(np.int32).view(np.uint8)
+            frame.begin(content[begin:])
+            loaded = frame.begin_load(match, content[begin:], 0)()
+            del content
         finally:
             os.close(descriptor)
             if loaded != count:

@@ -310,7 +310,7 @@ def _serve(options: argparse.Namespace, command: CommandLine, folder: Path) -> i
         return 0
     say(f"llama-server has ended with status {status}, and so this ends.")
     # As a shell says it when a signal has ended a program.
-    return 128 - status if status < 0 else status or 1
+    return 128 - status if status < 0 else status
 
 
 def _stand_before(
