@@ -25,9 +25,11 @@ struct S3Tests {
         pages = try StoredPages("objects", layout: .small, sequences: [long, Array(long.prefix(160)) + [9, 9, 9]])
     }
 
-    private func tier(as user: String = "store", stall: Duration = .seconds(10)) throws -> RemoteTier {
-        try RemoteTier(
-            RemoteOptions(url: server.url(prefix, as: user), lookupTime: .seconds(20), stallTime: stall))
+    private func tier(
+        as user: String = "store", stall: Duration = .seconds(10), isFaulty: Bool = false
+    ) throws -> RemoteTier {
+        let url = server.url(prefix, as: user, isFaulty: isFaulty)
+        return try RemoteTier(RemoteOptions(url: url, lookupTime: .seconds(20), stallTime: stall))
     }
 
     private func client(_ tier: RemoteTier) throws -> S3Client { try #require(tier.client as? S3Client) }
@@ -243,7 +245,7 @@ struct S3Tests {
         let writer = try tier()
         defer { writer.close() }
         _ = try writer.take(pages.records)
-        let host = try tier(stall: .milliseconds(100))
+        let host = try tier(stall: .milliseconds(100), isFaulty: true)
         defer { host.close() }
         try server.disturb(prefix, mode)
         let requests = pages.requests.prefix(40)
@@ -273,7 +275,7 @@ struct S3Tests {
 
     @Test("a server that knows no conditions takes pages without them")
     func conditions() throws {
-        let tier = try tier()
+        let tier = try tier(isFaulty: true)
         defer { tier.close() }
         try server.disturb(prefix, "plain")
         defer { try? server.disturb(prefix, nil) }
