@@ -143,6 +143,29 @@ struct S3Tests {
         #expect(words.contains("SignatureDoesNotMatch") && !words.contains(String(server.secret.reversed())))
     }
 
+    @Test("stands behind a Redis: what that does not have comes from here, and pages are put there")
+    func behindRedis() throws {
+        let server = try RedisServer()
+        let redis = "redis://127.0.0.1:\(server.port)"
+        let (store, cache) = (try tier(), try RemoteTier(RemoteOptions(url: redis, lookupTime: .seconds(5))))
+        defer { for tier in [store, cache] { tier.close() } }
+        _ = try store.take(pages.records)
+        _ = try cache.take(Array(pages.records.prefix(7)))
+        let both = try RemoteTier(
+            RemoteOptions(
+                url: redis + " " + self.server.url(prefix), lookupTime: .seconds(20), stallTime: .seconds(10)))
+        defer { both.close() }
+        #expect(leading(both) == 40)
+        #expect(try loadAll(from: both) == tokens)
+        #expect(try both.take(pages.records).count { $0 == .stored } == pages.records.count - 7)
+        #expect(Int(try server.ask("dbsize")) == pages.records.count)
+        server.kill()
+        var found = 0
+        for _ in 0..<100 where found != 40 { found = leading(both) }
+        #expect(found == 40)
+        #expect(try loadAll(from: both) == tokens)
+    }
+
     @Test("a user who may not write reads all the same")
     func readers() throws {
         let writer = try tier()

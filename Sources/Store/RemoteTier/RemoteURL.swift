@@ -33,6 +33,24 @@ struct RemoteURL: Sendable, Equatable {
         }
     }
 
+    /// Remotes that one text may name.
+    private static let limit = 8
+
+    /// Reads URLs with white space between them.
+    ///
+    /// - Throws: `.invalidOption`, also when there is none.
+    static func all(in text: String) throws(StoreError) -> [RemoteURL] {
+        var urls: [RemoteURL] = []
+        for part in text.split(whereSeparator: \.isWhitespace) { urls.append(try RemoteURL(String(part))) }
+        guard (1...limit).contains(urls.count) else {
+            throw .invalidOption(
+                urls.isEmpty
+                    ? "the remote has no URL; name it like redis://host:6379"
+                    : "there are more than \(limit) remotes")
+        }
+        return urls
+    }
+
     /// The URL without what only its owner needs to know.
     var shown: String {
         switch place {
