@@ -27,6 +27,23 @@ struct RemoteCommandTests {
         #expect(try Run("verify", new).status == 0)
     }
 
+    @Test("pfx bench measures a remote, and says at once that there is none")
+    func bench() throws {
+        let server = try RedisServer()
+        let folder = try TemporaryFolder()
+        let arguments = [
+            "bench", "--model-shape", "demo", "--tokens", "64", "--repeat", "1", "--store", folder.path, "--json",
+            "--remote", "redis://127.0.0.1:\(server.port)",
+        ]
+        let run = try Run(arguments)
+        #expect(run.status == 0, "\(run.errors)")
+        let steps = try #require(run.json()["rates"] as? [[String: Any]]).compactMap { $0["step"] as? String }
+        #expect(steps.count { $0.hasPrefix("remote: ") } == 2)
+        server.kill()
+        let refused = try Run(arguments)
+        #expect(refused.status != 0 && refused.errors.contains("cannot be reached"))
+    }
+
     @Test("take a password that others may read only where a container is given its secrets", .enabled(if: Mounts.work))
     func handedSecrets() throws {
         let server = try RedisServer(["--requirepass", "secret"])

@@ -6,7 +6,8 @@ extension RemoteFault {
         switch self {
         case .unreachable: "Check that the server runs, its address and port, and the network between."
         case .late:
-            "Look at the server's load and the network; a look-up waits longer with lookup_ms in the URL of the remote."
+            "Look at the server's load, at the network, and at whether the server speaks TLS, if the URL says so; a look-up "
+                + "waits longer with lookup_ms in the URL."
         case .refused(let code): Self.remedies[code] ?? Self.otherRefusal(code)
         case .untrusted:
             "Name the authority that has signed the certificate with ca in the URL, and its name with server_name if it "
@@ -15,7 +16,8 @@ extension RemoteFault {
             "Check scheme and port of the URL: TLS needs rediss:// or an https:// endpoint, and s3:// an object store."
         case .full:
             "Make room: raise maxmemory, or set maxmemory-policy allkeys-lru; raise the quota of an object store."
-        case .noOwner: "Repair the cluster: some of its slots have no server."
+        case .noOwner:
+            "Repair the cluster, of which some slots have no server; a server that is no cluster is named redis://."
         case .closed: "Open the store again."
         }
     }
