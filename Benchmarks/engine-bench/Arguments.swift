@@ -19,10 +19,13 @@ struct Arguments: ParsableCommand {
     @Option(help: "The element type of the KV.") var kv: KVElement?
     @Option(help: "A folder for stores: measures what a store costs and gains, not the engine alone.") var store:
         String?
+    @Option(help: "A remote, such as redis://127.0.0.1:6379: measures what it costs beside a store without one.")
+    var remote: String?
     @Option(help: "The store's codec.") var codec = StoreCodec.auto
 
     func validate() throws {
         if min(tokens, rounds, threads) < 1 { throw ValidationError("Numbers are 1 or more.") }
+        if remote != nil, store == nil { throw ValidationError("--remote needs --store.") }
     }
 }
 

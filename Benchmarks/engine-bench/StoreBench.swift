@@ -5,7 +5,7 @@ import Foundation
 import LlamaEngine
 import PrefixStore
 
-/// Both measurements. The two sides of each are measured in turns, so that both see the same machine; medians count.
+/// All measurements. The two sides of each are measured in turns, so that both see the same machine; medians count.
 struct StoreBench {
     private let checkpoint: Checkpoint
     private let arguments: Arguments
@@ -30,22 +30,27 @@ struct StoreBench {
         let folder = parent + "/engine-bench-\(getpid())"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let spilling = try prefill(folder + "/prefill")
-        let first = try firstToken(folder + "/first")
+        let measured =
+            if let remote = arguments.remote {
+                try prefill(folder, beside: remote)
+            } else {
+                try prefill(folder + "/prefill").merging(firstToken(folder + "/first")) { $1 }
+            }
         let model =
             arguments.model.map { URL(fileURLWithPath: $0).lastPathComponent } ?? "random, \(arguments.size.rawValue)"
         let what: [String: Any] = [
             "model": model, "codec": arguments.codec.rawValue, "rounds": arguments.rounds,
         ]
-        return what.merging(spilling) { $1 }.merging(first) { $1 }
+        return what.merging(measured) { $1 }
     }
 
     /// It does not keep loaded pages in RAM: the engine inserts a prompt's pages anyway, after its first token.
-    private func store(_ folder: String, quota: ByteCount) throws -> Store {
+    private func store(_ folder: String, quota: ByteCount, remote: String? = nil) throws -> Store {
         try Store(
             at: folder,
             options: StoreOptions(
-                quota: quota, hotCapacity: .mebibytes(Self.hotMebibytes), codec: arguments.codec, promotes: false))
+                quota: quota, hotCapacity: .mebibytes(Self.hotMebibytes), codec: arguments.codec, promotes: false,
+                remote: remote.map { RemoteOptions(url: $0, timeToLive: .seconds(30)) }))
     }
 
     private func engine(_ store: Store?) throws -> Engine {
@@ -93,6 +98,53 @@ struct StoreBench {
             "prefill_cpu_spilling_to_plain": median(rounds.map { $0.flushed.cpuSeconds / $0.plain.cpuSeconds }),
             "kv_bytes_per_second": (Double(plain.layout.bytesPerToken) * all / with).rounded(),
             "spilled_pages": statistics.spilledPages,
+        ]
+    }
+
+    /// The same with a store alone and one that has a remote, in turns.
+    private func prefill(_ folder: String, beside remote: String) throws -> [String: Any] {
+        let count = min(arguments.tokens, checkpoint.config.maxPositions - 1)
+        let alone = try store(folder + "/alone", quota: .mebibytes(Self.quotaMebibytes))
+        let linked = try store(folder + "/linked", quota: .mebibytes(Self.quotaMebibytes), remote: remote)
+        let (first, second) = (try engine(alone), try engine(linked))
+        var rounds: [(alone: Measure, linked: Measure, aloneDone: Measure, linkedDone: Measure)] = []
+        let bytes = first.layout.bytesPerToken * count * Self.prompts
+        let warmUp = 2 * Int(Self.quotaMebibytes) << 20 / bytes + 1
+        for round in 0..<warmUp + arguments.rounds {
+            let prompts = (0..<Self.prompts).map { tokens(count, round * Self.prompts + $0) }
+            func run(_ engine: Engine, _ store: Store) throws -> (Measure, Measure) {
+                let run = try measure { for prompt in prompts { _ = try engine.prefill(prompt) } }
+                let rest = try measure {
+                    try store.flush()
+                    _ = try store.flushRemote(within: .seconds(60))
+                }
+                return (run, run + rest)
+            }
+            let one: (Measure, Measure), other: (Measure, Measure)
+            if round.isMultiple(of: 2) {
+                one = try run(first, alone)
+                other = try run(second, linked)
+            } else {
+                other = try run(second, linked)
+                one = try run(first, alone)
+            }
+            if round >= warmUp { rounds.append((one.0, other.0, one.1, other.1)) }
+        }
+        let statistics = linked.statistics.remote
+        try alone.close()
+        try linked.close()
+        let all = Double(count * Self.prompts)
+        return [
+            "prefill_tokens": count,
+            "prefill_tokens_per_second_store": (all / median(rounds.map(\.alone.seconds))).rounded(),
+            "prefill_tokens_per_second_remote": (all / median(rounds.map(\.linked.seconds))).rounded(),
+            "prefill_rate_remote_to_store": median(rounds.map { $0.alone.seconds / $0.linked.seconds }),
+            "prefill_cpu_remote_to_store": median(
+                rounds.map { $0.linkedDone.cpuSeconds / $0.aloneDone.cpuSeconds }),
+            "kv_bytes_per_second": (Double(first.layout.bytesPerToken) * all / median(rounds.map(\.linked.seconds)))
+                .rounded(),
+            "put_pages": statistics?.putPages ?? 0, "questions": statistics?.questions ?? 0,
+            "late_questions": statistics?.lateQuestions ?? 0,
         ]
     }
 

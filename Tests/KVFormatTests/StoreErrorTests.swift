@@ -39,7 +39,7 @@ struct StoreErrorTests {
         (.writerBusy(path: "kv", holder: "Process 4711"), 307),
         (.diskFailure(path: "kv", call: "fdatasync"), 308),
         (.fileReplaced(path: "kv", file: "data.mdb"), 309),
-        (.remoteFailure(remote: "redis://cache:6379", "it is full"), 310),
+        (.remoteFailure(remote: "redis://cache:6379", "it is full", remedy: "Make room there."), 310),
     ]
 
     /// Whether `recorded` has to have the case: a case that is not named here does not compile. Add it there too.

@@ -26,4 +26,45 @@ struct RemoteCommandTests {
         #expect(try pulled.json()["moved"] as? Int == pushed.json()["moved"] as? Int)
         #expect(try Run("verify", new).status == 0)
     }
+
+    @Test("pfx bench measures a remote, and says at once that there is none")
+    func bench() throws {
+        let server = try RedisServer()
+        let folder = try TemporaryFolder()
+        let arguments = [
+            "bench", "--model-shape", "demo", "--tokens", "64", "--repeat", "1", "--store", folder.path, "--json",
+            "--remote", "redis://127.0.0.1:\(server.port)",
+        ]
+        let run = try Run(arguments)
+        #expect(run.status == 0, "\(run.errors)")
+        let steps = try #require(run.json()["rates"] as? [[String: Any]]).compactMap { $0["step"] as? String }
+        #expect(steps.count { $0.hasPrefix("remote: ") } == 2)
+        server.kill()
+        let refused = try Run(arguments)
+        #expect(refused.status != 0 && refused.errors.contains("cannot be reached"))
+    }
+
+    @Test("take a password that others may read only where a container is given its secrets", .enabled(if: Mounts.work))
+    func handedSecrets() throws {
+        let server = try RedisServer(["--requirepass", "secret"])
+        let folder = try TemporaryFolder()
+        let check = """
+            mount -t tmpfs none "$1" && printf secret >"$1/password" && chmod 0644 "$1/password" &&
+            mount -o "remount,$4" "$1" &&
+            exec "$2" remote check "redis://127.0.0.1:$3?password_file=$1/password"
+            """
+        func run(_ mode: String) throws -> Run {
+            let words = [folder.path, ChildProcess.product("pfx"), "\(server.port)", mode]
+            return try Run(["-m", "sh", "-c", check, "sh"] + words, of: "/usr/bin/unshare")
+        }
+        let open = try run("rw")
+        #expect(open.status != 0 && open.errors.contains("0600"), "\(open.errors)")
+        let locked = try run("ro")
+        #expect(locked.status == 0, "\(locked.errors)")
+    }
+}
+
+/// Whether this user may mount something.
+private enum Mounts {
+    static let work = geteuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/bin/unshare")
 }

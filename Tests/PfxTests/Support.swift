@@ -16,8 +16,13 @@ struct Run {
 
     /// As `init(_:)`.
     ///
-    /// - Parameter file: where standard output goes; nil for `output`.
-    init(_ arguments: [String], to file: FileHandle? = nil, environment: [String: String] = [:]) throws {
+    /// - Parameters:
+    ///   - program: another program; nil for `pfx`.
+    ///   - file: where standard output goes; nil for `output`.
+    init(
+        _ arguments: [String], of program: String? = nil, to file: FileHandle? = nil,
+        environment: [String: String] = [:]
+    ) throws {
         let (output, errors) = (ChildProcess.pipe(), ChildProcess.pipe())
         let process: ChildProcess
         do {
@@ -26,7 +31,7 @@ struct Run {
                 close(errors.writing)
             }
             process = try ChildProcess(
-                ChildProcess.product("pfx"), arguments, output: file?.fileDescriptor ?? output.writing,
+                program ?? ChildProcess.product("pfx"), arguments, output: file?.fileDescriptor ?? output.writing,
                 errors: errors.writing, environment: environment)
         }
         // Errors are a line or two, so that reading one pipe to its end before the other cannot block the program.

@@ -25,9 +25,11 @@ struct S3Tests {
         pages = try StoredPages("objects", layout: .small, sequences: [long, Array(long.prefix(160)) + [9, 9, 9]])
     }
 
-    private func tier(as user: String = "store", stall: Duration = .seconds(10)) throws -> RemoteTier {
-        try RemoteTier(
-            RemoteOptions(url: server.url(prefix, as: user), lookupTime: .seconds(20), stallTime: stall))
+    private func tier(
+        as user: String = "store", stall: Duration = .seconds(10), isFaulty: Bool = false
+    ) throws -> RemoteTier {
+        let url = server.url(prefix, as: user, isFaulty: isFaulty)
+        return try RemoteTier(RemoteOptions(url: url, lookupTime: .seconds(20), stallTime: stall))
     }
 
     private func client(_ tier: RemoteTier) throws -> S3Client { try #require(tier.client as? S3Client) }
@@ -141,6 +143,29 @@ struct S3Tests {
         #expect(words.contains("SignatureDoesNotMatch") && !words.contains(String(server.secret.reversed())))
     }
 
+    @Test("stands behind a Redis: what that does not have comes from here, and pages are put there")
+    func behindRedis() throws {
+        let server = try RedisServer()
+        let redis = "redis://127.0.0.1:\(server.port)"
+        let (store, cache) = (try tier(), try RemoteTier(RemoteOptions(url: redis, lookupTime: .seconds(5))))
+        defer { for tier in [store, cache] { tier.close() } }
+        _ = try store.take(pages.records)
+        _ = try cache.take(Array(pages.records.prefix(7)))
+        let both = try RemoteTier(
+            RemoteOptions(
+                url: redis + " " + self.server.url(prefix), lookupTime: .seconds(20), stallTime: .seconds(10)))
+        defer { both.close() }
+        #expect(leading(both) == 40)
+        #expect(try loadAll(from: both) == tokens)
+        #expect(try both.take(pages.records).count { $0 == .stored } == pages.records.count - 7)
+        #expect(Int(try server.ask("dbsize")) == pages.records.count)
+        server.kill()
+        var found = 0
+        for _ in 0..<100 where found != 40 { found = leading(both) }
+        #expect(found == 40)
+        #expect(try loadAll(from: both) == tokens)
+    }
+
     @Test("a user who may not write reads all the same")
     func readers() throws {
         let writer = try tier()
@@ -243,7 +268,7 @@ struct S3Tests {
         let writer = try tier()
         defer { writer.close() }
         _ = try writer.take(pages.records)
-        let host = try tier(stall: .milliseconds(100))
+        let host = try tier(stall: .milliseconds(100), isFaulty: true)
         defer { host.close() }
         try server.disturb(prefix, mode)
         let requests = pages.requests.prefix(40)
@@ -273,7 +298,7 @@ struct S3Tests {
 
     @Test("a server that knows no conditions takes pages without them")
     func conditions() throws {
-        let tier = try tier()
+        let tier = try tier(isFaulty: true)
         defer { tier.close() }
         try server.disturb(prefix, "plain")
         defer { try? server.disturb(prefix, nil) }

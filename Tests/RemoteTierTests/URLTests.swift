@@ -26,7 +26,7 @@ struct URLTests {
             "cache:6379", "ftp://bucket/prefix", "http://a", "redis://", "redis://a:0", "redis://a:b", "redis://a/x",
             "redis://a,,b", "redis+cluster://a/1", "redis://user:s3cret@a", "redis://:s3cret@a", "redis://a?x=s3cret",
             "redis://a?protocol=4", "redis://a?ca=x", "rediss://a?cert=x", "redis://a?read", "redis://a?ca=%zz",
-            "redis://a:99999", "redis://[::1", "redis://a b",
+            "redis://a:99999", "redis://[::1", "redis://a b", "redis://a?lookup_ms=0", "s3://b?lookup_ms=1s",
         ])
     func refused(text: String) throws {
         let error = #expect(throws: StoreError.self) { try RemoteURL(text) }
@@ -36,6 +36,14 @@ struct URLTests {
         }
         #expect(!words.contains("s3cret"))
         if text.hasPrefix("ftp:") { #expect(words.contains("'ftp'") && words.contains("s3")) }
+    }
+
+    @Test("says how long a look-up waits, whichever kind it is")
+    func lookupTime() throws {
+        #expect(try RemoteURL("redis://a").lookupTime == .milliseconds(20))
+        #expect(try RemoteURL("redis://a?read=any&lookup_ms=50").lookupTime == .milliseconds(50))
+        #expect(try RemoteURL("s3://bucket").lookupTime == .milliseconds(100))
+        #expect(try RemoteURL("s3://bucket?lookup_ms=250&region=x").lookupTime == .milliseconds(250))
     }
 
     @Test("takes the password from a file, and never shows it")

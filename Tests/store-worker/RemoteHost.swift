@@ -2,6 +2,7 @@
 //   store-worker remote-fill FOLDER URL COUNT             store prompts and wait until the remote has them
 //   store-worker remote-look FOLDER URL COUNT SECONDS     look up and load them; a line every 100 ms, then figures
 //   store-worker remote-put FOLDER URL COUNT SECONDS      store other prompts; a line every 100 ms, then figures
+// The last two end earlier when there is a file FOLDER.end.
 // A look-up is late beyond 30 ms, without the time by which the machine itself was late in the same moments: Witness.
 //   store-worker remote-descriptors FOLDER URL            use a remote in a process without standard descriptors
 // The broken twins: PFX_LIES=wrong compares with the bytes of another model, PFX_LIES=late waits longer than it says.
@@ -48,7 +49,7 @@ func remoteLook(_ folder: String, _ url: String, count: Int, seconds: Double) th
     var figures = ["lookups": 0, "loads": 0, "wrong": 0, "errors": 0, "late": 0, "excused": 0]
     var longest = (whole: UInt64(0), own: UInt64(0))
     var bucket = (lookups: 0, hits: 0, faults: 0)
-    try everyTenth(of: seconds) { now in
+    try everyTenth(of: seconds, unless: folder + ".end") { now in
         say("at \(now) lookups \(bucket.lookups) hits \(bucket.hits) faults \(bucket.faults)")
         bucket = (0, 0, 0)
     } body: {
@@ -91,7 +92,7 @@ func remotePut(_ folder: String, _ url: String, count: Int, seconds: Double) thr
     let model = try GeneratedModel("remote host")
     let space = try store.space(model.identity)
     var figures = ["inserted": 0, "errors": 0]
-    try everyTenth(of: seconds) { now in
+    try everyTenth(of: seconds, unless: folder + ".end") { now in
         let remote = store.statistics.remote
         say("put \(now) put \(remote?.putPages ?? 0) refused \(remote?.refusedPages ?? 0)")
     } body: {
@@ -114,8 +115,11 @@ func remotePut(_ folder: String, _ url: String, count: Int, seconds: Double) thr
     try say(figures: figures)
 }
 
-/// Runs `body` again and again for so many seconds, and `line` every 100 ms, with the monotonic clock.
-private func everyTenth(of seconds: Double, line: (UInt64) -> Void, body: () throws -> Void) throws {
+/// Runs `body` again and again for so many seconds, or until there is a file, and `line` every 100 ms, with the
+/// monotonic clock.
+private func everyTenth(
+    of seconds: Double, unless end: String, line: (UInt64) -> Void, body: () throws -> Void
+) throws {
     let began = SystemClock.monotonicNanoseconds()
     var next = began + 100_000_000
     while true {
@@ -123,6 +127,7 @@ private func everyTenth(of seconds: Double, line: (UInt64) -> Void, body: () thr
         if now >= next {
             line(now)
             next = now + 100_000_000
+            if FileManager.default.fileExists(atPath: end) { return }
         }
         if Double(now - began) / 1e9 > seconds { return }
         try body()

@@ -13,6 +13,8 @@ package struct RecordBytes: @unchecked Sendable {
     private let shape: RecordShape
     /// The owner of the memory, unless the caller of `init(borrowing:)` owns it.
     private let owner: EncodedRecord?
+    /// Whether the memory stays as it is for as long as its owner is there.
+    private let isKept: Bool
 
     /// A record that an encoder has just made. It must not be encoded into again while this value is in use.
     package init(_ record: EncodedRecord) {
@@ -49,6 +51,7 @@ package struct RecordBytes: @unchecked Sendable {
         let byteCount = shape.byteCount
         unsafe memory = unsafe bytes.withUnsafeBytes { unsafe UnsafeRawBufferPointer(rebasing: $0[..<byteCount]) }
         owner = nil
+        isKept = false
     }
 
     /// Keeps bytes from outside that nobody changes any more, from `offset` on; nothing is copied. The other parameters
@@ -65,6 +68,7 @@ package struct RecordBytes: @unchecked Sendable {
             unsafe UnsafeRawBufferPointer(rebasing: $0[offset..<offset + shape.byteCount])
         }
         owner = memory
+        isKept = true
     }
 
     private init(_ record: EncodedRecord, _ shape: RecordShape) {
@@ -73,6 +77,7 @@ package struct RecordBytes: @unchecked Sendable {
             unsafe UnsafeRawBufferPointer(rebasing: $0[..<shape.byteCount])
         }
         owner = record
+        isKept = false
     }
 
     /// What the check of a record finds.
@@ -118,6 +123,9 @@ package struct RecordBytes: @unchecked Sendable {
 
     /// A copy of the record in its own memory.
     package var copied: RecordBytes { RecordBytes(EncodedRecord(copying: bytes), shape) }
+
+    /// The same record in memory that stays as it is: its own if that does, or else a copy.
+    package var kept: RecordBytes { isKept ? self : copied }
 
     /// Reads every frame and compares its checksum, but decodes nothing. Use it for records from outside. A record that
     /// this process has encoded, or that is decoded next, need not be read twice.

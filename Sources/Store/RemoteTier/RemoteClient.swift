@@ -83,6 +83,11 @@ protocol RemoteClient: Sendable {
     func putTrial(_ keys: [String], _ value: [UInt8], _ patience: Patience) -> RemoteFault?
     /// Fetches the values that were put; how many have `bytes` bytes.
     func fetchTrial(_ keys: [String], bytes: Int, _ patience: Patience) throws(RemoteFault) -> Int
+    /// Tries what a store and the commands `pfx push` and `pfx pull` do, each by itself, and says what each is for and
+    /// why this user may not; nil when it may.
+    ///
+    /// - Parameter isWritable: whether there is room to put something.
+    func rights(isWritable: Bool) -> [(name: String, use: String, refusal: RemoteFault?)]
     /// Fills in what the servers say of themselves, and what to change.
     func describe(_ found: inout RemoteCheck)
 }

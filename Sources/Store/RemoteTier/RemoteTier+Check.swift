@@ -12,6 +12,8 @@ package struct RemoteCheck: Sendable {
     /// Servers that take changes, and servers that have copies; none if nobody says.
     package var primaries = 0
     package var replicas = 0
+    /// What a store and the commands do there, and why this user may not; nil when it may.
+    package var rights: [(name: String, use: String, refusal: RemoteFault?)] = []
     /// Why nothing could be put; nil when this user may write, and there is room.
     package var refusal: RemoteFault?
     /// The median and the longest time of a question.
@@ -49,6 +51,10 @@ extension RemoteTier {
             try measure(&found)
         } catch {
             throw failure(error)
+        }
+        found.rights = client.rights(isWritable: found.refusal != .some(.full))
+        for right in found.rights where right.refusal != nil {
+            found.advice.append("This user lacks the right \(right.name), which \(right.use) needs.")
         }
         client.describe(&found)
         if found.longestQuestionTime > lookupTime {

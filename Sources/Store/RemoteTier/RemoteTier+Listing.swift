@@ -2,6 +2,7 @@
 
 package import KVFormat
 internal import PageCodec
+package import Records
 
 extension RemoteTier {
     /// The names of the pages of a space, in the order of their positions, so that parents come first. Lists what the
@@ -19,6 +20,27 @@ extension RemoteTier {
             throw failure(error)
         }
         return names.values.sorted { ($0.firstToken, $0.hash) < ($1.firstToken, $1.hash) }
+    }
+
+    /// Fetches pages, and says which of them are not there, or cannot be trusted: the next put replaces those.
+    ///
+    /// - Throws: `.remoteFailure`.
+    package func unsound(_ wanted: [RecordRequest], of layout: KVLayout) throws(StoreError) -> Set<PrefixHash> {
+        var sound: Set<PrefixHash> = []
+        try lend(wanted, of: layout) { lent in
+            var damages: [Int: RecordDamage] = [:]
+            for (place, record) in lent.enumerated() {
+                guard let record else { continue }
+                do throws(RecordDamage) {
+                    try record.verifyPayload()
+                    sound.insert(wanted[place].hash)
+                } catch {
+                    damages[place] = error
+                }
+            }
+            return damages
+        }
+        return Set(wanted.map(\.hash)).subtracting(sound)
     }
 
     /// The name in a page's header; nil for a page of another space, and for what cannot be trusted.

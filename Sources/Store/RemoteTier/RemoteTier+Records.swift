@@ -91,7 +91,9 @@ extension RemoteTier: RecordTier {
     /// Bytes of a value that servers take, as they are delivered.
     private static let largestValue = 512 << 20
 
-    func failure(_ fault: RemoteFault) -> StoreError { .remoteFailure(remote: shownURL, fault.text) }
+    func failure(_ fault: RemoteFault) -> StoreError {
+        .remoteFailure(remote: shownURL, fault.text, remedy: fault.remedy)
+    }
 }
 
 // MARK: - Spaces

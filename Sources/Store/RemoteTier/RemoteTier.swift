@@ -5,8 +5,8 @@ package import PageCodec
 package import Records
 package import Threads
 
-/// Records on a Redis or Valkey server, a cluster of them, or an object store. Thread-safe. Its threads begin with
-/// `prepare()` or the first call; whoever makes a tier closes it.
+/// Records on a Redis or Valkey server, a cluster of them, an object store, or several of these. Thread-safe. Its
+/// threads begin with `prepare()` or the first call; whoever makes a tier closes it.
 ///
 /// Nothing that comes from a server is trusted: a record is proved by its key, its sums and its token ids. So any host
 /// may take what any other has put there.
@@ -33,10 +33,17 @@ package final class RemoteTier: Sendable {
     /// - Throws: `.invalidOption`.
     package init(_ options: RemoteOptions) throws(StoreError) {
         try options.validate()
-        let url = try RemoteURL(options.url)
-        client = try url.client(options)
-        shownURL = url.shown
-        lookupTime = options.lookupTime ?? url.lookupTime
+        let urls = try RemoteURL.all(in: options.url)
+        shownURL = urls.map(\.shown).joined(separator: " ")
+        lookupTime = options.lookupTime ?? urls.map(\.lookupTime).max() ?? .zero
+        var members: [SeveralClients.Member] = []
+        for url in urls {
+            // Nothing is put but to the first one.
+            var own = options
+            if !members.isEmpty { own.timeToLive = nil }
+            members.append((try url.client(own), options.lookupTime ?? url.lookupTime))
+        }
+        client = members.count == 1 ? members[0].client : SeveralClients(members)
         self.options = options
     }
 

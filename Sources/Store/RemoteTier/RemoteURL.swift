@@ -3,19 +3,29 @@
 internal import KVFormat
 
 /// A URL of a remote. docs/fleet.md describes them.
-enum RemoteURL: Sendable, Equatable {
-    case redis(RedisURL)
-    case s3(S3URL)
+struct RemoteURL: Sendable, Equatable {
+    /// Which servers there are.
+    enum Place: Sendable, Equatable {
+        case redis(RedisURL)
+        case s3(S3URL)
+    }
+
+    let place: Place
+    /// How long a look-up waits, unless the options say so.
+    let lookupTime: Duration
 
     /// Reads a URL.
     ///
     /// - Throws: `.invalidOption`, which says what is wrong, and repeats no more of the URL than that needs.
     init(_ text: String) throws(StoreError) {
-        let text = try URLText(text)
+        var text = try URLText(text)
+        let time = try text.takeLookupTime()
         if text.scheme == S3URL.scheme {
-            self = .s3(try S3URL(text))
+            place = .s3(try S3URL(text))
+            lookupTime = time ?? .milliseconds(100)
         } else if RedisURL.names.contains(text.scheme) {
-            self = .redis(try RedisURL(text))
+            place = .redis(try RedisURL(text))
+            lookupTime = time ?? .milliseconds(20)
         } else {
             let known = (RedisURL.names.filter { $0.hasPrefix("redis") } + [S3URL.scheme]).joined(separator: ", ")
             throw .invalidOption(
@@ -23,19 +33,29 @@ enum RemoteURL: Sendable, Equatable {
         }
     }
 
-    /// The URL without what only its owner needs to know.
-    var shown: String {
-        switch self {
-        case .redis(let url): url.shown
-        case .s3(let url): url.shown
+    /// Remotes that one text may name.
+    private static let limit = 8
+
+    /// Reads URLs with white space between them.
+    ///
+    /// - Throws: `.invalidOption`, also when there is none.
+    static func all(in text: String) throws(StoreError) -> [RemoteURL] {
+        var urls: [RemoteURL] = []
+        for part in text.split(whereSeparator: \.isWhitespace) { urls.append(try RemoteURL(String(part))) }
+        guard (1...limit).contains(urls.count) else {
+            throw .invalidOption(
+                urls.isEmpty
+                    ? "the remote has no URL; name it like redis://host:6379"
+                    : "there are more than \(limit) remotes")
         }
+        return urls
     }
 
-    /// How long a look-up waits, unless the user says so.
-    var lookupTime: Duration {
-        switch self {
-        case .redis: .milliseconds(20)
-        case .s3: .milliseconds(100)
+    /// The URL without what only its owner needs to know.
+    var shown: String {
+        switch place {
+        case .redis(let url): url.shown
+        case .s3(let url): url.shown
         }
     }
 
@@ -43,7 +63,7 @@ enum RemoteURL: Sendable, Equatable {
     ///
     /// - Throws: `.invalidOption`.
     func client(_ options: RemoteOptions) throws(StoreError) -> any RemoteClient {
-        switch self {
+        switch place {
         case .redis(let url): return try url.client()
         case .s3(let url):
             guard options.timeToLive == nil else {
@@ -82,6 +102,16 @@ struct URLText {
             }
             settings.append((String(words[0]), value))
         }
+    }
+
+    /// Removes the setting that all kinds have: how many milliseconds a look-up waits. Nil when it is not there.
+    mutating func takeLookupTime() throws(StoreError) -> Duration? {
+        guard let setting = settings.last(where: { $0.name == "lookup_ms" }) else { return nil }
+        guard let count = Int(setting.value), (1...60_000).contains(count) else {
+            throw .invalidOption("the remote's 'lookup_ms' is not a number of milliseconds from 1 to 60000")
+        }
+        settings.removeAll { $0.name == "lookup_ms" }
+        return .milliseconds(count)
     }
 
     /// Undoes percent encoding.

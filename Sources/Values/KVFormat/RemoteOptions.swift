@@ -22,10 +22,12 @@ public struct RemoteOptions: Hashable, Sendable {
     /// `rediss+cluster://`, `s3://bucket/prefix?endpoint=https://host:port`. docs/fleet.md has all parts of a URL. A
     /// password is never among them: it comes from the environment variable `REDISCLI_AUTH`, or from the file that
     /// `password_file` in the URL names; for S3 from `AWS_ACCESS_KEY_ID` and its like, or from `~/.aws/credentials`.
+    /// Several URLs have white space between them: they are read in turn, and pages are put to the first one.
     public var url: String
     /// Which pages are put there.
     public var puts: RemotePuts
-    /// How long one look-up waits for it; nil for 20 milliseconds, and 100 with S3, which answers no sooner.
+    /// How long one look-up waits for it; nil for `lookup_ms` of the URL, or else 20 milliseconds, and 100 with S3,
+    /// which answers no sooner.
     public var lookupTime: Duration?
     /// How long a load waits while nothing comes.
     public var stallTime: Duration

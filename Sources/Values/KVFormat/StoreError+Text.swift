@@ -43,7 +43,7 @@ extension StoreError: CustomStringConvertible {
         case .diskFailure(let path, let call): "The disk that holds \(path) failed in the call \(call)."
         case .fileReplaced(let path, let file):
             "\(file) of the store \(path) was deleted, moved or replaced while the store was open."
-        case .remoteFailure(let remote, let what): "The remote \(remote) did not do what was asked: \(what)."
+        case .remoteFailure(let remote, let what, _): "The remote \(remote) did not do what was asked: \(what)."
         }
     }
 
@@ -84,7 +84,7 @@ extension StoreError: CustomStringConvertible {
             "Let that process go on (`kill -CONT`), or end it, and try again; what is stored stays, and can be read."
         case .diskFailure: "Check the disk and the system's log, then try again; nothing that was stored was given up."
         case .fileReplaced: "Close the store and open it again; put its files back first if they were moved away."
-        case .remoteFailure: "Look at the server, its address, its certificate and the user's rights, then try again."
+        case .remoteFailure(_, _, let remedy): remedy
         }
     }
 

@@ -80,5 +80,5 @@ public enum StoreError: Error, Equatable, Sendable {
     /// A file of the store, or its folder, was deleted, moved or replaced while the store was open.
     case fileReplaced(path: String, file: String)
     /// The remote of the store did not do what a tool asked for. Engines never meet this: for them it is a miss.
-    case remoteFailure(remote: String, String)
+    case remoteFailure(remote: String, String, remedy: String)
 }

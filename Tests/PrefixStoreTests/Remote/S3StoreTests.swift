@@ -95,6 +95,8 @@ struct S3StoreTests {
         #expect(report.advice.contains { $0.contains("lifecycle") })
         let reader = try RemoteReport(checking: RemoteOptions(url: server.url(prefix, as: "reader")))
         #expect(!reader.isWritable && reader.advice.contains { $0.contains("s3:PutObject") })
+        #expect(report.rights.count == 3 && report.rights.allSatisfy { $0.isGranted })
+        #expect(reader.rights.filter { !$0.isGranted }.map(\.name) == ["s3:PutObject"])
         let error = #expect(throws: StoreError.self) {
             try RemoteReport(checking: RemoteOptions(url: server.url(prefix, as: "stranger")))
         }

@@ -65,6 +65,50 @@ struct HandTransferTests {
         }
     }
 
+    @Test("replace what is damaged there, if that is to be looked at")
+    func damaged() throws {
+        let root = model.identity.spaceRoot
+        _ = try inspect("first") { try $0.push(root, to: remote) }
+        let path = PrefixHash.chain(from: root, tokens: prompts[0][...], pageSize: 16)
+        let key = "pfx:1:p:\(path[2])"
+        let sound = try server.value(of: key)
+        try server.ask("setrange", key, "\(sound.count - 3)", "xy")
+        #expect(try inspect("first") { try $0.push(root, to: remote) }.alreadyThere == 21)
+        #expect(try server.value(of: key) != sound)
+        let pushed = try inspect("first") { try $0.push(root, to: remote, verifies: true) }
+        #expect(pushed.replaced == 1 && pushed.moved == 1 && pushed.alreadyThere == 20 && pushed.missing == 0)
+        #expect(try server.value(of: key) == sound)
+    }
+
+    @Test("are counted on a remote, which has some of them")
+    func counted() throws {
+        #expect(try inspect("first") { try $0.push(model.identity.spaceRoot, to: remote, isPinned: true) }.moved == 7)
+        let found = try inspect("first") { try $0.countPages(on: remote) }
+        #expect(found.there == 7 && found.all == 21)
+    }
+
+    @Test("a check names the right that a user lacks, and who needs it")
+    func rights() throws {
+        let all = try RemoteReport(checking: remote)
+        #expect(all.rights.map(\.name) == ["EXISTS", "GET", "GETRANGE", "SCAN", "SET"])
+        #expect(all.rights.allSatisfy { $0.isGranted })
+        // The rights of docs/fleet.md, without those of the commands.
+        try server.ask("acl", "setuser", "default", "-@all", "+@connection", "+get", "+set", "+exists")
+        let some = try RemoteReport(checking: remote)
+        #expect(some.rights.filter { !$0.isGranted }.map(\.name) == ["GETRANGE", "SCAN"])
+        #expect(some.advice.contains { $0.contains("GETRANGE") && $0.contains("pfx pull") })
+    }
+
+    @Test("an error says what to do about its own cause")
+    func remedies() throws {
+        try server.ask("config", "set", "requirepass", "secret")
+        let refused = #expect(throws: StoreError.self) { try RemoteReport(checking: remote) }
+        #expect(refused?.remedy.contains("REDISCLI_AUTH") == true)
+        server.kill()
+        let gone = #expect(throws: StoreError.self) { try RemoteReport(checking: remote) }
+        #expect(gone?.remedy.contains("port") == true)
+    }
+
     @Test("are as many afterwards as were counted: what a longer page covers is not moved")
     func covered() throws {
         let root = model.identity.spaceRoot

@@ -52,6 +52,28 @@ struct UploadTests {
         try store.close()
     }
 
+    @Test("have the end of a prompt among them, though the disk has it only as a part of a longer page by then")
+    func ends() throws {
+        server.send(SIGSTOP)
+        let store = try store { $0.closeTime = .seconds(30) }
+        let space = try store.space(model.identity)
+        let prompt: [TokenID] = (0..<model.identity.layout.pageSize + 3).map { TokenID($0) }
+        try space.insertGenerated(prompt, by: model)
+        try store.flush()
+        try space.insertGenerated(prompt + [7, 7], by: model)
+        try store.flush()
+        server.send(SIGCONT)
+        #expect(try store.flushRemote(within: .seconds(30)))
+        try store.close()
+        let other = try Store(
+            at: folder.path("other"),
+            options: StoreOptions(
+                quota: .mebibytes(64),
+                remote: RemoteOptions(url: "redis://127.0.0.1:\(server.port)", lookupTime: .seconds(5))))
+        #expect(try other.space(model.identity).match(prompt).tokenCount == prompt.count)
+        try other.close()
+    }
+
     @Test("go no faster than they may")
     func rate() throws {
         let store = try store { $0.putRate = .kibibytes(1) }

@@ -16,6 +16,8 @@ enum BenchPhase: String, CaseIterable, ExpressibleByArgument {
     case loadWarm = "load-warm"
     /// Loads all pages while the data file is only on disk.
     case loadCold = "load-cold"
+    /// Puts all pages on a remote, and loads them from there into another store.
+    case remote
 }
 
 /// What `fill` measured. Seconds and bytes.

@@ -87,6 +87,8 @@ struct BenchReport: Encodable {
             ("load, new process, from disk", samples.compactMap { $0.cold?.loadSeconds }),
             ("load, page cache warm, kept in RAM", samples.compactMap { $0.warm?.keepSeconds }.filter { $0 > 0 }),
             ("load from the hot tier", samples.compactMap { $0.warm?.hotSeconds }.filter { $0 > 0 }),
+            ("remote: put, until all is there", samples.compactMap { $0.remote?.putSeconds }),
+            ("remote: load, by a host that has nothing", samples.compactMap { $0.remote?.loadSeconds }),
             ("memcpy, 1 thread", loads.map(\.copySeconds)),
             ("memcpy, 2 threads", loads.map(\.copy2Seconds)),
         ]

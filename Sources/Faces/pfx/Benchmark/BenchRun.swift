@@ -10,6 +10,7 @@ struct BenchSample: Codable {
     var restart: RestartResult
     var warm: LoadResult?
     var cold: LoadResult?
+    var remote: RemoteResult?
 }
 
 /// A run of the benchmark: a folder, and processes that work in it one after the other.
@@ -53,17 +54,26 @@ struct BenchRun {
             var sample = BenchSample(fill: fill, restart: restart)
             if phases.contains(.loadWarm) { sample.warm = try checked(result(.loadWarm, store)) }
             if phases.contains(.loadCold) { sample.cold = try checked(result(.loadCold, store)) }
+            if phases.contains(.remote) {
+                let remote: RemoteResult = try result(.remote, store)
+                try check(remote.isExact)
+                sample.remote = remote
+            }
             return sample
         }
     }
 
     private func checked(_ load: LoadResult) throws -> LoadResult {
-        guard load.isExact else {
+        try check(load.isExact)
+        return load
+    }
+
+    private func check(_ isExact: Bool) throws {
+        guard isExact else {
             throw CommandFailure(
                 status: .internalError, sentence: "The loaded bytes differ from the stored ones.",
                 remedy: "Check the memory and the disk; if both are sound, please report this.")
         }
-        return load
     }
 
     private func result<Result: Decodable>(_ phase: BenchPhase, _ store: String) throws -> Result {

@@ -17,6 +17,7 @@ struct Bench: ParsableCommand {
             EXAMPLES:
               pfx bench
               pfx bench --model-shape demo --tokens 1024 --store /mnt/disk
+              pfx bench --remote redis://cache:6379
             """)
 
     @Option(help: ArgumentHelp("Model whose KV shape is used.", valueName: "model"))
@@ -53,6 +54,12 @@ struct Bench: ParsableCommand {
 
     @Option(help: ArgumentHelp("Folder on the disk to measure.", valueName: "folder"))
     var store = "."
+
+    @Option(
+        help: ArgumentHelp(
+            "Also measure this remote: put the pages there, and load them from there. They stay ten minutes; in an object "
+                + "store, until its rules remove them.", valueName: "url"))
+    var remote: String?
 
     @Option(help: ArgumentHelp("File of raw pages to use instead of generated ones.", valueName: "file"))
     var pagesFile: String?
@@ -97,9 +104,12 @@ struct Bench: ParsableCommand {
                     "The pages take \(ByteCount(UInt64(work.byteCount))), but the RAM has only \(ByteCount(memory)).",
                 remedy: "Give fewer --tokens: the benchmark needs three times the pages in RAM.")
         }
+        // Not after all else has been measured.
+        if let remote { _ = try RemoteReport(checking: RemoteOptions(url: remote)) }
         let run = try BenchRun(in: store, pagesFile: pagesFile, arguments: childArguments)
         defer { run.remove() }
-        let phases: [BenchPhase] = only.map { $0 == .cold ? [.loadCold] : [.loadWarm] } ?? [.loadWarm, .loadCold]
+        let loads: [BenchPhase] = only.map { $0 == .cold ? [.loadCold] : [.loadWarm] } ?? [.loadWarm, .loadCold]
+        let phases = loads + (remote == nil ? [] : [.remote])
         let load = Machine.loadAverage
         let samples = try run.samples(repeats: repeats, generates: pagesFile == nil, phases: phases)
         let report = BenchReport(
@@ -117,6 +127,7 @@ struct Bench: ParsableCommand {
         case .pages: try GeneratedPages(work.layout).write(work.pageCount, to: pagesFile)
         case .fill: try Output.write(JSONOutput.text(work.fill()))
         case .restart: try Output.write(JSONOutput.text(work.restart()))
+        case .remote: try Output.write(JSONOutput.text(work.measure(remote: remote ?? "")))
         case .loadWarm, .loadCold: try Output.write(JSONOutput.text(work.load(phase, at: startAt)))
         }
     }
@@ -145,6 +156,7 @@ struct Bench: ParsableCommand {
             "--model-shape", modelShape.rawValue, "--element", element.rawValue, "--codec", codec.rawValue,
             "--page-size", "\(pageSize)", "--tokens", "\(tokens)",
         ]
+        if let remote { arguments += ["--remote", remote] }
         if sequencePages < Int.max { arguments += ["--sequence-pages", "\(sequencePages)"] }
         if let layers, let kvHeads, let headDimension {
             arguments += ["--layers", "\(layers)", "--kv-heads", "\(kvHeads)", "--head-dimension", "\(headDimension)"]

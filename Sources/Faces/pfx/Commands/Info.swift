@@ -15,14 +15,47 @@ struct Info: ParsableCommand {
             EXAMPLES:
               pfx info kv
               pfx info kv --json | jq .used_bytes
+              pfx info kv --remote redis://cache:6379
             """)
 
     @OptionGroup var store: StoreArguments
 
+    @Option(help: ArgumentHelp("Also say how many of the pages this remote has.", valueName: "url"))
+    var remote: String?
+
+    /// What is printed as JSON.
+    private struct Report: Encodable {
+        struct Remote: Encodable {
+            let url: String
+            let pages: Int
+            let missingPages: Int
+        }
+        let info: StoreInfo
+        let remote: Remote?
+
+        enum CodingKeys: CodingKey { case remote }
+
+        func encode(to encoder: any Encoder) throws {
+            try info.encode(to: encoder)
+            var fields = encoder.container(keyedBy: CodingKeys.self)
+            try fields.encodeIfPresent(remote, forKey: .remote)
+        }
+    }
+
     func run() throws {
-        var info = try store.withStore { try $0.info() }
+        let (found, there) = try store.withStore { store in
+            (try store.info(), try remote.map { try store.countPages(on: RemoteOptions(url: $0)) })
+        }
+        var info = found
         info.openers = info.others
-        try store.print(info, or: Self.text(info))
+        let held = there.map { Report.Remote(url: $0.url, pages: $0.there, missingPages: $0.all - $0.there) }
+        var text = Self.text(info)
+        if let there {
+            var table = TextTable(("", .left), ("", .left))
+            table.add("remote", "\(there.url): \(Render.count(there.there)) of \(Render.count(there.all, "page"))")
+            text += table.text
+        }
+        try store.print(Report(info: info, remote: held), or: text)
     }
 
     static func text(_ info: StoreInfo) -> String {

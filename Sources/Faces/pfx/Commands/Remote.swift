@@ -32,8 +32,11 @@ struct Remote: ParsableCommand {
         var json = false
 
         func run() throws {
-            let report = try RemoteReport(checking: RemoteOptions(url: url))
-            try Output.write(json ? JSONOutput.text(report) : Self.text(report))
+            // Several in one text are several to check.
+            let urls = url.split(whereSeparator: \.isWhitespace).map(String.init)
+            let reports = try (urls.isEmpty ? [url] : urls).map { try RemoteReport(checking: RemoteOptions(url: $0)) }
+            guard json else { return try Output.write(reports.map(Self.text).joined(separator: "\n")) }
+            try Output.write(reports.count == 1 ? JSONOutput.text(reports[0]) : JSONOutput.text(reports))
         }
 
         private static func text(_ report: RemoteReport) -> String {
@@ -45,6 +48,11 @@ struct Remote: ParsableCommand {
             }
             let rights = report.isWritable ? "reads and writes" : report.isFull ? "reads; it is full" : "reads only"
             table.add("rights", rights)
+            let missing = report.rights.filter { !$0.isGranted }
+            if !missing.isEmpty {
+                table.add(
+                    "missing", missing.map { "\($0.name) (\($0.use)): \($0.refusal ?? "")" }.joined(separator: "; "))
+            }
             table.add(
                 "questions",
                 String(
@@ -86,6 +94,7 @@ struct TransferArguments: ParsableArguments {
         func add(_ name: String, _ pages: Int, _ why: String) {
             if pages > 0 { table.add(name, "\(Render.count(pages)): \(why)") }
         }
+        add("replaced", done.replaced, "they were damaged there; counted as moved too")
         add("covered", done.covered, "a longer page has their tokens")
         add("damaged", done.damaged, "not to be trusted, or gone; an engine that computes them puts them again")
         add("orphaned", done.orphaned, "a page before them is missing")
@@ -110,11 +119,13 @@ struct Push: ParsableCommand {
         abstract: "Put pages of a store on a remote.",
         discussion: """
             What is there already costs a question: after an interruption, give the command again. Sealed pages stay \
-            sealed. The exit status is 1 when a page could not be put.
+            sealed. The exit status is 1 when a page could not be put. For the prompts of a list, and no more, use \
+            `pfx warm --remote` in place of this.
 
             EXAMPLES:
               pfx push kv --remote redis://cache:6379 --space 1669
               pfx push kv --remote redis://cache:6379 --space 1669 --pinned
+              pfx push kv --remote redis://cache:6379 --space 1669 --verify
             """)
 
     @OptionGroup var store: StoreArguments
@@ -123,11 +134,14 @@ struct Push: ParsableCommand {
     @Flag(help: "Only pinned pages.")
     var pinned = false
 
+    @Flag(help: "Fetch what is there already, and replace what is damaged.")
+    var verify = false
+
     func run() throws {
         let done = try store.withStore { store in
             try store.push(
                 store.spaceRoot(transfer.space), to: RemoteOptions(url: transfer.remote),
-                under: transfer.under.map { try store.pageHash($0) }, isPinned: pinned)
+                under: transfer.under.map { try store.pageHash($0) }, isPinned: pinned, verifies: verify)
         }
         try TransferArguments.report(
             done, store, none: "There is nothing to push: no page of the space is \(pinned ? "pinned" : "stored").")

@@ -5,6 +5,7 @@ internal import PrefixStore
 /// What came from the remote of a store, what went there, and what was wrong with it.
 struct RemotePart: Encodable {
     var url: String
+    var questions, lateQuestions, fetchedPages: UInt64
     var putPages, refusedPages, droppedPages, waitingPages, damagedPages: UInt64
     /// What was wrong when the run ended, as one clause each.
     var faults: [String]
@@ -13,6 +14,9 @@ struct RemotePart: Encodable {
     /// - Parameter faults: those before it was closed.
     init(_ statistics: RemoteStatistics, faults: [String]) {
         url = statistics.url
+        questions = statistics.questions
+        lateQuestions = statistics.lateQuestions
+        fetchedPages = statistics.fetchedPages
         putPages = statistics.putPages
         refusedPages = statistics.refusedPages
         droppedPages = statistics.droppedPages
@@ -29,6 +33,10 @@ struct RemotePart: Encodable {
         let loaded = Render.count(loadedTokens, "token"), put = Render.count(Int(putPages), "page")
         var lines = ["\(url): \(loaded) loaded, \(put) put"]
         for fault in faults { lines.append("\(fault); `pfx remote check` says more") }
+        if lateQuestions > 0 {
+            let late = Render.count(Int(lateQuestions), "look-up")
+            lines.append("\(late) of \(questions) had no answer in time; lookup_ms in the URL gives them more")
+        }
         if missingPages > 0 {
             let missing = Render.count(Int(missingPages), "page")
             let why =

@@ -14,6 +14,8 @@ public struct RemoteReport: Sendable, Encodable {
     public let primaries: Int
     /// Servers that have copies.
     public let replicas: Int
+    /// What stores and commands do there, by the server's name of it, and whether this user may.
+    public let rights: [Right]
     /// Whether this user may write, and there is room.
     public let isWritable: Bool
     /// Whether it has no room.
@@ -33,6 +35,18 @@ public struct RemoteReport: Sendable, Encodable {
     /// What to change, one sentence each.
     public let advice: [String]
 
+    /// Something that stores or commands do with a remote.
+    public struct Right: Sendable, Encodable {
+        /// The server's name of it, such as `GET` or `s3:GetObject`.
+        public let name: String
+        /// Who needs it.
+        public let use: String
+        /// Whether this user may.
+        public let isGranted: Bool
+        /// Why not, as a clause; nil if it may.
+        public let refusal: String?
+    }
+
     /// Tries everything that a store does with a remote. What it puts there is gone after ten seconds.
     ///
     /// - Throws: `.invalidOption`; `.remoteFailure` when the remote cannot be reached, or this user may not read.
@@ -44,6 +58,10 @@ public struct RemoteReport: Sendable, Encodable {
         version = found.version
         primaries = found.primaries
         replicas = found.replicas
+        rights = found.rights.map { right in
+            Right(
+                name: right.name, use: right.use, isGranted: right.refusal == nil, refusal: right.refusal?.text)
+        }
         isWritable = found.refusal == nil
         isFull = found.refusal == .full
         questionSeconds = Double(found.questionTime.nanoseconds) / 1e9

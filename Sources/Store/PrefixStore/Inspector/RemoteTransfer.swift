@@ -13,6 +13,8 @@ public struct RemoteTransfer: Sendable, Equatable, Encodable {
     public internal(set) var moved = 0
     /// Bytes of those, encoded.
     public internal(set) var movedBytes = ByteCount.zero
+    /// Pages that were there and damaged, and were replaced; `moved` has them too.
+    public internal(set) var replaced = 0
     /// Ends of prompts whose tokens are in a longer page beside them.
     public internal(set) var covered = 0
     /// Pages that were damaged, or gone, where they came from.

@@ -17,9 +17,11 @@ extension StoreInspector {
     ///   - options: the remote.
     ///   - last: only the pages on the way to this one and behind it; nil for all.
     ///   - isPinned: whether only pinned pages are put.
+    ///   - verifies: whether what is there is fetched and checked, and replaced if it is damaged.
     /// - Throws: `.invalidOption`, `.noSuchSpace`, `.sealedSpace` without the key, `.remoteFailure`.
     public func push(
-        _ root: PrefixHash, to options: RemoteOptions, under last: PrefixHash? = nil, isPinned: Bool = false
+        _ root: PrefixHash, to options: RemoteOptions, under last: PrefixHash? = nil, isPinned: Bool = false,
+        verifies: Bool = false
     ) throws(StoreError) -> RemoteTransfer {
         let tier = try RemoteTier(options)
         defer { tier.close() }
@@ -35,7 +37,15 @@ extension StoreInspector {
         var all = RemoteTransfer()
         for part in Self.parts(pages.map(\.rawBytes.value)) {
             let batch = Array(pages[part])
-            let there = try tier.held(batch.lazy.map { (hash: $0.hash, parent: $0.parent) })
+            var there = try tier.held(batch.lazy.map { (hash: $0.hash, parent: $0.parent) })
+            var damaged: Set<PrefixHash> = []
+            if verifies {
+                let known = batch.filter { there.contains($0.hash) }
+                damaged = try tier.unsound(
+                    known.map { RecordRequest(hash: $0.hash, tokenCount: $0.tokenCount, seal: seal) },
+                    of: descriptor.layout)
+                there.subtract(damaged)
+            }
             let missing = batch.filter { !there.contains($0.hash) }
             var records: [PageRecord] = []
             let names = try missing.map { (page) throws(StoreError) in
@@ -50,9 +60,30 @@ extension StoreInspector {
                 }
                 return [:]
             }
-            all.count(batch.count, known: there.count, records, try tier.put(missing: records))
+            let outcomes = try tier.put(missing: records)
+            all.count(batch.count, known: there.count, records, outcomes)
+            all.replaced += zip(records, outcomes).count { damaged.contains($0.name.hash) && $1 == .stored }
         }
         return all
+    }
+
+    /// How many of the store's pages a remote has. Blocks never go there.
+    ///
+    /// - Throws: `.invalidOption`, `.remoteFailure`.
+    public func countPages(on options: RemoteOptions) throws(StoreError) -> (url: String, there: Int, all: Int) {
+        let tier = try RemoteTier(options)
+        defer { tier.close() }
+        var (there, all) = (0, 0)
+        for space in try spaces() {
+            let pages = try pages(in: space.root, order: .position, limit: .max).filter { !$0.isBlock }
+            let ordered = Self.byPaths(pages) { ($0.hash, $0.parent) }
+            all += ordered.count
+            for start in stride(from: 0, to: ordered.count, by: 1024) {
+                let batch = ordered[start..<min(start + 1024, ordered.count)]
+                there += try tier.held(batch.lazy.map { (hash: $0.hash, parent: $0.parent) }).count
+            }
+        }
+        return (tier.shownURL, there, all)
     }
 
     /// Takes pages of a space from a remote into the folder, parents first. What is there is left alone, so that an

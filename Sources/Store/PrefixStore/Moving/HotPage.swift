@@ -45,10 +45,10 @@ final class HotPage: HeldPage {
     }
 }
 
-/// A record in memory of its own, for as long as the spill queue needs it.
+/// A record in memory that stays as it is, for as long as the spill queue needs it.
 final class QueuedRecord: HeldPage {
     private let record: RecordBytes
-    init(copying record: RecordBytes) { self.record = record.copied }
+    init(_ record: RecordBytes) { self.record = record.kept }
     var content: PageContent { .record(record) }
     func keep(_ record: RecordBytes) -> Bool { true }
 }

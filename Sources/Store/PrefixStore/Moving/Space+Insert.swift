@@ -161,7 +161,7 @@ extension Space {
     ) -> Bool {
         spillWithoutHotPage(page, before: deadline) {
             SpillJob(
-                page.detached, page: QueuedRecord(copying: record), layout: layout, insertedAt: now, onDone: nil)
+                page.detached, page: QueuedRecord(record), layout: layout, insertedAt: now, onDone: nil)
         }
     }
 

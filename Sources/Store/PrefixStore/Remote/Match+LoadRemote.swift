@@ -31,6 +31,16 @@ extension Match {
             deadline?.hasPassed == true || isCancelled?() == true
         }
         var delivered = 0
+        // The caller waits for the load, and nobody for the disk: writing begins when the pages are here, or when they
+        // are as many as may wait to be written.
+        let limit = Int(clamping: space.store.options.queueCapacity.value)
+        var unkept: [(records: FetchedRecords, loads: ArraySlice<RecordLoad>)] = []
+        var unkeptBytes = 0
+        func keepAll() {
+            for (records, loads) in unkept { keep(records, as: loads, before: deadline) }
+            (unkept, unkeptBytes) = ([], 0)
+        }
+        defer { keepAll() }
         while delivered < loads.count {
             let ready = incoming.wait(for: delivered + 1, before: end) { control.isCancelled?() == true }
             guard ready > delivered else { break }
@@ -40,7 +50,9 @@ extension Match {
             let batch = Array(loads[delivered..<ready])
             let lent = incoming.take(delivered..<ready)
             let count = (try? space.store.loader.load(batch, of: space.layout, from: lent, control: part)) ?? 0
-            keep(lent, as: batch.prefix(count), before: deadline)
+            if unkeptBytes + batch.count * space.layout.bytesPerPage > limit { keepAll() }
+            unkept.append((lent, batch.prefix(count)))
+            unkeptBytes += batch.count * space.layout.bytesPerPage
             delivered += count
             guard count == batch.count else { break }
         }

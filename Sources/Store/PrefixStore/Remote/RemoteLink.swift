@@ -30,10 +30,19 @@ final class RemoteLink: Sendable {
     /// The tier on disk, as the spill writer sees it when there is a remote: what was committed is put there, if the
     /// options say so.
     func relay(_ cold: ColdTier) -> any RecordTier {
-        RelayTier(cold) { [uploader, hits, puts = tier.options.puts] pages in
+        RelayTier(cold) { [uploader, hits, spaces, puts = tier.options.puts] pages in
             // A page that was in RAM only when it had been matched often enough could not be put yet.
             let wanted = pages.lazy.filter { puts == .all || hits.isDue($0.name.hash) }
-            uploader.put(wanted.map { ($0.name.detached, $0.bytes.encodedBytes) })
+            let sizes = spaces.withLock { $0.mapValues(\.layout.pageSize) }
+            uploader.put(
+                wanted.map { page in
+                    // The disk gives up the end of a prompt for a page that goes on behind it, such as the one with
+                    // the reply. Other hosts know the prompt alone.
+                    let isTail = page.name.tokens.count < sizes[page.name.root] ?? 0
+                    return Uploader.Item(
+                        name: page.name.detached, bytes: page.bytes.encodedBytes,
+                        record: isTail ? page.bytes.copied : nil)
+                })
         }
     }
 

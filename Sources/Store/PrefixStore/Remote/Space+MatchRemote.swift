@@ -38,20 +38,21 @@ extension Space {
     func putAfterHits(_ tokens: [TokenID], _ hashes: [PrefixHash]) {
         guard let link = store.remote, link.hits.isCounting else { return }
         let places = link.hits.count(hashes)
-        link.uploader.put(places.map { (name(ofPage: $0, hashes, tokens), layout.bytesPerPage) })
+        link.uploader.put(places.map { item($0, hashes, tokens) })
     }
 
     /// Queues the pages of a prefix for a remote that takes what is pinned.
     func putPinned(_ tokens: [TokenID], _ hashes: [PrefixHash]) {
         guard let link = store.remote, link.tier.options.puts == .pinned else { return }
-        link.uploader.put(hashes.indices.map { (name(ofPage: $0, hashes, tokens), layout.bytesPerPage) })
+        link.uploader.put(hashes.indices.map { item($0, hashes, tokens) })
     }
 
-    private func name(ofPage page: Int, _ hashes: [PrefixHash], _ tokens: [TokenID]) -> PageName {
+    private func item(_ page: Int, _ hashes: [PrefixHash], _ tokens: [TokenID]) -> Uploader.Item {
         let start = page * layout.pageSize
-        return PageName(
+        let name = PageName(
             root: root, parent: page == 0 ? root : hashes[page - 1], hash: hashes[page], firstToken: start,
             tokens: tokens[start..<min(start + layout.pageSize, tokens.count)], seal: seal
         ).detached
+        return Uploader.Item(name: name, bytes: layout.bytesPerPage)
     }
 }

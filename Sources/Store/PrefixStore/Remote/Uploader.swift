@@ -5,17 +5,25 @@ internal import Records
 internal import RemoteTier
 internal import Threads
 
-/// A queue of pages that are to be put, and the thread that puts them. Only names wait: the records are read from the
-/// tier on disk when it is their turn. Thread-safe. The first page starts the thread; whoever makes it closes it.
+/// A queue of pages that are to be put, and the thread that puts them. Names wait, and the records of prompts' ends;
+/// all other records are read from the tier on disk when it is their turn. Thread-safe. The first page starts the
+/// thread; whoever makes it closes it.
 final class Uploader: Sendable {
     /// Pages and encoded bytes of one batch: copies of so much are in memory.
     private static let batch = (pages: 64, bytes: 8 << 20)
     /// The first pause after a failure, and the longest.
     private static let pauses: ClosedRange<UInt64> = 200_000_000...10_000_000_000
 
-    private struct Item {
+    /// Bytes of the records that wait in memory.
+    private static let keptBytes = 32 << 20
+
+    /// A page that is to be put.
+    struct Item {
         let name: PageName
+        /// What it counts in the queue.
         let bytes: Int
+        /// Its record, if the disk may not have it when it is its turn.
+        var record: RecordBytes?
     }
 
     private struct State {
@@ -24,6 +32,7 @@ final class Uploader: Sendable {
         var first = 0
         var queued: Set<PrefixHash> = []
         var bytes = 0
+        var keptBytes = 0
         var thread: Thread?
         var isClosed = false
         var failure: StoreError?
@@ -47,17 +56,20 @@ final class Uploader: Sendable {
 
     /// Queues pages that are on disk, each behind its parents. Those for which the queue has no room are not put, and
     /// counted.
-    func put(_ pages: some Sequence<(PageName, Int)>) {
+    func put(_ pages: some Sequence<Item>) {
         let limit = Int(clamping: tier.options.queueCapacity.value)
         state.withLock { state in
-            for (name, bytes) in pages where !name.isBlock && !state.isClosed && !state.queued.contains(name.hash) {
-                guard state.bytes == 0 || state.bytes + bytes <= limit, startThread(&state) else {
+            for var page in pages
+            where !page.name.isBlock && !state.isClosed && !state.queued.contains(page.name.hash) {
+                guard state.bytes == 0 || state.bytes + page.bytes <= limit, startThread(&state) else {
                     state.dropped += 1
                     continue
                 }
-                state.queue.append(Item(name: name, bytes: bytes))
-                state.queued.insert(name.hash)
-                state.bytes += bytes
+                let kept = page.record?.encodedBytes ?? 0
+                if state.keptBytes + kept > Self.keptBytes { page.record = nil } else { state.keptBytes += kept }
+                state.queue.append(page)
+                state.queued.insert(page.name.hash)
+                state.bytes += page.bytes
             }
         }
         state.broadcast()
@@ -135,6 +147,7 @@ final class Uploader: Sendable {
             for item in items {
                 state.queued.remove(item.name.hash)
                 state.bytes -= item.bytes
+                state.keptBytes -= item.record?.encodedBytes ?? 0
             }
             state.first += items.count
             if state.first == state.queue.count || state.first > 4096 {
@@ -157,7 +170,7 @@ final class Uploader: Sendable {
             let part = rest.prefix { $0.name.root == root }
             rest = rest.dropFirst(part.count)
             guard let descriptor = descriptor(root) else { continue }
-            let records = try records(part.map(\.name), descriptor.layout)
+            let records = try records(part, descriptor.layout)
             guard !records.isEmpty else { continue }
             try tier.register(descriptor)
             for (record, outcome) in zip(records, try tier.put(missing: records)) {
@@ -171,21 +184,26 @@ final class Uploader: Sendable {
         return sent
     }
 
-    /// Copies of the records that the disk still has: a reader of the file must not wait for a network.
-    private func records(_ names: [PageName], _ layout: KVLayout) throws(StoreError) -> [PageRecord] {
-        let known = try tier.held(names.lazy.map { (hash: $0.hash, parent: $0.parent) })
-        let missing = names.filter { !known.contains($0.hash) || tier.isDamaged($0.hash) }
-        guard !missing.isEmpty else { return [] }
-        let wanted = missing.map { RecordRequest(hash: $0.hash, tokenCount: $0.tokens.count, seal: $0.seal) }
-        var records: [PageRecord] = []
-        // An error of the folder may pass: the pages wait, and callers of the store are told of it.
-        try cold.lend(wanted, of: layout) { lent in
-            for (name, record) in zip(missing, lent) {
-                if let record { records.append(PageRecord(name, record.copied, lastUse: 0)) }
+    /// The records that are wanted, those of the disk as copies: a reader of the file must not wait for a network.
+    private func records(_ items: ArraySlice<Item>, _ layout: KVLayout) throws(StoreError) -> [PageRecord] {
+        let known = try tier.held(items.lazy.map { (hash: $0.name.hash, parent: $0.name.parent) })
+        let missing = items.filter { !known.contains($0.name.hash) || tier.isDamaged($0.name.hash) }
+        let lacking = missing.indices.filter { missing[$0].record == nil }
+        var records = missing.map(\.record)
+        if !lacking.isEmpty {
+            let wanted = lacking.map { place in
+                let name = missing[place].name
+                return RecordRequest(hash: name.hash, tokenCount: name.tokens.count, seal: name.seal)
             }
-            return [:]
+            // An error of the folder may pass: the pages wait, and callers of the store are told of it.
+            try cold.lend(wanted, of: layout) { lent in
+                for (place, record) in zip(lacking, lent) { records[place] = record?.copied }
+                return [:]
+            }
         }
-        return records
+        return zip(missing, records).compactMap { item, record in
+            record.map { PageRecord(item.name, $0, lastUse: 0) }
+        }
     }
 
     private func pay(for bytes: Int, since began: UInt64) {

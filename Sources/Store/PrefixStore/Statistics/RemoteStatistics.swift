@@ -41,7 +41,7 @@ extension RemoteLink {
         all.faults = tier.faults
         // A server that is well may still not take what is put.
         if all.faults.isEmpty, let failure = uploader.failure {
-            all.faults = if case .remoteFailure(_, let what) = failure { [what] } else { [failure.description] }
+            all.faults = if case .remoteFailure(_, let what, _) = failure { [what] } else { [failure.description] }
         }
         all.questions = counts.questions
         all.lateQuestions = counts.late

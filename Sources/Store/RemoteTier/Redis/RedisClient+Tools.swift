@@ -98,6 +98,32 @@ extension RedisClient {
         return right
     }
 
+    func rights(isWritable: Bool) -> [(name: String, use: String, refusal: RemoteFault?)] {
+        let key = Self.trial("rights")
+        let slot = SlotMap.slot(of: key)
+        func words(_ text: String...) -> [[UInt8]] { text.map { Array($0.utf8) } }
+        var tries: [(name: String, use: String, command: RedisCommand)] = [
+            ("EXISTS", "a look-up", Self.exists(.zero)), ("GET", "a load", Self.get(key, weight: 1)),
+            (
+                "GETRANGE", "pfx pull",
+                RedisCommand([Array("GETRANGE".utf8), key] + words("0", "1"), slot: slot, weight: 2)
+            ),
+            ("SCAN", "pfx pull", RedisCommand("SCAN", "0", "COUNT", "1", hasLongAnswer: true)),
+        ]
+        if isWritable {
+            let set = [Array("SET".utf8), key] + words("1", "EX", "1")
+            tries.append(("SET", "putting pages", RedisCommand(set, slot: slot, changes: true)))
+        }
+        return tries.map { name, use, command in
+            var refusal: RemoteFault?
+            let fault = run([command], .long) { _, reply in
+                if case .error = reply { refusal = reply.refusal }
+                return true
+            }
+            return (name, use, fault ?? refusal)
+        }
+    }
+
     private static func trial(_ key: String) -> [UInt8] { Array("pfx:1:c:\(key)".utf8) }
 
     /// Asks a server about itself; a user who may not ask learns less.
@@ -126,8 +152,6 @@ extension RedisClient {
         switch found.refusal {
         case .full:
             found.advice.append("The server's memory is full: raise maxmemory, or set maxmemory-policy allkeys-lru.")
-        case .refused:
-            found.advice.append("This user may not write: give it the right to SET keys pfx:*, or put nothing.")
         default: break
         }
         if let limit = found.memoryLimit, limit == 0 {

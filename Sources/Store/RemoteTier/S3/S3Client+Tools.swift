@@ -111,12 +111,28 @@ extension S3Client {
         return right
     }
 
+    func rights(isWritable: Bool) -> [(name: String, use: String, refusal: RemoteFault?)] {
+        let folder = Self.encoded(url.prefix + "1/k/")
+        var tries = [
+            ("s3:GetObject", "a look-up", indexCall(.zero)),
+            (
+                "s3:ListBucket", "pfx pull",
+                HTTPCall(
+                    address: url.address("", query: "list-type=2&max-keys=1&prefix=\(folder)"), parts: [1 << 20])
+            ),
+        ]
+        if isWritable {
+            let body = EncodedRecord(copying: unsafe [UInt8](repeating: 1, count: 1).span.bytes)
+            tries.append(("s3:PutObject", "putting pages", put("1/c/rights", body, isNew: false)))
+        }
+        let found = tries.map { name, use, call in (name, use, run([call], .long) { _, _ in true }) }
+        _ = run([HTTPCall(method: "DELETE", address: url.address("1/c/rights"))], .long) { _, _ in true }
+        return found
+    }
+
     func describe(_ found: inout RemoteCheck) {
-        switch found.refusal {
-        case nil: break
-        case .full: found.advice.append("The object store is full: make room, or raise its quota.")
-        default:
-            found.advice.append("This user may not write: give it the right s3:PutObject, or put nothing.")
+        if found.refusal == .full {
+            found.advice.append("The object store is full: make room, or raise its quota.")
         }
         var hasRules: Bool?
         let call = HTTPCall(address: url.address("", query: "lifecycle="), parts: [1 << 16])
