@@ -988,7 +988,8 @@ pfx_space *pfx_llama_space(pfx_llama *cache) { return cache == NULL ? NULL : cac
 static const struct { const char *field, *words; } field_words[] = {
     {"weights", "the model's file"}, {"tokenizer", "its tokenizer"}, {"layout", "the types of K and V"},
     {"page size", "the tokens of a page"}, {"engine", "the flash-attention setting"},
-    {"adapter", "the adapters (LoRA) or their scales"}, {"salt", "the salt or the sealing key"}, {"positions", "the RoPE settings"},
+    {"adapter", "the adapters (LoRA) or their scales"}, {"salt", "the salt or the sealing key"},
+    {"positions", "the RoPE settings"},
     {"engine format", "the version of llama.cpp's state"},
 };
 

@@ -14,16 +14,17 @@
  * each handle back once, with its own function. A handle that was given back, or was never handed out, is refused with
  * PFX_INVALID_HANDLE. NULL is no handle; giving NULL back does nothing. Closing a store gives back all its handles.
  *
- * Memory. The library keeps no pointer of the caller after a call returns, except where pfx_load_begin, pfx_submit_put
- * and pfx_submit_get say so. It cannot check that an address is valid, but checks every count and size that comes with it.
- * When the system has no memory left for the library's own work, the process ends.
+ * Memory. The library keeps no pointer of the caller after a call returns, except where pfx_load_begin,
+ * pfx_submit_put and pfx_submit_get say so. It cannot check that an address is valid, but checks every count and size
+ * that comes with it. When the system has no memory left for the library's own work, the process ends.
  *
  * Structs. A struct begins with its own size. Set all of it to zero, then `size` to sizeof, then what you need: zero is
  * the default everywhere. A struct that lies in an array has its size beside the array instead. Structs only grow, and
  * a function never changes its meaning, so a program runs with any later library of the same major number.
  *
  * Threads. Every handle may be used from any thread, and from several at once. Calls on one sequence wait for each
- * other, and so do the loads that were begun of one match. Signals of the host may be delivered to the library's threads.
+ * other, and so do the loads that were begun of one match. The system may deliver the host's signals to a thread of the
+ * library.
  *
  * Fork. A child process cannot use handles of its parent: every call returns PFX_FORKED. It may open stores of its own.
  * The library starts no thread before the first store is opened. It installs no signal handler.
@@ -299,8 +300,8 @@ int64_t pfx_load_within(pfx_match *match, size_t from, size_t to, uint64_t timeo
  * may go. What pfx_load would refuse is refused here or by pfx_load_end. */
 int pfx_load_begin(pfx_match *match, size_t from, size_t to, const pfx_rows *rows, pfx_loading **loading);
 
-/* Waits for a load that was begun, gives its handle back, and returns what pfx_load returns. Call it for every load that
- * was begun, also after the end of its match or store. */
+/* Waits for a load that was begun, gives its handle back, and returns what pfx_load returns. Call it for every load
+ * that was begun, also after the end of its match or store. */
 int64_t pfx_load_end(pfx_loading *loading);
 
 /* Gives the match back. Waits for the load that is being done, if one was begun; those that were begun behind it

@@ -49,7 +49,8 @@ extension ColdTier {
         }
     }
 
-    /// Refuses a new plain space beside sealed ones of the same weights, whatever else differs: somebody forgot the key.
+    /// Refuses a new plain space beside sealed ones of the same weights, whatever else differs: somebody forgot the
+    /// key.
     func refuseBesideSealed(_ identity: SpaceDescriptor) throws(StoreError) {
         let sealed = try reading { (transaction) throws(LMDBError) in
             try transaction.sealedSpaces(tables).first { !$0.descriptor.differences(from: identity).contains(.weights) }
