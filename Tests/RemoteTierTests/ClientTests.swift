@@ -86,7 +86,7 @@ struct ClientTests {
         defer { tier.close() }
         let found = try tier.check()
         #expect(found.refusal == (isFull ? .full : .refused("NOPERM")))
-        #expect(found.advice.contains { $0.contains("may not write") } == !isFull)
+        #expect(found.advice.contains { $0.contains("lacks the right SET") } == !isFull)
         #expect(found.advice.contains { $0.contains("memory is full") } == isFull)
     }
 
