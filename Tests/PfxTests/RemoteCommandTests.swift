@@ -27,6 +27,26 @@ struct RemoteCommandTests {
         #expect(try Run("verify", new).status == 0)
     }
 
+    @Test("move what the prompts of a file begin with")
+    func prompts() throws {
+        let server = try RedisServer()
+        let sample = try Sample()
+        let folder = try TemporaryFolder()
+        let url = "redis://127.0.0.1:\(server.port)"
+        let root = sample.model.identity.spaceRoot.description
+        let list = folder.path("list.jsonl")
+        try Data("{\"tokens\": \(Sample.second)}\n\n{\"tokens\": [7]}\n".utf8).write(to: URL(fileURLWithPath: list))
+        let push = ["push", sample.path, "--remote", url, "--space", root, "--json", "--prompts", list]
+        let pushed = try Run(push)
+        #expect(pushed.status == 0, "\(pushed.errors)")
+        #expect(try pushed.json()["moved"] as? Int == 4)
+        let pull = ["pull", folder.path("new"), "--remote", url, "--space", root, "--json", "--prompts", list]
+        #expect(try Run(pull).json()["moved"] as? Int == 4)
+        try Data("{\"prompt\": \"Hello\"}\n".utf8).write(to: URL(fileURLWithPath: list))
+        let refused = try Run(push)
+        #expect(refused.status != 0 && refused.errors.contains("line 1") && refused.errors.contains("--model"))
+    }
+
     @Test("pfx bench measures a remote, and says at once that there is none")
     func bench() throws {
         let server = try RedisServer()

@@ -57,12 +57,32 @@ struct HandTransferTests {
         let root = model.identity.spaceRoot
         #expect(try inspect("first") { try $0.push(root, to: remote, isPinned: true) }.moved == 7)
         let path = PrefixHash.chain(from: root, tokens: prompts[2][...], pageSize: 16)
-        #expect(try inspect("first") { try $0.push(root, to: remote, under: path[3]) }.moved == 7)
+        #expect(try inspect("first") { try $0.push(root, to: remote, TransferChoice(under: path[3])) }.moved == 7)
         try Store(at: folder.path("third"), options: StoreOptions(quota: .mebibytes(64))).close()
-        #expect(try inspect("third") { try $0.pull(root, from: remote, under: path[5]) }.moved == 7)
+        #expect(try inspect("third") { try $0.pull(root, from: remote, TransferChoice(under: path[5])) }.moved == 7)
         #expect(throws: StoreError.noSuchSpace(PrefixHash.sha256([1]).short)) {
             try inspect("third") { try $0.pull(.sha256([1]), from: remote) }
         }
+    }
+
+    @Test("are what prompts begin with, if that is asked for: whole pages, and the one that shares most of the rest")
+    func promptLists() throws {
+        let root = model.identity.spaceRoot
+        // A prompt of the store that ends inside its fourth page, one that goes on in another way, and an unknown one.
+        let known = Array(prompts[0].prefix(55)), other = Array(prompts[1].prefix(20)) + [9_999_999]
+        let choice = TransferChoice(prompts: [known, other, [9_999_999]])
+        let pushed = try inspect("first") { try $0.push(root, to: remote, choice) }
+        let wanted = Set(PrefixHash.chain(from: root, tokens: prompts[0].prefix(64), pageSize: 16))
+            .union(PrefixHash.chain(from: root, tokens: prompts[1].prefix(32), pageSize: 16))
+        #expect(pushed.moved == wanted.count)
+        try Store(at: folder.path("fourth"), options: StoreOptions(quota: .mebibytes(64))).close()
+        let half = TransferChoice(prompts: [Array(known.prefix(16))])
+        #expect(try inspect("fourth") { try $0.pull(root, from: remote, half) }.moved == 1)
+        #expect(try inspect("fourth") { try $0.pull(root, from: remote, choice) }.moved == wanted.count - 1)
+        let store = try Store(at: folder.path("fourth"))
+        #expect(try store.space(model.identity).match(known).tokenCount == 55)
+        try store.close()
+        #expect(try inspect("first") { try $0.push(root, to: remote, TransferChoice(prompts: [])) }.pages == 0)
     }
 
     @Test("replace what is damaged there, if that is to be looked at")

@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import Foundation
+internal import LlamaEngine
 internal import PrefixStore
 
 /// `pfx remote <command>`.
@@ -85,6 +86,45 @@ struct TransferArguments: ParsableArguments {
     @Option(help: ArgumentHelp("Only the pages on the way to this one, and behind it.", valueName: "hash"))
     var under: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Only what the prompts of this file begin with: lines of JSON, or one text, as `pfx warm` takes them; "
+                + "repeatable; - is standard input.", valueName: "file"))
+    var prompts: [String] = []
+
+    @Option(
+        help: ArgumentHelp("The model whose tokenizer reads --prompts; not needed for token ids.", valueName: "folder"))
+    var model: String?
+
+    func validate() throws {
+        guard model == nil || !prompts.isEmpty else { throw ValidationError("--model reads --prompts: give both.") }
+    }
+
+    /// What of the space is wanted.
+    ///
+    /// - Parameter hash: what a prefix of a hash, or a whole one, stands for.
+    func choice(_ hash: (String) throws -> PrefixHash) throws -> TransferChoice {
+        try TransferChoice(under: under.map(hash), prompts: prompts.isEmpty ? nil : readPrompts())
+    }
+
+    /// The token ids of all prompts. One that cannot be read ends the command: what is missing would not be noticed.
+    private func readPrompts() throws -> [[TokenID]] {
+        let given = try model.map { try TokenizerChoice(of: Checkpoint(folder: $0)) }
+        let tokenizer = given ?? .unavailable(.missingFile(path: "--model"))
+        var input = WarmInput(PromptEncoder(tokenizer, addsSpecialTokens: true), isStrict: false)
+        var all: [[TokenID]] = []
+        for path in prompts {
+            try input.forEach(of: path) { name, tokens in
+                do throws(InputError) { all.append(try tokens.get()) } catch {
+                    throw CommandFailure(
+                        status: .badInput, sentence: "\(name): \(error.sentence)",
+                        remedy: "Correct the line; texts need --model, token ids do not.")
+                }
+            }
+        }
+        return all
+    }
+
     /// What was moved, for people.
     static func text(_ done: RemoteTransfer) -> String {
         var table = TextTable(("", .left), ("", .left))
@@ -119,13 +159,13 @@ struct Push: ParsableCommand {
         abstract: "Put pages of a store on a remote.",
         discussion: """
             What is there already costs a question: after an interruption, give the command again. Sealed pages stay \
-            sealed. The exit status is 1 when a page could not be put. For the prompts of a list, and no more, use \
-            `pfx warm --remote` in place of this.
+            sealed. The exit status is 1 when a page could not be put.
 
             EXAMPLES:
               pfx push kv --remote redis://cache:6379 --space 1669
               pfx push kv --remote redis://cache:6379 --space 1669 --pinned
               pfx push kv --remote redis://cache:6379 --space 1669 --verify
+              pfx push kv --remote redis://cache:6379 --space 1669 --prompts list.jsonl --model llama
             """)
 
     @OptionGroup var store: StoreArguments
@@ -141,10 +181,11 @@ struct Push: ParsableCommand {
         let done = try store.withStore { store in
             try store.push(
                 store.spaceRoot(transfer.space), to: RemoteOptions(url: transfer.remote),
-                under: transfer.under.map { try store.pageHash($0) }, isPinned: pinned, verifies: verify)
+                transfer.choice(store.pageHash), isPinned: pinned, verifies: verify)
         }
         try TransferArguments.report(
-            done, store, none: "There is nothing to push: no page of the space is \(pinned ? "pinned" : "stored").")
+            done, store,
+            none: "There is nothing to push: no page that was asked for is \(pinned ? "pinned" : "stored").")
     }
 }
 
@@ -159,6 +200,7 @@ struct Pull: ParsableCommand {
 
             EXAMPLES:
               pfx pull kv --remote redis://cache:6379 --space 1669
+              pfx pull kv --remote redis://cache:6379 --space 1669 --prompts list.jsonl --model llama
             """)
 
     @OptionGroup var store: StoreArguments
@@ -172,7 +214,7 @@ struct Pull: ParsableCommand {
         let done = try store.withStore { store in
             try store.pull(
                 Self.root(transfer.space, store), from: RemoteOptions(url: transfer.remote),
-                under: transfer.under.map { try Self.hash($0, store) })
+                transfer.choice { try Self.hash($0, store) })
         }
         try TransferArguments.report(
             done, store,

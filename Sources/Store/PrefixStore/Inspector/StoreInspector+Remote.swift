@@ -15,21 +15,22 @@ extension StoreInspector {
     /// - Parameters:
     ///   - root: the space.
     ///   - options: the remote.
-    ///   - last: only the pages on the way to this one and behind it; nil for all.
+    ///   - choice: which pages of it.
     ///   - isPinned: whether only pinned pages are put.
     ///   - verifies: whether what is there is fetched and checked, and replaced if it is damaged.
     /// - Throws: `.invalidOption`, `.noSuchSpace`, `.sealedSpace` without the key, `.remoteFailure`.
     public func push(
-        _ root: PrefixHash, to options: RemoteOptions, under last: PrefixHash? = nil, isPinned: Bool = false,
-        verifies: Bool = false
+        _ root: PrefixHash, to options: RemoteOptions, _ choice: TransferChoice = TransferChoice(),
+        isPinned: Bool = false, verifies: Bool = false
     ) throws(StoreError) -> RemoteTransfer {
         let tier = try RemoteTier(options)
         defer { tier.close() }
         let (descriptor, seal) = try descriptor(of: root)
         var pages = try pages(in: root, order: .position, limit: .max).filter { !$0.isBlock }
-        if let last {
-            let wanted = try Self.under(last, pages.map { ($0.hash, $0.parent) })
-            pages = pages.filter { wanted.contains($0.hash) }
+        pages = try choice.pages(of: pages, in: root) {
+            ($0.hash, $0.parent)
+        } tokens: { (page) throws(StoreError) in
+            try tokens(of: page.hash)
         }
         if isPinned { pages = pages.filter { $0.pins > 0 } }
         pages = Self.byPaths(pages) { ($0.hash, $0.parent) }
@@ -92,18 +93,19 @@ extension StoreInspector {
     /// - Parameters:
     ///   - root: the space.
     ///   - options: the remote.
-    ///   - last: only the pages on the way to this one and behind it; nil for all.
+    ///   - choice: which pages of it.
     /// - Throws: `.invalidOption`; `.noSuchSpace` when neither side knows the space; `.remoteFailure`, `.diskFull`.
     public func pull(
-        _ root: PrefixHash, from options: RemoteOptions, under last: PrefixHash? = nil
+        _ root: PrefixHash, from options: RemoteOptions, _ choice: TransferChoice = TransferChoice()
     ) throws(StoreError) -> RemoteTransfer {
         let tier = try RemoteTier(options)
         defer { tier.close() }
         let (descriptor, seal, isNew) = try descriptorHereOrThere(root, tier)
         var names = try tier.pages(of: root, descriptor.layout, seal: seal)
-        if let last {
-            let wanted = try Self.under(last, names.map { ($0.hash, $0.parent) })
-            names = names.filter { wanted.contains($0.hash) }
+        names = try choice.pages(of: names, in: root) {
+            ($0.hash, $0.parent)
+        } tokens: { (page) throws(StoreError) in
+            Array(page.tokens)
         }
         var all = RemoteTransfer()
         (names, all.covered) = Self.uncovered(names)
@@ -158,25 +160,6 @@ extension StoreInspector {
         } catch {
             throw error
         }
-    }
-
-    /// The pages on the way to a page, itself, and those behind it.
-    ///
-    /// - Parameter pages: parents before their children.
-    private static func under(
-        _ last: PrefixHash, _ pages: [(hash: PrefixHash, parent: PrefixHash)]
-    ) throws(StoreError) -> Set<PrefixHash> {
-        let parents = Dictionary(pages.map { ($0.hash, $0.parent) }) { first, _ in first }
-        guard parents[last] != nil else { throw .noSuchPage(last.short) }
-        var wanted: Set<PrefixHash> = []
-        var hash = last
-        while let parent = parents[hash], wanted.insert(hash).inserted { hash = parent }
-        var behind: Set<PrefixHash> = [last]
-        for page in pages where behind.contains(page.parent) {
-            behind.insert(page.hash)
-            wanted.insert(page.hash)
-        }
-        return wanted
     }
 
     /// The pages whose tokens are in no longer page beside them, and how many others there are: a store drops a page
