@@ -12,7 +12,8 @@
  *
  * Handles. pfx_store and the other handle types are numbers in the form of pointers. Nothing lies at that address. Give
  * each handle back once, with its own function. A handle that was given back, or was never handed out, is refused with
- * PFX_INVALID_HANDLE. NULL is no handle; giving NULL back does nothing. Closing a store gives back all its handles.
+ * PFX_INVALID_HANDLE. NULL is no handle; giving NULL back does nothing. Closing a store gives back all its handles, but
+ * not those of loads that were begun.
  *
  * Memory. The library keeps no pointer of the caller after a call returns, except where pfx_load_begin,
  * pfx_submit_put and pfx_submit_get say so. It cannot check that an address is valid, but checks every count and size
