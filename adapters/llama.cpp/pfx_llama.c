@@ -2,7 +2,7 @@
  *
  * Longer than 400 lines because a host copies one file into its program. Its sections, in the order of what they build
  * on: errors; reading a blob (what llama.cpp writes); positions and planes (which row is which token's); writing a blob
- * (what llama.cpp takes); restoring, with a thread that loads ahead; storing; the context's form (which planes there
+ * (what llama.cpp takes); restoring, while the library loads ahead; storing; the context's form (which planes there
  * are, and how the store remembers it); opening (identity, space, closing, explaining).
  *
  * Keys and values come out of libllama and go into it as a blob (llama_state_seq_get_data): per group of layers, the
