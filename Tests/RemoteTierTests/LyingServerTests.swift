@@ -144,6 +144,22 @@ struct LyingServerTests {
         #expect(NodeAddress("cache-1.example:6379") != nil && NodeAddress("::1:6379") != nil)
     }
 
+    @Test("that goes away while rights are tried has not refused one")
+    func goneWhileRightsAreTried() throws {
+        let server = try ScriptedServer { words in
+            switch words[0] {
+            case "PING": .line("+PONG")
+            case "EXISTS": .line(":0")
+            case "GETRANGE": .end
+            default: .line("+OK")
+            }
+        }
+        let tier = try tier(server.url)
+        defer { tier.close() }
+        let text = #expect(throws: StoreError.self) { try tier.check() }?.description ?? ""
+        #expect(text.contains("cannot be reached") && !text.contains("right"), "\(text)")
+    }
+
     @Test("about more keys for ever does not keep a tool for ever")
     func endlessScan() throws {
         let rounds = Guarded(0)

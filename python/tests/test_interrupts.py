@@ -10,7 +10,7 @@ from typing import Iterator, List
 
 import pytest
 
-from prefixstore import Element, Plane, Queue, Store
+from prefixstore import Element, Plane, Queue, Space, Store
 from prefixstore._buffers import Memory
 from support import IDENTITY, open_store, prompt
 
@@ -19,6 +19,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 KEYS = [b"key %d" % at for at in range(3)]
 SIZE = 4096
+PREFIX = prompt(512)
+ROW_BYTES = 8192
+PREFIX_BYTES = len(PREFIX) * ROW_BYTES
 
 
 @pytest.fixture
@@ -41,6 +44,14 @@ def stored(store: Store) -> Queue:
     store.flush()
     assert [each.succeeded for each in queue.drain()] == [3]
     return queue
+
+
+def stored_prefix(store: Store) -> Space:
+    """A space with `PREFIX` stored, of which no byte is zero."""
+    space = store.space(IDENTITY, [Plane(layer=0, row_bytes=ROW_BYTES, element=Element.BYTES)], page_tokens=64)
+    space.insert(PREFIX, [b"\xaa" * PREFIX_BYTES])
+    store.flush()
+    return space
 
 
 def submit_until_interrupted(queue: Queue, delay: float) -> List[bytearray]:
@@ -137,14 +148,9 @@ def test_memory_of_a_load_is_not_let_go_while_it_is_written(folder: Path, alarm:
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGALRM, interrupt)
-    tokens = prompt(512)
-    planes = [Plane(layer=0, row_bytes=8192, element=Element.BYTES)]
     with open_store(folder) as store:
-        space = store.space(IDENTITY, planes, page_tokens=64)
-        space.insert(tokens, [b"\xaa" * (8192 * 512)])
-        store.flush()
-        memory = bytearray(8192 * 512)
-        with space.match(tokens) as match:
+        memory = bytearray(PREFIX_BYTES)
+        with stored_prefix(store).match(PREFIX) as match:
             for turn in range(300):
                 loading = None
                 try:
@@ -160,32 +166,28 @@ def test_memory_of_a_load_is_not_let_go_while_it_is_written(folder: Path, alarm:
                     # Whatever became of the load, its memory is held if it goes on.
                     ended = not is_held(memory)
                 else:
-                    assert loading.wait() == 512 and loading.wait() == 512
+                    assert loading.wait() == len(PREFIX) and loading.wait() == len(PREFIX)
                     ended = True
                 if ended:
                     memory[:] = bytes(len(memory))
                     time.sleep(0.001)
                     assert not any(memory[::4096])
                 # Another one, since it may be held, or have grown in the test for that.
-                memory = bytearray(8192 * 512)
+                memory = bytearray(PREFIX_BYTES)
 
 
 def test_all_who_wait_for_a_load_wait_until_it_is_over(folder: Path) -> None:
-    tokens = prompt(512)
-    planes = [Plane(layer=0, row_bytes=8192, element=Element.BYTES)]
     with open_store(folder) as store:
-        space = store.space(IDENTITY, planes, page_tokens=64)
-        space.insert(tokens, [b"\xaa" * (8192 * 512)])
-        store.flush()
+        space = stored_prefix(store)
         for turn in range(20):
-            match, memories = space.match(tokens), [bytearray(8192 * 512) for _ in range(4)]
+            match, memories = space.match(PREFIX), [bytearray(PREFIX_BYTES) for _ in range(4)]
             loads = [match.begin_load([memory]) for memory in memories]
             others = [threading.Thread(target=load.wait) for load in loads]
             others.append(threading.Thread(target=match.close if turn % 2 else store.flush))
             for other in others:
                 other.start()
             for load, memory in zip(loads, memories):
-                assert load.wait() in ((0, 512) if turn % 2 else (512,))
+                assert load.wait() in ((0, len(PREFIX)) if turn % 2 else (len(PREFIX),))
                 memory.extend(b"moved")
             for other in others:
                 other.join()

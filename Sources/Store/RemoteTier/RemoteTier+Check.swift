@@ -38,7 +38,7 @@ extension RemoteTier {
 
     /// Tries everything that a store does with a remote. The values that it puts are gone after ten seconds.
     ///
-    /// - Throws: `.remoteFailure` when it cannot be reached, or this user may not read.
+    /// - Throws: `.remoteFailure` when it cannot be reached, does not answer in time, or this user may not read.
     package func check() throws(StoreError) -> RemoteCheck {
         var found = RemoteCheck()
         found.url = shownURL
@@ -53,8 +53,14 @@ extension RemoteTier {
             throw failure(error)
         }
         found.rights = client.rights(isWritable: found.refusal != .some(.full))
-        for right in found.rights where right.refusal != nil {
-            found.advice.append("This user lacks the right \(right.name), which \(right.use) needs.")
+        for right in found.rights {
+            switch right.refusal {
+            case nil: continue
+            case .refused:
+                found.advice.append("This user lacks the right \(right.name), which \(right.use) needs.")
+            // A server that is late or gone says nothing about rights.
+            case .some(let fault): throw failure(fault)
+            }
         }
         client.describe(&found)
         if found.longestQuestionTime > lookupTime {
