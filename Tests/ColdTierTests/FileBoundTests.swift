@@ -98,6 +98,44 @@ struct FileBoundTests {
         #expect(churn.refused * 10 <= churn.stored)
     }
 
+    @Test("has room for large pages between small ones, which are moved: the store is not emptied for a run")
+    func largeBetweenSmall() throws {
+        let quota = ByteCount.mebibytes(32)
+        let tier = try ColdTier(folder.store, quota: quota)
+        let small = try [40, 90, 150].map { try Model("small \($0)", pageSize: 16, width: $0) }
+        let large = try Model(
+            "large",
+            layout: KVLayout(layers: 25, kvHeads: 1, headDimension: 1024, element: .bf16, pageSize: 16))
+        for model in small + [large] { try tier.open(space: model.descriptor) }
+        var (written, number) = (0, 0)
+        while written < Int(quota.value) * 3 / 2 {
+            // One transaction has pages of all sizes, and its share of the index behind them.
+            let batch = (0..<20).flatMap { index in
+                small[index % 3].pages(tokens(48, from: TokenID(number + index) * 100), now: Int64(number))
+            }
+            number += 20
+            written += try tier.put(batch).slotBytes
+        }
+        let before = try tier.statistics.pages
+        var stored = 0
+        for index in 0..<8 {
+            let page = large.pages(tokens(16, from: TokenID(5_000_000 + index * 100)), now: Int64(number + index))
+            stored += try tier.put(page).count(.stored)
+        }
+        let all = try tier.statistics
+        print(
+            "large pages between \(before) small ones: \(stored) of 8 stored, \(all.pages) pages in all,",
+            "file \(Double(all.fileBytes) / Double(quota.value)) times the quota")
+        #expect(stored == 8)
+        #expect(all.pages * 5 >= before * 2, "13 of 32 MiB are new")
+        #expect(all.fileBytes <= Int(quota.value) * 135 / 100)
+        #expect(try tier.verify().findings.isEmpty)
+        for index in 0..<8 {
+            let start = tokens(16, from: TokenID(5_000_000 + index * 100))
+            #expect(try tier.held(large.path(start), usedAt: nil).count == 1)
+        }
+    }
+
     @Test("stays within its bound while a reader stands still: new pages are refused, and nothing is an error")
     func standingReader() throws {
         let quota = ByteCount.mebibytes(32)

@@ -27,7 +27,9 @@ extension StoreError: CustomStringConvertible {
         case .forked: "The store was opened before a fork and cannot be used in the child."
         case .closed: "The store is closed."
         case .diskFull(let path): "The disk that holds \(path) is full; nothing that was stored is lost."
-        case .quotaFull(let quota): "Pinned pages, or pages that a reader holds, take up the whole quota of \(quota)."
+        case .quotaFull(let quota):
+            "There is no room within the quota of \(quota): pages are pinned, a reader holds pages that were evicted, or "
+                + "the free room lies in pieces that are too short for one of this size."
         case .mapFull(let size): "The store's map of \(size) is full; nothing that was stored is lost."
         case .readersFull(let slots): "All \(slots) reader slots of the store are taken."
         case .damaged(let path, let what): "The store \(path) is damaged: \(what)."
@@ -66,7 +68,9 @@ extension StoreError: CustomStringConvertible {
         case .forked: "Open the store in the child, or start workers with spawn."
         case .closed: "Open it again."
         case .diskFull: "Free some space on the disk; writing then resumes."
-        case .quotaFull: "Raise the quota, unpin prefixes that nobody needs, or let a process that stands still go on."
+        case .quotaFull:
+            "Raise the quota, unpin prefixes that nobody needs, or let a process that stands still go on: `pfx info` "
+                + "shows which."
         case .mapFull: "Close the store in every process, then open it with a larger quota."
         case .readersFull: "Close some of the processes that use the store."
         case .damaged:

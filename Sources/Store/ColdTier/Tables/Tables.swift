@@ -7,6 +7,9 @@ package struct Tables: Sendable {
     /// See `TableName`.
     package let meta, spaces, nodes, edges, pages, recency, queue, sides, quarantine, names: Table
 
+    /// All of them.
+    var all: [Table] { [meta, spaces, nodes, edges, pages, recency, queue, sides, quarantine, names] }
+
     /// Opens all tables; creates those that are missing when the environment may write.
     package init(_ environment: Environment) throws(LMDBError) {
         let wanted = TableName.allCases.map(\.rawValue)

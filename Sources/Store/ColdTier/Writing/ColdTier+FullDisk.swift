@@ -22,7 +22,7 @@ extension ColdTier {
     private static let indexReserve = 64 << 10
 
     /// How often as much as is wanted is evicted before the new pages are given up: a record needs a run of
-    /// neighbouring pages of LMDB, and the pages that go are seldom neighbours.
+    /// neighbouring pages of LMDB, and the pages that go are seldom neighbours. See `clearRun`.
     private static let rounds = 4
 
     /// Runs `store`, which stores `bytes` bytes in one transaction. When the disk is full, or the file has reached its
@@ -60,6 +60,7 @@ extension ColdTier {
             // A snapshot that is older than the last commits keeps what they freed. Evicting would only add to that,
             // one batch after the other.
             if let lag = info.oldestReaderLag, lag > 1 { return nil }
+            if let stored = try afterClearing(bytes, of: records, store) { return stored }
         }
         cushion.raise(by: wanted, upTo: Int(clamping: quota.value / 8))
         for _ in 0..<Self.rounds {
@@ -73,9 +74,22 @@ extension ColdTier {
             }
             // A snapshot from before the eviction sees what was evicted: more of it would not help.
             if let oldest = try environment.info().oldestSnapshot, oldest <= before { return nil }
+            if let stored = try afterClearing(bytes, of: records, store) { return stored }
         }
         return nil
     }
+
+    /// Clears a run of the file and runs `store`. Nil when that is no use: records of a few pages find room in pieces,
+    /// or need more of it.
+    private func afterClearing<R>(
+        _ bytes: Int, of records: Int, _ store: (_ reserve: Int) throws(LMDBError) -> R
+    ) throws(LMDBError) -> R? {
+        guard bytes >= records * Self.longRun, try clearRun(of: bytes) else { return nil }
+        return try unlessFull { () throws(LMDBError) in try store(0) }
+    }
+
+    /// From this size on a record may find no run among as many free pages.
+    private static let longRun = 32 << 10
 
     private func unlessFull<R>(_ body: () throws(LMDBError) -> R) throws(LMDBError) -> R? {
         do throws(LMDBError) {

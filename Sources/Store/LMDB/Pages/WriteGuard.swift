@@ -53,6 +53,15 @@ final class WriteGuard {
         unsafe try checkNeighbours(of: leaf, key, tree)
     }
 
+    /// Checks the way to a key beside which one comes and goes, and what LMDB would join the leaf with.
+    func touch(_ table: Table, _ key: UnsafeRawBufferPointer) throws(LMDBError) {
+        let tree = try snapshot.tree(table)
+        guard let leaf = unsafe try descend(tree, to: .key(key))?.leaf else { return }
+        let bytes = deleted[leaf.number, default: 0]
+        guard leaf.pageSize - leaf.upper - bytes < leaf.pageSize / 2 else { return }
+        unsafe try checkNeighbours(of: leaf, key, tree)
+    }
+
     /// Checks the way to the entry before or behind a key, which a cursor is about to move to; without a key, to the
     /// first and last ones.
     func step(_ table: Table, from key: UnsafeRawBufferPointer?) throws(LMDBError) {
