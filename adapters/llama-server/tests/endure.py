@@ -38,6 +38,13 @@ PATIENCE = 600
 SHARED_MEMORY = Path("/dev/shm")
 
 
+def sure_reply(server, prompt):
+    """What a server replies to a prompt, and whether the model is sure of every token of it."""
+    answer = server.post("/completion", prompt=prompt, n_predict=REPLY, temperature=0, n_probs=2)
+    tops = [token["top_logprobs"] for token in answer["completion_probabilities"]]
+    return answer["content"], min(top[0]["logprob"] - top[1]["logprob"] for top in tops) >= SURE
+
+
 def sure_prompts(folder, chance):
     """Prompts and the replies of a plain server, of which the model is sure."""
     documents = [" ".join(chance.choices(WORDS, k=150)) for _ in range(DOCUMENTS)]
@@ -47,10 +54,9 @@ def sure_prompts(folder, chance):
         for document in documents:
             for _ in range(QUESTIONS):
                 prompt = document + " " + " ".join(chance.choices(WORDS, k=3))
-                answer = plain.post("/completion", prompt=prompt, n_predict=REPLY, temperature=0, n_probs=2)
-                tops = [token["top_logprobs"] for token in answer["completion_probabilities"]]
-                if min(top[0]["logprob"] - top[1]["logprob"] for top in tops) >= SURE:
-                    replies[prompt] = answer["content"]
+                reply, is_sure = sure_reply(plain, prompt)
+                if is_sure:
+                    replies[prompt] = reply
     finally:
         plain.end()
     return replies
