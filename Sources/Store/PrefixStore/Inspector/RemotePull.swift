@@ -155,10 +155,12 @@ struct RemotePull {
     mutating func run(into folder: ColdTier?, _ make: () throws(StoreError) -> ColdTier) throws(StoreError) {
         var cold = folder
         let sizes = names.map { UInt64(descriptor.layout.pageBytes(tokens: $0.tokens.count)) }
-        for part in TransferOrder.parts(sizes) {
+        let parts = TransferOrder.parts(sizes)
+        // None of what is wanted and there already is to go for what comes before it.
+        for part in parts { placed.add(try cold?.held(names[part].map(\.hash), usedAt: nil) ?? []) }
+        for part in parts {
             let batch = Array(names[part])
-            let there = try cold?.held(batch.map(\.hash), usedAt: nil) ?? []
-            placed.add(there)
+            let there = Set(batch.lazy.map(\.hash).filter { [placed] in placed.hashes.contains($0) })
             let missing = batch.filter { !there.contains($0.hash) }
             guard !isFull else {
                 done.count(batch.count, known: there.count, refused: missing.count)
