@@ -97,5 +97,9 @@ struct TransferCommandTests {
         try server.ask("acl", "setuser", "nokeys", "on", "nopass", "~other:*", "+@all")
         let blind = try Run("remote", "check", "redis://nokeys@127.0.0.1:\(server.port)")
         #expect(blind.status == 69 && blind.output.contains("~pfx:*"), "\(blind)")
+        let bench = try Run(
+            "bench", "--model-shape", "demo", "--tokens", "64", "--repeat", "1", "--store", folder.path, "--remote",
+            "redis://nokeys@127.0.0.1:\(server.port)")
+        #expect(bench.status == 69 && bench.errors.contains("pfx remote check"), "\(bench)")
     }
 }

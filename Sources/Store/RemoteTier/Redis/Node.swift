@@ -64,8 +64,8 @@ final class Node: Sendable {
 
     /// A connection that nobody else uses; nil when there is none in time, or the breaker is open.
     ///
-    /// - Parameter stall: nanoseconds that the caller waits for a server that says nothing: so long it waits for a connection in
-    ///   the making too, if that is longer than others do. Tools are patient.
+    /// - Parameter stall: nanoseconds that the caller waits for a server that says nothing: so long it waits for a
+    ///   connection in the making too, if that is longer than others do. Tools are patient.
     func take(for kind: CircuitBreaker.Kind, before deadline: Deadline, stall: UInt64) -> Connection? {
         let patience = max(Self.patience, stall)
         while true {
