@@ -44,6 +44,20 @@ struct SlowServerTests {
         tiers.last?.close()
     }
 
+    @Test("to connect is waited for by tools, which have time, and not by look-ups")
+    func connecting() throws {
+        let server = try ScriptedServer { words in
+            if words[0] == "PING" { usleep(700_000) }
+            return .line(words[0] == "EXISTS" ? ":1" : "+PONG")
+        }
+        let hasty = try tier(server.url, lookup: .milliseconds(20))
+        #expect(!isFound(hasty))
+        hasty.close()
+        let patient = try tier(server.url)
+        defer { patient.close() }
+        #expect(try patient.held([hashes[0]], usedAt: nil).count == 1)
+    }
+
     @Test("with a page, a byte at a time, is given up")
     func trickle() throws {
         let server = try ScriptedServer { words in

@@ -18,6 +18,8 @@ struct URLTests {
         #expect(url.ca == "/a b.pem" && url.version == 2 && url.readsReplicas)
         #expect(url.shown == "rediss://cache.example:6379,[::1]:7000")
         #expect(try redis("valkey+cluster://a:1,b:2").isCluster)
+        #expect(try redis("redis://[fe80::1%25lo]").hosts == [NodeAddress(host: "fe80::1%lo", port: 6379)])
+        #expect(try redis("rediss://a?ca=/x%40y.pem").ca == "/x@y.pem")
     }
 
     @Test(
@@ -27,9 +29,12 @@ struct URLTests {
             "redis://a,,b", "redis+cluster://a/1", "redis://user:s3cret@a", "redis://:s3cret@a", "redis://a?x=s3cret",
             "redis://a?protocol=4", "redis://a?ca=x", "rediss://a?cert=x", "redis://a?read", "redis://a?ca=%zz",
             "redis://a:99999", "redis://[::1", "redis://a b", "redis://a?lookup_ms=0", "s3://b?lookup_ms=1s",
+            "redis://user:pass?s3cret@127.0.0.1", "redis://user:pass/s3cret@127.0.0.1", "redis://user:1?s3cret=34@a",
+            "redis://user:1234 s3cret@a", "redis://a?s3cret=1", "redis://a?s3cret", "s3://bucket/pass?s3cret@x",
+            "s3://key:s3cret@bucket", "redis://a?lookup_ms=1&lookup_ms=2", "redis://a?ca=x&ca=s3cret",
         ])
     func refused(text: String) throws {
-        let error = #expect(throws: StoreError.self) { try RemoteURL(text) }
+        let error = #expect(throws: StoreError.self) { try RemoteURL.all(in: text) }
         guard case .invalidOption(let words)? = error else {
             Issue.record("\(text): \(String(describing: error))")
             return

@@ -6,8 +6,7 @@ extension RemoteFault {
         switch self {
         case .unreachable: "Check that the server runs, its address and port, and the network between."
         case .late:
-            "Look at the server's load, at the network, and at whether the server speaks TLS, if the URL says so; a look-up "
-                + "waits longer with lookup_ms in the URL."
+            "Look at the server's load, at the network, and at whether the server speaks TLS, if the URL says so."
         case .refused(let code): Self.remedies[code] ?? Self.otherRefusal(code)
         case .untrusted:
             "Name the authority that has signed the certificate with ca in the URL, and its name with server_name if it "
@@ -23,7 +22,9 @@ extension RemoteFault {
     }
 
     private static func otherRefusal(_ code: String) -> String {
-        code.hasPrefix("HTTP 5") ? "Try again later: the object store is not well." : "Look at the server and its log."
+        code.hasPrefix("HTTP 5")
+            ? "Try again later: the object store is not well."
+            : "Ask the server the same with its own client: it says more than its code."
     }
 
     /// By the codes of Redis and Valkey, and of object stores.
@@ -31,6 +32,12 @@ extension RemoteFault {
         "NOAUTH": "Give the password in REDISCLI_AUTH, or in a file that password_file in the URL names.",
         "WRONGPASS": "Correct the user in the URL, or the password in REDISCLI_AUTH or password_file.",
         "NOPERM": "Give this user the rights that docs/fleet.md lists; a check of the remote names what is missing.",
+        "NOPERM" + foreignKeys: "Give this user the keys that begin with pfx: (~pfx:*), as docs/fleet.md does.",
+        "ERR" + noDatabase:
+            "Correct the number of the database, the path of the URL: the server does not have this one.",
+        "ERR" + noConnection: "Raise maxclients of the server, or let fewer hosts use it.",
+        "ERR" + unknownCommand: "Name a Redis of version 5 or newer, or a Valkey, that has all of its commands.",
+        "ERR" + needlessPassword: "Give no password: the server has none for this user.",
         "MOVED": "The server is part of a cluster: name it redis+cluster://.",
         "CLUSTERDOWN": "Repair the cluster: some of its slots have no server.",
         "READONLY": "The server is a replica: name its primary first in the URL.",

@@ -36,6 +36,19 @@ package enum RemoteFault: Error, Equatable, Sendable {
         }
     }
 
+    // What follows a code that servers have for several things.
+    static let foreignKeys = " for these keys"
+    static let noDatabase = " for this database"
+    static let noConnection = ", too many connections"
+    static let unknownCommand = ", an unknown command"
+    static let needlessPassword = ", a password that it does not have"
+
+    /// Whether the server knows the user, and does not let it do this.
+    var isLackOfRights: Bool {
+        guard case .refused(let code) = self else { return false }
+        return code.hasPrefix("NOPERM") || code == "AccessDenied"
+    }
+
     /// The fault of a system call that has just failed.
     static func system(_ call: String) -> RemoteFault { .unreachable("\(call): \(StoreError.words(of: errno))") }
 }

@@ -12,6 +12,8 @@ package struct RemoteCheck: Sendable {
     /// Servers that take changes, and servers that have copies; none if nobody says.
     package var primaries = 0
     package var replicas = 0
+    /// Whether this user may read.
+    package var isReadable = true
     /// What a store and the commands do there, and why this user may not; nil when it may.
     package var rights: [(name: String, use: String, refusal: RemoteFault?)] = []
     /// Why nothing could be put; nil when this user may write, and there is room.
@@ -38,13 +40,14 @@ extension RemoteTier {
 
     /// Tries everything that a store does with a remote. The values that it puts are gone after ten seconds.
     ///
-    /// - Throws: `.remoteFailure` when it cannot be reached, does not answer in time, or this user may not read.
+    /// - Throws: `.remoteFailure` when it cannot be reached, or does not answer in time.
     package func check() throws(StoreError) -> RemoteCheck {
         var found = RemoteCheck()
         found.url = shownURL
-        do throws(RemoteFault) {
+        measuring: do throws(RemoteFault) {
             // Connecting is no part of a question.
-            try client.question(.sha256([]), .long)
+            found.isReadable = try mayAsk()
+            guard found.isReadable else { break measuring }
             let times = try questionTimes()
             found.questionTime = .nanoseconds(Int64(times[times.count / 2]))
             found.longestQuestionTime = .nanoseconds(Int64(times.last ?? 0))
@@ -58,16 +61,35 @@ extension RemoteTier {
             case nil: continue
             case .refused:
                 found.advice.append("This user lacks the right \(right.name), which \(right.use) needs.")
+                if !found.isReadable, right.name == "SET" || right.name == "s3:PutObject" {
+                    found.refusal = right.refusal
+                }
             // A server that is late or gone says nothing about rights.
             case .some(let fault): throw failure(fault)
             }
         }
+        let foreign = RemoteFault.refused("NOPERM" + RemoteFault.foreignKeys)
+        if found.rights.contains(where: { $0.refusal == foreign }) { found.advice.append(foreign.remedy) }
         client.describe(&found)
+        if found.isReadable, found.refusal == nil, found.fetchRate == 0 {
+            found.advice.append(
+                "Some values that were put did not come back: a server that is read does not have them, or evicts at once."
+            )
+        }
         if found.longestQuestionTime > lookupTime {
             found.advice.append(
                 "Some questions took longer than a look-up waits: look at the network, or give look-ups more time.")
         }
         return found
+    }
+
+    /// False for a user whom the server knows and does not let read: what it may do is asked right by right.
+    private func mayAsk() throws(RemoteFault) -> Bool {
+        do throws(RemoteFault) { try client.question(.sha256([]), .long) } catch {
+            guard error.isLackOfRights else { throw error }
+            return false
+        }
+        return true
     }
 
     private func questionTimes() throws(RemoteFault) -> [UInt64] {

@@ -22,6 +22,30 @@ extension RemoteTier {
         return names.values.sorted { ($0.firstToken, $0.hash) < ($1.firstToken, $1.hash) }
     }
 
+    /// Fetches pages for a tool, which keeps what has come when the rest does not.
+    ///
+    /// - Returns: the record of each page that is there and sound, whether there was an answer about it, and why some
+    ///   have none.
+    package func fetched(
+        _ wanted: [RecordRequest], of layout: KVLayout
+    ) -> (records: [RecordBytes?], isAnswered: [Bool], failure: StoreError?) {
+        var records = [RecordBytes?](repeating: nil, count: wanted.count)
+        var isAnswered = [Bool](repeating: false, count: wanted.count)
+        let patience = Patience.long
+        let fault = fetch(wanted, root: nil, of: layout, before: patience.deadline, stall: patience.stall) {
+            isAnswered[$0] = true
+            guard let bytes = $1?.bytes else { return true }
+            do throws(RecordDamage) {
+                try bytes.verifyPayload()
+                records[$0] = bytes
+            } catch {
+                noteDamage(of: wanted[$0].hash, error)
+            }
+            return true
+        }
+        return (records, isAnswered, fault.map { failure($0) })
+    }
+
     /// Fetches pages, and says which of them are not there, or cannot be trusted: the next put replaces those.
     ///
     /// - Throws: `.remoteFailure`.

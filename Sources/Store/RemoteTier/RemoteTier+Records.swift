@@ -111,6 +111,14 @@ extension RemoteTier {
         try register(descriptor, at: SystemClock.monotonicNanoseconds())
     }
 
+    /// Puts it again, however soon: at the end of a call that has put as much as the server holds.
+    ///
+    /// - Throws: `.remoteFailure`.
+    package func registerAgain(_ descriptor: SpaceDescriptor) throws(StoreError) {
+        registered.withLock { $0[descriptor.root] = nil }
+        try register(descriptor)
+    }
+
     /// The same at a moment of the monotonic clock.
     func register(_ descriptor: SpaceDescriptor, at now: UInt64) throws(StoreError) {
         let root = descriptor.root

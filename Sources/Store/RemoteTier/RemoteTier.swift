@@ -47,6 +47,22 @@ package final class RemoteTier: Sendable {
         self.options = options
     }
 
+    /// A tier for each remote that the options name, in their order: tools tell them apart. Pages go to the first one.
+    ///
+    /// - Throws: `.invalidOption`.
+    package static func each(_ options: RemoteOptions) throws(StoreError) -> [RemoteTier] {
+        // All are read before the first is made.
+        _ = try RemoteURL.all(in: options.url)
+        var tiers: [RemoteTier] = []
+        for text in RemoteURL.texts(in: options.url) {
+            var own = options
+            own.url = text
+            if !tiers.isEmpty { own.timeToLive = nil }
+            tiers.append(try RemoteTier(own))
+        }
+        return tiers
+    }
+
     /// Begins to connect.
     package func prepare() { client.prepare() }
 

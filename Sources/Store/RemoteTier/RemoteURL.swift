@@ -36,12 +36,15 @@ struct RemoteURL: Sendable, Equatable {
     /// Remotes that one text may name.
     private static let limit = 8
 
+    /// The URLs in a text that has white space between them.
+    static func texts(in text: String) -> [String] { text.split(whereSeparator: \.isWhitespace).map(String.init) }
+
     /// Reads URLs with white space between them.
     ///
     /// - Throws: `.invalidOption`, also when there is none.
     static func all(in text: String) throws(StoreError) -> [RemoteURL] {
         var urls: [RemoteURL] = []
-        for part in text.split(whereSeparator: \.isWhitespace) { urls.append(try RemoteURL(String(part))) }
+        for part in texts(in: text) { urls.append(try RemoteURL(part)) }
         guard (1...limit).contains(urls.count) else {
             throw .invalidOption(
                 urls.isEmpty
@@ -88,25 +91,50 @@ struct URLText {
     /// - Throws: `.invalidOption`.
     init(_ text: String) throws(StoreError) {
         guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else {
-            throw .invalidOption("the remote has no scheme; name it like redis://host:6379")
+            throw .invalidOption(
+                text.contains("@")
+                    ? Self.password + "; a blank is written %20"
+                    : "the remote has no scheme; name it like redis://host:6379")
         }
         scheme = text[..<colon].lowercased()
         let parts = text[text.index(colon, offsetBy: 3)...].split(
             separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         place = parts[0]
+        let servers = place.prefix { $0 != "/" }
+        // A password may have a slash or a question mark: what comes after these is not taken for anything else.
+        guard !text[text.index(colon, offsetBy: 3)...].dropFirst(servers.count).contains("@") else {
+            throw .invalidOption(Self.password + "; an '@' in a setting is written %40")
+        }
         for field in parts.count > 1 ? parts[1].split(separator: "&") : [] {
             let words = field.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let value = try Self.decoded(words.count > 1 ? words[1] : "")
-            guard !value.isEmpty else {
-                throw .invalidOption("the remote's '\(Self.shown(String(words[0])))' has no value")
+            let name = String(words[0])
+            guard !settings.contains(where: { $0.name == name }) else {
+                throw .invalidOption("the remote has a setting twice")
             }
-            settings.append((String(words[0]), value))
+            settings.append((name, value))
+        }
+    }
+
+    /// What is wrong with a URL that has one.
+    static let password =
+        "a URL is no place for a password; give it in REDISCLI_AUTH, or name its file with password_file"
+
+    /// Refuses settings that are not known, and those without a value. Their names are not repeated: they may be a part
+    /// of a password.
+    func check(_ known: [String]) throws(StoreError) {
+        for setting in settings {
+            guard known.contains(setting.name) else {
+                throw .invalidOption(
+                    "the remote has an unknown setting; it may have lookup_ms, \(known.joined(separator: ", "))")
+            }
+            guard !setting.value.isEmpty else { throw .invalidOption("the remote's '\(setting.name)' has no value") }
         }
     }
 
     /// Removes the setting that all kinds have: how many milliseconds a look-up waits. Nil when it is not there.
     mutating func takeLookupTime() throws(StoreError) -> Duration? {
-        guard let setting = settings.last(where: { $0.name == "lookup_ms" }) else { return nil }
+        guard let setting = settings.first(where: { $0.name == "lookup_ms" }) else { return nil }
         guard let count = Int(setting.value), (1...60_000).contains(count) else {
             throw .invalidOption("the remote's 'lookup_ms' is not a number of milliseconds from 1 to 60000")
         }

@@ -52,6 +52,22 @@ struct UploadTests {
         try store.close()
     }
 
+    @Test("bring what describes their space even if another host has put them: a full server evicts that first")
+    func descriptor() throws {
+        let key = "pfx:1:s:\(model.identity.spaceRoot)"
+        for turn in 0..<2 {
+            try server.ask("del", key)
+            let remote = RemoteOptions(url: "redis://127.0.0.1:\(server.port)")
+            let store = try Store(
+                at: folder.path("host \(turn)"), options: StoreOptions(quota: .mebibytes(64), remote: remote))
+            let pages = try fill(store)
+            #expect(try store.flushRemote(within: .seconds(30)))
+            #expect(store.statistics.remote?.putPages == (turn == 0 ? UInt64(pages) : 0))
+            try store.close()
+            #expect(try server.ask("exists", key) == "1")
+        }
+    }
+
     @Test("have the end of a prompt among them, though the disk has it only as a part of a longer page by then")
     func ends() throws {
         server.send(SIGSTOP)

@@ -105,7 +105,7 @@ struct Bench: ParsableCommand {
                 remedy: "Give fewer --tokens: the benchmark needs three times the pages in RAM.")
         }
         // Not after all else has been measured.
-        if let remote { _ = try RemoteReport(checking: RemoteOptions(url: remote)) }
+        if let remote { try Self.check(remote) }
         let run = try BenchRun(in: store, pagesFile: pagesFile, arguments: childArguments)
         defer { run.remove() }
         let loads: [BenchPhase] = only.map { $0 == .cold ? [.loadCold] : [.loadWarm] } ?? [.loadWarm, .loadCold]
@@ -120,6 +120,16 @@ struct Bench: ParsableCommand {
     }
 
     /// One phase, in the store's own folder.
+    /// What cannot be read and written cannot be measured.
+    private static func check(_ remote: String) throws {
+        let report = try RemoteReport(checking: RemoteOptions(url: remote))
+        guard !report.isReadable || !report.isWritable else { return }
+        throw CommandFailure(
+            status: .unusableStore,
+            sentence: "This user may not read and write the remote \(report.url), or it is full.",
+            remedy: "Look at what `pfx remote check` names.")
+    }
+
     private func run(_ phase: BenchPhase) throws {
         guard let pagesFile else { throw ValidationError("--phase needs --pages-file.") }
         let work = try work(folder: store, pagesFile: pagesFile)

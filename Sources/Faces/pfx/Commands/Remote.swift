@@ -1,8 +1,7 @@
-// `pfx remote check`, `pfx push`, `pfx pull`: what people do with a remote by hand.
+// `pfx remote check`: whether a remote is ready.
 
 internal import ArgumentParser
 internal import Foundation
-internal import LlamaEngine
 internal import PrefixStore
 
 /// `pfx remote <command>`.
@@ -18,7 +17,8 @@ struct Remote: ParsableCommand {
                 Reaches the servers, asks 100 questions, puts and fetches 8 values of 1 MiB, which are gone after ten \
                 seconds. The password of Redis comes from REDISCLI_AUTH, or from the file that password_file in the \
                 URL names; credentials of S3 come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from \
-                ~/.aws/credentials.
+                ~/.aws/credentials. Several remotes with white space between them are checked one after the other. The \
+                exit status is 69 when one cannot be read.
 
                 EXAMPLES:
                   pfx remote check redis://cache:6379
@@ -33,11 +33,49 @@ struct Remote: ParsableCommand {
         var json = false
 
         func run() throws {
-            // Several in one text are several to check.
-            let urls = url.split(whereSeparator: \.isWhitespace).map(String.init)
-            let reports = try (urls.isEmpty ? [url] : urls).map { try RemoteReport(checking: RemoteOptions(url: $0)) }
-            guard json else { return try Output.write(reports.map(Self.text).joined(separator: "\n")) }
-            try Output.write(reports.count == 1 ? JSONOutput.text(reports[0]) : JSONOutput.text(reports))
+            let checks = try RemoteReport.all(checking: RemoteOptions(url: url))
+            // One alone that cannot be reached is the whole story.
+            if checks.count == 1, case .failure(let error) = checks[0].found { throw error }
+            let answers = checks.map { Answer(url: $0.url, found: $0.found) }
+            if json {
+                try Output.write(answers.count == 1 ? JSONOutput.text(answers[0]) : JSONOutput.text(answers))
+            } else {
+                try Output.write(answers.map(\.text).joined(separator: "\n"))
+            }
+            if !answers.allSatisfy(\.isReadable) { throw ExitStatus.unusableStore.code }
+        }
+
+        /// What is said of one remote.
+        private struct Answer: Encodable {
+            let url: String
+            let found: Result<RemoteReport, StoreError>
+
+            enum CodingKeys: CodingKey { case url, error, remedy }
+
+            var isReadable: Bool { (try? found.get().isReadable) ?? false }
+
+            func encode(to encoder: any Encoder) throws {
+                switch found {
+                case .success(let report): try report.encode(to: encoder)
+                case .failure(let error):
+                    var fields = encoder.container(keyedBy: CodingKeys.self)
+                    try fields.encode(url, forKey: .url)
+                    try fields.encode(error.description, forKey: .error)
+                    try fields.encode(error.remedy, forKey: .remedy)
+                }
+            }
+
+            var text: String {
+                switch found {
+                case .success(let report): return Check.text(report)
+                case .failure(let error):
+                    var table = TextTable(("", .left), ("", .left))
+                    table.add("remote", url)
+                    table.add("error", error.description)
+                    table.add("advice", error.remedy)
+                    return table.text
+                }
+            }
         }
 
         private static func text(_ report: RemoteReport) -> String {
@@ -45,21 +83,23 @@ struct Remote: ParsableCommand {
             table.add("remote", report.url)
             if let version = report.version { table.add("server", version) }
             if report.primaries > 0 {
-                table.add("servers", "\(report.primaries) primary, \(report.replicas) replicas")
+                let primaries = report.primaries == 1 ? "1 primary" : "\(report.primaries) primaries"
+                table.add("servers", "\(primaries), \(Render.count(report.replicas, "replica"))")
             }
-            let rights = report.isWritable ? "reads and writes" : report.isFull ? "reads; it is full" : "reads only"
-            table.add("rights", rights)
+            table.add("rights", rights(report))
             let missing = report.rights.filter { !$0.isGranted }
             if !missing.isEmpty {
                 table.add(
                     "missing", missing.map { "\($0.name) (\($0.use)): \($0.refusal ?? "")" }.joined(separator: "; "))
             }
-            table.add(
-                "questions",
-                String(
-                    format: "%.2f ms median, %.2f ms at most", 1e3 * report.questionSeconds,
-                    1e3 * report.longestQuestionSeconds))
-            if report.isWritable {
+            if report.isReadable {
+                table.add(
+                    "questions",
+                    String(
+                        format: "%.2f ms median, %.2f ms at most", 1e3 * report.questionSeconds,
+                        1e3 * report.longestQuestionSeconds))
+            }
+            if report.isWritable, report.isReadable {
                 table.add(
                     "1 MiB values",
                     "\(ByteCount(UInt64(report.putRate)))/s put, \(ByteCount(UInt64(report.fetchRate)))/s fetched")
@@ -72,162 +112,10 @@ struct Remote: ParsableCommand {
             if report.advice.isEmpty { table.add("advice", "none: it is ready") }
             return table.text
         }
-    }
-}
 
-/// The remote and the part of a space that a command moves.
-struct TransferArguments: ParsableArguments {
-    @Option(help: ArgumentHelp("The remote, such as redis://host:6379 or s3://bucket/prefix.", valueName: "url"))
-    var remote: String
-
-    @Option(help: ArgumentHelp("Root of the space, its first digits or all.", valueName: "root"))
-    var space: String
-
-    @Option(help: ArgumentHelp("Only the pages on the way to this one, and behind it.", valueName: "hash"))
-    var under: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Only what the prompts of this file begin with: lines of JSON, or one text, as `pfx warm` takes them; "
-                + "repeatable; - is standard input.", valueName: "file"))
-    var prompts: [String] = []
-
-    @Option(
-        help: ArgumentHelp("The model whose tokenizer reads --prompts; not needed for token ids.", valueName: "folder"))
-    var model: String?
-
-    func validate() throws {
-        guard model == nil || !prompts.isEmpty else { throw ValidationError("--model reads --prompts: give both.") }
-    }
-
-    /// What of the space is wanted.
-    ///
-    /// - Parameter hash: what a prefix of a hash, or a whole one, stands for.
-    func choice(_ hash: (String) throws -> PrefixHash) throws -> TransferChoice {
-        try TransferChoice(under: under.map(hash), prompts: prompts.isEmpty ? nil : readPrompts())
-    }
-
-    /// The token ids of all prompts. One that cannot be read ends the command: what is missing would not be noticed.
-    private func readPrompts() throws -> [[TokenID]] {
-        let given = try model.map { try TokenizerChoice(of: Checkpoint(folder: $0)) }
-        let tokenizer = given ?? .unavailable(.missingFile(path: "--model"))
-        var input = WarmInput(PromptEncoder(tokenizer, addsSpecialTokens: true), isStrict: false)
-        var all: [[TokenID]] = []
-        for path in prompts {
-            try input.forEach(of: path) { name, tokens in
-                do throws(InputError) { all.append(try tokens.get()) } catch {
-                    throw CommandFailure(
-                        status: .badInput, sentence: "\(name): \(error.sentence)",
-                        remedy: "Correct the line; texts need --model, token ids do not.")
-                }
-            }
+        private static func rights(_ report: RemoteReport) -> String {
+            guard report.isReadable else { return "reads nothing" }
+            return report.isWritable ? "reads and writes" : report.isFull ? "reads; it is full" : "reads only"
         }
-        return all
-    }
-
-    /// What was moved, for people.
-    static func text(_ done: RemoteTransfer) -> String {
-        var table = TextTable(("", .left), ("", .left))
-        table.add("pages", Render.count(done.pages))
-        table.add("moved", "\(Render.count(done.moved)), \(done.movedBytes)")
-        table.add("there already", Render.count(done.alreadyThere))
-        func add(_ name: String, _ pages: Int, _ why: String) {
-            if pages > 0 { table.add(name, "\(Render.count(pages)): \(why)") }
-        }
-        add("replaced", done.replaced, "they were damaged there; counted as moved too")
-        add("covered", done.covered, "a longer page has their tokens")
-        add("damaged", done.damaged, "not to be trusted, or gone; an engine that computes them puts them again")
-        add("orphaned", done.orphaned, "a page before them is missing")
-        add("without room", done.withoutRoom, "raise the quota, or the memory of the remote")
-        return table.text
-    }
-
-    /// Prints what was moved.
-    ///
-    /// - Parameter none: what to say when no page was found.
-    /// - Throws: the exit status 1 when a page is not where it should be, or there was none.
-    static func report(_ done: RemoteTransfer, _ store: StoreArguments, none: String) throws {
-        try store.print(done, or: text(done))
-        if done.pages == 0 { Output.say("pfx: \(none)") }
-        if done.missing > 0 || done.pages == 0 { throw ExitStatus.failure.code }
-    }
-}
-
-/// `pfx push <folder>`.
-struct Push: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Put pages of a store on a remote.",
-        discussion: """
-            What is there already costs a question: after an interruption, give the command again. Sealed pages stay \
-            sealed. The exit status is 1 when a page could not be put.
-
-            EXAMPLES:
-              pfx push kv --remote redis://cache:6379 --space 1669
-              pfx push kv --remote redis://cache:6379 --space 1669 --pinned
-              pfx push kv --remote redis://cache:6379 --space 1669 --verify
-              pfx push kv --remote redis://cache:6379 --space 1669 --prompts list.jsonl --model llama
-            """)
-
-    @OptionGroup var store: StoreArguments
-    @OptionGroup var transfer: TransferArguments
-
-    @Flag(help: "Only pinned pages.")
-    var pinned = false
-
-    @Flag(help: "Fetch what is there already, and replace what is damaged.")
-    var verify = false
-
-    func run() throws {
-        let done = try store.withStore { store in
-            try store.push(
-                store.spaceRoot(transfer.space), to: RemoteOptions(url: transfer.remote),
-                transfer.choice(store.pageHash), isPinned: pinned, verifies: verify)
-        }
-        try TransferArguments.report(
-            done, store,
-            none: "There is nothing to push: no page that was asked for is \(pinned ? "pinned" : "stored").")
-    }
-}
-
-/// `pfx pull <folder>`.
-struct Pull: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Take pages of a space from a remote into a store.",
-        discussion: """
-            What is in the store already is left alone: after an interruption, give the command again. A space that \
-            the store does not know needs its whole root, all 64 digits, as `pfx spaces --json` prints it where it is \
-            stored; then there need not be a store yet. The exit status is 1 when a page could not be taken.
-
-            EXAMPLES:
-              pfx pull kv --remote redis://cache:6379 --space 1669
-              pfx pull kv --remote redis://cache:6379 --space 1669 --prompts list.jsonl --model llama
-            """)
-
-    @OptionGroup var store: StoreArguments
-    @OptionGroup var transfer: TransferArguments
-
-    func run() throws {
-        // A host that joins has no store. What only names a space of this store cannot make one.
-        if FileStatus(path: store.folder + "/data.mdb") == nil, PrefixHash(hex: transfer.space) != nil {
-            try Store(at: store.folder, options: StoreOptions(sealingKey: store.sealing.key())).close()
-        }
-        let done = try store.withStore { store in
-            try store.pull(
-                Self.root(transfer.space, store), from: RemoteOptions(url: transfer.remote),
-                transfer.choice { try Self.hash($0, store) })
-        }
-        try TransferArguments.report(
-            done, store,
-            none: "The remote has no page of the space that this store can read. Sealed pages can be read only in the "
-                + "folder that sealed them, or in a copy of it.")
-    }
-
-    /// A whole root or hash may be one that only the remote knows.
-    private static func root(_ digits: String, _ store: StoreInspector) throws -> PrefixHash {
-        try PrefixHash(hex: digits) ?? store.spaceRoot(digits)
-    }
-
-    private static func hash(_ digits: String, _ store: StoreInspector) throws -> PrefixHash {
-        try PrefixHash(hex: digits) ?? store.pageHash(digits)
     }
 }

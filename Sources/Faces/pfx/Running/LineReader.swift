@@ -44,10 +44,7 @@ final class LineReader {
         self.longest = longest
         file = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
-            throw CommandFailure(
-                status: errno == ENOENT ? .missingInput : .inputOutput,
-                sentence: "\(name) cannot be opened (\(systemMessage(errno))).",
-                remedy: "Name a file that exists and can be read, or - for standard input.")
+            throw CommandFailure.unopened(name, errno)
         }
         let status = FileStatus(file)
         guard status?.isFolder != true else {
@@ -116,9 +113,7 @@ final class LineReader {
         buffer.removeLast(Self.chunk - max(0, count))
         guard count >= 0 else {
             if error == EINTR || error == EAGAIN { return false }
-            throw CommandFailure(
-                status: .inputOutput, sentence: "\(name) cannot be read (\(systemMessage(error))).",
-                remedy: "Check the disk.")
+            throw CommandFailure.unreadable(name, error)
         }
         isAtEnd = count == 0
         return true
@@ -157,6 +152,23 @@ struct FileStatus: Equatable {
 
     /// Whether both are one file.
     func isSameFile(as other: FileStatus) -> Bool { device == other.device && inode == other.inode }
+}
+
+extension CommandFailure {
+    /// A file that the system does not open.
+    static func unopened(_ name: String, _ number: Int32) -> CommandFailure {
+        CommandFailure(
+            status: number == ENOENT ? .missingInput : .inputOutput,
+            sentence: "\(name) cannot be opened (\(systemMessage(number))).",
+            remedy: "Name a file that exists and can be read, or - for standard input.")
+    }
+
+    /// A file that is open, and that the system does not read.
+    static func unreadable(_ name: String, _ number: Int32) -> CommandFailure {
+        CommandFailure(
+            status: .inputOutput, sentence: "\(name) cannot be read (\(systemMessage(number))).",
+            remedy: number == EBADF ? "It is closed: give it something to read." : "Check the disk.")
+    }
 }
 
 /// The system's words for an error number, such as `No such file or directory`.

@@ -7,6 +7,8 @@ final class PromptEncoder {
     private let tokenizer: TokenizerChoice
     private let addsSpecialTokens: Bool
     private var hasWarned = false
+    /// Whether a text was encoded; token ids that came as such need no tokenizer.
+    private(set) var hasEncoded = false
     private var warning: String?
 
     /// An encoder for a run. `addsSpecialTokens` applies where a prompt does not say otherwise.
@@ -31,6 +33,7 @@ final class PromptEncoder {
     func tokenIDs(of prompt: String, addsSpecialTokens adds: Bool? = nil) throws(InputError) -> [UInt32] {
         guard !prompt.isEmpty else { throw InputError("The prompt is empty.") }
         let tokenizer = try requireTokenizer()
+        hasEncoded = true
         let tokens = tokenizer.encode(prompt, addSpecialTokens: adds ?? addsSpecialTokens)
         if adds ?? addsSpecialTokens, !hasWarned, tokenizer.hasDoubledBeginning(tokens) {
             hasWarned = true

@@ -54,40 +54,34 @@ struct WarmInput {
 
 /// Text files that are read whole.
 enum TextFile {
-    /// The text of the file at `path`, or of standard input for `-`.
+    /// The text of the file at `path`, or of standard input for `-`. It may be a pipe.
     ///
     /// - Throws: `CommandFailure` when it cannot be read or is not UTF-8.
     static func read(_ path: String) throws -> String {
         let name = path == "-" ? "Standard input" : path
-        let data: Data
-        if path != "-", FileStatus(path: path)?.isFolder == true { throw CommandFailure.folder(path) }
-        do {
-            data =
-                path == "-" ? try standardInput() : try Data(contentsOf: URL(fileURLWithPath: path))
-        } catch {
-            throw CommandFailure(
-                status: .missingInput, sentence: "\(name) cannot be read.",
-                remedy: "Name a file that exists and that this user may read.")
-        }
-        guard let text = String(validating: data, as: UTF8.self) else {
+        let file = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw CommandFailure.unopened(name, errno) }
+        defer { if path != "-" { close(file) } }
+        if FileStatus(file)?.isFolder == true { throw CommandFailure.folder(path) }
+        guard let text = String(validating: try contents(of: file, name), as: UTF8.self) else {
             throw CommandFailure(status: .badInput, sentence: "\(name) is not UTF-8 text.", remedy: "Convert it first.")
         }
         return text
     }
 
-    /// All of standard input. A signal that asks the run to end does not make reading fail.
-    private static func standardInput() throws -> Data {
-        var data = Data()
+    /// All that comes. A signal that asks the run to end does not make reading fail.
+    private static func contents(of file: Int32, _ name: String) throws -> [UInt8] {
+        var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = unsafe chunk.withUnsafeMutableBytes { room in
-                unsafe Glibc.read(STDIN_FILENO, room.baseAddress, room.count)
+                unsafe Glibc.read(file, room.baseAddress, room.count)
             }
-            if count == 0 { return data }
+            if count == 0 { return bytes }
             if count > 0 {
-                data.append(contentsOf: chunk[..<count])
+                bytes += chunk[..<count]
             } else if errno != EINTR {
-                throw CocoaError(.fileReadUnknown)
+                throw CommandFailure.unreadable(name, errno)
             }
         }
     }

@@ -32,13 +32,14 @@ extension ColdTier {
     ///   - bytes: what is stored, as the quota counts it.
     ///   - records: in how many records.
     ///   - spared: pages that must not be evicted.
+    ///   - kept: more of them.
     ///   - store: runs the transaction with a reserve of this many bytes. It must change nothing when it throws.
     /// - Returns: nil when there is no room, and a reader keeps what was evicted from being reused, or it was not
     ///   enough after a few rounds; also when the file has reached its bound and nothing is left to go.
     /// - Throws: what `store` throws; an error with `isDiskFull` when nothing is left to go, or all of it would not be
     ///   enough.
     func makingRoom<R>(
-        for bytes: Int, of records: Int, sparing spared: Set<PrefixHash>,
+        for bytes: Int, of records: Int, sparing spared: Set<PrefixHash>, keeping kept: Set<PrefixHash> = [],
         _ store: (_ reserve: Int) throws(LMDBError) -> R
     ) throws(LMDBError) -> R? {
         // Index and neighbours of what is stored are written anew as well. What is reserved and not needed makes the
@@ -65,7 +66,7 @@ extension ColdTier {
         cushion.raise(by: wanted, upTo: Int(clamping: quota.value / 8))
         for _ in 0..<Self.rounds {
             let before = try environment.info().lastTransaction
-            let isMore = try evict(wanted, sparing: spared)
+            let isMore = try evict(wanted, sparing: spared, kept)
             do throws(LMDBError) {
                 return try store(0)
             } catch {
@@ -103,12 +104,14 @@ extension ColdTier {
     /// Evicts `bytes` bytes: at once, or in smaller steps when eviction itself finds no room.
     ///
     /// - Returns: false when all that is left is pinned or spared.
-    private func evict(_ bytes: Int, sparing spared: Set<PrefixHash>) throws(LMDBError) -> Bool {
+    private func evict(
+        _ bytes: Int, sparing spared: Set<PrefixHash>, _ kept: Set<PrefixHash>
+    ) throws(LMDBError) -> Bool {
         var step = bytes
         var evicted = 0
         while evicted < bytes {
             do throws(LMDBError) {
-                let given = try evictStep(step, sparing: spared)
+                let given = try evictStep(step, sparing: spared, kept)
                 if given == 0 { return evicted > 0 }
                 evicted += given
             } catch {
@@ -123,9 +126,12 @@ extension ColdTier {
     /// ones.
     ///
     /// - Returns: bytes evicted; 0 when all that is left is pinned or spared.
-    private func evictStep(_ bytes: Int, sparing spared: Set<PrefixHash>) throws(LMDBError) -> Int {
+    private func evictStep(
+        _ bytes: Int, sparing spared: Set<PrefixHash>, _ kept: Set<PrefixHash>
+    ) throws(LMDBError) -> Int {
         let given = try transact { (transaction, session) throws(LMDBError) -> Int in
             session.spared = spared
+            session.kept = kept
             let used = session.counters.usedBytes
             _ = try session.makeRoom(for: bytes, within: used, &transaction)
             return Int(clamping: used &- min(used, session.counters.usedBytes))

@@ -17,21 +17,27 @@ extension ColdTier {
     ///
     /// On a full disk, pages are evicted until the new ones fit into what the disk holds: see `makingRoom`.
     ///
+    /// - Parameters:
+    ///   - batch: the pages and blocks.
+    ///   - kept: others that must not be evicted for them; then none of the batch is evicted for the rest of it either.
+    ///     With nil, only parents of what is to come are spared.
     /// - Returns: what became of each page. `.noRoom` and `.orphan` are not errors: the engine will compute the page
     ///   again.
     /// - Throws: `.diskFull` when the disk is full and nothing is left to evict, `.mapFull`: the transaction that
     ///   failed stored nothing, earlier ones did, and nothing that was stored is lost. `.damaged`, `.closed`,
     ///   `.forked`, `.system`.
     /// - Complexity: waits for the writers of other processes, and syncs each transaction twice.
-    package func put(_ batch: [PageRecord]) throws(StoreError) -> PutReport {
+    package func put(_ batch: [PageRecord], keeping kept: Set<PrefixHash>? = nil) throws(StoreError) -> PutReport {
         var report = PutReport()
+        let own = kept == nil ? [] : Set(batch.map(\.name.hash))
         for slice in slices(of: batch) {
             let before = report
+            let spared = slice.parents.union(own)
             do throws(LMDBError) {
                 let stored = try makingRoom(
-                    for: slice.cost, of: slice.count, sparing: slice.parents
+                    for: slice.cost, of: slice.count, sparing: spared, keeping: kept ?? []
                 ) { (reserve) throws(LMDBError) in
-                    try put(slice, reserving: reserve, adding: before)
+                    try put(slice, sparing: spared, keeping: kept ?? [], reserving: reserve, adding: before)
                 }
                 if let stored {
                     report = stored
@@ -71,7 +77,8 @@ extension ColdTier {
     private static let earlyBytes = 4 << 20
 
     private func put(
-        _ slice: ArraySlice<PageRecord>, reserving bytes: Int, adding report: PutReport
+        _ slice: ArraySlice<PageRecord>, sparing spared: Set<PrefixHash>, keeping kept: Set<PrefixHash>,
+        reserving bytes: Int, adding report: PutReport
     ) throws(LMDBError) -> PutReport {
         var changed = report
         let isLarge = slice.cost >= Self.earlyBytes
@@ -86,7 +93,8 @@ extension ColdTier {
             }
             // If eviction took a parent to make room for another page of the batch, the parent's child would become an
             // orphan.
-            session.spared = slice.parents
+            session.spared = spared
+            session.kept = kept
             session.cushion = cushion.current
             for page in slice {
                 let outcome = try store(page, &transaction, &session, &changed)

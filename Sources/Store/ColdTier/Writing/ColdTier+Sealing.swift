@@ -96,6 +96,15 @@ extension ColdTier {
         }
     }
 
+    /// The ids of the key that sealed a space and of the one that the store was opened with; nil when either is not
+    /// known.
+    package func keyIDs(of space: SpaceRecord) -> (found: String, given: String)? {
+        guard let key = options.sealingKey, space.wrappedKey != WrappedKey.gone,
+            let wrapped = WrappedKey(space.wrappedKey)
+        else { return nil }
+        return (wrapped.keyID, key.id)
+    }
+
     /// As `seal(of:)`, for the root of a space.
     func seal<T: Transaction & ~Copyable>(
         of root: PrefixHash, _ transaction: borrowing T

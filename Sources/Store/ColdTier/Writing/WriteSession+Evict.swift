@@ -80,7 +80,7 @@ extension WriteSession {
         guard let node = try transaction.node(entry.hash, tables).record else {
             return try evictUnreadable(entry, &transaction)
         }
-        guard try isInStep(entry, node, &transaction), !spared.contains(entry.hash) else { return }
+        guard try isInStep(entry, node, &transaction), !isSpared(entry.hash) else { return }
         if entry.order == .expiry {
             try evictExpired(entry.hash, &transaction)
         } else if let child = try firstChild(of: entry.hash, &transaction) {
@@ -144,12 +144,14 @@ extension WriteSession {
     ) throws(LMDBError) {
         let subtree = try subtree(of: hash, &transaction)
         for member in subtree {
-            if spared.contains(member) { return }
+            if isSpared(member) { return }
             if let recency = try transaction.recency(member, tables).record, recency.pins > 0 { return }
         }
         for member in subtree.reversed() { try remove(member, &transaction) }
         count(evicted: subtree.count)
     }
+
+    private func isSpared(_ hash: PrefixHash) -> Bool { spared.contains(hash) || kept.contains(hash) }
 
     private mutating func count(evicted pages: Int) {
         evicted += pages

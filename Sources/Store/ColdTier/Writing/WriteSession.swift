@@ -14,6 +14,8 @@ package struct WriteSession {
     private var spaces: [PrefixHash: SpaceRecord] = [:]
     /// Pages that eviction must spare in this transaction: those just stored, and the parents of those to come.
     var spared: Set<PrefixHash> = []
+    /// Pages that eviction must spare because the caller of a put says so. Never changed here: it may be large.
+    var kept: Set<PrefixHash> = []
     /// How far this transaction has walked along the eviction order.
     var walk = EvictionWalk()
     private var learned: UseHistory?

@@ -16,6 +16,8 @@ public struct RemoteReport: Sendable, Encodable {
     public let replicas: Int
     /// What stores and commands do there, by the server's name of it, and whether this user may.
     public let rights: [Right]
+    /// Whether this user may read: if not, nothing is measured.
+    public let isReadable: Bool
     /// Whether this user may write, and there is room.
     public let isWritable: Bool
     /// Whether it has no room.
@@ -49,10 +51,27 @@ public struct RemoteReport: Sendable, Encodable {
 
     /// Tries everything that a store does with a remote. What it puts there is gone after ten seconds.
     ///
-    /// - Throws: `.invalidOption`; `.remoteFailure` when the remote cannot be reached, or this user may not read.
+    /// - Throws: `.invalidOption`; `.remoteFailure` when the remote cannot be reached.
     public init(checking options: RemoteOptions) throws(StoreError) {
         let tier = try RemoteTier(options)
         defer { tier.close() }
+        try self.init(tier)
+    }
+
+    /// The same for each of several remotes, in their order: what was found, or why nothing was.
+    ///
+    /// - Throws: `.invalidOption`; no remote was asked anything then.
+    public static func all(
+        checking options: RemoteOptions
+    ) throws(StoreError) -> [(url: String, found: Result<RemoteReport, StoreError>)] {
+        let tiers = try RemoteTier.each(options)
+        return tiers.map { tier in
+            defer { tier.close() }
+            return (tier.shownURL, Result { () throws(StoreError) in try RemoteReport(tier) })
+        }
+    }
+
+    private init(_ tier: RemoteTier) throws(StoreError) {
         let found = try tier.check()
         url = found.url
         version = found.version
@@ -62,6 +81,7 @@ public struct RemoteReport: Sendable, Encodable {
             Right(
                 name: right.name, use: right.use, isGranted: right.refusal == nil, refusal: right.refusal?.text)
         }
+        isReadable = found.isReadable
         isWritable = found.refusal == nil
         isFull = found.refusal == .full
         questionSeconds = Double(found.questionTime.nanoseconds) / 1e9

@@ -171,7 +171,12 @@ final class Uploader: Sendable {
             rest = rest.dropFirst(part.count)
             guard let descriptor = descriptor(root) else { continue }
             let records = try records(part, descriptor.layout)
-            guard !records.isEmpty else { continue }
+            guard !records.isEmpty else {
+                // No look-up reads what describes the space, so a full server has evicted it before these pages. A host
+                // that may only read does without.
+                try? tier.register(descriptor)
+                continue
+            }
             try tier.register(descriptor)
             for (record, outcome) in zip(records, try tier.put(missing: records)) {
                 switch outcome {

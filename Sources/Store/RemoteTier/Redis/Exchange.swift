@@ -111,7 +111,7 @@ struct Exchange {
         // All callers in the same order, so that none waits for what another one holds that waits for it.
         lanes.sort { $0.node.address.description < $1.node.address.description }
         for lane in lanes {
-            lane.connection = lane.node.take(for: lane.kind, before: deadline)
+            lane.connection = lane.node.take(for: lane.kind, before: deadline, stall: stall)
             if lane.connection == nil { retryElsewhere(lane, lane.node.fault ?? .late) }
         }
         lanes.removeAll { $0.connection == nil }

@@ -63,7 +63,11 @@ final class Node: Sendable {
     }
 
     /// A connection that nobody else uses; nil when there is none in time, or the breaker is open.
-    func take(for kind: CircuitBreaker.Kind, before deadline: Deadline) -> Connection? {
+    ///
+    /// - Parameter stall: nanoseconds that the caller waits for a server that says nothing: so long it waits for a
+    ///   connection in the making too, if that is longer than others do. Tools are patient.
+    func take(for kind: CircuitBreaker.Kind, before deadline: Deadline, stall: UInt64) -> Connection? {
+        let patience = max(Self.patience, stall)
         while true {
             var begins = false
             var waits = false
@@ -78,7 +82,7 @@ final class Node: Sendable {
                 }
                 if let connection = Self.lend(&state, for: kind, at: now) { return connection }
                 begins = Self.beginsConnecting(&state, now)
-                waits = !state.breaker.isOpen && (state.connectingSince.map { now - $0 <= Self.patience } ?? false)
+                waits = !state.breaker.isOpen && (state.connectingSince.map { now - $0 <= patience } ?? false)
                 return nil
             }
             if begins { beginConnecting() }
@@ -88,11 +92,12 @@ final class Node: Sendable {
                 continue
             }
             guard waits else { return nil }
-            let patience = Deadline.earlier(deadline, Deadline(nanoseconds: now + Self.patience))
+            // Another caller may take the connection: then one more is to be made.
+            let end = Deadline.earlier(deadline, Deadline(nanoseconds: now + Self.patience))
             let isReady = state.wait(
                 until: { state in
                     (!state.idle.isEmpty && state.hasRoom(for: kind)) || state.breaker.isOpen || state.isClosed
-                }, before: patience)
+                }, before: end)
             if !isReady, deadline.hasPassed { return nil }
         }
     }

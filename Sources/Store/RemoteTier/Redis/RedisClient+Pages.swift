@@ -26,6 +26,20 @@ extension RedisClient: RemoteClient {
         run(commands, before: patience.deadline, stall: patience.stall, onReply)
     }
 
+    /// The same where a refusal of one command is the call's fault: only look-ups take it for a miss.
+    func demand(
+        _ commands: [RedisCommand], on server: NodeAddress? = nil, _ patience: Patience,
+        _ onReply: (Int, RespValue) -> Bool
+    ) -> RemoteFault? {
+        var refused: RemoteFault?
+        let fault = run(commands, on: server, before: patience.deadline, stall: patience.stall) { index, reply in
+            guard let lack = reply.lack else { return onReply(index, reply) }
+            refused = refused ?? lack
+            return true
+        }
+        return fault ?? refused
+    }
+
     // MARK: Looking up
 
     /// Pages that are asked about at once.
@@ -77,7 +91,7 @@ extension RedisClient: RemoteClient {
     func held(_ chains: [[PrefixHash]], _ patience: Patience) throws(RemoteFault) -> Set<PrefixHash> {
         let hashes = chains.flatMap { $0 }
         var held: Set<PrefixHash> = []
-        let fault = run(hashes.map { Self.exists($0) }, patience) { index, reply in
+        let fault = demand(hashes.map { Self.exists($0) }, patience) { index, reply in
             if case .integer(let count) = reply, count > 0 { held.insert(hashes[index]) }
             return true
         }
@@ -91,7 +105,7 @@ extension RedisClient: RemoteClient {
         _ hashes: [PrefixHash], pageBytes: Int, _ patience: Patience, _ onValue: (Int, EncodedRecord?) -> Bool
     ) -> RemoteFault? {
         let commands = hashes.map { Self.get(Self.key(ofPage: $0), weight: pageBytes) }
-        return run(commands, patience) { index, reply in onValue(index, reply.value) }
+        return demand(commands, patience) { index, reply in onValue(index, reply.value) }
     }
 
     func put(
@@ -129,17 +143,13 @@ extension RedisClient: RemoteClient {
         let key = Self.key(ofSpace: space.root)
         var words = [Array("SET".utf8), key, space.encoded]
         if let timeToLive { words += ["EX", "\(timeToLive.components.seconds)"].map { Array($0.utf8) } }
-        var refused: RemoteFault?
-        let fault = run([RedisCommand(words, slot: SlotMap.slot(of: key), changes: true)], patience) { _, reply in
-            if case .error = reply { refused = reply.refusal }
-            return true
-        }
-        if let fault = fault ?? refused { throw fault }
+        let command = RedisCommand(words, slot: SlotMap.slot(of: key), changes: true)
+        if let fault = demand([command], patience, { _, _ in true }) { throw fault }
     }
 
     func space(_ root: PrefixHash, _ patience: Patience) throws(RemoteFault) -> [UInt8]? {
         var bytes: [UInt8]?
-        let fault = run([Self.get(Self.key(ofSpace: root))], patience) { _, reply in
+        let fault = demand([Self.get(Self.key(ofSpace: root))], patience) { _, reply in
             bytes = reply.value.map { value in unsafe value.bytes.withUnsafeBytes { unsafe Array($0) } }
             return true
         }

@@ -61,6 +61,9 @@ final class RedisClient: Sendable {
         errands.close()
     }
 
+    /// Whether the servers are a cluster.
+    var isCluster: Bool { settings.isCluster }
+
     /// The servers of the map.
     var map: SlotMap { state.withLock { $0.map } }
 

@@ -34,6 +34,7 @@ struct RedisURL: Sendable, Equatable {
         "rediss+cluster": (true, true), "valkey": (false, false), "valkeys": (true, false),
         "valkey+cluster": (false, true), "valkeys+cluster": (true, true),
     ]
+    private static let settings = ["ca", "cert", "key", "server_name", "password_file", "protocol", "read"]
     private static let defaultPort: UInt16 = 6379
 
     /// The schemes that this reads.
@@ -53,6 +54,7 @@ struct RedisURL: Sendable, Equatable {
             }
             database = number
         }
+        try text.check(Self.settings)
         for (name, value) in text.settings { try read(name, value) }
         guard isTLS || (ca == nil && certificate == nil && key == nil && serverName == nil) else {
             throw .invalidOption("certificates are of use with TLS only; name the remote rediss://")
@@ -67,8 +69,7 @@ struct RedisURL: Sendable, Equatable {
         if let at = text.lastIndex(of: "@") {
             let user = text[..<at]
             guard !user.contains(":") else {
-                throw .invalidOption(
-                    "a URL is no place for a password; give it in REDISCLI_AUTH, or name its file with password_file")
+                throw .invalidOption(URLText.password)
             }
             self.user = try URLText.decoded(user)
             servers = text[text.index(after: at)...]
@@ -83,7 +84,8 @@ struct RedisURL: Sendable, Equatable {
 
     private static func address(_ text: Substring) -> NodeAddress? {
         if text.hasPrefix("["), let end = text.firstIndex(of: "]") {
-            let host = String(text[text.index(after: text.startIndex)..<end])
+            // Between address and zone, RFC 6874 has %25.
+            guard let host = try? URLText.decoded(text[text.index(after: text.startIndex)..<end]) else { return nil }
             let rest = text[text.index(after: end)...]
             guard !host.isEmpty else { return nil }
             if rest.isEmpty { return NodeAddress(host: host, port: defaultPort) }
@@ -110,8 +112,7 @@ struct RedisURL: Sendable, Equatable {
         case ("protocol", "3"): version = 3
         case ("read", "primary"): readsReplicas = false
         case ("read", "any"): readsReplicas = true
-        case ("protocol", _), ("read", _): throw .invalidOption("the remote's '\(name)' has an unknown value")
-        default: throw .invalidOption("the remote has no setting '\(URLText.shown(name))'")
+        default: throw .invalidOption("the remote's '\(name)' has an unknown value")
         }
     }
 

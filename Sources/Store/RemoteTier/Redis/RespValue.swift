@@ -40,7 +40,32 @@ enum RespValue: Sendable {
     }
 
     /// What it means that this came instead of what was asked for.
-    var refusal: RemoteFault { errorCode == "OOM" ? .full : .refused(errorCode ?? "an unexpected answer") }
+    var refusal: RemoteFault {
+        guard let code = errorCode else { return .refused("an unexpected answer") }
+        return code == "OOM" ? .full : .refused(code + (Self.kinds.first { isError($0.code, $0.words) }?.kind ?? ""))
+    }
+
+    /// Why this is no answer; nil for an answer, also for one that says that there is nothing. A key that somebody has
+    /// given to a value of another type (WRONGTYPE) has no page: that is an answer.
+    var lack: RemoteFault? {
+        guard case .error = self, errorCode != "WRONGTYPE" else { return nil }
+        return refusal
+    }
+
+    private func isError(_ code: String, _ words: [String]) -> Bool {
+        guard case .error(let text) = self, errorCode == code else { return false }
+        return words.contains { text.contains($0) }
+    }
+
+    /// What the codes mean that servers have for several things, by words of the server; the words themselves go
+    /// nowhere. Those before others go first.
+    private static let kinds: [(code: String, words: [String], kind: String)] = [
+        ("NOPERM", ["the keys used", "access a key"], RemoteFault.foreignKeys),
+        ("ERR", ["DB index", "SELECT is not allowed"], RemoteFault.noDatabase),
+        ("ERR", ["max number of clients"], RemoteFault.noConnection),
+        ("ERR", ["unknown command"], RemoteFault.unknownCommand),
+        ("ERR", ["without any password", "no password is set"], RemoteFault.needlessPassword),
+    ]
 }
 
 /// Why bytes are no replies.

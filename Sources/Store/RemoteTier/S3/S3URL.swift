@@ -35,14 +35,14 @@ struct S3URL: Sendable, Equatable {
             throw .invalidOption("the remote's prefix may have letters, digits, '-', '_', '.' and '/'")
         }
         prefix = folders.map { $0 + "/" }.joined()
+        try text.check(["endpoint", "region", "ca", "credentials_file", "profile"])
         for (name, value) in text.settings {
             switch name {
             case "endpoint": endpoint = value
             case "region": region = value
             case "ca": ca = value
             case "credentials_file": credentialsFile = value
-            case "profile": profile = value
-            default: throw .invalidOption("the remote has no setting '\(URLText.shown(name))'")
+            default: profile = value
             }
         }
         if region.isEmpty { region = environment("AWS_REGION") ?? environment("AWS_DEFAULT_REGION") ?? "us-east-1" }
