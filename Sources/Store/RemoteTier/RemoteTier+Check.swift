@@ -56,11 +56,15 @@ extension RemoteTier {
             throw failure(error)
         }
         found.rights = client.rights(isWritable: found.refusal != .some(.full))
+        let foreign = RemoteFault.refused("NOPERM" + RemoteFault.foreignKeys)
         for right in found.rights {
             switch right.refusal {
             case nil: continue
             case .refused:
-                found.advice.append("This user lacks the right \(right.name), which \(right.use) needs.")
+                // It is not the right that is missing where the keys are.
+                if right.refusal != foreign {
+                    found.advice.append("This user lacks the right \(right.name), which \(right.use) needs.")
+                }
                 if !found.isReadable, right.name == "SET" || right.name == "s3:PutObject" {
                     found.refusal = right.refusal
                 }
@@ -68,7 +72,6 @@ extension RemoteTier {
             case .some(let fault): throw failure(fault)
             }
         }
-        let foreign = RemoteFault.refused("NOPERM" + RemoteFault.foreignKeys)
         if found.rights.contains(where: { $0.refusal == foreign }) { found.advice.append(foreign.remedy) }
         client.describe(&found)
         if found.isReadable, found.refusal == nil, found.fetchRate == 0 {

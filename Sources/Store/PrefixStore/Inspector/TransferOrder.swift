@@ -44,7 +44,7 @@ enum TransferOrder {
     /// Ends of prompts, each with a longer page beside it that begins with its tokens: a store drops a page when such a
     /// one comes.
     ///
-    /// - Parameter pages: parents before their children is not asked for.
+    /// - Parameter pages: in any order.
     static func covers(_ pages: [(hash: PrefixHash, parent: PrefixHash, tokens: ArraySlice<TokenID>)])
         -> [PrefixHash: PrefixHash]
     {
