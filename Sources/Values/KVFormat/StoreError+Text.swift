@@ -68,9 +68,7 @@ extension StoreError: CustomStringConvertible {
         case .forked: "Open the store in the child, or start workers with spawn."
         case .closed: "Open it again."
         case .diskFull: "Free some space on the disk; writing then resumes."
-        case .quotaFull:
-            "Raise the quota, unpin prefixes that nobody needs, or let a process that stands still go on: `pfx info` "
-                + "shows which."
+        case .quotaFull: "Raise the quota, unpin prefixes that nobody needs, or let a process that stands still go on."
         case .mapFull: "Close the store in every process, then open it with a larger quota."
         case .readersFull: "Close some of the processes that use the store."
         case .damaged:
