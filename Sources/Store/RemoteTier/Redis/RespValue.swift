@@ -54,7 +54,13 @@ enum RespValue: Sendable {
 
     private func isError(_ code: String, _ words: [String]) -> Bool {
         guard case .error(let text) = self, errorCode == code else { return false }
-        return words.contains { text.contains($0) }
+        return words.contains { Self.says(text, $0) }
+    }
+
+    /// Whether a text has these words. `String.contains` is in a library of Swift that `libprefixstore.a` does without.
+    private static func says(_ text: String, _ words: String) -> Bool {
+        let (text, words) = (Array(text.utf8), Array(words.utf8))
+        return text.indices.contains { text[$0...].starts(with: words) }
     }
 
     /// What the codes mean that servers have for several things, by words of the server; the words themselves go
