@@ -55,7 +55,7 @@ def test_a_flush_says_that_pins_leave_no_room(folder: Path) -> None:
     with open_store(folder, quota=4 * MIB, codec="raw") as store:
         space = space_of(store, planes=planes)
         pinned = []
-        with pytest.raises(QuotaFullError, match="Pinned pages"):
+        with pytest.raises(QuotaFullError, match="pages are pinned"):
             for seed in range(100):
                 pinned.append(prompt(64, seed=seed))
                 space.insert(pinned[-1], kv(pinned[-1], planes))
