@@ -33,6 +33,9 @@ extension StoreInspector {
     /// leaves nothing.
     ///
     /// - Parameters:
+    ///   - root: the space.
+    ///   - options: the remotes.
+    ///   - choice: which pages of it.
     ///   - path: a folder that holds no store yet, or that is not there.
     ///   - sealingKey: the key of the new store's sealed spaces.
     /// - Throws: as `pull(_:from:_:)`, and what `Store(at:options:)` throws.
