@@ -119,7 +119,6 @@ struct Bench: ParsableCommand {
         try Output.write(json ? JSONOutput.text(report) : report.text)
     }
 
-    /// One phase, in the store's own folder.
     /// What cannot be read and written cannot be measured.
     private static func check(_ remote: String) throws {
         let report = try RemoteReport(checking: RemoteOptions(url: remote))
@@ -130,6 +129,7 @@ struct Bench: ParsableCommand {
             remedy: "Look at what `pfx remote check` names.")
     }
 
+    /// One phase, in the store's own folder.
     private func run(_ phase: BenchPhase) throws {
         guard let pagesFile else { throw ValidationError("--phase needs --pages-file.") }
         let work = try work(folder: store, pagesFile: pagesFile)

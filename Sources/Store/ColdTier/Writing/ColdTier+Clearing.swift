@@ -12,7 +12,7 @@ internal import Records
 extension ColdTier {
     /// How often a run is cleared: LMDB may have put some of what was moved into the run itself.
     private static let clearings = 3
-    /// What is moved is at most such a part of the run: it needs a run of its own.
+    /// A record is moved only if it is at most this part of the run: it needs a run of its own elsewhere.
     private static let movedPart = 16
 
     /// Clears a run of `bytes` bytes of the file, so that a record fits there.
