@@ -125,7 +125,7 @@ public func pfx_load_begin(
 @c @implementation
 public func pfx_load_end(_ loading: OpaquePointer!) -> Int64 {
     answer {
-        guard let load = try unsafe loading.giveBack(OpenLoad.self)?.object else { return 0 }
+        guard let load = try unsafe loading.giveBack(OpenLoad.self) else { return 0 }
         return try load.wait()
     }
 }

@@ -92,5 +92,5 @@ private func load(
 /// See prefixstore.h.
 @c @implementation
 public func pfx_match_end(_ match: OpaquePointer!) -> Int32 {
-    answer { try unsafe match.giveBack(OpenMatch.self)?.object.loads.close() }
+    answer { try unsafe match.giveBack(OpenMatch.self)?.loads.close() }
 }

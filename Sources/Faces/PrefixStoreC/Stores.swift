@@ -54,7 +54,7 @@ public func pfx_close(_ store: OpaquePointer!) -> Int32 { unsafe pfx_close_withi
 @c @implementation
 public func pfx_close_within(_ store: OpaquePointer!, _ timeout_ms: UInt64) -> Int32 {
     answer {
-        guard let (store, others) = try unsafe store.giveBack(Store.self) else { return }
+        guard let (store, others) = try unsafe store.giveBackStore() else { return }
         func closeQueues() {
             for other in others {
                 (other as? BlockQueue)?.close()

@@ -26,17 +26,27 @@ package final class ColdTier: Sendable {
     let tables: Tables
     let pending = PendingWork()
     let writeback = Writeback()
-    /// The seals of the sealed spaces that this process has opened.
-    let seals = Guarded<[PrefixHash: SpaceSeal]>([:])
     private let opener: Opener
     let transactionMemory = TransactionMemory()
-    /// The spaces that this process has opened: pages of no other are stored.
-    let opened = Guarded<[PrefixHash: SpaceDescriptor]>([:])
+    let openSpaces = Guarded(OpenSpaces())
     private let patience = WriterPatience()
-    /// Pages for which the quota had no room; see `quotaRefusal`.
-    let refusals = Guarded<(refused: Int, told: Int)>((0, 0))
+    let refusals = Guarded(Refusals())
     /// What puts keep free.
     let cushion = EvictionCushion()
+
+    /// The spaces that this process has opened.
+    struct OpenSpaces {
+        /// Pages of no other space are stored.
+        var descriptors: [PrefixHash: SpaceDescriptor] = [:]
+        /// Those of the sealed spaces.
+        var seals: [PrefixHash: SpaceSeal] = [:]
+    }
+
+    /// Pages for which the quota had no room; see `quotaRefusal`.
+    struct Refusals {
+        var refused = 0
+        var told = 0
+    }
 
     /// Opens the store in the folder `path`. Makes one when there is none and `options.opening` allows it.
     ///

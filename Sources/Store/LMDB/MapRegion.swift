@@ -29,10 +29,25 @@ struct MapRegion {
 extension MapRegion {
     /// Which process made the map at each address. A forked child inherits the maps of its parent, of the same file
     /// too: they are not those of its own environments, and show pages that LMDB may have used again since.
-    private static let makers = Guarded<[UInt: pid_t]>([:])
+    private static let makers = Guarded<[Maker]>([])
+
+    private struct Maker {
+        let start: UInt
+        let process: pid_t
+    }
+
+    private static func note(mapAt start: UInt) {
+        makers.withLock { makers in
+            makers.removeAll { $0.start == start }
+            makers.append(Maker(start: start, process: getpid()))
+        }
+    }
 
     /// To be called when LMDB has ended the map: another may come to its place.
-    func forget() { _ = Self.makers.withLock { unsafe $0.removeValue(forKey: UInt(bitPattern: start)) } }
+    func forget() {
+        let start = unsafe UInt(bitPattern: start)
+        Self.makers.withLock { $0.removeAll { $0.start == start } }
+    }
 
     /// Finds the map of an open environment's data file.
     init(of environment: OpaquePointer) throws(LMDBError) {
@@ -41,8 +56,7 @@ extension MapRegion {
             return
         }
         try unsafe self.init(start: address, byteCount: Self.size(of: environment))
-        let key = UInt(bitPattern: address)
-        Self.makers.withLock { $0[key] = getpid() }
+        Self.note(mapAt: UInt(bitPattern: address))
     }
 
     /// The address that LMDB's environment has; nil when it has another form than that of LMDB 0.9.
@@ -60,16 +74,19 @@ extension MapRegion {
         try check(unsafe mdb_env_get_fd(environment, &descriptor), call: "mdb_env_get_fd")
         let size = try unsafe Self.size(of: environment)
         let path = try Self.path(of: descriptor)
-        let inherited = Self.makers.withLock { makers in makers.filter { $0.value != getpid() } }
+        let inherited = Self.makers.withLock { makers in makers.filter { $0.process != getpid() } }
         let found = Self.lines(of: try Self.readMappings(), endingIn: path).lazy
             .compactMap { Mapping(line: $0) }
-            .first { $0.path == path && $0.offset == 0 && $0.byteCount >= size && inherited[$0.start] == nil }
+            .first { mapping in
+                mapping.path == path && mapping.offset == 0 && mapping.byteCount >= size
+                    && !inherited.contains { $0.start == mapping.start }
+            }
         guard let found, let address = unsafe UnsafeRawPointer(bitPattern: found.start) else {
             throw .code(ENOENT, call: "looking up the map in /proc/self/maps")
         }
         unsafe start = address
         byteCount = size
-        Self.makers.withLock { $0[found.start] = getpid() }
+        Self.note(mapAt: found.start)
     }
 
     /// The path that the kernel has for an open file, spelled as in the list of mappings.

@@ -26,19 +26,30 @@ final class OpenFolders: Sendable {
     /// The one register of the process.
     static let shared = OpenFolders()
 
+    private struct Holder {
+        let folder: FileIdentity
+        let process: pid_t
+    }
+
     /// The process that opened each folder. Entries inherited through a fork do not count, because file locks are not
-    /// inherited.
-    private let holders = Guarded<[FileIdentity: pid_t]>([:])
+    /// inherited. A list, since they are few: making the type of a dictionary takes a twentieth of an opening's time.
+    private let holders = Guarded<[Holder]>([])
 
     /// Enters a folder; throws `.alreadyOpen` when this process has it open.
     func insert(_ folder: FileIdentity, path: String) throws(LMDBError) {
-        let isOpen = holders.withLock { $0.updateValue(getpid(), forKey: folder) == getpid() }
+        let own = Holder(folder: folder, process: getpid())
+        let isOpen = holders.withLock { holders in
+            if holders.contains(where: { $0.folder == folder && $0.process == own.process }) { return true }
+            holders.removeAll { $0.folder == folder }
+            holders.append(own)
+            return false
+        }
         if isOpen { throw .alreadyOpen(path: path) }
     }
 
     /// Removes a folder.
     func remove(_ folder: FileIdentity) {
-        holders.withLock { $0[folder] = nil }
+        holders.withLock { $0.removeAll { $0.folder == folder } }
     }
 }
 

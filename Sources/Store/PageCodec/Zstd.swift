@@ -57,26 +57,30 @@ struct ZstdCompressor: ~Copyable {
 
 /// Decompresses chunks of top bytes. One thread at a time.
 @safe
-struct ZstdDecompressor: ~Copyable {
-    private let context: OpaquePointer
-
-    init() {
-        guard let made = unsafe ZSTD_createDCtx() else { preconditionFailure("no memory for a zstd context") }
-        unsafe context = unsafe made
-    }
+final class ZstdDecompressor {
+    /// Made when it is needed first: it is 160 KiB, and the records of most stores never need it.
+    private var context: OpaquePointer?
 
     deinit { unsafe _ = ZSTD_freeDCtx(context) }
+
+    @unsafe
+    private func readyContext() -> OpaquePointer {
+        if let made = unsafe context { return unsafe made }
+        guard let made = unsafe ZSTD_createDCtx() else { preconditionFailure("no memory for a zstd context") }
+        unsafe context = unsafe made
+        return unsafe made
+    }
 
     /// Decompresses exactly `count` bytes from exactly `size` bytes, which must be one zstd frame that names its
     /// content size.
     /// - Returns: false when the bytes are anything else. Then `target` holds garbage, but nothing outside it was
     ///   written.
     @unsafe
-    borrowing func decompress(
+    func decompress(
         _ source: UnsafeRawPointer, _ size: Int, to target: UnsafeMutableRawPointer, _ count: Int
     ) -> Bool {
         unsafe ZSTD_getFrameContentSize(source, size) == UInt64(count)
             && ZSTD_findFrameCompressedSize(source, size) == size
-            && ZSTD_decompressDCtx(context, target, count, source, size) == count
+            && ZSTD_decompressDCtx(readyContext(), target, count, source, size) == count
     }
 }

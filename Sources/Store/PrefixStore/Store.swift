@@ -49,16 +49,18 @@ public final class Store: Sendable {
     let counters = Counters()
     /// The server that other hosts use too; nil without one.
     let remote: RemoteLink?
-    /// The open spaces, by the roots of their identities: that of a sealed space is another.
-    private let spaces = Guarded<[PrefixHash: SpaceState]>([:])
-    private let life = Guarded<Life>(.open)
+    private let state = Guarded(State())
 
     private let process = OwnProcess()
 
     /// Memory for pages that are not encoded yet. Beyond it, the inserting thread encodes too.
     private static let stagingCapacity = ByteCount.mebibytes(64)
 
-    private enum Life { case open, closed }
+    private struct State {
+        /// The open spaces, by the roots of their identities: that of a sealed space is another.
+        var spaces: [PrefixHash: SpaceState] = [:]
+        var isOpen = true
+    }
 
     /// Opens the store in the folder `path`, and creates it when the folder is missing or empty.
     ///
@@ -121,18 +123,18 @@ public final class Store: Sendable {
         guard !identity.layout.isOfBlocks else { throw .invalidLayout("blocks are not found by token ids") }
         let descriptor = identity.descriptor
         let name = descriptor.root
-        if let known = spaces.withLock({ $0[name] }) { return Space(known, of: self) }
+        if let known = state.withLock({ $0.spaces[name] }) { return Space(known, of: self) }
         let access = try cold.open(space: descriptor)
         remote?.add(access.seal.map { descriptor.sealed(by: $0) } ?? descriptor)
         let prefillTime = min(try cold.space(access.root)?.prefillNanoseconds ?? 0, Space.longestPrefill)
         let hotSpace = try hot.space(root: access.root, layout: identity.layout, seal: access.seal)
-        let state = spaces.withLock { spaces in
-            if let known = spaces[name] { return known }
-            let state = SpaceState(hotSpace, seal: access.seal, prefillTime: prefillTime)
-            spaces[name] = state
-            return state
+        let space = state.withLock { state in
+            if let known = state.spaces[name] { return known }
+            let space = SpaceState(hotSpace, seal: access.seal, prefillTime: prefillTime)
+            state.spaces[name] = space
+            return space
         }
-        return Space(state, of: self)
+        return Space(space, of: self)
     }
 
     /// Waits until every page inserted so far is on disk and synced, pages that could not be written before included;
@@ -184,9 +186,9 @@ public final class Store: Sendable {
     private func close(before deadline: Deadline?) throws(StoreError) -> Bool {
         // The writer's thread is the parent's: a forked child has nothing to write, and must not wait for it.
         guard process.isHere else { throw .forked }
-        let wasOpen = life.withLock { life in
-            defer { life = .closed }
-            return life == .open
+        let wasOpen = state.withLock { state in
+            defer { state.isOpen = false }
+            return state.isOpen
         }
         guard wasOpen else { return true }
         promoter.close()
@@ -225,7 +227,7 @@ public final class Store: Sendable {
     /// Stores the engines' current prefill times in the folder, for later processes.
     private func keepPrefillTimes(before deadline: Deadline?) {
         let deadline = deadline ?? .after(.seconds(1))
-        for space in spaces.withLock({ $0.values.map { $0 } }) {
+        for space in state.withLock({ Array($0.spaces.values) }) {
             guard let time = space.changedPrefillTime else { continue }
             // A failure here loses little: the next process measures again.
             do throws(StoreError) {
@@ -244,6 +246,6 @@ public final class Store: Sendable {
     /// Refuses calls after `close()`, and in a child that was forked from the process that opened the store.
     func checkOpen() throws(StoreError) {
         guard process.isHere else { throw .forked }
-        guard life.withLock({ $0 == .open }) else { throw .closed }
+        guard state.withLock({ $0.isOpen }) else { throw .closed }
     }
 }

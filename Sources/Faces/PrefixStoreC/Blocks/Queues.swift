@@ -102,5 +102,5 @@ public func pfx_queue_wait(_ queue: OpaquePointer!, _ timeout_ms: UInt64) -> Int
 /// See prefixstore.h.
 @c @implementation
 public func pfx_queue_close(_ queue: OpaquePointer!) -> Int32 {
-    answer { try unsafe queue.giveBack(BlockQueue.self)?.object.close() }
+    answer { try unsafe queue.giveBack(BlockQueue.self)?.close() }
 }

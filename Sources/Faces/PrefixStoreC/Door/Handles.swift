@@ -105,18 +105,26 @@ final class Handles: Sendable {
         return (object, Handle(number: place.store, fork: fork))
     }
 
-    /// Takes a handle back.
-    ///
-    /// - Returns: its object, and those of all handles that go with it.
-    func take<Object: AnyObject>(
-        _ handle: Handle, as type: Object.Type
-    ) throws -> (object: Object, others: [any AnyObject & Sendable]) {
+    /// Takes a handle back that no other goes with: any but a store's.
+    func take<Object: AnyObject>(_ handle: Handle, as type: Object.Type) throws -> Object {
         try table.withLock { table in
             guard let object = try table.place(handle).object as? Object else { throw Self.unknown }
+            _ = table.clear(handle.index)
+            return object
+        }
+    }
+
+    /// Takes the handle of a store back, and all that go with it.
+    ///
+    /// - Returns: the store, and the objects of the others.
+    func take(store handle: Handle) throws -> (store: Store, others: [any AnyObject & Sendable]) {
+        try table.withLock { table in
+            guard let store = try table.place(handle).object as? Store else { throw Self.unknown }
             let others = table.places.indices.filter {
                 table.places[$0].object != nil && table.places[$0].store == handle.number
             }
-            return (object, ([handle.index] + others).compactMap { table.clear($0) }.filter { $0 !== object })
+            _ = table.clear(handle.index)
+            return (store, others.compactMap { table.clear($0) })
         }
     }
 
@@ -179,13 +187,18 @@ extension OpaquePointer? {
     /// The object of the handle.
     func object<Object: AnyObject>(_ type: Object.Type) throws -> Object { try unsafe found(type).object }
 
-    /// Takes the handle back; nothing for NULL.
-    func giveBack<Object: AnyObject>(_ type: Object.Type) throws -> (
-        object: Object, others: [any AnyObject & Sendable]
-    )? {
+    /// Takes the handle back, of anything but a store; nothing for NULL.
+    func giveBack<Object: AnyObject>(_ type: Object.Type) throws -> Object? {
         guard unsafe self != nil else { return nil }
         let handles = Handles.ofProcess
         return try unsafe handles.take(handles.handle(self), as: type)
+    }
+
+    /// Takes the handle of a store back, with all that go with it; nothing for NULL.
+    func giveBackStore() throws -> (store: Store, others: [any AnyObject & Sendable])? {
+        guard unsafe self != nil else { return nil }
+        let handles = Handles.ofProcess
+        return try unsafe handles.take(store: handles.handle(self))
     }
 }
 

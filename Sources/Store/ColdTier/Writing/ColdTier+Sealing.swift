@@ -42,7 +42,7 @@ extension ColdTier {
         }
         switch search {
         case .found(let access):
-            if let seal = access.seal { seals.withLock { $0[access.root] = seal } }
+            if let seal = access.seal { openSpaces.withLock { $0.seals[access.root] = seal } }
             return access
         case .otherKey(let id): throw .wrongKey(found: id, given: key.id)
         case .missing: throw .damaged(path: path, "a sealed space")
@@ -87,11 +87,11 @@ extension ColdTier {
     package func seal(of space: SpaceRecord) -> SpaceSeal? {
         let root = space.descriptor.root
         guard let key = options.sealingKey, let wrapped = WrappedKey(space.wrappedKey) else { return nil }
-        if let known = seals.withLock({ $0[root] }) { return known }
+        if let known = openSpaces.withLock({ $0.seals[root] }) { return known }
         guard let seal = key.seal(wrapped, for: root) else { return nil }
-        return seals.withLock { seals in
-            if let known = seals[root] { return known }
-            seals[root] = seal
+        return openSpaces.withLock { spaces in
+            if let known = spaces.seals[root] { return known }
+            spaces.seals[root] = seal
             return seal
         }
     }
@@ -156,7 +156,7 @@ extension ColdTier {
             return true
         }
         guard let wasSealed else { throw .noSuchSpace(root.short) }
-        seals.withLock { $0[root] = nil }
+        openSpaces.withLock { $0.seals[root] = nil }
         if wasSealed { try overwriteOldKeys() }
         var removed = 0
         while true {

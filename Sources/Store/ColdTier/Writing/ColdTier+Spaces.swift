@@ -31,7 +31,7 @@ extension ColdTier {
                 try transact(before: .after(Self.openingPatience)) { (_, _) throws(LMDBError) in }
             }
         }
-        opened.withLock { $0[root] = descriptor }
+        openSpaces.withLock { $0.descriptors[root] = descriptor }
         return SpaceAccess(root: root, seal: nil)
     }
 
@@ -41,14 +41,16 @@ extension ColdTier {
         _ root: PrefixHash, _ session: inout WriteSession, _ transaction: inout WriteTransaction
     ) throws(LMDBError) -> SpaceRecord? {
         if let space = try session.space(root, &transaction) { return space }
-        guard let descriptor = opened.withLock({ $0[root] }) else { return nil }
+        guard let descriptor = openSpaces.withLock({ $0.descriptors[root] }) else { return nil }
         let space = SpaceRecord(descriptor, lastUse: session.now)
         session.add(space)
         return space
     }
 
     /// The descriptor of a space that this process has opened; the space may come into the store with the next write.
-    package func openedDescriptor(of root: PrefixHash) -> SpaceDescriptor? { opened.withLock { $0[root] } }
+    package func openedDescriptor(of root: PrefixHash) -> SpaceDescriptor? {
+        openSpaces.withLock { $0.descriptors[root] }
+    }
 
     /// A space with its counters; nil when it is not registered, or damaged.
     package func space(_ root: PrefixHash) throws(StoreError) -> SpaceRecord? {
