@@ -39,9 +39,11 @@ struct CursorTests {
 
     @Test("stores the pages of a sequence that comes in parts of any size", arguments: [1, 5, 16, 17, 40, 100])
     func parts(_ size: Int) throws {
-        for hot in [ByteCount.zero, .mebibytes(4)] {
+        // With a queue of 1 byte no page can wait to be encoded: the inserting thread encodes rows that lie anywhere.
+        let queue = ByteCount.mebibytes(256)
+        for (hot, queue) in [(ByteCount.zero, queue), (.mebibytes(4), queue), (.mebibytes(4), ByteCount(1))] {
             let folder = try TemporaryFolder()
-            let options = StoreOptions(quota: .mebibytes(64), hotCapacity: hot)
+            let options = StoreOptions(quota: .mebibytes(64), hotCapacity: hot, queueCapacity: queue)
             let store = try Store(at: folder.path("store"), options: options)
             let space = try store.space(model.identity)
             let cursor = try space.cursor()

@@ -74,8 +74,13 @@ private final class BlockLoading: Sendable {
     let present: [Int]
     /// Every frame of them: a piece of work of its own.
     let pieces: [(block: Int, frame: Int)]
-    private let failures = Guarded<[Int: RecordDamage]>([:])
+    private let state = Guarded(State())
     private let rate: ReadRate
+
+    private struct State {
+        /// The blocks that cannot be trusted, and why.
+        var failures: [Int: RecordDamage] = [:]
+    }
 
     init(_ loads: ArraySlice<BlockLoad>, _ records: [RecordBytes?], _ rate: ReadRate) {
         let targets = loads.map(\.target)
@@ -92,19 +97,19 @@ private final class BlockLoading: Sendable {
     var rawBytes: Int { present.reduce(0) { $0 + targets[$1].byteCount } }
 
     /// The blocks that cannot be trusted, and why.
-    var damage: [Int: RecordDamage] { failures.withLock { $0 } }
+    var damage: [Int: RecordDamage] { state.withLock { $0.failures } }
 
     /// Decodes piece `index` into its target. Any number of pieces may be decoded at once.
     func decode(_ index: Int, with decoder: RecordDecoder) {
         let (block, frame) = pieces[index]
         // A block that has failed is a miss whatever its other frames hold.
-        guard let held = records[block], failures.withLock({ $0[block] == nil }) else { return }
+        guard let held = records[block], state.withLock({ $0.failures[block] == nil }) else { return }
         let record = held.view
         do throws(RecordDamage) {
             rate.fetch(record.uncheckedBytes(ofFrame: frame))
             try decoder.decode(frame: frame, ofBlock: record, into: targets[block])
         } catch {
-            failures.withLock { $0[block] = $0[block] ?? error }
+            state.withLock { $0.failures[block] = $0.failures[block] ?? error }
         }
     }
 }

@@ -117,7 +117,10 @@ extension Space {
 
     /// Encodes a page on the calling thread: the encoding threads are behind, and the staging memory is full.
     private func insertEncoded(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
-        let job = SpillJob(page, layout: layout, insertedAt: now, source: source, keepAlive: nil, onDone: nil)
+        // Encoders read planes whose rows lie side by side.
+        let copy = source.memory.isPacked ? nil : QueuedPage(source, tokens: page.tokens.count, layout)
+        let job = SpillJob(
+            page, layout: layout, insertedAt: now, source: copy?.source ?? source, keepAlive: copy, onDone: nil)
         return store.writer.withRecord(of: job) { insert(page, record: $0, now) }
     }
 

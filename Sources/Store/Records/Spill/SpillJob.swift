@@ -20,11 +20,12 @@ package struct SpillJob: Sendable {
     /// Called once on the writer's thread, outside its locks, when the job is done.
     package let onDone: (@Sendable (SpillOutcome) -> Void)?
 
-    /// Makes a job.
+    /// Makes a job. `source` must have its planes packed.
     package init(
         _ name: PageName, layout: KVLayout, insertedAt: Int64, source: PageSource,
         keepAlive: (any AnyObject & Sendable)?, onDone: (@Sendable (SpillOutcome) -> Void)?
     ) {
+        precondition(source.memory.isPacked, "scattered rows cannot be encoded where they lie")
         self.name = name
         self.layout = layout
         self.insertedAt = insertedAt
