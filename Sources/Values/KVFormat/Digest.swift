@@ -21,10 +21,9 @@ public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     /// The digest whose bytes are `bytes`; nil unless there are 32.
     public init?(bytes: some Collection<UInt8>) {
+        let bytes = Array(bytes)
         guard bytes.count == Self.byteCount else { return nil }
-        var folded: [UInt64] = [0, 0, 0, 0]
-        for (index, byte) in bytes.enumerated() { folded[index / 8] = folded[index / 8] << 8 | UInt64(byte) }
-        words = (folded[0], folded[1], folded[2], folded[3])
+        self.init(unsafe bytes.span.bytes)
     }
 
     /// Reads 32 bytes of `span` from `offset`.

@@ -37,48 +37,54 @@ public struct SpaceDescriptor: Hashable, Sendable {
     public let layout: KVLayout
     /// Names for people.
     public let labels: [String: String]
-    private let fields: [Field: [UInt8]]
+    /// In the order of `Field`.
+    private let fields: [[UInt8]]
 
     init(_ identity: ModelIdentity) {
         let shape = identity.layout
         layout = shape
         labels = identity.labels
-        fields = [
-            .weights: identity.weights.bytes,
-            .layout: shape.encodedPlanes,
-            .pageSize: Self.integers(UInt32(shape.pageSize)),
-            .positions: Array(identity.positions.utf8),
-            .tokenizer: identity.tokenizer.bytes,
-            .engine: Array(identity.engine.utf8),
-            .engineFormat: Self.integers(identity.engineFormat),
-            .shard: Self.integers(
-                identity.shard.tensorRank, identity.shard.tensorSize, identity.shard.pipelineRank,
-                identity.shard.pipelineSize),
-            .adapter: identity.adapter?.bytes ?? [],
-            .salt: identity.salt?.digest.bytes ?? [],
-        ]
+        fields = Field.allCases.map { field in
+            switch field {
+            case .weights: identity.weights.bytes
+            case .layout: shape.encodedPlanes
+            case .pageSize: Self.integers(UInt32(shape.pageSize))
+            case .positions: Array(identity.positions.utf8)
+            case .tokenizer: identity.tokenizer.bytes
+            case .engine: Array(identity.engine.utf8)
+            case .engineFormat: Self.integers(identity.engineFormat)
+            case .shard:
+                Self.integers(
+                    identity.shard.tensorRank, identity.shard.tensorSize, identity.shard.pipelineRank,
+                    identity.shard.pipelineSize)
+            case .adapter: identity.adapter?.bytes ?? []
+            case .salt: identity.salt?.digest.bytes ?? []
+            }
+        }
     }
+
+    private subscript(field: Field) -> [UInt8] { fields[field.index] }
 
     /// The descriptor of the sealed space of this identity: a keyed sum in the place of the salt's digest.
     package func sealed(by seal: SpaceSeal) -> SpaceDescriptor {
-        SpaceDescriptor(self, salt: seal.descriptorSalt(fields[.salt] ?? []))
+        SpaceDescriptor(self, salt: seal.descriptorSalt(self[.salt]))
     }
 
     private init(_ other: SpaceDescriptor, salt: [UInt8]) {
         layout = other.layout
         labels = other.labels
-        fields = other.fields.merging([.salt: salt]) { _, new in new }
+        fields = Field.allCases.map { $0 == .salt ? salt : other[$0] }
     }
 
     /// Reads a stored descriptor; nil when the bytes are not exactly one valid descriptor.
     package init?(_ bytes: [UInt8]) {
         guard bytes.starts(with: Self.magic) else { return nil }
         var reader = bytes.dropFirst(Self.magic.count)
-        var fields: [Field: [UInt8]] = [:]
+        var fields: [[UInt8]] = []
         for field in Field.allCases {
             let limit = field == .layout ? Limits.encodedPlanes : Limits.identityText
             guard let value = Self.next(field.rawValue, &reader, limit: limit) else { return nil }
-            fields[field] = value
+            fields.append(value)
         }
         var labels: [String: String] = [:]
         while !reader.isEmpty {
@@ -88,8 +94,10 @@ public struct SpaceDescriptor: Hashable, Sendable {
             }
             labels[String(decoding: name, as: UTF8.self)] = String(decoding: value, as: UTF8.self)
         }
-        guard let planes = fields[.layout], let pageSize = fields[.pageSize], pageSize.count == 4,
-            let layout = KVLayout(encodedPlanes: planes, pageSize: Int(Self.integer(pageSize, 0)))
+        let pageSize = fields[Field.pageSize.index]
+        guard pageSize.count == 4,
+            let layout = KVLayout(
+                encodedPlanes: fields[Field.layout.index], pageSize: Int(Self.integer(pageSize, 0)))
         else { return nil }
         self.layout = layout
         self.labels = labels
@@ -109,12 +117,12 @@ public struct SpaceDescriptor: Hashable, Sendable {
 
     /// The fields in which two descriptors differ. They are the reason why one space does not find the other's pages.
     public func differences(from other: SpaceDescriptor) -> [Field] {
-        Field.allCases.filter { fields[$0] != other.fields[$0] }
+        Field.allCases.filter { self[$0] != other[$0] }
     }
 
     /// One field as people read it: text, numbers or the first digits of a digest; `none` when it is absent.
     public func text(_ field: Field) -> String {
-        let value = fields[field] ?? []
+        let value = self[field]
         switch field {
         case .positions, .engine: return String(decoding: value, as: UTF8.self)
         case .pageSize, .engineFormat: return "\(Self.integer(value, 0))"
@@ -126,7 +134,7 @@ public struct SpaceDescriptor: Hashable, Sendable {
 
     private var counted: [UInt8] {
         Field.allCases.reduce(into: Self.magic) { bytes, field in
-            Self.append(field.rawValue, fields[field] ?? [], to: &bytes)
+            Self.append(field.rawValue, self[field], to: &bytes)
         }
     }
 
@@ -154,4 +162,9 @@ public struct SpaceDescriptor: Hashable, Sendable {
         defer { reader = reader.dropFirst(5 + length) }
         return Array(reader.dropFirst(5).prefix(length))
     }
+}
+
+extension SpaceDescriptor.Field {
+    /// Its place in the order of all fields.
+    fileprivate var index: Int { Int(rawValue) - 1 }
 }
