@@ -118,22 +118,6 @@ static int grow(void **memory, size_t *room, size_t wanted) {
     return PFX_OK;
 }
 
-/* As `grow`, for memory whose bytes need not be kept. It comes in huge pages where the system has them: fresh memory
- * in small ones costs as much time as what is loaded into it. */
-static int grow_anew(void **memory, size_t *room, size_t wanted) {
-    if (wanted <= *room) return PFX_OK;
-    const size_t huge = 2 << 20;
-    size_t bytes = wanted > SIZE_MAX - huge ? wanted : (wanted + huge - 1) / huge * huge;
-    void *larger;
-    if (posix_memalign(&larger, huge, bytes) != 0)
-        return fail(PFX_OUT_OF_MEMORY, "No memory for %zu bytes of keys and values.", wanted);
-    madvise(larger, bytes, MADV_HUGEPAGE);
-    free(*memory);
-    *memory = larger;
-    *room = bytes;
-    return PFX_OK;
-}
-
 /* ----------------------------------------------------------------------------------------------- Reading a blob --- */
 
 struct reader {
@@ -360,7 +344,7 @@ static int frame(const struct pfx_llama *cache, struct piece *piece) {
     size_t count = piece->to - piece->from;
     size_t bytes = 8 + count * (12 * MAX_GROUPS + cache->token_bytes) + 12 * (size_t)cache->plane_count;
     for (uint32_t g = 0; g < cache->group_count; g++) bytes += 16 + 4 * (size_t)cache->groups[g].streams;
-    int result = grow_anew((void **)&piece->blob, &piece->blob_room, bytes);
+    int result = grow((void **)&piece->blob, &piece->blob_room, bytes);
     if (result != PFX_OK) return result;
     uint8_t *at = piece->blob;
     put(&at, (uint32_t)BLOB_MAGIC, 4);
@@ -397,7 +381,7 @@ static int begin_load(const struct pfx_llama *cache, pfx_match *match, struct pi
         const struct plane *plane = cache->planes + p;
         piece->addresses[p] = piece->places[p];
         if (plane->element == 0 || piece->places[p] == NULL) continue;
-        result = grow_anew((void **)&piece->scratch, &piece->scratch_room, count * cache->token_bytes);
+        result = grow((void **)&piece->scratch, &piece->scratch_room, count * cache->token_bytes);
         if (free_rows == NULL) free_rows = piece->scratch;
         piece->addresses[p] = free_rows;
         free_rows += plane->row * count;

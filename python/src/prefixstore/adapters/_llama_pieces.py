@@ -20,16 +20,6 @@ class Cut(NamedTuple):
     with_windows: bool = True
 
 
-#: Fresh memory costs as much as what is loaded into it, unless it comes in huge pages. numpy asks for those from 4 MiB on.
-_HUGE_PAGE, _LEAST = 2 << 20, 4 << 20
-
-
-def _fresh(size: int) -> np.ndarray:
-    memory = np.empty(max(size + _HUGE_PAGE, _LEAST), np.uint8)
-    first = -memory.ctypes.data % _HUGE_PAGE
-    return memory[first:first + size]
-
-
 class _Slot:
     """Memory for one piece after the other."""
 
@@ -41,17 +31,12 @@ class _Slot:
         self.blob = self.body = self._memory
         self.rows: Optional[PackedRows] = None
 
-    def lend(self, memory: np.ndarray) -> None:
-        """Gives the slot memory, when it has none."""
-        if not len(self._memory):
-            self._memory = memory
-
     def take(self, frame: Frame, start: int) -> None:
         """Makes a blob of the frame for positions from `start` on. Most pieces have the frame of the one before."""
         if self._frame is not frame:
             size = HEAD.size + frame.size
             if len(self._memory) < size:
-                self._memory = _fresh(size)
+                self._memory = np.empty(size, np.uint8)
             self.blob, self.body = self._memory[:size], self._memory[HEAD.size:size]
             self.blob[:HEAD.size] = np.frombuffer(HEAD.pack(MAGIC, 0), np.uint8)
             frame.begin(self.body)
@@ -88,16 +73,7 @@ class Pieces:
         form = cut.stop - cut.start, cut.with_windows
         if form not in self._frames:
             self._frames[form] = Frame(self._shape, *form)
-            if number == 0:
-                self._share(HEAD.size + self._frames[form].size)
         frame = self._frames[form]
         slot = self._slots[number % len(self._slots)]
         slot.take(frame, cut.start)
         return slot.blob, frame.begin_load(match, slot.body, cut.start, slot.rows)
-
-    def _share(self, size: int) -> None:
-        """Gives the slots memory that lies side by side, for blobs of `size` bytes."""
-        size += -size % 64
-        memory = _fresh(size * len(self._slots))
-        for number, slot in enumerate(self._slots):
-            slot.lend(memory[number * size:][:size])
