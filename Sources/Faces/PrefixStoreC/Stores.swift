@@ -124,7 +124,7 @@ extension StoreOptions {
         try unsafe self.init(
             quota: options.quota == 0 ? nil : ByteCount(options.quota), hotCapacity: ByteCount(options.hot_capacity),
             writePolicy: policy, codec: codec,
-            queueCapacity: options.queue_capacity == 0 ? .mebibytes(256) : ByteCount(options.queue_capacity),
+            queueCapacity: options.queue_capacity == 0 ? .mebibytes(384) : ByteCount(options.queue_capacity),
             whenQueueFull: options.flags & UInt32(PFX_DROP_WHEN_FULL) == 0 ? .wait : .drop,
             promotes: options.flags & UInt32(PFX_KEEP_LOADED) != 0,
             spillRate: options.spill_rate == 0 ? nil : ByteCount(options.spill_rate),

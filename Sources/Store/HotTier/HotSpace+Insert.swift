@@ -11,7 +11,7 @@ package enum InsertOutcome: Sendable {
     case alreadyThere
     /// Nothing could be evicted for it: everything is pinned or being spilled, or the page is larger than the capacity.
     case noRoom
-    /// The staging memory is full: the page must be encoded first.
+    /// The staging memory is full, or is not to be used: the page must be encoded first.
     case notStaged
     /// The page before it is not in RAM, or is a tail.
     case orphan
@@ -62,13 +62,15 @@ extension HotSpace {
     /// Copies the bytes of one page into the staging memory and publishes the page behind its parent. It can be matched
     /// and loaded at once. `SpillPin.keep` then replaces the bytes by the page's record.
     ///
-    /// - Parameter source: the page's bytes, copied before the call returns. The other parameters are those of
-    ///   `insert(_:record:now:isStored:expiry:)`.
+    /// - Parameters:
+    ///   - source: the page's bytes, copied before the call returns. The other parameters are those of
+    ///     `insert(_:record:now:isStored:expiry:)`.
+    ///   - copies: false to ask only whether the page is missing, which `.notStaged` says then.
     /// - Returns: after `.inserted` a pin, which the caller passes to whom encodes the page. Without one the page would
     ///   stay in the staging memory for ever.
     /// - Complexity: one copy of the page, with no lock held.
     package func stage(
-        _ name: PageName, source: PageSource, now: Int64
+        _ name: PageName, source: PageSource, now: Int64, copies: Bool = true
     ) -> (outcome: InsertOutcome, pin: SpillPin?) {
         let page = newPage(name, now, isStored: false, 0)
         let parent: Int32
@@ -80,7 +82,7 @@ extension HotSpace {
             tier.state.withLock { $0.abandonInsert(parent: parent) }
             return (.noRoom, nil)
         }
-        guard let staged = tier.staging.take(layout) else {
+        guard copies, let staged = tier.staging.take(layout) else {
             tier.state.withLock { $0.unpin(parent) }
             return (.notStaged, nil)
         }
@@ -94,7 +96,7 @@ extension HotSpace {
         }
     }
 
-    private func newPage(_ name: PageName, _ now: Int64, isStored: Bool, _ expiry: Int64) -> NewPage {
+    func newPage(_ name: PageName, _ now: Int64, isStored: Bool, _ expiry: Int64) -> NewPage {
         let pageSize = layout.pageSize
         let count = name.tokens.count
         precondition((1...pageSize).contains(count) && name.firstToken % pageSize == 0, "\(count) tokens are no page")

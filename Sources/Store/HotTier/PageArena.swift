@@ -33,15 +33,16 @@ struct PageArena {
 
     /// Takes a seat for `size` bytes; nil when the budget has no room for another one. Then a page must be evicted
     /// first.
+    /// - Returns: the seat, and whether its memory is not there yet.
     /// - Throws: `.system` when the system has no address space left for it. To evict a page does not help then.
     /// - Complexity: constant; one system call per seat when memory must move from another pool.
-    mutating func take(_ size: Int) throws(StoreError) -> Seat? {
+    mutating func take(_ size: Int) throws(StoreError) -> (seat: Seat, isFresh: Bool)? {
         let seatBytes = PagePool.seatBytes(for: size)
         var larger = seatBytes
         // A free seat that is a little too large is better than memory that must be fetched from the system.
         while larger <= seatBytes + seatBytes / 16 {
             if let pool = numbers[larger], let index = pools[pool].takeFree() {
-                return Seat(pool: Int32(pool), index: index, byteCount: size)
+                return (Seat(pool: Int32(pool), index: index, byteCount: size), isFresh: false)
             }
             larger = PagePool.seatBytes(for: larger + 1)
         }
@@ -52,7 +53,7 @@ struct PageArena {
         }
         let index = try pools[pool].takeUntouched()
         residentBytes += seatBytes
-        return Seat(pool: Int32(pool), index: index, byteCount: size)
+        return (Seat(pool: Int32(pool), index: index, byteCount: size), isFresh: true)
     }
 
     /// Gives a seat back.

@@ -12,10 +12,12 @@ final class Staging: Sendable {
 
     /// Room for a whole page of `layout`; nil when there is none now.
     func take(_ layout: KVLayout) -> StagedPage? {
-        arena.withLock { arena -> StagedPage? in
-            guard let seat = try? arena.take(layout.bytesPerPage) else { return nil }
-            return unsafe StagedPage(self, seat, arena.address(seat), capacity: layout.pageSize)
+        let page = arena.withLock { arena -> StagedPage? in
+            guard let (seat, isFresh) = try? arena.take(layout.bytesPerPage) else { return nil }
+            return unsafe StagedPage(self, seat, isFresh: isFresh, arena.address(seat), capacity: layout.pageSize)
         }
+        page?.provide()
+        return page
     }
 
     fileprivate func give(_ seat: Seat) { arena.withLock { $0.give(seat) } }
@@ -33,16 +35,27 @@ final class StagedPage: @unchecked Sendable {
     // Unchecked: the inserting thread writes the bytes before it publishes the page; then they are only read.
     private let staging: Staging
     private let seat: Seat
+    private let isFresh: Bool
+    private let address: UnsafeMutableRawPointer
     /// The memory, to write to.
     let target: PageTarget
 
-    fileprivate init(_ staging: Staging, _ seat: Seat, _ address: UnsafeMutableRawPointer, capacity: Int) {
+    fileprivate init(
+        _ staging: Staging, _ seat: Seat, isFresh: Bool, _ address: UnsafeMutableRawPointer, capacity: Int
+    ) {
         self.staging = staging
         self.seat = seat
+        self.isFresh = isFresh
+        unsafe self.address = address
         unsafe target = PageTarget(address, capacity: capacity)
     }
 
     deinit { staging.give(seat) }
+
+    /// Has the system provide the memory, if it is not there yet.
+    fileprivate func provide() {
+        if isFresh { unsafe FreshMemory.provide(address, byteCount: seat.byteCount) }
+    }
 
     /// The page's bytes.
     var source: PageSource { target.source }

@@ -7,10 +7,13 @@ internal import KVFormat
 struct Room: @unchecked Sendable {
     // Unchecked: only the thread that made the room writes to it, before it publishes the page.
     let seat: Seat
+    private let isFresh: Bool
     private let address: UnsafeMutableRawPointer
 
-    init(_ seat: Seat, _ address: UnsafeMutableRawPointer) {
+    /// - Parameter isFresh: whether the seat's memory is not there yet.
+    init(_ seat: Seat, isFresh: Bool, _ address: UnsafeMutableRawPointer) {
         self.seat = seat
+        self.isFresh = isFresh
         unsafe self.address = address
     }
 
@@ -19,6 +22,7 @@ struct Room: @unchecked Sendable {
         precondition(record.byteCount == seat.byteCount, "a seat for \(seat.byteCount) bytes")
         unsafe record.withUnsafeBytes { bytes in
             guard let base = bytes.baseAddress else { return }
+            if isFresh { unsafe FreshMemory.provide(address, byteCount: seat.byteCount) }
             unsafe address.copyMemory(from: base, byteCount: bytes.count)
         }
     }
@@ -44,11 +48,11 @@ extension TierState {
         guard arena.canHold(size) else { return .none }
         history.learn()
         while true {
-            let seat: Seat?
-            do throws(StoreError) { seat = try arena.take(size) } catch { return .none }
-            if let seat {
+            let taken: (seat: Seat, isFresh: Bool)?
+            do throws(StoreError) { taken = try arena.take(size) } catch { return .none }
+            if let (seat, isFresh) = taken {
                 seatsInFlight += 1
-                return unsafe .room(Room(seat, arena.address(seat)))
+                return unsafe .room(Room(seat, isFresh: isFresh, arena.address(seat)))
             }
             guard let victim = order.first(at: now, history) else { return .none }
             let page = tree.nodes[Int(victim)]

@@ -54,7 +54,7 @@ public final class Store: Sendable {
     private let process = OwnProcess()
 
     /// Memory for pages that are not encoded yet. Beyond it, the inserting thread encodes too.
-    private static let stagingCapacity = ByteCount.mebibytes(64)
+    static let stagingCapacity = ByteCount.mebibytes(64)
 
     private struct State {
         /// The open spaces, by the roots of their identities: that of a sealed space is another.

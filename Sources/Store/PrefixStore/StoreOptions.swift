@@ -44,8 +44,10 @@ public struct StoreOptions: Hashable, Sendable {
     /// StoreOptions(codec: .auto)
     /// ```
     public var codec: StoreCodec
-    /// Limit on the raw bytes of the pages that wait to be written. An empty queue always accepts one page, however
-    /// large. A larger queue bridges longer bursts of inserts.
+    /// Limit on the bytes of the pages that wait to be written: as they are in RAM, most of them encoded. An empty
+    /// queue always accepts one page, however large. A larger queue bridges longer bursts of inserts, as long as it is
+    /// smaller than the hot tier: pages that wait are not evicted, and where nothing can be evicted, new pages are not
+    /// kept.
     ///
     /// ```swift
     /// StoreOptions(queueCapacity: .gibibytes(1))
@@ -88,7 +90,7 @@ public struct StoreOptions: Hashable, Sendable {
     public init(
         quota: ByteCount? = nil, hotCapacity: ByteCount = .mebibytes(512),
         writePolicy: WritePolicy = .writeThrough,
-        codec: StoreCodec = .auto, queueCapacity: ByteCount = .mebibytes(256), whenQueueFull: WhenQueueFull = .wait,
+        codec: StoreCodec = .auto, queueCapacity: ByteCount = .mebibytes(384), whenQueueFull: WhenQueueFull = .wait,
         promotes: Bool? = nil, spillRate: ByteCount? = nil, sealingKey: SealingKey? = nil,
         remote: RemoteOptions? = nil
     ) {

@@ -91,6 +91,25 @@ final class PageInMemory: HeldPage, @unchecked Sendable {
     }
 }
 
+/// A page of zeros that keeps its record.
+final class EncodedPage: HeldPage {
+    private let record: RecordBytes
+    var byteCount: Int { record.encodedBytes }
+
+    init(_ layout: KVLayout, _ hash: PrefixHash) throws {
+        let zeros = [UInt8](repeating: 0, count: layout.bytesPerPage)
+        let made = try unsafe zeros.withUnsafeBytes { bytes in
+            let source = unsafe PageSource(try #require(bytes.baseAddress), capacity: layout.pageSize)
+            return RecordEncoder().encode(
+                page: source, tokens: layout.pageSize, layout: layout, key: hash, codec: .kbit)
+        }
+        record = RecordBytes(made)
+    }
+
+    var content: PageContent { .record(record) }
+    func keep(_ record: RecordBytes) -> Bool { true }
+}
+
 @Suite("The spill writer")
 struct SpillWriterTests {
     let disk = FakeDisk()
@@ -135,6 +154,23 @@ struct SpillWriterTests {
         try writer.flush()
         #expect(disk.written.count == 1)
         try writer.close()
+    }
+
+    @Test("counts a page that was encoded before as its record: more of them fit into the queue")
+    func records() throws {
+        let layout = try KVLayout(layers: 1, kvHeads: 1, headDimension: 128, element: .bf16, pageSize: 4)
+        let page = try EncodedPage(layout, Self.hash(0))
+        let writer = writer(SpillOptions(queueCapacity: .kibibytes(4), whenFull: .drop, batchMilliseconds: 60_000))
+        let waiting = (0..<3).map { number in
+            let name = PageName(
+                root: Self.hash(9), parent: Self.hash(9), hash: Self.hash(number), firstToken: 0, tokens: [1, 2, 3, 4])
+            return writer.enqueue(SpillJob(name, page: page, layout: layout, insertedAt: 0, onDone: nil))
+        }
+        #expect(3 * layout.bytesPerPage > 4096 && 3 * page.byteCount <= 4096)
+        #expect(waiting == [.queued, .queued, .queued])
+        #expect(writer.statistics.waitingBytes == UInt64(3 * page.byteCount))
+        try writer.close()
+        #expect(writer.statistics.waitingBytes == 0)
     }
 
     @Test("reports to each page what became of it, and releases its bytes once")

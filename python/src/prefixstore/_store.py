@@ -205,7 +205,7 @@ def open(
 
     `quota`: limit on disk, for all processes; None: as stored, or the default of a new store.
     `hot_capacity`: RAM for pages in this process.
-    `queue_capacity`: pages that may wait for the disk; None: 256 MiB.
+    `queue_capacity`: pages that may wait for the disk; None: 384 MiB.
     `spill_rate`: encoded bytes per second written at most; None: no limit.
     `codec`: how pages are encoded on disk, without loss: "auto", "zstd", "kbit" or "raw".
     `write_policy`: "write_through" (at once, in the background), "write_back" (when RAM needs the place, on flush and

@@ -132,7 +132,7 @@ typedef struct pfx_options {
     size_t size;               /* sizeof(pfx_options) */
     uint64_t quota;            /* bytes on disk, for all processes; 0: as stored, or the default of a new store */
     uint64_t hot_capacity;     /* bytes of RAM for pages in this process; 0: none */
-    uint64_t queue_capacity;   /* bytes of pages that may wait for the disk; 0: 256 MiB */
+    uint64_t queue_capacity;   /* bytes of pages that may wait for the disk; 0: 384 MiB */
     uint64_t spill_rate;       /* encoded bytes per second written at most; 0: no limit */
     uint32_t codec;            /* PFX_CODEC_ */
     uint32_t write_policy;     /* PFX_WRITE_ */

@@ -94,7 +94,7 @@ public final class SequenceCursor {
         if tokens.count == space.layout.pageSize {
             place = SequencePlace(root: space.root, hash: name.hash, tokens: place.tokens + tokens.count)
         }
-        return space.insert(name, page, SystemClock.wallMilliseconds())
+        return space.insert([(name, page)], SystemClock.wallMilliseconds()) == 1
     }
 
     private func storePending() -> Bool {

@@ -63,17 +63,17 @@ extension Space {
             if let misfit { throw .invalidPages("page \(first + index): \(misfit)") }
             guard source.memory.isWhole else { throw .invalidPages("page \(first + index): a plane has no address") }
         }
-        let now = SystemClock.wallMilliseconds()
         var hash = place.hash
-        var fresh = 0
-        for start in stride(from: place.tokens, to: tokens.count, by: layout.pageSize) {
+        var named: [(name: PageName, source: PageSource)] = []
+        for (start, source) in zip(stride(from: place.tokens, to: tokens.count, by: layout.pageSize), pages) {
             let end = min(start + layout.pageSize, tokens.count)
             let name = PageName(
                 root: root, parent: hash, firstToken: start, tokens: tokens.prefix(end).dropFirst(start), seal: seal)
-            if insert(name, pages[start / layout.pageSize - first], now) { fresh += 1 }
+            named.append((name, source))
             hash = name.hash
             if end - start == layout.pageSize { place = SequencePlace(root: root, hash: hash, tokens: end) }
         }
+        let fresh = insert(named[...], SystemClock.wallMilliseconds())
         store.counters.insertedPages.add(UInt64(fresh))
         return Inserted(newPages: fresh, place: place)
     }
@@ -86,19 +86,28 @@ extension Space {
         try insert(tokens[...], after: place, page: page)
     }
 
-    /// Stores one page.
+    /// Stores pages, each behind the one before it, and says how many are new to this process's hot tier, or on their
+    /// way to disk without it.
     ///
-    /// - Returns: whether it is new to this process's hot tier, or on its way to disk without it.
-    func insert(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
-        let (outcome, pin) = hot.stage(page, source: source, now: now)
-        switch outcome {
-        case .inserted:
-            withExtendedLifetime(pin) { if let pin { sendDown(pin) } }
-            return true
-        case .alreadyThere: return false
-        case .notStaged: return insertEncoded(page, source, now)
-        case .noRoom, .orphan: return spillWithoutHotPage(page, source, now)
+    /// They are copied into the staging memory as long as it has room, because that takes least of the caller's time.
+    /// It would only be in the way of pages that are many more: the caller has to encode most of them in any case.
+    func insert(_ pages: ArraySlice<(name: PageName, source: PageSource)>, _ now: Int64) -> Int {
+        var fresh = 0
+        for (index, page) in zip(pages.indices, pages) {
+            let bytes = (pages.endIndex - index).multipliedReportingOverflow(by: layout.bytesPerPage)
+            let isSmall = !bytes.overflow && bytes.partialValue <= Store.stagingCapacity.value
+            let (outcome, pin) = hot.stage(page.name, source: page.source, now: now, copies: isSmall)
+            switch outcome {
+            case .inserted:
+                withExtendedLifetime(pin) { if let pin { sendDown(pin) } }
+                fresh += 1
+            case .alreadyThere: break
+            // Nothing behind a page that is missing is there.
+            case .notStaged: return fresh + insertEncoded(pages[index...], now)
+            case .noRoom, .orphan: fresh += spillWithoutHotPage(page.name, page.source, now) ? 1 : 0
+            }
         }
+        return fresh
     }
 
     /// Has a page encoded, and written if the policy says so.
@@ -111,23 +120,14 @@ extension Space {
     }
 
     /// Whether a page that is in RAM now goes to disk at once.
-    private func isForDisk(_ page: PrefixHash) -> Bool {
+    func isForDisk(_ page: PrefixHash) -> Bool {
         store.options.writePolicy != .writeBack && store.spiller.use([page]) != nil
-    }
-
-    /// Encodes a page on the calling thread: the encoding threads are behind, and the staging memory is full.
-    private func insertEncoded(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
-        // Encoders read planes whose rows lie side by side.
-        let copy = source.memory.isPacked ? nil : QueuedPage(source, tokens: page.tokens.count, layout)
-        let job = SpillJob(
-            page, layout: layout, insertedAt: now, source: copy?.source ?? source, keepAlive: copy, onDone: nil)
-        return store.writer.withRecord(of: job) { insert(page, record: $0, now) }
     }
 
     /// Stores a page whose record is at hand.
     ///
     /// - Returns: whether it is new to this process's hot tier, or on its way to disk without it.
-    private func insert(_ page: PageName, record: RecordBytes, _ now: Int64, waits: Bool = true) -> Bool {
+    func insert(_ page: PageName, record: RecordBytes, _ now: Int64, waits: Bool = true) -> Bool {
         switch hot.insert(page, record: record.bytes, now: now, isStored: false) {
         case .inserted:
             if isForDisk(page.hash) {
@@ -150,7 +150,7 @@ extension Space {
     }
 
     /// A page that the hot tier cannot take goes straight to disk from a copy.
-    private func spillWithoutHotPage(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
+    func spillWithoutHotPage(_ page: PageName, _ source: PageSource, _ now: Int64) -> Bool {
         spillWithoutHotPage(page, before: nil) {
             let copy = QueuedPage(source, tokens: page.tokens.count, layout)
             return SpillJob(
@@ -159,7 +159,7 @@ extension Space {
     }
 
     /// As above, of a copy of its record.
-    private func spillWithoutHotPage(
+    func spillWithoutHotPage(
         _ page: PageName, _ record: RecordBytes, _ now: Int64, before deadline: Deadline? = nil
     ) -> Bool {
         spillWithoutHotPage(page, before: deadline) {

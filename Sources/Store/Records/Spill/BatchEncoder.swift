@@ -11,9 +11,6 @@ final class BatchEncoder: Sendable {
     private let spare = Guarded<[EncodedRecord]>([])
     private let encode: @Sendable (SpillJob, EncodedRecord) -> Void
 
-    /// From this many raw bytes on it pays to wake other threads: encoding less takes about as long as waking them.
-    private static let sharedBytes = 256 << 10
-
     init(_ options: SpillOptions, encode: @escaping @Sendable (SpillJob, EncodedRecord) -> Void) {
         team = Team(helpers: options.encoders - 1, priority: .background)
         roomLimit = 2 * Int(clamping: options.batchBytes.value)
@@ -28,7 +25,7 @@ final class BatchEncoder: Sendable {
     func pages(_ jobs: [SpillJob], without known: Set<PrefixHash>) -> [SpillPage?] {
         let made = Guarded<[Int: EncodedRecord]>([:])
         let bytes = jobs.reduce(0) { $0 + $1.rawBytes }
-        team.forEach(jobs.count, isShared: bytes >= Self.sharedBytes) { index in
+        team.forEach(jobs.count, isShared: bytes >= SpillOptions.sharedBytes) { index in
             guard jobs[index].isToBeKept || !known.contains(jobs[index].name.hash) else { return }
             if let record = record(of: jobs[index]) { made.withLock { $0[index] = record } }
         }

@@ -15,6 +15,9 @@ package struct SpillJob: Sendable {
     package let content: SpillContent
     /// Whether the page is to be written to the tier, and not only encoded and kept.
     package let isForDisk: Bool
+    /// Bytes that it takes of the queue's capacity: those in memory, of what a crash would lose. A page that was
+    /// encoded before it came counts as its record.
+    let queuedBytes: UInt64
     /// The object that keeps the bytes alive, unless the content does. It is released when the job is done.
     package let keepAlive: (any AnyObject & Sendable)?
     /// Called once on the writer's thread, outside its locks, when the job is done.
@@ -31,6 +34,7 @@ package struct SpillJob: Sendable {
         self.insertedAt = insertedAt
         content = .page(source)
         isForDisk = true
+        queuedBytes = UInt64(layout.pageBytes(tokens: name.tokens.count))
         self.keepAlive = keepAlive
         self.onDone = onDone
     }
@@ -45,6 +49,9 @@ package struct SpillJob: Sendable {
         self.insertedAt = insertedAt
         content = .held(page)
         self.isForDisk = isForDisk
+        var byteCount = layout.pageBytes(tokens: name.tokens.count)
+        if case .record(let record) = page.content { byteCount = record.encodedBytes }
+        queuedBytes = isForDisk ? UInt64(byteCount) : 0
         keepAlive = nil
         self.onDone = onDone
     }
@@ -64,6 +71,7 @@ package struct SpillJob: Sendable {
         self.insertedAt = insertedAt
         content = .block(block)
         isForDisk = true
+        queuedBytes = UInt64(block.byteCount)
         keepAlive = nil
         self.onDone = onDone
     }
@@ -75,9 +83,6 @@ package struct SpillJob: Sendable {
         case .block(let block): block.byteCount
         }
     }
-
-    /// Bytes that it takes of the queue's capacity: those that a crash would lose of what is to be written.
-    var queuedBytes: UInt64 { isForDisk ? UInt64(rawBytes) : 0 }
 
     /// Whether it must be encoded even if the tier has the page already: to be kept in memory.
     var isToBeKept: Bool {

@@ -5,7 +5,8 @@ internal import Threads
 
 /// How the spill writer behaves.
 package struct SpillOptions: Hashable, Sendable {
-    /// Limit on the raw bytes in the queue. An empty queue always accepts one page, however large.
+    /// Limit on the bytes in the queue: those of records for pages that were encoded before they came, and raw bytes
+    /// for the others. An empty queue always accepts one page, however large.
     package var queueCapacity: ByteCount
     /// What happens when the queue is full.
     package var whenFull: WhenQueueFull
@@ -28,7 +29,7 @@ package struct SpillOptions: Hashable, Sendable {
 
     /// Options with the given values.
     package init(
-        queueCapacity: ByteCount = .mebibytes(256), whenFull: WhenQueueFull = .wait,
+        queueCapacity: ByteCount = .mebibytes(384), whenFull: WhenQueueFull = .wait,
         batchBytes: ByteCount = .mebibytes(32), batchMilliseconds: Int = 100, pauseMilliseconds: Int = 100,
         encoders: Int = SpillOptions.defaultEncoders, bytesPerSecond: ByteCount? = nil
     ) {
@@ -40,6 +41,9 @@ package struct SpillOptions: Hashable, Sendable {
         self.encoders = encoders
         self.bytesPerSecond = bytesPerSecond
     }
+
+    /// From this many raw bytes on it pays to wake other threads: encoding less takes about as long as waking them.
+    package static let sharedBytes = 256 << 10
 
     /// Two on a machine with two or more cores. With a third thread, the disk and not the encoding would be the limit.
     package static var defaultEncoders: Int { 1 + min(1, Team.spareCores) }

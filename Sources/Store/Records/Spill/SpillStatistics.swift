@@ -14,7 +14,7 @@ package enum EnqueueOutcome: Hashable, Sendable {
 package struct SpillStatistics: Hashable, Sendable {
     /// Pages that wait or are being written.
     package var waitingPages: UInt64 = 0
-    /// Raw bytes of those pages.
+    /// Bytes that those pages take of the queue's capacity.
     package var waitingBytes: UInt64 = 0
     /// Pages written and synced.
     package var spilledPages: UInt64 = 0

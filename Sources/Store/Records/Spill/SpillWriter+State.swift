@@ -12,7 +12,7 @@ extension SpillWriter {
         /// All pages to be written that are not done (waiting, being encoded or being written), with the callbacks to
         /// call when they are.
         var waiting: [PrefixHash: [@Sendable (SpillOutcome) -> Void]] = [:]
-        /// Raw bytes of all pages to be written that are not done.
+        /// Bytes in memory of all pages to be written that are not done.
         var bytes: UInt64 = 0
         /// Raw bytes of the pages that wait.
         var queuedBytes: UInt64 = 0

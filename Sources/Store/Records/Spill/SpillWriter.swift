@@ -87,7 +87,7 @@ package final class SpillWriter: Sendable {
     }
 
     private func waitForRoom(_ job: SpillJob, before deadline: Deadline?) -> EnqueueOutcome {
-        let size = UInt64(job.rawBytes)
+        let size = job.queuedBytes
         defer { state.broadcast() }
         func isReady(_ state: State) -> Bool { state.isClosed || state.hasRoom(size, options.queueCapacity) }
         func enter(_ state: inout State) -> EnqueueOutcome {
@@ -106,7 +106,7 @@ package final class SpillWriter: Sendable {
     ) -> EnqueueOutcome? {
         if state.isClosed { return .closed }
         if state.joinWaiting(job) { return .queued }
-        guard isAlwaysTaken || state.hasRoom(UInt64(job.rawBytes), options.queueCapacity) else {
+        guard isAlwaysTaken || state.hasRoom(job.queuedBytes, options.queueCapacity) else {
             if waits { return nil }
             state.statistics.droppedPages += 1
             return .dropped
