@@ -98,8 +98,11 @@ extension S3Client {
         }
     }
 
-    func distrust(_ hash: PrefixHash) {
+    func distrust(_ hash: PrefixHash, withNeighbours: Bool) -> Bool {
         let now = SystemClock.monotonicNanoseconds()
-        state.withLock { $0.packs.lose(hash, at: now) }
+        state.withLock { state in
+            if withNeighbours { state.packs.lose(hash, at: now) } else { state.packs.doubt(hash, at: now) }
+        }
+        return true
     }
 }
