@@ -106,18 +106,16 @@ struct TransferCommandTests {
         let list = try file("none.jsonl", "")
         let empty = try push("--prompts", list)
         #expect(empty.status == 1 && empty.errors.contains("the list of prompts is empty"), "\(empty)")
-        let info = try Run("info", sample.path, "--remote", url).output.split(separator: "\n")
-        let columns = info.filter { !$0.hasPrefix(" ") }.map { line in
-            line.replacing("side states", with: "side-states").replacing("opened by", with: "opened-by")
-                .drop { $0 != " " }.prefix { $0 == " " }.endIndex.utf16Offset(in: line)
-        }
-        #expect(info.last?.hasPrefix("remote") == true && Set(columns).count == 1, "\(info)")
+        // The row of the remote is one of the table.
+        let info = try Run("info", sample.path, "--remote", url).output
+        #expect(info.contains("\nlibraries    LMDB") && info.contains("\nremote       redis://"), "\(info)")
     }
 
     @Test("a pull onto a full disk says so, and leaves no empty store", .enabled(if: geteuid() == 0))
     func fullDisk() throws {
         #expect(try push().status == 0)
-        for size in ["64k", "400k"] {
+        // Too small for a store, and perhaps for its pages.
+        for size in ["64k", "128k", "192k"] {
             let script = """
                 mount -t tmpfs -o "size=$4" none "$1" || exit 99
                 "$2" pull "$1/new" --remote "$3" --space "$5"
@@ -128,8 +126,10 @@ struct TransferCommandTests {
             let words = [folder.path, ChildProcess.product("pfx"), url, size, root]
             let run = try Run(["-m", "sh", "-c", script, "sh"] + words, of: "/usr/bin/unshare")
             guard run.status != 99 else { return }
-            #expect(run.status == 73 && run.output.contains("not moved"), "\(size): \(run)")
-            #expect(run.output.contains("data.mdb") == !run.output.contains("moved          0"), "\(size): \(run)")
+            #expect(run.status == 73 || run.status == 0 && size != "64k", "\(size): \(run)")
+            #expect((run.status == 73) == run.output.contains("not moved"), "\(size): \(run)")
+            let hasMoved = !run.output.split(separator: "\n").contains { $0.hasPrefix("moved") && $0.contains(" 0, ") }
+            #expect(run.output.contains("data.mdb") == hasMoved, "\(size): \(run)")
         }
     }
 
