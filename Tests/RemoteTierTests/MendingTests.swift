@@ -139,6 +139,20 @@ struct MendingTests {
         try expectAllThere()
     }
 
+    @Test("empty index objects are put anew, once")
+    func emptyIndexes() throws {
+        #expect(try tool { try $0.put(missing: pages.records) }.allSatisfy { $0 == .stored })
+        try tool { tier throws in
+            let client = try #require(tier.client as? S3Client)
+            let empty = EncodedRecord(copying: unsafe [UInt8]().span.bytes)
+            let calls = pages.records.map { client.put("1/i/\($0.name.hash)", empty, isNew: false) }
+            #expect(client.run(calls, .long) { _, _ in true } == nil)
+        }
+        #expect(try verify() == (0, pages.records.count, 0))
+        #expect(try verify() == (pages.records.count, 0, 0))
+        try expectAllThere()
+    }
+
     @Test("an empty pack is put anew")
     func empty() throws {
         #expect(try tool { try $0.put(missing: pages.records) }.allSatisfy { $0 == .stored })
