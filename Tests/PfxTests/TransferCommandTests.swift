@@ -83,6 +83,66 @@ struct TransferCommandTests {
         }
     }
 
+    @Test("end with 66 where a file that was named is not there, and name it")
+    func missingFiles() throws {
+        let none = folder.path("nope")
+        let s3 = "s3://b/c?endpoint=https://127.0.0.1:9"
+        for arguments in [
+            ["info", sample.path, "--key-file", none], ["rekey", sample.path, "--new-key-file", none],
+            ["remote", "check", url + "?password_file=\(none)"],
+            ["remote", "check", url.replacing("redis:", with: "rediss:") + "?ca=\(none)"],
+            ["remote", "check", s3 + "&ca=\(none)"], ["remote", "check", s3 + "&credentials_file=\(none)"],
+            ["push", sample.path, "--space", root, "--remote", s3 + "&credentials_file=\(none)"],
+        ] {
+            let run = try Run(arguments)
+            #expect(run.status == 66 && run.errors.contains("There is no file \(none)"), "\(arguments): \(run)")
+        }
+    }
+
+    @Test("a pull that has no store yet asks for the whole root, and an empty list is called one")
+    func smallWords() throws {
+        let short = try Run("pull", folder.path("new"), "--remote", url, "--space", String(root.prefix(4)))
+        #expect(short.status == 64 && short.errors.contains("all 64 digits"), "\(short)")
+        let list = try file("none.jsonl", "")
+        let empty = try push("--prompts", list)
+        #expect(empty.status == 1 && empty.errors.contains("the list of prompts is empty"), "\(empty)")
+        // The row of the remote is one of the table.
+        let info = try Run("info", sample.path, "--remote", url).output
+        #expect(info.contains("\nlibraries    LMDB") && info.contains("\nremote       redis://"), "\(info)")
+    }
+
+    @Test("a pull onto a full disk says so, and leaves no empty store", .enabled(if: geteuid() == 0))
+    func fullDisk() throws {
+        #expect(try push().status == 0)
+        // Too small for a store, and perhaps for its pages.
+        for size in ["64k", "128k", "192k"] {
+            let script = """
+                mount -t tmpfs -o "size=$4" none "$1" || exit 99
+                "$2" pull "$1/new" --remote "$3" --space "$5"
+                status=$?
+                ls "$1/new" 2>/dev/null
+                exit $status
+                """
+            let words = [folder.path, ChildProcess.product("pfx"), url, size, root]
+            let run = try Run(["-m", "sh", "-c", script, "sh"] + words, of: "/usr/bin/unshare")
+            guard run.status != 99 else { return }
+            #expect(run.status == 73 || run.status == 0 && size != "64k", "\(size): \(run)")
+            #expect((run.status == 73) == run.output.contains("not moved"), "\(size): \(run)")
+            let hasMoved = !run.output.split(separator: "\n").contains { $0.hasPrefix("moved") && $0.contains(" 0, ") }
+            #expect(run.output.contains("data.mdb") == hasMoved, "\(size): \(run)")
+        }
+    }
+
+    @Test("the benchmark says how much of its pages a remote that is too small has kept")
+    func smallRemote() throws {
+        try server.ask("config", "set", "maxmemory", "5mb")
+        try server.ask("config", "set", "maxmemory-policy", "allkeys-lru")
+        let run = try Run(
+            "bench", "--model-shape", "demo", "--tokens", "16384", "--repeat", "1", "--store", folder.path, "--remote",
+            url)
+        #expect(run.status == 1 && run.errors.contains("The remote kept only"), "\(run)")
+    }
+
     @Test("a check of several remotes tells of each, whichever is down")
     func checks() throws {
         let none = "redis://127.0.0.1:\(try RedisServer.freePort())"

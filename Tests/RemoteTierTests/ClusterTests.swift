@@ -30,6 +30,21 @@ struct ClusterTests {
 
     var tokens: Int { pages.sequences.reduce(0) { $0 + $1.count } }
 
+    @Test("names the server that cannot be reached, and no other")
+    func names() throws {
+        let ports = Ports()
+        let first = try ScriptedServer { words in
+            ScriptedServer.cluster(words, of: ports.all) ?? .line(":0")
+        }
+        let none = UInt16(try RedisServer.freePort())
+        ports.set([first.port, none])
+        let tier = try RemoteTier(
+            RemoteOptions(url: "redis+cluster://127.0.0.1:\(first.port)", lookupTime: .seconds(5)))
+        defer { tier.close() }
+        let error = #expect(throws: StoreError.self) { try tier.held(pages.records.map(\.name.hash), usedAt: nil) }
+        #expect(error?.description.contains("127.0.0.1:\(none): ") == true, "\(String(describing: error))")
+    }
+
     @Test("spreads pages over its servers, and finds all of them")
     func spread() throws {
         let cluster = try RedisCluster()

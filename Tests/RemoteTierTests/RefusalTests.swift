@@ -69,7 +69,7 @@ struct RefusalTests {
         let key = "pfx:1:p:\(first.hash)"
         try server.ask("del", key)
         try server.ask("lpush", key, "x")
-        #expect(try tier.pages(of: pages.root, pages.layout, seal: nil).count == pages.records.count - 1)
+        #expect(try tier.pages(of: pages.root, pages.layout, seal: nil).names.count == pages.records.count - 1)
         let found = tier.fetched([RecordRequest(hash: first.hash, tokenCount: first.tokens.count)], of: pages.layout)
         #expect(found.failure == nil && found.isAnswered == [true] && found.records[0] == nil)
     }
@@ -101,6 +101,39 @@ struct RefusalTests {
         blind.close()
         #expect(!other.isReadable && other.rights.filter { $0.refusal != nil }.map(\.name) == ["EXISTS"])
         #expect(!other.advice.contains { $0.contains("~pfx:*") })
+    }
+
+    @Test("of a check names what is missing, also to a user who may ask and not load, or not even begin")
+    func checkNames() throws {
+        let half = try tier("~pfx:*", ["+set", "+exists"])
+        let found = try half.check()
+        half.close()
+        #expect(!found.isReadable)
+        #expect(found.rights.filter { $0.refusal != nil }.map(\.name) == ["GET", "GETRANGE", "SCAN"])
+        #expect(found.advice.contains { $0.contains("lacks the right GET,") }, "\(found.advice)")
+        let mute = try tier("~pfx:*", Self.all + ["-ping"])
+        let other = try mute.check()
+        mute.close()
+        #expect(other.rights.map(\.name) == ["PING"] && !other.isReadable)
+        #expect(other.advice.contains { $0.contains("PING") } && !other.advice.contains { $0.contains("EXISTS") })
+    }
+
+    @Test("of one client more than the server takes is told as that")
+    func clients() throws {
+        let small = try RedisServer(["--maxclients", "1"])
+        let first = try RemoteTier(RemoteOptions(url: small.url))
+        defer { first.close() }
+        var isConnected = false
+        for _ in 0..<500 where !isConnected {
+            isConnected = (try? first.held([.zero], usedAt: nil)) != nil
+            if !isConnected { usleep(20_000) }
+        }
+        #expect(isConnected)
+        let second = try RemoteTier(RemoteOptions(url: small.url))
+        defer { second.close() }
+        let error = #expect(throws: StoreError.self) { try second.held([.zero], usedAt: nil) }
+        #expect(error?.description.contains("too many connections") == true, "\(String(describing: error))")
+        #expect(error?.remedy.contains("maxclients") == true)
     }
 
     @Test("tells pages that are gone from damaged ones")

@@ -296,6 +296,18 @@ struct S3Tests {
         #expect(try loadAll(from: host) == tokens)
     }
 
+    @Test("a check tries a part of an object, as pages are")
+    func ranges() throws {
+        let tier = try tier(isFaulty: true)
+        defer { tier.close() }
+        #expect(try tier.check().isReadable)
+        try server.disturb(prefix, "whole")
+        defer { try? server.disturb(prefix, nil) }
+        let error = #expect(throws: StoreError.self) { try tier.check() }
+        #expect(error?.description.contains("parts of objects") == true, "\(String(describing: error))")
+        #expect(error?.remedy.contains("range") == true)
+    }
+
     @Test("a server that knows no conditions takes pages without them")
     func conditions() throws {
         let tier = try tier(isFaulty: true)
@@ -320,9 +332,9 @@ struct S3Tests {
         for part in [0..<20, 20..<pages.records.count] { _ = try tier.take(Array(pages.records[part])) }
         let host = try self.tier()
         defer { host.close() }
-        let names = try host.pages(of: pages.root, pages.layout, seal: nil)
+        let names = try host.pages(of: pages.root, pages.layout, seal: nil).names
         #expect(Set(names.map(\.hash)) == Set(pages.records.map(\.name.hash)))
-        #expect(try host.pages(of: .zero, pages.layout, seal: nil).isEmpty)
+        #expect(try host.pages(of: .zero, pages.layout, seal: nil).names.isEmpty)
     }
 
     @Test("a bucket that is not there, and a server that is not there, are faults with words")

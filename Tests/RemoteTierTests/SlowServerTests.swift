@@ -196,7 +196,7 @@ struct SlowServerTests {
         for _ in 0..<10 {
             ended.withLock { $0 = false }
             let tier = try tier("redis+cluster://127.0.0.1:\(first.port)")
-            #expect(try tier.pages(of: .zero, .small, seal: nil).isEmpty)
+            #expect(try tier.pages(of: .zero, .small, seal: nil).names.isEmpty)
             tier.close()
         }
         #expect(second.asked.filter { $0[0] == "SCAN" }.allSatisfy { $0[1] == "0" })

@@ -30,6 +30,13 @@ struct CommandFailure: Error {
     /// What to do about it, in one sentence.
     var remedy: String
 
+    /// Ends the command if a file that it names does not exist.
+    static func require(file path: String) throws(CommandFailure) {
+        guard FileStatus(path: path) == nil, errno == ENOENT || errno == ENOTDIR else { return }
+        throw CommandFailure(
+            status: .missingInput, sentence: "There is no file \(path).", remedy: "Correct its name, or make it.")
+    }
+
     /// A folder where a file is needed.
     static func folder(_ path: String) -> CommandFailure {
         CommandFailure(

@@ -35,6 +35,27 @@ struct RemotePut: Sendable {
     let replaces: Bool
 }
 
+/// What is there under the key of a page.
+enum FetchedValue: Sendable {
+    /// A value, which must still prove itself.
+    case value(EncodedRecord)
+    /// Nothing.
+    case nothing
+    /// Something that cannot be the page's value: it is too short, or of another type. The client does not trust it any
+    /// more, and says whether the page may be there once more, elsewhere.
+    case unreadable(isCopied: Bool)
+}
+
+/// What a list of a space's pages names.
+enum ListedValue: Sendable {
+    /// A page, and the beginning of its value.
+    case page(PrefixHash, EncodedRecord)
+    /// A page whose value cannot be read.
+    case unreadable(PrefixHash)
+    /// A pack that does not say which pages it has.
+    case unreadablePack
+}
+
 /// Servers that keep the values of pages for many hosts. Thread-safe. Calls run on the caller's thread and trust
 /// nothing that comes: the tier checks each value.
 protocol RemoteClient: Sendable {
@@ -51,14 +72,14 @@ protocol RemoteClient: Sendable {
     func leading(_ chain: [PrefixHash], behind earlier: [PrefixHash], _ patience: Patience) -> LeadingPages
     /// Which of these pages are there. In a chain each page is the child of the one before.
     func held(_ chains: [[PrefixHash]], _ patience: Patience) throws(RemoteFault) -> Set<PrefixHash>
-    /// Passes each value to `onValue` as it comes, with its page's place: in any order. What is not there is nil.
+    /// Passes each value to `onValue` as it comes, with its page's place: in any order.
     ///
     /// - Parameters:
     ///   - pageBytes: bytes of a whole page; a value is never much larger.
     ///   - onValue: false ends the call early.
     /// - Returns: why some pages have no answer; nil when all have one, or `onValue` has ended the call.
     func fetch(
-        _ hashes: [PrefixHash], pageBytes: Int, _ patience: Patience, _ onValue: (Int, EncodedRecord?) -> Bool
+        _ hashes: [PrefixHash], pageBytes: Int, _ patience: Patience, _ onValue: (Int, FetchedValue) -> Bool
     ) -> RemoteFault?
     /// Puts pages, and says what became of each: `.stored`, `.alreadyThere` or `.noRoom`.
     ///
@@ -67,15 +88,22 @@ protocol RemoteClient: Sendable {
     func put(
         _ pages: [RemotePut], timeToLive: Duration?, _ patience: Patience, _ onOutcome: (Int, TakeOutcome) -> Void
     ) -> RemoteFault?
-    /// Notes that what is there of a page cannot be trusted.
-    func distrust(_ hash: PrefixHash)
+    /// Notes that what was fetched of a page cannot be trusted.
+    ///
+    /// - Parameter withNeighbours: whether what lies beside it, in the same object, is not to be trusted either.
+    /// - Returns: whether it may be there once more, elsewhere: then it is worth asking again.
+    func distrust(_ hash: PrefixHash, withNeighbours: Bool) -> Bool
 
     /// Puts the descriptor of a space. A server that expires values keeps it for `timeToLive`; nil for no limit.
     func put(space: SpaceDescriptor, timeToLive: Duration?, _ patience: Patience) throws(RemoteFault)
     /// The encoded descriptor of a space; nil when it is not there.
     func space(_ root: PrefixHash, _ patience: Patience) throws(RemoteFault) -> [UInt8]?
     /// Lists pages: of the space at least, perhaps of others too. Passes the first `bytes` bytes of each value.
-    func list(_ root: PrefixHash, bytes: Int, _ onHeader: (PrefixHash, EncodedRecord) -> Void) throws(RemoteFault)
+    func list(_ root: PrefixHash, bytes: Int, _ onValue: (ListedValue) -> Void) throws(RemoteFault)
+    /// Which of these pages are there, and no list names them.
+    func unlisted(_ hashes: [PrefixHash], _ patience: Patience) throws(RemoteFault) -> Set<PrefixHash>
+    /// Has lists name again what `unlisted` has found, whether it was put anew or not.
+    func mendLists(_ patience: Patience) throws(RemoteFault)
 
     /// Asks for a page that is not there.
     func question(_ hash: PrefixHash, _ patience: Patience) throws(RemoteFault)
@@ -88,6 +116,8 @@ protocol RemoteClient: Sendable {
     ///
     /// - Parameter isWritable: whether there is room to put something.
     func rights(isWritable: Bool) -> [(name: String, use: String, refusal: RemoteFault?)]
+    /// The servers that the user has named, if there are several that have the same: what is wrong with each, or nil.
+    func namedServers() -> [(address: String, fault: RemoteFault?)]
     /// Fills in what the servers say of themselves, and what to change.
     func describe(_ found: inout RemoteCheck)
 }

@@ -7,6 +7,8 @@ extension RemoteFault {
         case .unreachable: "Check that the server runs, its address and port, and the network between."
         case .late:
             "Look at the server's load, at the network, and at whether the server speaks TLS, if the URL says so."
+        case .refused where connectionRight != nil:
+            "Give this user the right \(connectionRight ?? "") (+@connection): every connection begins with it."
         case .refused(let code): Self.remedies[code] ?? Self.otherRefusal(code)
         case .untrusted:
             "Name the authority that has signed the certificate with ca in the URL, and its name with server_name if it "
@@ -32,6 +34,7 @@ extension RemoteFault {
         "NOAUTH": "Give the password in REDISCLI_AUTH, or in a file that password_file in the URL names.",
         "WRONGPASS": "Correct the user in the URL, or the password in REDISCLI_AUTH or password_file.",
         "NOPERM": "Give this user the rights that docs/fleet.md lists; a check of the remote names what is missing.",
+        noRanges: "Use an object store that gives parts of objects (range requests), and a way to it that passes them.",
         "NOPERM" + foreignKeys: "Give this user the keys that begin with pfx: (~pfx:*), as docs/fleet.md does.",
         "ERR" + noDatabase:
             "Correct the number of the database, the path of the URL: the server does not have this one.",

@@ -41,7 +41,23 @@ package enum RemoteFault: Error, Equatable, Sendable {
     static let noDatabase = " for this database"
     static let noConnection = ", too many connections"
     static let unknownCommand = ", an unknown command"
+    static let noRanges = "parts of objects"
     static let needlessPassword = ", a password that it does not have"
+
+    /// What every connection begins with, and a user may lack the right to.
+    static let connectionCommands = ["PING", "SELECT", "READONLY"]
+
+    /// The refusal of such a command.
+    static func refusedConnection(_ command: String) -> RemoteFault { .refused("NOPERM for \(command)") }
+
+    /// The right that this user lacks to begin a connection; nil when it is another fault.
+    var connectionRight: String? { Self.connectionCommands.first { self == Self.refusedConnection($0) } }
+
+    /// Whether the server has answered, and refuses.
+    var isRefusal: Bool {
+        guard case .refused = self else { return false }
+        return true
+    }
 
     /// Whether the server knows the user, and does not let it do this.
     var isLackOfRights: Bool {

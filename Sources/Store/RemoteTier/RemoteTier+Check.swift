@@ -12,6 +12,8 @@ package struct RemoteCheck: Sendable {
     /// Servers that take changes, and servers that have copies; none if nobody says.
     package var primaries = 0
     package var replicas = 0
+    /// Servers that the URL names, of several, and what is wrong with each; nil for one that is well.
+    package var servers: [(address: String, fault: RemoteFault?)] = []
     /// Whether this user may read.
     package var isReadable = true
     /// What a store and the commands do there, and why this user may not; nil when it may.
@@ -53,16 +55,30 @@ extension RemoteTier {
             found.longestQuestionTime = .nanoseconds(Int64(times.last ?? 0))
             try measure(&found)
         } catch {
-            throw failure(error)
+            if error.isLackOfRights {
+                // What is missing is asked for right by right.
+                found.isReadable = false
+            } else {
+                // Replicas may be read while their primary is down.
+                found.servers = client.namedServers()
+                guard found.isReadable, found.servers.contains(where: { $0.fault == nil }) else { throw failure(error) }
+                found.refusal = error
+            }
         }
-        found.rights = client.rights(isWritable: found.refusal != .some(.full))
+        if found.servers.isEmpty { found.servers = client.namedServers() }
+        let isPrimaryDown = found.refusal.map { !$0.isRefusal && $0 != .full } ?? false
+        found.rights = client.rights(isWritable: found.refusal != .some(.full) && !isPrimaryDown)
+        let unbegun = connectionRights(found)
+        if !unbegun.isEmpty { found.rights = unbegun }
         let foreign = RemoteFault.refused("NOPERM" + RemoteFault.foreignKeys)
         for right in found.rights {
             switch right.refusal {
             case nil: continue
             case .refused:
-                // It is not the right that is missing where the keys are.
-                if right.refusal != foreign {
+                // It is not the right that is missing where the keys are, and no right at a replica.
+                if right.refusal == .refused("READONLY") {
+                    found.advice.append(RemoteFault.refused("READONLY").remedy)
+                } else if right.refusal != foreign {
                     found.advice.append("This user lacks the right \(right.name), which \(right.use) needs.")
                 }
                 if !found.isReadable, right.name == "SET" || right.name == "s3:PutObject" {
@@ -84,6 +100,18 @@ extension RemoteTier {
                 "Some questions took longer than a look-up waits: look at the network, or give look-ups more time.")
         }
         return found
+    }
+
+    /// A connection that a user lacks the right to begin says nothing about its other rights.
+    private func connectionRights(_ found: RemoteCheck) -> [(name: String, use: String, refusal: RemoteFault?)] {
+        var rights: [(name: String, use: String, refusal: RemoteFault?)] = []
+        for right in found.rights {
+            guard let name = right.refusal?.connectionRight, !rights.contains(where: { $0.name == name }) else {
+                continue
+            }
+            rights.append((name, "every connection", right.refusal))
+        }
+        return rights
     }
 
     /// False for a user whom the server knows and does not let read: what it may do is asked right by right.

@@ -22,8 +22,13 @@ package final class RemoteTier: Sendable {
     let counts = RemoteCounts()
     /// Pages whose values were found damaged: the next put of such a page replaces the value.
     let damaged = Guarded<Set<PrefixHash>>([])
+    /// Those of them that may be there once more, elsewhere.
+    let copied = Guarded<Set<PrefixHash>>([])
     /// When this process has put the descriptors of spaces last, by their roots, in nanoseconds.
     let registered = Guarded<[PrefixHash: UInt64]>([:])
+
+    /// Whether it is a tool's, which looks at each page: damage of one says nothing about those beside it.
+    private let looksAtEach: Bool
 
     /// Damaged pages that are remembered at most.
     private static let damagedLimit = 4096
@@ -31,7 +36,11 @@ package final class RemoteTier: Sendable {
     /// Reads the URL, the password and the certificates. Connects to nobody yet.
     ///
     /// - Throws: `.invalidOption`.
-    package init(_ options: RemoteOptions) throws(StoreError) {
+    package convenience init(_ options: RemoteOptions) throws(StoreError) {
+        try self.init(options, looksAtEach: false)
+    }
+
+    private init(_ options: RemoteOptions, looksAtEach: Bool) throws(StoreError) {
         try options.validate()
         let urls = try RemoteURL.all(in: options.url)
         shownURL = urls.map(\.shown).joined(separator: " ")
@@ -45,6 +54,7 @@ package final class RemoteTier: Sendable {
         }
         client = members.count == 1 ? members[0].client : SeveralClients(members)
         self.options = options
+        self.looksAtEach = looksAtEach
     }
 
     /// A tier for each remote that the options name, in their order: tools tell them apart. Pages go to the first one.
@@ -58,10 +68,13 @@ package final class RemoteTier: Sendable {
             var own = options
             own.url = text
             if !tiers.isEmpty { own.timeToLive = nil }
-            tiers.append(try RemoteTier(own))
+            tiers.append(try RemoteTier(own, looksAtEach: true))
         }
         return tiers
     }
+
+    /// The files that the URLs of these options name.
+    package static func files(named options: RemoteOptions) -> [String] { RemoteURL.files(in: options.url) }
 
     /// Begins to connect.
     package func prepare() { client.prepare() }
@@ -117,11 +130,12 @@ package final class RemoteTier: Sendable {
         client.fetch(
             wanted.map(\.hash), pageBytes: layout.bytesPerPage, Patience(deadline: deadline, stall: stall)
         ) { index, value in
-            guard let value else {
-                misses.note(wanted[index].hash)
-                return onPage(index, nil)
+            switch value {
+            case .value(let value): return onPage(index, page(in: value, wanted[index], root, layout))
+            case .nothing: misses.note(wanted[index].hash)
+            case .unreadable(let isCopied): noteDamage(of: wanted[index].hash, isCopied: isCopied)
             }
-            return onPage(index, page(in: value, wanted[index], root, layout))
+            return onPage(index, nil)
         }
     }
 
@@ -145,16 +159,31 @@ package final class RemoteTier: Sendable {
     /// Whether a page's value was found damaged, and was not replaced since.
     package func isDamaged(_ hash: PrefixHash) -> Bool { damaged.withLock { $0.contains(hash) } }
 
-    /// Notes that a page's value cannot be trusted: it is a miss for a moment, and the next put replaces it.
+    /// Notes that a page's value cannot be trusted: it is a miss for a moment, and the next put replaces it. So is one
+    /// of another version: other versions have keys of their own.
     package func noteDamage(of hash: PrefixHash, _ damage: RecordDamage) {
+        noteDamage(of: hash, isCopied: client.distrust(hash, withNeighbours: !looksAtEach && damage.isOfWhole))
+    }
+
+    private func noteDamage(of hash: PrefixHash, isCopied: Bool) {
         counts.damagedPages.add(1)
         misses.note(hash)
-        // A newer version is another build's, and sound.
-        if case .unknownVersion = damage { return }
         damaged.withLock { damaged in
             if damaged.count >= Self.damagedLimit { damaged = [] }
             damaged.insert(hash)
         }
-        client.distrust(hash)
+        copied.withLock { copied in
+            if isCopied, copied.count < Self.damagedLimit { copied.insert(hash) } else { copied.remove(hash) }
+        }
+    }
+}
+
+extension RecordDamage {
+    /// Whether the value is not that of the page at all, so that its place may be wrong, and those of others with it.
+    fileprivate var isOfWhole: Bool {
+        switch self {
+        case .truncated, .notARecord, .unknownVersion, .sealed, .wrongKey, .badHeader, .wrongShape: true
+        case .badFrame, .unknownCodec, .badChecksum, .undecodable: false
+        }
     }
 }

@@ -39,6 +39,15 @@ struct RemoteURL: Sendable, Equatable {
     /// The URLs in a text that has white space between them.
     static func texts(in text: String) -> [String] { text.split(whereSeparator: \.isWhitespace).map(String.init) }
 
+    /// The files that the URLs in a text name.
+    static func files(in text: String) -> [String] {
+        texts(in: text).flatMap { text in
+            ((try? URLText(text))?.settings ?? []).filter { fileSettings.contains($0.name) }.map(\.value)
+        }
+    }
+
+    private static let fileSettings = ["ca", "cert", "key", "password_file", "credentials_file"]
+
     /// Reads URLs with white space between them.
     ///
     /// - Throws: `.invalidOption`, also when there is none.

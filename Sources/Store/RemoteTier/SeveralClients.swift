@@ -48,7 +48,7 @@ final class SeveralClients: RemoteClient {
     }
 
     func fetch(
-        _ hashes: [PrefixHash], pageBytes: Int, _ patience: Patience, _ onValue: (Int, EncodedRecord?) -> Bool
+        _ hashes: [PrefixHash], pageBytes: Int, _ patience: Patience, _ onValue: (Int, FetchedValue) -> Bool
     ) -> RemoteFault? {
         var open = Array(hashes.indices)
         var fault: RemoteFault?
@@ -58,7 +58,7 @@ final class SeveralClients: RemoteClient {
             var lacking = Set(asked)
             var isEnded = false
             fault = member.client.fetch(asked.map { hashes[$0] }, pageBytes: pageBytes, patience) { index, value in
-                guard value != nil || isLast else { return true }
+                if case .nothing = value, !isLast { return true }
                 lacking.remove(asked[index])
                 isEnded = !onValue(asked[index], value)
                 return !isEnded
@@ -69,7 +69,9 @@ final class SeveralClients: RemoteClient {
         return open.isEmpty ? nil : fault
     }
 
-    func distrust(_ hash: PrefixHash) { for member in members { member.client.distrust(hash) } }
+    func distrust(_ hash: PrefixHash, withNeighbours: Bool) -> Bool {
+        members.reduce(false) { $1.client.distrust(hash, withNeighbours: withNeighbours) || $0 }
+    }
 
     func space(_ root: PrefixHash, _ patience: Patience) throws(RemoteFault) -> [UInt8]? {
         var fault: RemoteFault?
@@ -84,8 +86,8 @@ final class SeveralClients: RemoteClient {
         return nil
     }
 
-    func list(_ root: PrefixHash, bytes: Int, _ onHeader: (PrefixHash, EncodedRecord) -> Void) throws(RemoteFault) {
-        for member in members { try member.client.list(root, bytes: bytes, onHeader) }
+    func list(_ root: PrefixHash, bytes: Int, _ onValue: (ListedValue) -> Void) throws(RemoteFault) {
+        for member in members { try member.client.list(root, bytes: bytes, onValue) }
     }
 
     // MARK: Putting, and what tools ask: the first one
@@ -99,6 +101,12 @@ final class SeveralClients: RemoteClient {
     ) -> RemoteFault? {
         first.put(pages, timeToLive: timeToLive, patience, onOutcome)
     }
+
+    func unlisted(_ hashes: [PrefixHash], _ patience: Patience) throws(RemoteFault) -> Set<PrefixHash> {
+        try first.unlisted(hashes, patience)
+    }
+
+    func mendLists(_ patience: Patience) throws(RemoteFault) { try first.mendLists(patience) }
 
     func put(space: SpaceDescriptor, timeToLive: Duration?, _ patience: Patience) throws(RemoteFault) {
         try first.put(space: space, timeToLive: timeToLive, patience)
@@ -119,6 +127,8 @@ final class SeveralClients: RemoteClient {
     func rights(isWritable: Bool) -> [(name: String, use: String, refusal: RemoteFault?)] {
         first.rights(isWritable: isWritable)
     }
+
+    func namedServers() -> [(address: String, fault: RemoteFault?)] { first.namedServers() }
 
     func describe(_ found: inout RemoteCheck) { first.describe(&found) }
 }

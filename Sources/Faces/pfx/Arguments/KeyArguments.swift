@@ -20,9 +20,15 @@ struct KeyArguments: ParsableArguments {
     }
 
     /// The key; nil when none is given.
-    func key() throws(StoreError) -> SealingKey? {
-        if let keyFile { return try SealingKey(file: keyFile) }
+    func key() throws -> SealingKey? {
+        if let keyFile { return try Self.key(inFile: keyFile) }
         if let keyFd { return try SealingKey(descriptor: keyFd) }
         return try SealingKey.environment()
+    }
+
+    /// The key in a file that the command names.
+    static func key(inFile path: String) throws -> SealingKey {
+        try CommandFailure.require(file: path)
+        return try SealingKey(file: path)
     }
 }

@@ -78,7 +78,7 @@ struct CacheArguments: ParsableArguments {
     @OptionGroup var sealing: KeyArguments
 
     /// Opens the store; nil when none is named.
-    func open() throws(StoreError) -> Store? {
+    func open() throws -> Store? {
         guard let store else { return nil }
         // The engine inserts a prompt's pages anyway after its first token. If the load kept them in RAM too, that
         // token would wait for a copy.
@@ -86,7 +86,7 @@ struct CacheArguments: ParsableArguments {
             at: store,
             options: StoreOptions(
                 quota: quota, hotCapacity: hotBytes, writePolicy: writePolicy.policy, promotes: false,
-                sealingKey: sealing.key(), remote: remote.map { RemoteOptions(url: $0) }))
+                sealingKey: sealing.key(), remote: remote.map { try RemoteOptions(named: $0) }))
         if let notice = opened.setAsideNotice { Output.say("pfx: \(notice)") }
         if let notice = opened.quotaNotice { Output.say("pfx: \(notice)") }
         return opened

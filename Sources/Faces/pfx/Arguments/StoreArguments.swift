@@ -23,8 +23,9 @@ struct StoreArguments: ParsableArguments {
     /// The store's own error tells an engine what to do about a missing store. A command that inspects a store needs
     /// another text.
     private func opened() throws -> StoreInspector {
+        let key = try sealing.key()
         do throws(StoreError) {
-            return try StoreInspector(at: folder, sealingKey: sealing.key())
+            return try StoreInspector(at: folder, sealingKey: key)
         } catch .notAFolder where FileStatus(path: folder) != nil {
             throw CommandFailure(
                 status: .missingInput, sentence: "\(folder) is a file.",

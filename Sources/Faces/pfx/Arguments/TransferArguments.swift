@@ -4,6 +4,16 @@ internal import ArgumentParser
 internal import LlamaEngine
 internal import PrefixStore
 
+extension RemoteOptions {
+    /// A remote that a command names.
+    ///
+    /// - Throws: a failure of the command when the URL names a file that is not there.
+    init(named url: String) throws {
+        self.init(url: url)
+        for file in namedFiles { try CommandFailure.require(file: file) }
+    }
+}
+
 /// The remote and the part of a space that a command moves.
 struct TransferArguments: ParsableArguments {
     @Option(help: ArgumentHelp("The remote, such as redis://host:6379 or s3://bucket/prefix.", valueName: "url"))
@@ -105,10 +115,14 @@ struct TransferArguments: ParsableArguments {
         }
         add("replaced", done.replaced, "they were damaged there; counted as moved too")
         add("covered", done.covered, "a longer page has their tokens")
-        add("damaged", done.damaged, "not to be trusted, or gone; an engine that computes them puts them again")
+        let packs = done.unreadablePacks > 0 ? " (\(Render.count(done.unreadablePacks, "pack")) of unknown pages)" : ""
+        add(
+            "damaged", done.damaged,
+            "not to be trusted, or gone\(packs); an engine that computes them puts them again")
         add("orphaned", done.orphaned, "a page before them is missing")
         add("without room", done.withoutRoom, "raise the quota, or the memory of the remote")
-        add("not moved", done.unanswered, "a remote failed; give the command again")
+        add("not moved", done.unanswered, "the command failed before")
+        add("expired", done.expired, "left alone: their date has passed in the store, or that of a page before them")
         add("evicted", done.evicted, "other pages of the store, to make room")
         return table.text
     }
@@ -121,9 +135,14 @@ struct TransferArguments: ParsableArguments {
     static func report(_ done: RemoteTransfer, _ store: StoreArguments, none: String) throws {
         try store.print(done, or: text(done))
         let isDone = done.isComplete && done.pages > 0
-        let next = isDone ? "All that was asked for is there." : "What was moved stays: then give the command again."
+        let next =
+            isDone
+            ? "All that was asked for is there."
+            : done.moved > 0 ? "What was moved stays: then give the command again." : "Then give the command again."
         for failure in done.failures { Output.say("pfx: \(failure.sentence) \(failure.remedy) \(next)") }
         guard !isDone else { return }
+        // What the folder says goes before what a remote says.
+        if let failure = done.failures.first(where: { !$0.isRemote }) { throw failure.error.exitStatus.code }
         if !done.failures.isEmpty { throw ExitStatus.unusableStore.code }
         if done.pages == 0 { Output.say("pfx: \(none)") }
         throw ExitStatus.failure.code

@@ -56,6 +56,14 @@ extension BenchWork {
             load += Stopwatch.now - matched
         }
         try second.close()
+        let asked = prompts.reduce(0) { $0 + $1.0.count }
+        guard loaded == asked else {
+            throw CommandFailure(
+                status: .failure,
+                sentence: "The remote kept only \(loaded / layout.pageSize) of \(pageCount) pages.",
+                remedy: "It has evicted the others, or was too slow to give them: raise its memory, or give fewer "
+                    + "--tokens.")
+        }
         return RemoteResult(
             putSeconds: put - start, matchSeconds: match, loadSeconds: load, isExact: target.isEqual(to: source),
             tokens: loaded)

@@ -121,7 +121,7 @@ struct Bench: ParsableCommand {
 
     /// What cannot be read and written cannot be measured.
     private static func check(_ remote: String) throws {
-        let report = try RemoteReport(checking: RemoteOptions(url: remote))
+        let report = try RemoteReport(checking: RemoteOptions(named: remote))
         guard !report.isReadable || !report.isWritable else { return }
         throw CommandFailure(
             status: .unusableStore,

@@ -44,21 +44,16 @@ struct Info: ParsableCommand {
 
     func run() throws {
         let (found, there) = try store.withStore { store in
-            (try store.info(), try remote.map { try store.countPages(on: RemoteOptions(url: $0)) })
+            (try store.info(), try remote.map { try store.countPages(on: RemoteOptions(named: $0)) })
         }
         var info = found
         info.openers = info.others
         let held = there.map { Report.Remote(url: $0.url, pages: $0.there, missingPages: $0.all - $0.there) }
-        var text = Self.text(info)
-        if let there {
-            var table = TextTable(("", .left), ("", .left))
-            table.add("remote", "\(there.url): \(Render.count(there.there)) of \(Render.count(there.all, "page"))")
-            text += table.text
-        }
-        try store.print(Report(info: info, remote: held), or: text)
+        let line = there.map { "\($0.url): \(Render.count($0.there)) of \(Render.count($0.all, "page"))" }
+        try store.print(Report(info: info, remote: held), or: Self.text(info, remote: line))
     }
 
-    static func text(_ info: StoreInfo) -> String {
+    static func text(_ info: StoreInfo, remote: String? = nil) -> String {
         var table = TextTable(("", .left), ("", .left))
         table.add("store", info.path)
         table.add("format", "\(info.formatVersion), made \(Render.time(info.createdAt))")
@@ -86,6 +81,7 @@ struct Info: ParsableCommand {
         if info.openers.isEmpty { table.add("opened by", "no other process") }
         table.add("writes", Render.count(info.generation))
         table.add("libraries", "LMDB \(info.lmdbVersion), zstd \(info.zstdVersion)")
+        if let remote { table.add("remote", remote) }
         return table.text
     }
 }

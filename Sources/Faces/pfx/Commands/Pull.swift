@@ -22,10 +22,11 @@ struct Pull: ParsableCommand {
     @OptionGroup var transfer: TransferArguments
 
     func run() throws {
-        let remote = RemoteOptions(url: transfer.remote)
+        let remote = try RemoteOptions(named: transfer.remote)
         let done: RemoteTransfer
         // A host that joins has no store. What only names a space of this store cannot make one.
-        if FileStatus(path: store.folder + "/data.mdb") == nil, let root = PrefixHash(hex: transfer.space) {
+        if FileStatus(path: store.folder + "/data.mdb") == nil {
+            guard let root = PrefixHash(hex: transfer.space) else { throw Self.shortRoot(transfer.space, store.folder) }
             done = try StoreInspector.pull(
                 root, from: remote, transfer.choice(Self.wholeHash), intoNewStoreAt: store.folder,
                 sealingKey: store.sealing.key())
@@ -38,9 +39,20 @@ struct Pull: ParsableCommand {
         try TransferArguments.report(done, store, none: Self.none(done))
     }
 
+    private static func shortRoot(_ digits: String, _ folder: String) -> CommandFailure {
+        CommandFailure(
+            status: .usage,
+            sentence: "There is no store in \(folder) yet that knows a space '\(Reveal.escaped(digits))'.",
+            remedy: "Give its whole root, all 64 digits, as `pfx spaces --json` prints it where it is stored.")
+    }
+
     private static func none(_ done: RemoteTransfer) -> String {
+        if done.prompts?.count == 0 { return "There is nothing to pull: the list of prompts is empty." }
         guard done.offered == 0 else {
             return "There is nothing to pull: no prompt begins as a page of the space does."
+        }
+        guard done.otherwiseSealed > 0 else {
+            return "The remote has no page of the space: push it from a host that has stored it."
         }
         return
             "The remote has no page of the space that this store can read. Sealed pages can be read only in the folder "

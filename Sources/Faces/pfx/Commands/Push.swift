@@ -31,11 +31,13 @@ struct Push: ParsableCommand {
     func run() throws {
         let done = try store.withStore { store in
             try store.push(
-                store.spaceRoot(transfer.space), to: RemoteOptions(url: transfer.remote),
+                store.spaceRoot(transfer.space), to: RemoteOptions(named: transfer.remote),
                 transfer.choice(store.pageHash), isPinned: pinned, verifies: verify)
         }
         let asked = transfer.prompts.isEmpty ? "that was asked for" : "that a prompt begins with"
-        try TransferArguments.report(
-            done, store, none: "There is nothing to push: no page \(asked) is \(pinned ? "pinned" : "stored").")
+        let none =
+            done.prompts?.count == 0
+            ? "the list of prompts is empty" : "no page \(asked) is \(pinned ? "pinned" : "stored")"
+        try TransferArguments.report(done, store, none: "There is nothing to push: \(none).")
     }
 }

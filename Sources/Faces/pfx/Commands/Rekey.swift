@@ -33,7 +33,7 @@ struct Rekey: ParsableCommand {
     }
 
     func run() throws {
-        let new = try newKeyFile.map { (file) throws(StoreError) in try SealingKey(file: file) }
+        let new = try newKeyFile.map { try KeyArguments.key(inFile: $0) }
         let key = try new ?? SealingKey(descriptor: newKeyFd ?? 0)
         let spaces = try store.withStore { try $0.rekey(to: key) }
         try store.print(

@@ -33,7 +33,7 @@ struct Remote: ParsableCommand {
         var json = false
 
         func run() throws {
-            let checks = try RemoteReport.all(checking: RemoteOptions(url: url))
+            let checks = try RemoteReport.all(checking: RemoteOptions(named: url))
             // One alone that cannot be reached is the whole story.
             if checks.count == 1, case .failure(let error) = checks[0].found { throw error }
             let answers = checks.map { Answer(url: $0.url, found: $0.found) }
@@ -85,6 +85,9 @@ struct Remote: ParsableCommand {
             if report.primaries > 0 {
                 let primaries = report.primaries == 1 ? "1 primary" : "\(report.primaries) primaries"
                 table.add("servers", "\(primaries), \(Render.count(report.replicas, "replica"))")
+            }
+            for server in report.servers {
+                table.add("", "\(server.address): \(server.fault.map { "down, \($0)" } ?? "up")")
             }
             table.add("rights", rights(report))
             let missing = report.rights.filter { !$0.isGranted }

@@ -24,6 +24,8 @@ struct RemotePull {
     /// Pages for which there was no room; what follows them need not come.
     private var refused: Set<PrefixHash> = []
     private var isFull = false
+    /// How many of the names were counted.
+    private var looked = 0
     /// What became of the pages.
     private(set) var done = RemoteTransfer()
 
@@ -42,7 +44,7 @@ struct RemotePull {
         } else {
             (descriptor, seal, isNew) = (try Self.descriptor(of: root, tiers, &failures, isSealing), nil, true)
         }
-        let (offered, holders) = try Self.offered(descriptor, seal, tiers, &failures)
+        let (offered, holders, unreadable) = try Self.offered(descriptor, seal, tiers, &failures, &done)
         done.offered = offered.count
         let stored = isNew ? [] : try cold?.pages(in: root, order: .position, limit: .max) ?? []
         let local = stored.filter { !$0.isBlock && holders[$0.hash] == nil }
@@ -58,15 +60,28 @@ struct RemotePull {
             in: descriptor, seal, tokens: tokens)
         let chosen = offered.filter { [selection] in selection.hashes.contains($0.hash) }
         covers = try Self.covers(chosen, local, descriptor.layout, tokens)
-        names = TransferOrder.byPaths(chosen.filter { [covers] in covers[$0.hash] == nil }) { ($0.hash, $0.parent) }
+        let there = Set(stored.lazy.map(\.hash))
+        let missed = unreadable.filter { [selection] in !there.contains($0) && selection.mayWant($0) }
+        let ordered = TransferOrder.byPaths(chosen.filter { [covers] in covers[$0.hash] == nil }) {
+            ($0.hash, $0.parent)
+        }
+        // What has expired here is not to come back, and what follows it would not be found.
+        var expired = PageInfo.expired(stored)
+        for name in ordered where expired.contains(name.parent) { expired.insert(name.hash) }
+        names = ordered.filter { !expired.contains($0.hash) }
+        done.expired = ordered.count - names.count
         self.holders = holders
         self.failures = failures
-        done.covered = chosen.count - names.count
+        done.covered = chosen.count - ordered.count
         done.orphaned = selection.orphans.count
-        done.pages = done.covered + done.orphaned
+        // A pack that does not say which pages it has counts as one.
+        done.damaged = missed.count + (choice.prompts == nil ? done.unreadablePacks : 0)
+        done.pages = done.covered + done.orphaned + done.damaged + done.expired
         if choice.prompts != nil {
             // What a prompt begins with, and only the folder has.
-            let own = local.lazy.map(\.hash).filter { [selection] in selection.hashes.contains($0) }
+            let own = local.lazy.map(\.hash).filter { [selection] in
+                selection.hashes.contains($0) && !expired.contains($0)
+            }
             placed.add(own)
             done.pages += placed.hashes.count
             done.alreadyThere = placed.hashes.count
@@ -88,9 +103,12 @@ struct RemotePull {
                 guard let found = try tier.descriptor(of: root) else { continue }
                 // The data key of a sealed space is in the folder that made it, and nowhere else.
                 guard !isSealing else {
-                    throw .invalidOption(
-                        "with a sealing key, pages are pulled only into a space that this folder, or the one that it is "
-                            + "a copy of, has sealed; \(root.short) is none")
+                    throw .remoteFailure(
+                        remote: tier.shownURL,
+                        "with a sealing key, only a space is pulled that this folder, or the one that it is a copy of, "
+                            + "has sealed, and \(root.short) is none",
+                        remedy: "Pull into that folder, or into a copy of it; without a key if the space is not sealed."
+                    )
                 }
                 return found
             } catch {
@@ -107,15 +125,21 @@ struct RemotePull {
                 + "puts it there again when it pushes any page.")
     }
 
-    /// The pages that the remotes have, and which of them have each, as bits.
+    /// The pages that the remotes have, and which of them have each, as bits; and those that none can give.
     private static func offered(
-        _ descriptor: SpaceDescriptor, _ seal: SpaceSeal?, _ tiers: [RemoteTier], _ failures: inout [StoreError?]
-    ) throws(StoreError) -> (names: [PageName], holders: [PrefixHash: UInt8]) {
+        _ descriptor: SpaceDescriptor, _ seal: SpaceSeal?, _ tiers: [RemoteTier], _ failures: inout [StoreError?],
+        _ done: inout RemoteTransfer
+    ) throws(StoreError) -> (names: [PageName], holders: [PrefixHash: UInt8], unreadable: Set<PrefixHash>) {
         var names: [PageName] = []
         var holders: [PrefixHash: UInt8] = [:]
+        var unreadable: Set<PrefixHash> = []
         for (number, tier) in tiers.enumerated() where failures[number] == nil {
             do throws(StoreError) {
-                for name in try tier.pages(of: descriptor.root, descriptor.layout, seal: seal) {
+                let listed = try tier.pages(of: descriptor.root, descriptor.layout, seal: seal)
+                unreadable.formUnion(listed.unreadable)
+                done.unreadablePacks += listed.unreadablePacks
+                done.otherwiseSealed += listed.otherwiseSealed
+                for name in listed.names {
                     if holders[name.hash] == nil { names.append(name) }
                     holders[name.hash, default: 0] |= 1 << UInt8(number)
                 }
@@ -125,7 +149,10 @@ struct RemotePull {
             }
         }
         if let failure = failures[0], failures.allSatisfy({ $0 != nil }) { throw failure }
-        return (names.sorted { ($0.firstToken, $0.hash) < ($1.firstToken, $1.hash) }, holders)
+        return (
+            names.sorted { ($0.firstToken, $0.hash) < ($1.firstToken, $1.hash) }, holders,
+            unreadable.filter { holders[$0] == nil }
+        )
     }
 
     /// Which of the chosen pages, and of those of the folder beside them, have their tokens in a longer one.
@@ -147,13 +174,27 @@ struct RemotePull {
 
     // MARK: Moving
 
-    /// Moves the pages. When a remote fails, what has come stays.
+    /// Moves the pages. When a remote fails, or the folder, what has come stays.
     ///
     /// - Parameters:
     ///   - folder: where they go; nil when it is to be made.
     ///   - make: makes it. Called once, when the first pages have come.
-    mutating func run(into folder: ColdTier?, _ make: () throws(StoreError) -> ColdTier) throws(StoreError) {
+    mutating func run(into folder: ColdTier?, _ make: () throws(StoreError) -> ColdTier) {
         var cold = folder
+        do throws(StoreError) { try move(into: &cold, make) } catch {
+            done.pages += names.count - looked
+            done.unanswered += names.count - looked
+            done.note(error)
+        }
+        for failure in failures { if let failure { done.note(failure) } }
+        do throws(StoreError) { try lookAgain(cold) } catch { done.note(error) }
+        // Prompts that are there whole need nothing of a remote that has failed.
+        done.finish(isSure: true)
+    }
+
+    private mutating func move(
+        into cold: inout ColdTier?, _ make: () throws(StoreError) -> ColdTier
+    ) throws(StoreError) {
         let sizes = names.map { UInt64(descriptor.layout.pageBytes(tokens: $0.tokens.count)) }
         let parts = TransferOrder.parts(sizes)
         // None of what is wanted and there already is to go for what comes before it.
@@ -164,6 +205,7 @@ struct RemotePull {
             let missing = batch.filter { !there.contains($0.hash) }
             guard !isFull else {
                 done.count(batch.count, known: there.count, refused: missing.count)
+                looked = part.upperBound
                 continue
             }
             let (records, silent) = fetch(missing)
@@ -172,6 +214,7 @@ struct RemotePull {
             guard !records.isEmpty, let cold else {
                 let outcomes = records.map { _ in TakeOutcome.orphan }
                 done.count(batch.count, known: there.count, silent: silent, records, outcomes)
+                looked = part.upperBound
                 continue
             }
             // A space of which nothing can be taken is not registered.
@@ -179,9 +222,8 @@ struct RemotePull {
             isNew = false
             let report = try cold.put(records, keeping: placed.hashes)
             take(records, report, of: batch.count, known: there.count, silent: silent)
+            looked = part.upperBound
         }
-        for failure in failures { if let failure { done.note(failure) } }
-        try lookAgain(cold)
     }
 
     /// Fetches pages from the first remotes that have them.
@@ -242,8 +284,6 @@ struct RemotePull {
             while let longer = covers[hash] { hash = longer }
             return there.contains(hash)
         }
-        // Prompts that are there whole need nothing of a remote that has failed.
-        done.finish(isSure: true)
     }
 }
 

@@ -1,6 +1,6 @@
 // What a check of a remote has found, for people who set one up.
 
-internal import KVFormat
+package import KVFormat
 internal import RemoteTier
 internal import Threads
 
@@ -14,6 +14,8 @@ public struct RemoteReport: Sendable, Encodable {
     public let primaries: Int
     /// Servers that have copies.
     public let replicas: Int
+    /// The servers that the URL names, if there are several that have the same.
+    public let servers: [Server]
     /// What stores and commands do there, by the server's name of it, and whether this user may.
     public let rights: [Right]
     /// Whether this user may read: if not, nothing is measured.
@@ -36,6 +38,14 @@ public struct RemoteReport: Sendable, Encodable {
     public let evictionPolicy: String?
     /// What to change, one sentence each.
     public let advice: [String]
+
+    /// One of several servers.
+    public struct Server: Sendable, Encodable {
+        /// Its host and port.
+        public let address: String
+        /// What is wrong with it, as a clause; nil for one that is well.
+        public let fault: String?
+    }
 
     /// Something that stores or commands do with a remote.
     public struct Right: Sendable, Encodable {
@@ -77,6 +87,7 @@ public struct RemoteReport: Sendable, Encodable {
         version = found.version
         primaries = found.primaries
         replicas = found.replicas
+        servers = found.servers.map { Server(address: $0.address, fault: $0.fault?.text) }
         rights = found.rights.map { right in
             Right(
                 name: right.name, use: right.use, isGranted: right.refusal == nil, refusal: right.refusal?.text)
@@ -92,4 +103,9 @@ public struct RemoteReport: Sendable, Encodable {
         evictionPolicy = found.evictionPolicy
         advice = found.advice
     }
+}
+
+extension RemoteOptions {
+    /// The files that the URL names: a program may want to say of one that it is not there.
+    package var namedFiles: [String] { RemoteTier.files(named: self) }
 }

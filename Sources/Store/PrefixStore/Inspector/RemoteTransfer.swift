@@ -19,19 +19,26 @@ public struct RemoteTransfer: Sendable, Equatable, Encodable {
     public internal(set) var replaced = 0
     /// Ends of prompts whose tokens are in a longer page beside them.
     public internal(set) var covered = 0
-    /// Pages that were damaged, or gone, where they came from.
+    /// Pages that were damaged, or gone, where they came from; values that cannot be read at all, and packs of an
+    /// object store that do not say which pages they have, count too.
     public internal(set) var damaged = 0
+    /// Of those the packs that do not say which pages they have.
+    public internal(set) var unreadablePacks = 0
+    /// Pages of the space that another folder has sealed, so that this one cannot read them; in no other count.
+    public internal(set) var otherwiseSealed = 0
     /// Pages before which another page is missing.
     public internal(set) var orphaned = 0
     /// Pages for which the other side had no room, also those that it has evicted again.
     public internal(set) var withoutRoom = 0
-    /// Pages that were not moved because a remote failed.
+    /// Pages that were left alone because their date has passed in the folder, or that of a page before them.
+    public internal(set) var expired = 0
+    /// Pages that were not moved because a remote failed, or the folder.
     public internal(set) var unanswered = 0
     /// Other pages of the store that were evicted to make room.
     public internal(set) var evicted = 0
     /// What was found of the prompts that were asked for; nil when none were.
     public internal(set) var prompts: Prompts?
-    /// Remotes that have failed. What was moved before stays: give the call again.
+    /// Remotes that have failed, and what the folder has failed with. What was moved before stays: give the call again.
     public internal(set) var failures: [Failure] = []
 
     /// Pages that are not there.
@@ -56,12 +63,21 @@ public struct RemoteTransfer: Sendable, Equatable, Encodable {
         public internal(set) var tokensThere = 0
     }
 
-    /// A remote that did not do what was asked of it.
+    /// A remote, or the folder, that did not do what was asked of it.
     public struct Failure: Sendable, Equatable, Encodable {
         /// What happened, in one sentence that names the remote.
         public let sentence: String
         /// What to do about it, in one sentence.
         public let remedy: String
+        /// The error itself.
+        public let error: StoreError
+        /// Whether a remote has failed, and not the folder.
+        public var isRemote: Bool {
+            guard case .remoteFailure = error else { return false }
+            return true
+        }
+
+        enum CodingKeys: CodingKey { case sentence, remedy }
     }
 
     /// Says whether all is there.
@@ -73,7 +89,7 @@ public struct RemoteTransfer: Sendable, Equatable, Encodable {
     }
 
     mutating func note(_ error: StoreError) {
-        failures.append(Failure(sentence: error.description, remedy: error.remedy))
+        failures.append(Failure(sentence: error.description, remedy: error.remedy, error: error))
     }
 
     /// Counts a batch of `count` pages, of which `known` were there, `silent` had no answer, and `records` came.

@@ -3,6 +3,7 @@
 internal import ColdTier
 internal import Records
 internal import RemoteTier
+internal import Threads
 
 extension StoreInspector {
     /// Puts pages of a space on a remote, parents first; of several remotes on the first. What is there costs a
@@ -15,8 +16,7 @@ extension StoreInspector {
     ///   - isPinned: whether only pinned pages are put.
     ///   - verifies: whether what is there is fetched and checked, and replaced if it is damaged.
     /// - Returns: what became of the pages, also when the remote has failed on the way.
-    /// - Throws: `.invalidOption`, `.noSuchSpace`, `.sealedSpace` without a key, `.wrongKey` with another one;
-    ///   `.remoteFailure` when nothing was put.
+    /// - Throws: `.invalidOption`, `.noSuchSpace`, `.sealedSpace` without a key, `.wrongKey` with another one.
     public func push(
         _ root: PrefixHash, to options: RemoteOptions, _ choice: TransferChoice = TransferChoice(),
         isPinned: Bool = false, verifies: Bool = false
@@ -24,16 +24,22 @@ extension StoreInspector {
         let tiers = try RemoteTier.each(options)
         defer { for tier in tiers { tier.close() } }
         let (descriptor, seal) = try cold.known(root)
-        let stored = try pages(in: root, order: .position, limit: .max).filter { !$0.isBlock }
+        let all = try pages(in: root, order: .position, limit: .max).filter { !$0.isBlock }
+        let expired = PageInfo.expired(all)
+        let stored = all.filter { !expired.contains($0.hash) }
         let selection = try TransferSelection(
             choice, of: stored.map { TransferEntry(hash: $0.hash, parent: $0.parent) }, in: descriptor, seal,
             tokens: cold.tokensIfStored)
         let chosen = stored.filter { selection.hashes.contains($0.hash) && (!isPinned || $0.pins > 0) }
         var push = RemotePush(cold, tiers[0], descriptor, seal, verifies: verifies)
         push.done.offered = stored.count
-        try push.tier.register(descriptor)
-        try push.run(TransferOrder.byPaths(chosen) { ($0.hash, $0.parent) })
-        push.done.prompts = selection.counts { push.placed.hashes.contains($0) }
+        if choice.under == nil, choice.prompts == nil, !isPinned {
+            push.done.expired = expired.count
+            push.done.pages = expired.count
+        }
+        push.run(TransferOrder.byPaths(chosen) { ($0.hash, $0.parent) })
+        let there = push.held(selection.prompts?.map(\.chain) ?? [], behind: root)
+        push.done.prompts = selection.counts { there.contains($0) }
         push.done.finish(isSure: false)
         return push.done
     }
@@ -46,7 +52,9 @@ extension StoreInspector {
         defer { for tier in tiers { tier.close() } }
         var (there, all) = (0, 0)
         for space in try spaces() {
-            let pages = try pages(in: space.root, order: .position, limit: .max).filter { !$0.isBlock }
+            let stored = try self.pages(in: space.root, order: .position, limit: .max).filter { !$0.isBlock }
+            let expired = PageInfo.expired(stored)
+            let pages = stored.filter { !expired.contains($0.hash) }
             let ordered = TransferOrder.byPaths(pages) { ($0.hash, $0.parent) }
             all += ordered.count
             for start in stride(from: 0, to: ordered.count, by: 1024) {
@@ -80,6 +88,18 @@ extension ColdTier {
     }
 }
 
+extension PageInfo {
+    /// Those of a space's pages, parents first, whose date has passed, and those behind them: no match finds them.
+    static func expired(_ pages: [PageInfo]) -> Set<PrefixHash> {
+        let now = Timestamp(milliseconds: SystemClock.wallMilliseconds())
+        var expired: Set<PrefixHash> = []
+        for page in pages where expired.contains(page.parent) || page.expiry.map({ $0 <= now }) ?? false {
+            expired.insert(page.hash)
+        }
+        return expired
+    }
+}
+
 /// A push that is under way.
 private struct RemotePush {
     let cold: ColdTier
@@ -98,28 +118,44 @@ private struct RemotePush {
         self.verifies = verifies
     }
 
-    /// Moves pages, parents first. When the remote fails, what has come stays.
-    ///
-    /// - Throws: the remote's failure when nothing was put and nothing found, and what the folder says.
-    mutating func run(_ pages: [PageInfo]) throws(StoreError) {
+    /// Moves pages, parents first. When the remote fails, or the folder, what has come stays.
+    mutating func run(_ pages: [PageInfo]) {
         var failure: StoreError?
+        do throws(StoreError) { try tier.register(descriptor) } catch { failure = error }
         for part in TransferOrder.parts(pages.map(\.rawBytes.value)) {
             guard failure == nil else {
                 done.count(part.count, known: 0, silent: part.count, [], [])
                 continue
             }
             do throws(StoreError) { try move(Array(pages[part])) } catch {
-                guard case .remoteFailure = error else { throw error }
                 done.count(part.count, known: 0, silent: part.count, [], [])
                 failure = error
             }
         }
         if failure == nil {
-            do throws(StoreError) { try lookAgain(pages) } catch { failure = error }
+            do throws(StoreError) {
+                if verifies { try tier.mendLists() }
+                try lookAgain(pages)
+            } catch { failure = error }
         }
-        guard let failure else { return }
-        if placed.hashes.isEmpty { throw failure }
-        done.note(failure)
+        if let failure { done.note(failure) }
+    }
+
+    /// What the remote has of the pages of prompts, whether the folder has them or not.
+    mutating func held(_ chains: [[PrefixHash]], behind root: PrefixHash) -> Set<PrefixHash> {
+        var there = placed.hashes
+        guard done.failures.isEmpty else { return there }
+        var open = Set(chains.joined()).subtracting(there)
+        for chain in chains {
+            let pages = zip(chain, [root] + chain).map { (hash: $0, parent: $1) }.filter { open.contains($0.hash) }
+            open.subtract(chain)
+            guard !pages.isEmpty else { continue }
+            do throws(StoreError) { there.formUnion(try tier.held(pages)) } catch {
+                done.note(error)
+                break
+            }
+        }
+        return there
     }
 
     private mutating func move(_ batch: [PageInfo]) throws(StoreError) {

@@ -55,8 +55,19 @@ struct TransferSelection {
     private(set) var hashes: Set<PrefixHash>
     /// Chosen pages before which a page of their prompt is nowhere.
     private(set) var orphans: Set<PrefixHash> = []
-    /// For each prompt its tokens, and the pages that it begins with, each with how many of the tokens it has.
-    private(set) var prompts: [(tokens: Int, pages: [(hash: PrefixHash, tokens: Int)])]?
+    /// The pages that the prompts begin with, wherever they are; nil when no prompts were asked for.
+    private var wanted: Set<PrefixHash>?
+    /// For each prompt its tokens, the pages that it begins with among the entries, each with how many of the tokens it
+    /// has, and the pages that it begins with wherever they are.
+    private(set) var prompts: [Path]?
+    private let pageSize: Int
+
+    /// The pages of a prompt.
+    struct Path {
+        let tokens: Int
+        let pages: [(hash: PrefixHash, tokens: Int)]
+        let chain: [PrefixHash]
+    }
 
     /// Chooses among `entries`.
     ///
@@ -69,6 +80,7 @@ struct TransferSelection {
         _ choice: TransferChoice, of entries: [TransferEntry], in descriptor: SpaceDescriptor, _ seal: SpaceSeal?,
         tokens: (PrefixHash) throws(StoreError) -> [TokenID]
     ) throws(StoreError) {
+        pageSize = descriptor.layout.pageSize
         let among = try choice.under.map { (last) throws(StoreError) in try Self.under(last, entries) }
         let entries = among.map { among in entries.filter { among.contains($0.hash) } } ?? entries
         let known = Set(entries.map(\.hash))
@@ -76,12 +88,14 @@ struct TransferSelection {
         guard let prompts = choice.prompts else { return }
         try choice.tokenizer?.check(descriptor)
         var siblings: [PrefixHash: Siblings] = [:]
-        var paths: [(tokens: Int, pages: [(hash: PrefixHash, tokens: Int)])] = []
+        var paths: [Path] = []
         let children = Dictionary(grouping: entries, by: \.parent).mapValues { $0.map(\.hash) }
         let size = descriptor.layout.pageSize
         hashes = []
+        var wanted: Set<PrefixHash> = []
         for prompt in prompts {
             let chain = PrefixHash.chain(from: descriptor.root, tokens: prompt[...], pageSize: size, seal: seal)
+            wanted.formUnion(chain)
             let count = chain.firstIndex { !known.contains($0) } ?? chain.count
             var path = (0..<count).map { (hash: chain[$0], tokens: min(size, prompt.count - $0 * size)) }
             if count < chain.count {
@@ -94,18 +108,24 @@ struct TransferSelection {
                 orphans.formUnion(chain[(count + 1)...].filter { known.contains($0) })
             }
             hashes.formUnion(path.map(\.hash))
-            paths.append((prompt.count, path))
+            paths.append(Path(tokens: prompt.count, pages: path, chain: chain))
         }
         orphans.subtract(hashes)
         self.prompts = paths
+        self.wanted = wanted
     }
+
+    /// Whether a page of which only the hash is known may be one that was asked for.
+    func mayWant(_ hash: PrefixHash) -> Bool { wanted?.contains(hash) ?? true }
 
     /// How much of the prompts is there; nil when none were asked for.
     func counts(_ isThere: (PrefixHash) -> Bool) -> RemoteTransfer.Prompts? {
         guard let prompts else { return nil }
         var counts = RemoteTransfer.Prompts()
         for prompt in prompts {
-            let there = prompt.pages.prefix { isThere($0.hash) }.reduce(0) { $0 + $1.tokens }
+            let chained = prompt.chain.prefix { isThere($0) }.count * pageSize
+            let there = max(
+                prompt.pages.prefix { isThere($0.hash) }.reduce(0) { $0 + $1.tokens }, min(chained, prompt.tokens))
             counts.count += 1
             counts.tokens += prompt.tokens
             counts.tokensThere += there

@@ -76,6 +76,7 @@ final class Connection {
             switch reply {
             case .list: version = 3
             // Servers before Redis 6 do not know the command; others say that they do not know the version.
+            case .error where reply.refusal == .refused("ERR" + RemoteFault.noConnection): throw reply.refusal
             case .error where reply.errorCode == "ERR" || reply.errorCode == "NOPROTO": break
             default: throw reply.refusal
             }
@@ -83,16 +84,26 @@ final class Connection {
         if version == 2, let (user, password) = settings.login {
             try require(RedisCommand([Array("AUTH".utf8)] + (user.map { [$0] } ?? []) + [password]), before: deadline)
         }
-        if settings.database != 0 { try require(RedisCommand("SELECT", "\(settings.database)"), before: deadline) }
+        if settings.database != 0 {
+            try require(RedisCommand("SELECT", "\(settings.database)"), named: "SELECT", before: deadline)
+        }
         // Without it a replica sends every question to its primary. A primary takes it for a courtesy.
-        if settings.isCluster { try require(RedisCommand("READONLY"), before: deadline) }
+        if settings.isCluster { try require(RedisCommand("READONLY"), named: "READONLY", before: deadline) }
         let reply = try ask(RedisCommand("PING"), before: deadline)
-        if case .error = reply { throw reply.refusal }
+        if case .error = reply { throw refusal(reply, "PING") }
     }
 
-    private func require(_ command: RedisCommand, before deadline: Deadline) throws(RemoteFault) {
+    /// Who may not begin a connection may perhaps do all else: the right is named.
+    private func refusal(_ reply: RespValue, _ name: String?) -> RemoteFault {
+        guard let name, reply.errorCode == "NOPERM" else { return reply.refusal }
+        return .refusedConnection(name)
+    }
+
+    private func require(
+        _ command: RedisCommand, named name: String? = nil, before deadline: Deadline
+    ) throws(RemoteFault) {
         let reply = try ask(command, before: deadline)
-        guard reply.isOK else { throw reply.refusal }
+        guard reply.isOK else { throw refusal(reply, name) }
     }
 
     /// Sends one command and waits for its reply.
@@ -101,8 +112,15 @@ final class Connection {
         enqueue(command)
         var answer: RespValue?
         while true {
-            try send()
-            try receive { answer = $0 }
+            do throws(RemoteFault) {
+                try send()
+                try receive { answer = $0 }
+            } catch {
+                // What a server has said before it ended the connection says why.
+                if answer == nil { _ = try? receive { answer = $0 } }
+                guard let answer else { throw error }
+                return answer
+            }
             if let answer { return answer }
             // A server that never stops talking is late all the same.
             guard !deadline.hasPassed, holdsInput || socket.wait(for: wantedEvents, before: deadline) else {

@@ -76,6 +76,7 @@ struct Exchange {
     private let commands: [RedisCommand]
     private let stall: UInt64
     private let follows: Bool
+    private let namesServers: Bool
     private var lanes: [Lane] = []
     private var outcome = ExchangeOutcome()
     /// Nanoseconds that the caller has taken for replies: no server is to blame for them.
@@ -84,7 +85,9 @@ struct Exchange {
     /// - Parameters:
     ///   - stall: how long a server may be still.
     ///   - follows: whether servers may say that others have the keys.
-    init(_ commands: [RedisCommand], stall: Duration, follows: Bool) {
+    ///   - namesServers: whether a fault says whose it is.
+    init(_ commands: [RedisCommand], stall: Duration, follows: Bool, namesServers: Bool) {
+        self.namesServers = namesServers
         self.commands = commands
         self.stall = UInt64(max(0, min(stall.nanoseconds, 3600_000_000_000)))
         self.follows = follows
@@ -227,7 +230,9 @@ struct Exchange {
 
     /// The commands of a lane go to another server, once; the owner of a slot decides whether there is one. A server
     /// that the caller has named is asked once more itself.
-    private mutating func retryElsewhere(_ lane: Lane, _ fault: RemoteFault) {
+    private mutating func retryElsewhere(_ lane: Lane, _ found: RemoteFault) {
+        var fault = found
+        if namesServers, case .unreachable(let why) = found { fault = .unreachable("\(lane.node.address): \(why)") }
         for var item in lane.open {
             guard item.avoided == nil else {
                 outcome.fault = outcome.fault ?? fault

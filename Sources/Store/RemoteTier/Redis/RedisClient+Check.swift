@@ -43,6 +43,15 @@ extension RedisClient {
         return tries.map { name, use, command in (name, use, demand([command], .long) { _, _ in true }) }
     }
 
+    func namedServers() -> [(address: String, fault: RemoteFault?)] {
+        guard !isCluster else { return [] }
+        let named = map.shards.flatMap { [$0.primary] + $0.replicas }
+        guard named.count > 1 else { return [] }
+        return named.map { server in
+            (server.description, demand([RedisCommand("PING")], on: server, .long) { _, _ in true })
+        }
+    }
+
     private static func trial(_ key: String) -> [UInt8] { Array("pfx:1:c:\(key)".utf8) }
 
     private static func set(_ key: [UInt8], _ value: [UInt8], seconds: Int) -> RedisCommand {
@@ -73,6 +82,11 @@ extension RedisClient {
         found.memoryLimit = fields["maxmemory"].flatMap { UInt64($0) }
         found.evictionPolicy = fields["maxmemory_policy"].map { String($0.prefix(40)) }
         if !map.isWhole { found.advice.append("Some slots of the cluster have no server: repair the cluster.") }
+        if let primary = found.servers.first, let fault = primary.fault, found.isReadable {
+            found.advice.append(
+                "\(primary.address) is down: \(fault.text). What its replicas have is read from them, and nothing is put."
+            )
+        }
         if found.refusal == .full { found.advice.append(Self.adviceForFull(found.evictionPolicy)) }
         if let limit = found.memoryLimit, limit == 0 {
             found.advice.append("The server's memory has no limit: set maxmemory.")

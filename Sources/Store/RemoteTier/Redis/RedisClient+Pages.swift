@@ -102,10 +102,14 @@ extension RedisClient: RemoteClient {
     // MARK: Values
 
     func fetch(
-        _ hashes: [PrefixHash], pageBytes: Int, _ patience: Patience, _ onValue: (Int, EncodedRecord?) -> Bool
+        _ hashes: [PrefixHash], pageBytes: Int, _ patience: Patience, _ onValue: (Int, FetchedValue) -> Bool
     ) -> RemoteFault? {
         let commands = hashes.map { Self.get(Self.key(ofPage: $0), weight: pageBytes) }
-        return demand(commands, patience) { index, reply in onValue(index, reply.value) }
+        return demand(commands, patience) { index, reply in
+            if case .null = reply { return onValue(index, .nothing) }
+            // A list or a hash under the key, whoever has put it there.
+            return onValue(index, reply.value.map { .value($0) } ?? .unreadable(isCopied: false))
+        }
     }
 
     func put(
@@ -135,7 +139,7 @@ extension RedisClient: RemoteClient {
     }
 
     /// A put replaces a damaged value; nothing else is to be known of it.
-    func distrust(_ hash: PrefixHash) {}
+    func distrust(_ hash: PrefixHash, withNeighbours: Bool) -> Bool { false }
 
     // MARK: Spaces
 

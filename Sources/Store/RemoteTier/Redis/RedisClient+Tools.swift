@@ -9,20 +9,38 @@ extension RedisClient {
     private static let batch = 256
 
     /// Lists the pages of all spaces: asks every primary for all of its keys.
-    func list(_ root: PrefixHash, bytes: Int, _ onHeader: (PrefixHash, EncodedRecord) -> Void) throws(RemoteFault) {
+    func list(_ root: PrefixHash, bytes: Int, _ onValue: (ListedValue) -> Void) throws(RemoteFault) {
         // The first command makes the client learn the map.
         _ = try held([[root]], .long)
-        for primary in Set(map.shards.map(\.primary)) {
-            var cursor = ScanCursor()
-            repeat {
-                let (next, hashes) = try scan(primary, cursor.place)
-                guard cursor.move(to: next) else { throw .nonsense }
-                for start in stride(from: 0, to: hashes.count, by: Self.batch) {
-                    let part = Array(hashes[start..<min(start + Self.batch, hashes.count)])
-                    try beginnings(part, bytes, onHeader)
-                }
-            } while cursor.place != 0
+        for (primary, replicas) in Dictionary(map.shards.map { ($0.primary, $0.replicas) }, uniquingKeysWith: { $1 }) {
+            do throws(RemoteFault) { try list(on: primary, bytes, onValue) } catch {
+                // Of a primary that is down a replica has the keys.
+                guard !error.isRefusal else { throw error }
+                try list(onOneOf: replicas, bytes, onValue, instead: error)
+            }
         }
+    }
+
+    private func list(
+        onOneOf replicas: [NodeAddress], _ bytes: Int, _ onValue: (ListedValue) -> Void, instead fault: RemoteFault
+    ) throws(RemoteFault) {
+        for replica in replicas {
+            do throws(RemoteFault) { return try list(on: replica, bytes, onValue) } catch { continue }
+        }
+        throw fault
+    }
+
+    private func list(
+        on server: NodeAddress, _ bytes: Int, _ onValue: (ListedValue) -> Void
+    ) throws(RemoteFault) {
+        var cursor = ScanCursor()
+        repeat {
+            let (next, hashes) = try scan(server, cursor.place)
+            guard cursor.move(to: next) else { throw .nonsense }
+            for start in stride(from: 0, to: hashes.count, by: Self.batch) {
+                try beginnings(Array(hashes[start..<min(start + Self.batch, hashes.count)]), bytes, onValue)
+            }
+        } while cursor.place != 0
     }
 
     private func scan(_ server: NodeAddress, _ cursor: UInt64) throws(RemoteFault) -> (UInt64, [PrefixHash]) {
@@ -41,19 +59,32 @@ extension RedisClient {
     }
 
     private func beginnings(
-        _ hashes: [PrefixHash], _ bytes: Int, _ onHeader: (PrefixHash, EncodedRecord) -> Void
+        _ hashes: [PrefixHash], _ bytes: Int, _ onValue: (ListedValue) -> Void
     ) throws(RemoteFault) {
         let commands = hashes.map { hash in
             let key = Self.key(ofPage: hash)
             let range = ["0", "\(bytes - 1)"].map { Array($0.utf8) }
             return RedisCommand([Array("GETRANGE".utf8), key] + range, slot: SlotMap.slot(of: key), weight: bytes)
         }
+        var empty: [PrefixHash] = []
         let fault = demand(commands, .long) { index, reply in
-            if let value = reply.value { onHeader(hashes[index], value) }
+            guard let value = reply.value else {
+                // A list or a hash under the key, whoever has put it there.
+                onValue(.unreadable(hashes[index]))
+                return true
+            }
+            if value.byteCount > 0 { onValue(.page(hashes[index], value)) } else { empty.append(hashes[index]) }
             return true
         }
         if let fault { throw fault }
+        // To GETRANGE a key that was evicted meanwhile is one with an empty value.
+        for hash in try held([empty], .long) { onValue(.unreadable(hash)) }
     }
+
+    /// Every key is named.
+    func unlisted(_ hashes: [PrefixHash], _ patience: Patience) throws(RemoteFault) -> Set<PrefixHash> { [] }
+
+    func mendLists(_ patience: Patience) throws(RemoteFault) {}
 }
 
 /// Where a listing of a server's keys is. A server that lies could lead it round and round.

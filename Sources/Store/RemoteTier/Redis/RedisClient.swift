@@ -106,7 +106,9 @@ final class RedisClient: Sendable {
         var fault: RemoteFault?
         var passing: RemoteFault?
         for _ in 0..<Self.rounds where !waiting.isEmpty {
-            var exchange = Exchange(commands, stall: stall, follows: settings.isCluster)
+            var exchange = Exchange(
+                commands, stall: stall, follows: settings.isCluster, namesServers: settings.isCluster || seeds.count > 1
+            )
             for item in waiting {
                 guard let node = owner(of: item, commands[item.index]) else {
                     fault = fault ?? .noOwner

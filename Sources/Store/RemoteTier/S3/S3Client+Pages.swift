@@ -30,7 +30,7 @@ extension S3Client: RemoteClient {
     }
 
     func fetch(
-        _ hashes: [PrefixHash], pageBytes: Int, _ patience: Patience, _ onValue: (Int, EncodedRecord?) -> Bool
+        _ hashes: [PrefixHash], pageBytes: Int, _ patience: Patience, _ onValue: (Int, FetchedValue) -> Bool
     ) -> RemoteFault? {
         if let fault = search([hashes], and: [], isLeading: false, patience).fault { return fault }
         var pieces: [Piece] = []
@@ -39,8 +39,8 @@ extension S3Client: RemoteClient {
         for (index, place) in places.enumerated() {
             // An encoded page is never much larger than the page; the header of its value is short.
             guard let place, place.bytes <= 2 * pageBytes + 1 << 20 else {
-                distrust(hashes[index])
-                guard onValue(index, nil) else { return nil }
+                state.withLock { $0.packs.doubt(hashes[index], at: now) }
+                guard onValue(index, place == nil ? .nothing : .unreadable(isCopied: true)) else { return nil }
                 continue
             }
             if let last = pieces.last, last.first + last.places.count == index, last.goesOn(with: place) {
@@ -59,13 +59,20 @@ extension S3Client: RemoteClient {
                 end += piece.places[part].bytes
                 guard request.received >= end else { break }
                 delivered[number] += 1
-                guard onValue(piece.first + part, request.parts[part]) else { return false }
+                guard onValue(piece.first + part, .value(request.parts[part])) else { return false }
             }
             guard request.outcome == .ended, [206, 404, 416].contains(request.status) else { return true }
             // The pack was removed, or is not what its index says.
+            let isGone = request.status == 404
+            state.withLock { state in
+                if isGone { return state.packs.lose(piece.places[0].pack, at: now) }
+                // All that is cut off at once, also if the caller wants no more.
+                for part in delivered[number]..<piece.places.count {
+                    state.packs.doubt(hashes[piece.first + part], at: now)
+                }
+            }
             for part in delivered[number]..<piece.places.count {
-                distrust(hashes[piece.first + part])
-                guard onValue(piece.first + part, nil) else { return false }
+                guard onValue(piece.first + part, isGone ? .nothing : .unreadable(isCopied: true)) else { return false }
             }
             return true
         }
@@ -135,7 +142,7 @@ extension S3Client: RemoteClient {
         if let fault = run([put(Self.name(of: index.name, root), pack, isNew: false)], patience, { _, _ in true }) {
             return fault
         }
-        if let fault = putIndex(index, pages, patience) { return fault }
+        if let fault = putIndex(index, pages, patience) ?? keepFollowers(of: index, patience) { return fault }
         let now = SystemClock.monotonicNanoseconds()
         state.withLock { $0.packs.add(index, at: now) }
         return nil
@@ -150,7 +157,10 @@ extension S3Client: RemoteClient {
         let front = EncodedRecord(copying: unsafe index.encoded.span.bytes)
         let chains = PageName.chains(pages.lazy.map { (hash: $0.page.name.hash, parent: $0.page.name.parent) })
         let damaged = Set(pages.lazy.filter(\.replaces).map(\.page.name.hash))
-        var keys = chains.flatMap { chain in chain.prefix(1) + chain.dropFirst().filter { Self.isMilestone($0) } }
+        // One whose damaged copy is in another pack is looked for by its own key.
+        var keys = chains.flatMap { chain in
+            chain.prefix(1) + chain.dropFirst().filter { Self.isMilestone($0) || damaged.contains($0) }
+        }
         for _ in 0..<Self.rounds {
             var isBeaten = false
             if let fault = putIndex(front, under: keys, damaged, patience, &isBeaten) { return fault }

@@ -89,7 +89,8 @@ extension S3Client {
 
     private func ask(_ hashes: [PrefixHash], _ patience: Patience) -> RemoteFault? {
         run(hashes.map { indexCall($0) }, patience) { place, request in
-            guard request.outcome == .ended, request.status == 206 else { return true }
+            // Of an empty object there is no range (416).
+            guard request.outcome == .ended, [206, 416].contains(request.status) else { return true }
             let bytes = request.bytes
             let index = PackIndex(unsafe bytes.span.bytes)
             let now = SystemClock.monotonicNanoseconds()
@@ -98,8 +99,11 @@ extension S3Client {
         }
     }
 
-    func distrust(_ hash: PrefixHash) {
+    func distrust(_ hash: PrefixHash, withNeighbours: Bool) -> Bool {
         let now = SystemClock.monotonicNanoseconds()
-        state.withLock { $0.packs.lose(hash, at: now) }
+        state.withLock { state in
+            if withNeighbours { state.packs.lose(hash, at: now) } else { state.packs.doubt(hash, at: now) }
+        }
+        return true
     }
 }

@@ -10,11 +10,11 @@ extension S3Client {
     /// Packs whose names come with one answer, and the bytes of such an answer at most.
     private static let (listed, listBytes) = (1000, 4 << 20)
 
-    func list(_ root: PrefixHash, bytes: Int, _ onHeader: (PrefixHash, EncodedRecord) -> Void) throws(RemoteFault) {
+    func list(_ root: PrefixHash, bytes: Int, _ onValue: (ListedValue) -> Void) throws(RemoteFault) {
         var token: String?
         repeat {
             let (packs, next) = try packs(root, from: token)
-            for pack in packs { try headers(pack, bytes, onHeader) }
+            for pack in packs { try headers(pack, bytes, onValue) }
             token = next
         } while token != nil
     }
@@ -58,17 +58,13 @@ extension S3Client {
 
     /// Reads the index of a pack, and the beginnings of its values.
     private func headers(
-        _ name: String, _ bytes: Int, _ onHeader: (PrefixHash, EncodedRecord) -> Void
+        _ name: String, _ bytes: Int, _ onValue: (ListedValue) -> Void
     ) throws(RemoteFault) {
-        var front: [UInt8] = []
-        let call = HTTPCall(address: url.address(name), range: 0..<PackIndex.largest, parts: [PackIndex.largest])
-        let fault = run([call], .long) { _, request in
-            front = request.bytes
-            return true
-        }
-        if let fault { throw fault }
-        guard let index = PackIndex(unsafe front.span.bytes), name == Self.name(of: index.name, index.root) else {
-            return
+        let index: PackIndex
+        switch try fronts([name], .long)[0] {
+        case .index(let found): index = found
+        case .gone: return
+        case .unreadable: return onValue(.unreadablePack)
         }
         let now = SystemClock.monotonicNanoseconds()
         state.withLock { $0.packs.learn(index, at: now) }
@@ -79,8 +75,10 @@ extension S3Client {
             return HTTPCall(address: url.address(name), range: offset..<offset + size, parts: [size])
         }
         let second = run(calls, .long) { place, request in
-            guard request.outcome == .ended, request.received == request.parts[0].byteCount else { return true }
-            onHeader(index.entries[place].hash, request.parts[0])
+            guard request.outcome == .ended, [206, 416].contains(request.status) else { return true }
+            let hash = index.entries[place].hash
+            let isWhole = request.received == request.parts[0].byteCount
+            onValue(isWhole ? .page(hash, request.parts[0]) : .unreadable(hash))
             return true
         }
         if let second { throw second }
@@ -100,7 +98,8 @@ extension S3Client {
     /// The values are removed afterwards.
     func fetchTrial(_ keys: [String], bytes: Int, _ patience: Patience) throws(RemoteFault) -> Int {
         var right = 0
-        let calls = keys.map { HTTPCall(address: url.address("1/c/\($0)"), parts: [bytes]) }
+        // By a range, as pages come.
+        let calls = keys.map { HTTPCall(address: url.address("1/c/\($0)"), range: 0..<bytes, parts: [bytes]) }
         let fault = run(calls, patience) { _, request in
             if request.outcome == .ended, request.received == bytes { right += 1 }
             return true
@@ -129,6 +128,8 @@ extension S3Client {
         _ = run([HTTPCall(method: "DELETE", address: url.address("1/c/rights"))], .long) { _, _ in true }
         return found
     }
+
+    func namedServers() -> [(address: String, fault: RemoteFault?)] { [] }
 
     func describe(_ found: inout RemoteCheck) {
         if found.refusal == .full {

@@ -29,7 +29,8 @@ struct S3Credentials: Sendable, Equatable {
             ?? (environment("HOME") ?? "") + "/.aws/credentials"
         let name = url.profile ?? environment("AWS_PROFILE") ?? "default"
         var fields: [String: String] = [:]
-        if unsafe access(path, F_OK) == 0 {
+        // One that nobody has named need not be there.
+        if unsafe url.credentialsFile != nil || access(path, F_OK) == 0 {
             do throws(SecretFile.Unreadable) {
                 let bytes = try SecretFile.contents(ofFile: path, isPrivate: false, longest: fileBytes)
                 fields = section(name, of: String(decoding: bytes, as: UTF8.self))

@@ -55,7 +55,7 @@ struct S3Exchange {
         for (index, request) in open where request.outcome != .underWay || request.hasMoved {
             hasMoved = true
             if request.status != 0 { hasAnswer = true }
-            if request.outcome != .underWay { note(request, calls[index].method) }
+            if request.outcome != .underWay { note(request, calls[index]) }
             if !onProgress(index, request) {
                 isEnded = true
                 break
@@ -68,12 +68,15 @@ struct S3Exchange {
         return hasMoved
     }
 
-    private mutating func note(_ request: HTTPRequest, _ method: String) {
+    private mutating func note(_ request: HTTPRequest, _ call: HTTPCall) {
+        let method = call.method
         let found: RemoteFault
         switch request.outcome {
         case .underWay: return
         case .unreachable(let words): found = .unreachable(words)
         case .untrusted: found = .untrusted
+        // The whole object came where a part of it was asked for.
+        case .nonsense where call.range != nil && request.status == 200: found = .refused(RemoteFault.noRanges)
         case .nonsense: found = .nonsense
         case .ended:
             let code = request.refusalCode

@@ -128,6 +128,22 @@ struct WirePage: Sendable {
         return size
     }
 
+    /// What a header says of the space that its page belongs to.
+    enum Claim {
+        /// The header is as it was written.
+        case sound(space: PrefixHash, isSealed: Bool)
+        /// It is not, or the beginning of one; nil when it does not come to the space.
+        case unsound(space: PrefixHash?)
+    }
+
+    /// What the header of a value says, which was found under the key of a page.
+    static func claim(_ bytes: RawSpan, key hash: PrefixHash) -> Claim {
+        guard bytes.byteCount >= fieldBytes else { return .unsound(space: nil) }
+        let space = PrefixHash(bytes, at: 80)
+        do throws(RecordDamage) { _ = try checkedSize(bytes, key: hash) } catch { return .unsound(space: space) }
+        return .sound(space: space, isSealed: integer(bytes, at: 12, as: UInt32.self) & sealedFlag != 0)
+    }
+
     private static func tokens(_ bytes: RawSpan, _ count: Int, of hash: PrefixHash, _ seal: SpaceSeal?) -> [TokenID]? {
         guard let seal else {
             return (0..<count).map { integer(bytes, at: fieldBytes + 4 * $0, as: TokenID.self) }
