@@ -372,8 +372,14 @@ static int frame(const struct pfx_llama *cache, struct piece *piece) {
     return PFX_OK;
 }
 
-/* Begins to make the blob of a piece from a match. */
-static int begin_load(const struct pfx_llama *cache, pfx_match *match, struct piece *piece) {
+static pfx_rows rows_of(const struct pfx_llama *cache, const struct piece *piece) {
+    return (pfx_rows){.size = sizeof(pfx_rows), .planes = piece->addresses, .plane_count = cache->plane_count,
+                      .capacity = piece->to - piece->from};
+}
+
+/* Begins to make the blob of a piece from a match. That of the first piece is made by end_load: this thread has nothing
+ * else to do until it is there. */
+static int begin_load(const struct pfx_llama *cache, pfx_match *match, struct piece *piece, int is_first) {
     size_t count = piece->to - piece->from;
     int result = frame(cache, piece);
     uint8_t *free_rows = NULL;
@@ -387,15 +393,17 @@ static int begin_load(const struct pfx_llama *cache, pfx_match *match, struct pi
         free_rows += plane->row * count;
     }
     if (result != PFX_OK) return result;
-    pfx_rows rows = {.size = sizeof rows, .planes = piece->addresses, .plane_count = cache->plane_count,
-                     .capacity = count};
+    if (is_first) return PFX_OK;
+    pfx_rows rows = rows_of(cache, piece);
     return (int)checked(pfx_load_begin(match, piece->from, piece->to, &rows, &piece->loading));
 }
 
 /* Waits for the blob. Returns the tokens that came. */
-static int64_t end_load(const struct pfx_llama *cache, struct piece *piece) {
+static int64_t end_load(const struct pfx_llama *cache, pfx_match *match, struct piece *piece) {
     size_t count = piece->to - piece->from;
-    int64_t loaded = checked(pfx_load_end(piece->loading));
+    pfx_rows rows = rows_of(cache, piece);
+    int64_t loaded = checked(piece->loading == NULL ? pfx_load(match, piece->from, piece->to, &rows)
+                                                    : pfx_load_end(piece->loading));
     piece->loading = NULL;
     for (uint32_t p = 0; p < cache->plane_count && loaded == (int64_t)count; p++)
         if (piece->addresses[p] != piece->places[p])
@@ -434,6 +442,7 @@ struct rest {
 
 /* Cuts off the next piece and begins to load it. */
 static int begin_next(struct pfx_llama *cache, pfx_match *match, struct rest *rest) {
+    int is_first = rest->pieces == 0;
     struct piece *piece = cache->slots + rest->pieces++ % SLOTS;
     size_t step = cache->spare == 0 ? rest->to : cache->piece;
     size_t from = rest->from, to = rest->to - from < step ? rest->to : from + step;
@@ -441,7 +450,7 @@ static int begin_next(struct pfx_llama *cache, pfx_match *match, struct rest *re
     piece->from = from;
     piece->to = rest->from = to;
     piece->with_windows = from >= rest->edge;
-    return begin_load(cache, match, piece);
+    return begin_load(cache, match, piece, is_first);
 }
 
 /* Adds the cells of a piece to the sequence. Returns 0 when there is no room for them. */
@@ -464,7 +473,7 @@ static int64_t put_pieces(struct pfx_llama *cache, pfx_match *match, llama_seq_i
         while (rest.from < to && rest.pieces - number < SLOTS && result == PFX_OK)
             result = begin_next(cache, match, &rest);
         struct piece *piece = cache->slots + number % SLOTS;
-        int64_t loaded = result != PFX_OK ? result : end_load(cache, piece);
+        int64_t loaded = result != PFX_OK ? result : end_load(cache, match, piece);
         if (loaded < 0) {
             reached = loaded;
             break;

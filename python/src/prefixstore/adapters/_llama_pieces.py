@@ -76,4 +76,4 @@ class Pieces:
         frame = self._frames[form]
         slot = self._slots[number % len(self._slots)]
         slot.take(frame, cut.start)
-        return slot.blob, frame.begin_load(match, slot.body, cut.start, slot.rows)
+        return slot.blob, frame.begin_load(match, slot.body, cut.start, slot.rows, is_first=number == 0)

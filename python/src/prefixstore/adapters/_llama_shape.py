@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -293,24 +293,31 @@ class Frame:
         return PackedRows(body, self.offsets, self.count)
 
     def begin_load(
-        self, match: Match, body: np.ndarray, start: int, rows: Optional[PackedRows] = None
+        self, match: Match, body: np.ndarray, start: int, rows: Optional[PackedRows] = None, *, is_first: bool = False
     ) -> Callable[[], int]:
         """Begins to load tokens of a match, from `start` on, into a body that was begun. What it returns waits for the
-        end, and says how many came. `rows`: those of the body, if they are at hand."""
+        end, and says how many came. `rows`: those of the body, if they are at hand. `is_first`: that does the load: the
+        thread that waits has nothing else to do."""
+
+        def begin(into: Union[PackedRows, Sequence[Optional[np.ndarray]]]) -> Callable[[], int]:
+            if is_first:
+                return lambda: match.load(into, start, start + self.count)
+            return match.begin_load(into, start, start + self.count).wait
+
         forms = self.shape.forms
         strips = [index for index, form in enumerate(forms) if form.element and self.offsets[index] is not None]
         if not strips:
-            return match.begin_load(rows or self.rows(body), start, start + self.count).wait
+            return begin(rows or self.rows(body))
         places: List[Optional[np.ndarray]] = [
             None if offset is None else body[offset:offset + form.row * self.count]
             for offset, form in zip(self.offsets, forms)]
         targets = list(places)
         for index in strips:
             targets[index] = np.empty(forms[index].row * self.count, np.uint8)
-        loading = match.begin_load(targets, start, start + self.count)
+        wait = begin(targets)
 
         def finish() -> int:
-            loaded = loading.wait()
+            loaded = wait()
             for index in strips if loaded == self.count else ():
                 word, row = _WORDS[forms[index].element], forms[index].row // forms[index].element
                 place, came = places[index], targets[index]

@@ -65,7 +65,7 @@ def write(path: Path, shape: Shape, match: Any, tokens: np.ndarray, count: int) 
             content[:_HEADER.size] = np.frombuffer(_HEADER.pack(_MAGIC, _VERSION, count), np.uint8)
             content[_HEADER.size:begin] = tokens[:count].astype(np.int32).view(np.uint8)
             frame.begin(content[begin:])
-            loaded = frame.begin_load(match, content[begin:], 0)()
+            loaded = frame.begin_load(match, content[begin:], 0, is_first=True)()
             del content
         finally:
             os.close(descriptor)
