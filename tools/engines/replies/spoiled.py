@@ -18,8 +18,8 @@ def spoil_rows():
 
     begin = _llama_shape.Frame.begin_load
 
-    def begin_wrongly(frame, match, body, *more):
-        finish = begin(frame, match, body, *more)
+    def begin_wrongly(frame, match, body, *more, **options):
+        finish = begin(frame, match, body, *more, **options)
 
         def finish_wrongly():
             loaded = finish()
