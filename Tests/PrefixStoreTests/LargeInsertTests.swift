@@ -1,5 +1,6 @@
 // Inserts for which the staging memory has no room.
 
+import Glibc
 import KVFormat
 import StoreTestKit
 import TestKit
@@ -46,10 +47,11 @@ struct LargeInsertTests {
         let match = try space.match(tokens)
         let targets = (0..<match.pageCount).map { unsafe PageTarget(base + $0 * bytes.count, capacity: 32) }
         let loaded = try match.load(into: targets)
-        let wrong = (0..<17).filter { page in
-            unsafe !memory[page * bytes.count..<(page + 1) * bytes.count].elementsEqual(bytes)
+        let wrong = unsafe bytes.withUnsafeBytes { whole in
+            guard let whole = whole.baseAddress else { return 17 }
+            return (0..<17).count { unsafe memcmp(base + $0 * bytes.count, whole, bytes.count) != 0 }
         }
-        return (loaded.tokensByTier, wrong.count)
+        return (loaded.tokensByTier, wrong)
     }
 
     private struct NoBytes: Error {}
