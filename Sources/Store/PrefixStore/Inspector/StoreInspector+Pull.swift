@@ -30,8 +30,8 @@ extension StoreInspector {
         return pull.done
     }
 
-    /// The same into a store that is made when the first pages have come, and not before. A call that fails before
-    /// pages were stored leaves nothing; later, what has come stays.
+    /// The same into a store that is made when the first pages have come, and not before. A call that fails before that
+    /// leaves nothing; later, the store stays with what has come.
     ///
     /// - Parameters:
     ///   - root: the space.
@@ -49,59 +49,16 @@ extension StoreInspector {
         defer { for tier in tiers { tier.close() } }
         var pull = try RemotePull(root, from: tiers, choice, to: nil, isSealing: sealingKey != nil)
         var made: StoreInspector?
-        let place = NewFolder(path)
+        let isNew = unsafe access(path, F_OK) != 0
         pull.run(into: nil) { () throws(StoreError) in
-            place.isBegun = true
             try Store(at: path, options: StoreOptions(sealingKey: sealingKey)).close()
             let inspector = try StoreInspector(at: path, sealingKey: sealingKey)
             made = inspector
             return inspector.cold
         }
         made?.close()
-        if pull.done.moved == 0 { place.remove() }
+        // An empty folder goes. Nothing else does: another process may have put a store there meanwhile.
+        if isNew { _ = unsafe rmdir(path) }
         return pull.done
-    }
-}
-
-/// A folder in which a store is made, and that goes again if nothing came into it.
-private final class NewFolder {
-    private let path: String
-    /// Whether there was such a folder, and what it had in it.
-    private let existed: Bool
-    private let names: Set<String>
-    /// Whether a store was begun.
-    var isBegun = false
-
-    init(_ path: String) {
-        self.path = path
-        existed = unsafe access(path, F_OK) == 0
-        names = Self.names(path)
-    }
-
-    /// Removes the files of the store. Nobody else can have put anything into it: it had no space.
-    func remove() {
-        guard isBegun else { return }
-        for name in Self.names(path) where !names.contains(name) { Self.remove(path + "/" + name) }
-        if !existed { _ = unsafe rmdir(path) }
-    }
-
-    private static func remove(_ path: String) {
-        if unsafe unlink(path) == 0 { return }
-        // One in which a store is made has files alone.
-        for name in names(path) { _ = unsafe unlink(path + "/" + name) }
-        _ = unsafe rmdir(path)
-    }
-
-    private static func names(_ path: String) -> Set<String> {
-        guard let folder = unsafe opendir(path) else { return [] }
-        defer { unsafe closedir(folder) }
-        var names: Set<String> = []
-        while let entry = unsafe readdir(folder) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
-                unsafe name.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.insert(name) }
-        }
-        return names
     }
 }
