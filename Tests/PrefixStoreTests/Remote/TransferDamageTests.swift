@@ -89,6 +89,17 @@ struct TransferDamageTests {
         #expect(try inspect("second") { try $0.countPages(on: remote) }.all == 16)
     }
 
+    @Test("a tail that has expired in a folder stands in the way of no longer page that has its tokens")
+    func expiredTail() throws {
+        #expect(try push().moved == 21)
+        let prompt = Array(prompts[0].prefix(90))
+        try store("second", [prompt])
+        try expire(prompt, in: "second")
+        let choice = TransferChoice(prompts: [prompt])
+        let pulled = try inspect("second") { try $0.pull(root, from: remote, choice) }
+        #expect(pulled.moved == 1 && pulled.prompts?.whole == 1 && pulled.isComplete, "\(pulled)")
+    }
+
     @Test("a push counts prompts by what the remote has, also those that the folder lacks")
     func promptsOfOthers() throws {
         #expect(try push(TransferChoice(prompts: [prompts[0]])).moved == 7)

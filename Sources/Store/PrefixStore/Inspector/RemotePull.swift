@@ -47,7 +47,11 @@ struct RemotePull {
         let (offered, holders, unreadable) = try Self.offered(descriptor, seal, tiers, &failures, &done)
         done.offered = offered.count
         let stored = isNew ? [] : try cold?.pages(in: root, order: .position, limit: .max) ?? []
-        let local = stored.filter { !$0.isBlock && holders[$0.hash] == nil }
+        // What has expired here is not to come back, what follows it would not be found, and it has no tokens for a prompt.
+        var expired = PageInfo.expired(stored)
+        let local = stored.filter { [expired] in
+            !$0.isBlock && holders[$0.hash] == nil && !expired.contains($0.hash)
+        }
         let known = Dictionary(offered.map { ($0.hash, $0.tokens) }) { first, _ in first }
         func tokens(of hash: PrefixHash) throws(StoreError) -> [TokenID] {
             if let tokens = known[hash] { return Array(tokens) }
@@ -65,8 +69,6 @@ struct RemotePull {
         let ordered = TransferOrder.byPaths(chosen.filter { [covers] in covers[$0.hash] == nil }) {
             ($0.hash, $0.parent)
         }
-        // What has expired here is not to come back, and what follows it would not be found.
-        var expired = PageInfo.expired(stored)
         for name in ordered where expired.contains(name.parent) { expired.insert(name.hash) }
         names = ordered.filter { !expired.contains($0.hash) }
         done.expired = ordered.count - names.count
@@ -79,9 +81,7 @@ struct RemotePull {
         done.pages = done.covered + done.orphaned + done.damaged + done.expired
         if choice.prompts != nil {
             // What a prompt begins with, and only the folder has.
-            let own = local.lazy.map(\.hash).filter { [selection] in
-                selection.hashes.contains($0) && !expired.contains($0)
-            }
+            let own = local.lazy.map(\.hash).filter { [selection] in selection.hashes.contains($0) }
             placed.add(own)
             done.pages += placed.hashes.count
             done.alreadyThere = placed.hashes.count
