@@ -47,7 +47,8 @@ struct RemotePull {
         let (offered, holders, unreadable) = try Self.offered(descriptor, seal, tiers, &failures, &done)
         done.offered = offered.count
         let stored = isNew ? [] : try cold?.pages(in: root, order: .position, limit: .max) ?? []
-        // What has expired here is not to come back, what follows it would not be found, and it has no tokens for a prompt.
+        // What has expired here is not to come back, what follows it would not be found, and it has no tokens for a
+        // prompt.
         var expired = PageInfo.expired(stored)
         let local = stored.filter { [expired] in
             !$0.isBlock && holders[$0.hash] == nil && !expired.contains($0.hash)
