@@ -28,7 +28,8 @@ struct MapRegion {
 
 extension MapRegion {
     /// Which process made the map at each address. A forked child inherits the maps of its parent, of the same file
-    /// too: they are not those of its own environments, and show pages that LMDB may have used again since.
+    /// too: they are not those of its own environments, and show pages that LMDB may have used again since. A list,
+    /// since a process has few.
     private static let makers = Guarded<[Maker]>([])
 
     private struct Maker {

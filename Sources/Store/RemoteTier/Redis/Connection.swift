@@ -75,8 +75,9 @@ final class Connection {
             let reply = try ask(RedisCommand(hello), before: deadline)
             switch reply {
             case .list: version = 3
-            // Servers before Redis 6 do not know the command; others say that they do not know the version.
+            // A server that has too many connections says so with the same code.
             case .error where reply.refusal == .refused("ERR" + RemoteFault.noConnection): throw reply.refusal
+            // Servers before Redis 6 do not know the command; others say that they do not know the version.
             case .error where reply.errorCode == "ERR" || reply.errorCode == "NOPROTO": break
             default: throw reply.refusal
             }
